@@ -1,0 +1,60 @@
+/** Imports point one way: domain ◄ db ◄ ingest ◄ activities ◄ workers; workflows know only messages and types. */
+const only = (name, from, allowed, extra = {}) => ({
+  name,
+  severity: 'error',
+  from: { path: from },
+  to: {
+    path: '^(domain|db|ingest|workflows|activities|workers|api|embedded|bench|test)/',
+    pathNot: allowed,
+    ...extra,
+  },
+});
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    only('domain-is-pure', '^domain/', '^domain/'),
+    {
+      name: 'domain-has-no-io',
+      severity: 'error',
+      from: { path: '^domain/' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
+    },
+    only('db-knows-domain', '^db/', '^(domain|db)/'),
+    only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids))'),
+    only('workflows-are-sandboxed', '^workflows/', '^(domain|workflows)/', {
+      dependencyTypesNot: ['type-only'],
+    }),
+    only('workflows-know-activity-types', '^workflows/', '^(domain|workflows|activities)/'),
+    only(
+      'activities-know-ingest',
+      '^activities/',
+      '^(domain|db|ingest|activities|workflows/(messages|ids|queues|policies))',
+    ),
+    only('api-never-runs-activities', '^api/', '^(domain|db|ingest|api|workflows/(messages|ids|queues))'),
+    only('workers-compose', '^workers/', '^(domain|db|ingest|activities|workers|workflows)/'),
+    {
+      name: 'only-roots-read-config',
+      severity: 'error',
+      from: { pathNot: '^(config\\.ts|.*/main\\.ts|db/migrate\\.ts|embedded/|test/|bench/)' },
+      to: { path: '^config\\.ts$', dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)node_modules/|^coverage/|^\\.data/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.cjs', '.mjs'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
+  },
+};
