@@ -1,0 +1,38 @@
+import { createHash } from 'node:crypto';
+import type { Event } from './event.ts';
+import { fieldOf, parseField } from './matcher.ts';
+
+/** The key of the only group of a rule without `group_by`. */
+export const SOLE_GROUP = '';
+
+/** The group that takes what does not fit under a rule's `max_groups`. Cannot collide: real keys are '' or JSON lists. */
+export const OVERFLOW_GROUP = '*';
+
+/** Longest key kept readable; a longer one is cut and told apart by its hash. */
+const MAX_KEY = 200;
+
+/**
+ * Builds the function that names an event's group: the canonical JSON list of its `group_by` values,
+ * null where the event has no such field.
+ * @throws MatcherError for a field that no event has.
+ */
+export function compileGroupKey(groupBy: readonly string[]): (event: Event) => string {
+  if (groupBy.length === 0) return () => SOLE_GROUP;
+  const paths = groupBy.map(parseField);
+  return (event) => {
+    const key = JSON.stringify(paths.map((path) => fieldOf(event, path) ?? null));
+    if (key.length <= MAX_KEY) return key;
+    return JSON.stringify({ cut: key.slice(0, MAX_KEY), sha256: createHash('sha256').update(key).digest('hex') });
+  };
+}
+
+/** The group's values by field name, for people to read. */
+export function groupLabels(groupBy: readonly string[], groupKey: string): Record<string, string> {
+  if (groupKey === SOLE_GROUP) return {};
+  if (groupKey === OVERFLOW_GROUP) return { overflow: 'true' };
+  const values = JSON.parse(groupKey) as unknown[] | { cut: string };
+  if (!Array.isArray(values)) return { group: values.cut };
+  return Object.fromEntries(
+    groupBy.map((field, i) => [field, typeof values[i] === 'string' ? (values[i] as string) : JSON.stringify(values[i])]),
+  );
+}

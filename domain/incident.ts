@@ -1,0 +1,62 @@
+import type { Episode } from './transition.ts';
+
+export const INCIDENT_STATES = ['open', 'acknowledged', 'resolved'] as const;
+export type IncidentState = (typeof INCIDENT_STATES)[number];
+
+/** What judging needs to know of an incident on record: [opened_at, ended_at) is its episode, in milliseconds. */
+export interface IncidentOnRecord {
+  id: string;
+  opened_at: number;
+  /** The episode's computed end; null while it fires. Not when a person resolved it. */
+  ended_at: number | null;
+  state: IncidentState;
+  resolved_by: string | null;
+}
+
+/** What has to change on record so that incidents and episodes are one to one again. */
+export type IncidentChange =
+  | { kind: 'open'; episode: Episode }
+  | { kind: 'end'; id: string; ended_at: number }
+  | { kind: 'extend'; id: string; opened_at: number; ended_at: number | null; reopen: boolean }
+  | { kind: 'merge'; id: string; into: string };
+
+/**
+ * Compares what is on record with what was judged. An episode that overlaps an incident is that incident, extended where it
+ * must be; one that overlaps several makes them one (late events filled the gap), and the later ones point at the first.
+ * Firing grows with every event, so nothing on record is ever taken back.
+ */
+export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: readonly Episode[]): IncidentChange[] {
+  const changes: IncidentChange[] = [];
+  const known = [...onRecord].sort((a, b) => a.opened_at - b.opened_at);
+  for (const episode of episodes) {
+    const [first, ...rest] = known.filter((incident) => overlaps(incident, episode));
+    if (!first) {
+      changes.push({ kind: 'open', episode });
+      continue;
+    }
+    for (const other of rest) changes.push({ kind: 'merge', id: other.id, into: first.id });
+    const opened_at = Math.min(first.opened_at, episode.opened_at);
+    if (first.ended_at === null && episode.ended_at !== null) {
+      if (opened_at < first.opened_at) {
+        changes.push({ kind: 'extend', id: first.id, opened_at, ended_at: null, reopen: false });
+      }
+      changes.push({ kind: 'end', id: first.id, ended_at: episode.ended_at });
+    } else if (opened_at < first.opened_at || grows(first, episode)) {
+      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once.
+      const reopen = episode.ended_at === null && first.ended_at !== null && first.resolved_by === null;
+      changes.push({ kind: 'extend', id: first.id, opened_at, ended_at: episode.ended_at, reopen });
+    }
+  }
+  return changes;
+}
+
+function overlaps(incident: IncidentOnRecord, episode: Episode): boolean {
+  return (
+    incident.opened_at < (episode.ended_at ?? Number.POSITIVE_INFINITY) &&
+    episode.opened_at < (incident.ended_at ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+function grows(incident: IncidentOnRecord, episode: Episode): boolean {
+  return incident.ended_at !== null && (episode.ended_at === null || episode.ended_at > incident.ended_at);
+}

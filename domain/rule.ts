@@ -1,0 +1,62 @@
+import type { Matcher } from './matcher.ts';
+
+/** What must be true of a window for the rule to hold. `count` is the first kind; others join the union. */
+export type Condition = CountCondition;
+
+export interface CountCondition {
+  kind: 'count';
+  /** Holds at t while at least this many matched events lie in [t − window, t], both ends in. */
+  threshold_count: number;
+  window_seconds: number;
+}
+
+/** Everything of a rule that decides what it counts and when it fires. A change of it is a new revision. */
+export interface RuleDefinition {
+  condition: Condition;
+  /** Equality filters, as in the reference; null means any. */
+  event_type: string | null;
+  severity: string | null;
+  match: Matcher[];
+  /** Paths whose values split the rule into groups, each judged on its own. */
+  group_by: string[];
+  /** The condition must hold this long without a break before the rule fires. */
+  for_seconds: number;
+  /** The rule goes on firing this long after its condition stopped. */
+  keep_firing_seconds: number;
+  /** While firing, it goes on until fewer than this many events are in the window. Null: the threshold. */
+  recovery_threshold: number | null;
+  /** An event older than this on arrival is stored but no longer judged by this rule. */
+  allowed_lateness_seconds: number;
+  /** Groups beyond this many are folded into one overflow group. */
+  max_groups: number;
+}
+
+/** The numbers that judging needs, in milliseconds. */
+export interface WindowSpec {
+  windowMs: number;
+  bucketMs: number;
+  threshold: number;
+  /** At least this many keep a firing rule firing. Never above `threshold`. */
+  recovery: number;
+  forMs: number;
+  keepFiringMs: number;
+}
+
+/** Bucket width for incremental counts: a sixtieth of the window, at least a second. */
+export function bucketMsOf(windowMs: number): number {
+  return Math.max(1000, Math.ceil(windowMs / 60));
+}
+
+/** The window numbers of a definition. */
+export function windowSpecOf(rule: RuleDefinition): WindowSpec {
+  const windowMs = rule.condition.window_seconds * 1000;
+  const threshold = rule.condition.threshold_count;
+  return {
+    windowMs,
+    bucketMs: bucketMsOf(windowMs),
+    threshold,
+    recovery: Math.min(rule.recovery_threshold ?? threshold, threshold),
+    forMs: rule.for_seconds * 1000,
+    keepFiringMs: rule.keep_firing_seconds * 1000,
+  };
+}

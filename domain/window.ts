@@ -1,0 +1,153 @@
+import type { WindowSpec } from './rule.ts';
+
+/**
+ * Asked for exact event times that were not loaded: the caller reads them for these buckets and calls again.
+ * Thrown, because the question may come from deep inside a walk that is cheap to repeat.
+ */
+export class NeedsTimes extends Error {
+  override name = 'NeedsTimes';
+  /** Bucket starts, in milliseconds since the epoch. */
+  readonly buckets: number[];
+  constructor(buckets: number[]) {
+    super(`exact times needed for ${buckets.length} buckets`);
+    this.buckets = buckets;
+  }
+}
+
+/** Start of the bucket that holds an instant. All times are milliseconds since the epoch. */
+export function bucketOf(at: number, bucketMs: number): number {
+  return Math.floor(at / bucketMs) * bucketMs;
+}
+
+/**
+ * How many events lie in the sliding window [t − W, t] (both ends in), as a function of t, from counts by bucket.
+ * Buckets bound the count from below and above; only where that leaves the answer open are exact times
+ * of the partial edge buckets asked for.
+ */
+export class WindowCounts {
+  readonly #spec: WindowSpec;
+  readonly #starts: number[];
+  /** #sums[i] is the number of events in buckets before #starts[i]. */
+  readonly #sums: number[];
+  readonly #times: ReadonlyMap<number, readonly number[]>;
+
+  /**
+   * @param counts events by bucket start
+   * @param times exact event times, sorted, of the buckets they are known for; they overrule `counts`
+   */
+  constructor(spec: WindowSpec, counts: ReadonlyMap<number, number>, times: ReadonlyMap<number, readonly number[]>) {
+    this.#spec = spec;
+    this.#times = times;
+    const all = new Map(counts);
+    for (const [start, exact] of times) all.set(start, exact.length);
+    this.#starts = [...all.keys()].filter((start) => all.get(start)! > 0).sort((a, b) => a - b);
+    this.#sums = [0];
+    for (const start of this.#starts) this.#sums.push(this.#sums.at(-1)! + all.get(start)!);
+  }
+
+  /** The first instant ≥ `from` at which at least `n` events are in the window; null if no event known so far makes it so. */
+  nextAtLeast(from: number, n: number): number | null {
+    const { windowMs, bucketMs } = this.#spec;
+    let bucket = bucketOf(from, bucketMs);
+    while (true) {
+      const lo = Math.max(from, bucket);
+      const hi = bucket + bucketMs - 1;
+      const upper = this.#touching(lo - windowMs, hi);
+      if (upper === 0) {
+        const next = this.#starts[this.#indexFrom(bucket)];
+        if (next === undefined) return null;
+        bucket = next;
+        continue;
+      }
+      if (upper >= n) {
+        if (this.#inside(hi - windowMs, lo) >= n) return lo;
+        const entering = this.#exact(lo, hi);
+        this.#exact(lo - windowMs, hi - windowMs);
+        for (const t of [lo, ...entering.filter((time) => time > lo && time <= hi)]) {
+          if (this.#countAt(t) >= n) return t;
+        }
+      }
+      bucket += bucketMs;
+    }
+  }
+
+  /** The first instant ≥ `from` at which fewer than `n` (≥ 1) events are in the window, as far as events known so far tell. */
+  nextBelow(from: number, n: number): number {
+    const { windowMs, bucketMs } = this.#spec;
+    for (let bucket = bucketOf(from, bucketMs); ; bucket += bucketMs) {
+      const lo = Math.max(from, bucket);
+      const hi = bucket + bucketMs - 1;
+      if (this.#inside(hi - windowMs, lo) >= n) continue;
+      if (this.#touching(lo - windowMs, hi) < n) return lo;
+      this.#exact(lo, hi);
+      const leaving = this.#exact(lo - windowMs, hi - windowMs).map((time) => time + windowMs + 1);
+      for (const t of [lo, ...leaving.filter((time) => time > lo && time <= hi)]) {
+        if (this.#countAt(t) < n) return t;
+      }
+    }
+  }
+
+  /** The exact count at t. @throws NeedsTimes */
+  countAt(t: number): number {
+    this.#exact(t - this.#spec.windowMs, t - this.#spec.windowMs);
+    this.#exact(t, t);
+    return this.#countAt(t);
+  }
+
+  /** As countAt, once the edges are known to be loaded. */
+  #countAt(t: number): number {
+    const { windowMs, bucketMs } = this.#spec;
+    const start = t - windowMs;
+    let count = this.#inside(start, t);
+    const first = bucketOf(start, bucketMs);
+    const last = bucketOf(t, bucketMs);
+    for (const edge of first === last ? [first] : [first, last]) {
+      if (edge >= start && edge + bucketMs - 1 <= t) continue;
+      for (const time of this.#times.get(edge) ?? []) if (time >= start && time <= t) count++;
+    }
+    return count;
+  }
+
+  /** Exact times of the events in every bucket that [a, b] touches. @throws NeedsTimes for those not loaded */
+  #exact(a: number, b: number): number[] {
+    const missing: number[] = [];
+    const times: number[] = [];
+    const { bucketMs } = this.#spec;
+    const end = this.#indexFrom(bucketOf(b, bucketMs) + bucketMs);
+    for (let i = this.#indexFrom(bucketOf(a, bucketMs)); i < end; i++) {
+      const known = this.#times.get(this.#starts[i]!);
+      if (known) times.push(...known);
+      else missing.push(this.#starts[i]!);
+    }
+    if (missing.length > 0) throw new NeedsTimes(missing);
+    return times;
+  }
+
+  /** Events in buckets that touch [a, b]: no fewer than in [a, b]. */
+  #touching(a: number, b: number): number {
+    const { bucketMs } = this.#spec;
+    const first = this.#indexFrom(bucketOf(a, bucketMs));
+    const end = this.#indexFrom(bucketOf(b, bucketMs) + bucketMs);
+    return this.#sums[end]! - this.#sums[first]!;
+  }
+
+  /** Events in buckets that lie wholly in [a, b]: no more than in [a, b]. */
+  #inside(a: number, b: number): number {
+    const { bucketMs } = this.#spec;
+    const first = this.#indexFrom(Math.ceil(a / bucketMs) * bucketMs);
+    const end = this.#indexFrom(bucketOf(b + 1, bucketMs));
+    return end > first ? this.#sums[end]! - this.#sums[first]! : 0;
+  }
+
+  /** Index of the first non-empty bucket that starts at or after `start`. */
+  #indexFrom(start: number): number {
+    let low = 0;
+    let high = this.#starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#starts[middle]! < start) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
