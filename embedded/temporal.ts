@@ -1,0 +1,131 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+import { freePort, portTaken, requireFree } from './ports.ts';
+import { type Exit, type Launched, type Log, launch, type StopStep } from './process.ts';
+import { diskFull, fileError, StartupError } from './startup-error.ts';
+import { findTemporal } from './temporal-binary.ts';
+import { dynamicConfigFlags, searchAttributes } from './temporal-config.ts';
+
+export type TemporalOptions = {
+  /** SQLite file that keeps workflows over restarts; without it they live in memory. */
+  dbFile?: string;
+  /** Any free one if not given. */
+  port?: number;
+  /** Port of the Web UI; without it there is none. */
+  uiPort?: number;
+  namespace: string;
+  logFile: string;
+  log: Log;
+};
+
+export type RunningTemporal = {
+  address: string;
+  uiUrl?: string;
+  pid: number;
+  exited: Promise<Exit>;
+  stop(): Promise<void>;
+};
+
+const stopSteps: StopStep[] = [
+  ['SIGTERM', 20_000],
+  ['SIGKILL', 10_000],
+];
+const startMs = 180_000;
+
+/**
+ * Starts the Temporal dev server on loopback with the project's settings and waits until `namespace` answers.
+ * Throws StartupError, one sentence, if it cannot.
+ */
+export async function startTemporal(options: TemporalOptions): Promise<RunningTemporal> {
+  const { dbFile, uiPort, namespace, logFile, log } = options;
+  const port = options.port ?? (await freePort());
+  await requireFree(port, 'Temporal', temporalRemedy(port));
+  if (uiPort) await requireFree(uiPort, 'the Temporal Web UI', uiRemedy);
+  const command = await findTemporal({ log });
+  try {
+    if (dbFile) mkdirSync(dirname(dbFile), { recursive: true });
+  } catch (error) {
+    throw fileError(dirname(dbFile!), error);
+  }
+  const server = await launch({ command, args: flags(port, options), logFile, env: environment() });
+  const address = `127.0.0.1:${port}`;
+  if (!(await becomesReady(server, address, namespace))) {
+    await server.stop(stopSteps);
+    throw startupError(server.output(), port, options);
+  }
+  return {
+    address,
+    uiUrl: uiPort ? `http://127.0.0.1:${uiPort}` : undefined,
+    pid: server.pid,
+    exited: server.exited,
+    stop: async () => void (await server.stop(stopSteps)),
+  };
+}
+
+function flags(port: number, { dbFile, uiPort, namespace }: TemporalOptions): string[] {
+  return [
+    ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--namespace', namespace],
+    ...(uiPort ? ['--ui-port', String(uiPort)] : ['--headless']),
+    // Synchronous commits of a rollback journal would more than halve the activities per second.
+    ...(dbFile ? ['--db-filename', dbFile, '--sqlite-pragma', 'journal_mode=WAL'] : []),
+    ...(dbFile ? ['--sqlite-pragma', 'synchronous=1'] : []),
+    ...dynamicConfigFlags(),
+    ...Object.entries(searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+  ];
+}
+
+/** False as soon as the server has ended, or when it stays silent for three minutes. */
+async function becomesReady(server: Launched, address: string, namespace: string): Promise<boolean> {
+  const giveUp = Date.now() + startMs;
+  while (!server.hasExited() && Date.now() < giveUp) {
+    try {
+      const connection = await Connection.connect({ address, connectTimeout: 2_000 });
+      try {
+        await connection.withDeadline(Date.now() + 5_000, async () => {
+          await connection.workflowService.describeNamespace({ namespace });
+          const known = await connection.operatorService.listSearchAttributes({ namespace });
+          const missing = Object.keys(searchAttributes).filter((name) => !known.customAttributes?.[name]);
+          if (missing.length > 0) throw new Error(`search attributes are not there yet: ${missing}`);
+        });
+        return true;
+      } finally {
+        await connection.close();
+      }
+    } catch {
+      await sleep(50);
+    }
+  }
+  return false;
+}
+
+function startupError(
+  output: string,
+  port: number,
+  { dbFile, uiPort, logFile }: TemporalOptions,
+): StartupError {
+  const taken = output.match(/(\d+): bind: address already in use/)?.[1];
+  if (taken && Number(taken) === uiPort)
+    return new StartupError(portTaken(uiPort, 'the Temporal Web UI', uiRemedy));
+  if (taken) return new StartupError(portTaken(Number(taken), 'Temporal', temporalRemedy(port)));
+  if (/no space left on device|database or disk is full/i.test(output))
+    return new StartupError(diskFull(dbFile ?? logFile));
+  if (/not a database|malformed|readonly database|unable to open database/i.test(output)) {
+    return new StartupError(
+      `The Temporal data in ${dbFile} cannot be used: move it away to start anew; events, rules and incidents are not in it.`,
+    );
+  }
+  return new StartupError(`The Temporal server did not start: its log is ${logFile}.`);
+}
+
+const uiRemedy = 'stop that one, or set TEMPORAL_UI_PORT';
+
+function temporalRemedy(port: number): string {
+  return `stop that one, set TEMPORAL_PORT, or use the Temporal server that is there with TEMPORAL_ADDRESS=127.0.0.1:${port}`;
+}
+
+/** TEMPORAL_* variables would be taken by the CLI for its own flags. */
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_')));
+}
