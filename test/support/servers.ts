@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import pg from 'pg';
+import { remember } from '../../embedded/orphans.ts';
+import { startPostgres } from '../../embedded/postgres.ts';
+import { signalTo } from '../../embedded/process.ts';
+import { startTemporal } from '../../embedded/temporal.ts';
+import { killSpawned, spawnRole } from './processes.ts';
+import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary.ts';
+
+/** One PostgreSQL and one Temporal dev server for a test run, each started by the first test that asks for it. */
+type Stoppable = { pid: number; stop(): Promise<void> };
+
+const started = new Map<string, Stoppable>();
+const template = 'tocsin_template';
+let databases = 0;
+
+const postgres = once(async () => {
+  const dir = temporaryDirectory();
+  const server = await startPostgres({ dataDir: join(dir, 'postgres'), durable: false, log: console.log });
+  keep(dir, 'postgres', server);
+  return server;
+});
+
+const temporal = once(async () => {
+  const dir = temporaryDirectory();
+  const logFile = join(dir, 'temporal.log');
+  const server = await startTemporal({ namespace: 'default', logFile, log: console.log });
+  keep(dir, 'temporal', server);
+  return server;
+});
+
+const migrated = once(async () => {
+  await administer(`create database ${template}`);
+  const env = { DATABASE_URL: await urlOf(template) };
+  const migration = await spawnRole(join(import.meta.dirname, '../../db/migrate.ts'), [], env);
+  const { code } = await migration.exited;
+  if (code !== 0) throw new Error(`db/migrate.ts failed on an empty database:\n${migration.output()}`);
+});
+
+/** URL of the run's PostgreSQL, database `tocsin`: unmigrated, for tests that make their own databases. */
+export async function postgresUrl(): Promise<string> {
+  return (await postgres()).url;
+}
+
+/** `host:port` of the run's Temporal server, which has the namespace `default` and our search attributes. */
+export async function temporalAddress(): Promise<string> {
+  return (await temporal()).address;
+}
+
+/** A migrated, empty database of its own; `drop` ends whoever is still connected to it. */
+export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  await migrated();
+  databases += 1;
+  const name = `test_${process.pid}_${databases}`;
+  await administer(`create database ${name} template ${template} strategy file_copy`);
+  return { url: await urlOf(name), drop: () => administer(`drop database if exists ${name} with (force)`) };
+}
+
+async function urlOf(database: string): Promise<string> {
+  const url = new URL(await postgresUrl());
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+async function administer(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: await postgresUrl() });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+function keep(dir: string, name: string, server: Stoppable): void {
+  remember(join(dir, 'run'), name, server.pid);
+  started.set(name, server);
+}
+
+/** Last resort, for the ways out of a run on which no teardown is called. */
+function killAll(): void {
+  killSpawned();
+  for (const { pid } of started.values()) signalTo(pid, 'SIGKILL');
+  removeTemporary();
+}
+
+export async function mochaGlobalSetup(): Promise<void> {
+  process.once('exit', killAll);
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+  await sweepAbandoned();
+}
+
+export async function mochaGlobalTeardown(): Promise<void> {
+  killSpawned();
+  await Promise.all([...started.values()].map((server) => server.stop()));
+  started.clear();
+  removeTemporary();
+}

@@ -1,0 +1,39 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endOrphans, remember, remembered } from '../../embedded/orphans.ts';
+
+const prefix = 'tocsin-test-';
+const owner = 'test-run';
+const mine = new Set<string>();
+
+/** A new directory, removed when the test run ends. Readable by all, because PostgreSQL may run as another user. */
+export function temporaryDirectory(): string {
+  const dir = mkdtempSync(join(tmpdir(), prefix));
+  chmodSync(dir, 0o755);
+  remember(join(dir, 'run'), owner, process.pid);
+  mine.add(dir);
+  return dir;
+}
+
+/** Removes what this run made. */
+export function removeTemporary(): void {
+  for (const dir of mine) rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  mine.clear();
+}
+
+/** Ends servers and removes directories of earlier test runs that were killed. */
+export async function sweepAbandoned(): Promise<void> {
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(prefix))) {
+    const dir = join(tmpdir(), name);
+    const run = join(dir, 'run');
+    if (mine.has(dir) || remembered(run, owner) !== undefined || isYoung(dir)) continue;
+    await endOrphans(run, [], () => {});
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Another run may have made it a moment ago and not signed it yet. */
+function isYoung(dir: string): boolean {
+  return Date.now() - statSync(dir).mtimeMs < 10_000;
+}
