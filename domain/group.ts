@@ -22,7 +22,10 @@ export function compileGroupKey(groupBy: readonly string[]): (event: Event) => s
   return (event) => {
     const key = JSON.stringify(paths.map((path) => fieldOf(event, path) ?? null));
     if (key.length <= MAX_KEY) return key;
-    return JSON.stringify({ cut: key.slice(0, MAX_KEY), sha256: createHash('sha256').update(key).digest('hex') });
+    return JSON.stringify({
+      cut: key.slice(0, MAX_KEY),
+      sha256: createHash('sha256').update(key).digest('hex'),
+    });
   };
 }
 
@@ -33,6 +36,9 @@ export function groupLabels(groupBy: readonly string[], groupKey: string): Recor
   const values = JSON.parse(groupKey) as unknown[] | { cut: string };
   if (!Array.isArray(values)) return { group: values.cut };
   return Object.fromEntries(
-    groupBy.map((field, i) => [field, typeof values[i] === 'string' ? (values[i] as string) : JSON.stringify(values[i])]),
+    groupBy.map((field, i) => [
+      field,
+      typeof values[i] === 'string' ? (values[i] as string) : JSON.stringify(values[i]),
+    ]),
   );
 }

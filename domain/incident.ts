@@ -25,7 +25,10 @@ export type IncidentChange =
  * must be; one that overlaps several makes them one (late events filled the gap), and the later ones point at the first.
  * Firing grows with every event, so nothing on record is ever taken back.
  */
-export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: readonly Episode[]): IncidentChange[] {
+export function reconcile(
+  onRecord: readonly IncidentOnRecord[],
+  episodes: readonly Episode[],
+): IncidentChange[] {
   const changes: IncidentChange[] = [];
   const known = [...onRecord].sort((a, b) => a.opened_at - b.opened_at);
   for (const episode of episodes) {

@@ -44,7 +44,9 @@ export function fieldOf(event: Event, path: readonly string[]): Json | undefined
 /** Splits a field into its path. @throws MatcherError for a field that no event has. */
 export function parseField(field: string): string[] {
   const path = field.split('.');
-  if (path[0] === 'payload' ? path.length < 2 || path.includes('') : path.length > 1 || !EVENT_FIELDS.has(field)) {
+  if (
+    path[0] === 'payload' ? path.length < 2 || path.includes('') : path.length > 1 || !EVENT_FIELDS.has(field)
+  ) {
     throw new MatcherError(
       `unknown field "${field}": use event_type, severity, source_id, event_id or payload.<path>`,
     );

@@ -35,7 +35,11 @@ export class WindowCounts {
    * @param counts events by bucket start
    * @param times exact event times, sorted, of the buckets they are known for; they overrule `counts`
    */
-  constructor(spec: WindowSpec, counts: ReadonlyMap<number, number>, times: ReadonlyMap<number, readonly number[]>) {
+  constructor(
+    spec: WindowSpec,
+    counts: ReadonlyMap<number, number>,
+    times: ReadonlyMap<number, readonly number[]>,
+  ) {
     this.#spec = spec;
     this.#times = times;
     const all = new Map(counts);

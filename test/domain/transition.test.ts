@@ -46,11 +46,13 @@ const spec = fc
     forMs: fc.constantFrom(0, 0, 1000, 3000),
     keepFiringMs: fc.constantFrom(0, 0, 1000, 4000),
   })
-  .map((s): WindowSpec => ({
-    ...s,
-    recovery: Math.min(s.recovery, s.threshold),
-    bucketMs: Math.max(1000, Math.ceil(s.windowMs / 60)),
-  }));
+  .map(
+    (s): WindowSpec => ({
+      ...s,
+      recovery: Math.min(s.recovery, s.threshold),
+      bucketMs: Math.max(1000, Math.ceil(s.windowMs / 60)),
+    }),
+  );
 
 /** Offsets crowd around multiples of a second, where windows begin and end. */
 const offset = fc
@@ -62,7 +64,10 @@ describe('windows', () => {
   it('count exactly at every instant, from buckets and as few exact times as it takes', () => {
     fc.assert(
       fc.property(times, spec, offset, (all, s, o) => {
-        assert.equal(refined(all, s, (counts) => counts.countAt(BASE + o)), countAt(all, s, BASE + o));
+        assert.equal(
+          refined(all, s, (counts) => counts.countAt(BASE + o)),
+          countAt(all, s, BASE + o),
+        );
       }),
       { numRuns: 500 },
     );
@@ -93,9 +98,21 @@ describe('windows', () => {
   });
 
   it('load no exact times while the count is far from the threshold', () => {
-    const s: WindowSpec = { windowMs: 60_000, bucketMs: 1000, threshold: 100, recovery: 100, forMs: 0, keepFiringMs: 0 };
+    const s: WindowSpec = {
+      windowMs: 60_000,
+      bucketMs: 1000,
+      threshold: 100,
+      recovery: 100,
+      forMs: 0,
+      keepFiringMs: 0,
+    };
     const few = Array.from({ length: 50 }, (_, i) => BASE + i * 1000);
-    const { standing } = judge(countsOf(few, s), s, { at: BASE, firing: null }, { openUpTo: BASE, endUpTo: BASE });
+    const { standing } = judge(
+      countsOf(few, s),
+      s,
+      { at: BASE, firing: null },
+      { openUpTo: BASE, endUpTo: BASE },
+    );
     assert.deepEqual(standing, { state: 'ok' });
   });
 });

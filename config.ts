@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** The reference's token: fine on loopback, refused anywhere else. */
+export const DEFAULT_INGEST_TOKEN = 'local-token';
+
+/** Where notices go. `events` limits a channel to some kinds of notice; all by default. */
+const channel = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('webhook'),
+    name: z.string().min(1).max(64),
+    url: z.url({ protocol: /^https?$/ }),
+    /** Standard Webhooks secrets, `whsec_…`; several while one rotates. */
+    secrets: z.array(z.string().regex(/^whsec_[A-Za-z0-9+/]+=*$/, 'must be whsec_ and base64')).default([]),
+  }),
+  z.strictObject({
+    kind: z.literal('slack'),
+    name: z.string().min(1).max(64),
+    url: z.url({ protocol: /^https?$/ }),
+  }),
+  z.strictObject({
+    kind: z.literal('email'),
+    name: z.string().min(1).max(64),
+    /** smtp://user:password@host:port */
+    smtp: z.url({ protocol: /^smtps?$/ }),
+    from: z.string().min(3),
+    to: z.array(z.email()).min(1),
+  }),
+]);
+export type ChannelConfig = z.infer<typeof channel>;
+
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+const schema = z.object({
+  /** PostgreSQL for events, rules and incidents. */
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  /** Temporal frontend, host:port. */
+  TEMPORAL_ADDRESS: z
+    .string()
+    .regex(/^[^\s/]+:\d+$/, 'must be host:port')
+    .default('127.0.0.1:7233'),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  /** Address the API listens on. Off loopback the default ingest token is refused. */
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: integer(0, 65535).default(8000),
+  /** What senders of POST /internal/events give in x-ingest-token. */
+  INGEST_TOKEN: z.string().min(1).default(DEFAULT_INGEST_TOKEN),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Connections each process may hold to PostgreSQL. */
+  DATABASE_POOL: integer(2, 100).default(10),
+  /** Events waiting for their append, per process; more are refused with 503. */
+  BUFFER_EVENTS: integer(100, 1_000_000).default(20_000),
+  /** Events in one append at the most. */
+  APPEND_EVENTS: integer(1, 50_000).default(2_000),
+  /** Ingest activities a second over all workers, until PUT /backpressure says otherwise. */
+  INGEST_RATE_LIMIT: z.coerce.number().positive().max(100_000).default(100),
+  /** Days that events are kept. No rule's window may be longer. */
+  RETENTION_DAYS: integer(1, 3650).default(30),
+  /** JSON list of notification channels, or CHANNELS_FILE for a file that holds it. */
+  CHANNELS: z
+    .string()
+    .default('[]')
+    .transform((text, context) => parseChannels(text, context)),
+  CHANNELS_FILE: z.string().optional(),
+  /** Address people reach the API by, for links in notices. */
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8000'),
+  /** Temporal Web UI, for links. */
+  TEMPORAL_UI_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8233'),
+  /** A bundle of the workflows made beforehand; made at start when absent. */
+  WORKFLOW_BUNDLE: z.string().optional(),
+});
+
+export type Config = Readonly<z.infer<typeof schema>>;
+
+/** Every variable the product reads, for .env.example and the compose file to be held against. */
+export const configKeys: readonly string[] = Object.keys(schema.shape);
+
+/** The reference's names for ours. Ours win where both are set. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  EMS_DATABASE_URL: 'DATABASE_URL',
+  EMS_INTERNAL_INGEST_TOKEN: 'INGEST_TOKEN',
+  EMS_TEMPORAL_ADDRESS: 'TEMPORAL_ADDRESS',
+};
+
+/** One sentence that says which variable is wrong and why. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/** Parses the environment once. @throws ConfigError */
+export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
+  const given: Record<string, string> = {};
+  for (const [key, value] of Object.entries(env)) {
+    if (value === undefined || value === '') continue;
+    const name = ALIASES[key] ?? key;
+    if (name === key || given[name] === undefined) given[name] = value;
+  }
+  // The reference's URL names a Python driver: postgresql+psycopg://…
+  given.DATABASE_URL = given.DATABASE_URL?.replace(/^postgres(ql)?\+\w+:/, 'postgresql:') ?? '';
+  if (given.CHANNELS_FILE) given.CHANNELS = readChannels(given.CHANNELS_FILE);
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  if (parsed.data.INGEST_TOKEN === DEFAULT_INGEST_TOKEN && !isLoopback(parsed.data.HOST)) {
+    throw new ConfigError(
+      `HOST is ${parsed.data.HOST}, which others can reach, but INGEST_TOKEN is the well-known default: set INGEST_TOKEN to a secret of your own.`,
+    );
+  }
+  return Object.freeze(parsed.data);
+}
+
+/** Whether only this machine reaches the address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function readChannels(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`CHANNELS_FILE: ${(error as Error).message}`);
+  }
+}
+
+function parseChannels(text: string, context: z.RefinementCtx): ChannelConfig[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be a JSON list of channels' });
+    return z.NEVER;
+  }
+  const channels = z.array(channel).safeParse(json);
+  if (!channels.success) {
+    const [issue] = channels.error.issues;
+    context.addIssue({ code: 'custom', message: `${issue?.path.join('.')}: ${issue?.message}` });
+    return z.NEVER;
+  }
+  const names = new Set(channels.data.map(({ name }) => name));
+  if (names.size < channels.data.length) {
+    context.addIssue({ code: 'custom', message: 'two channels have the same name' });
+    return z.NEVER;
+  }
+  return channels.data;
+}

@@ -1,0 +1,30 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import type { Json } from '../../domain/event.ts';
+
+/** What could not be stored: a whole batch, or one invalid event of it. */
+export const DeadLetterEntity = defineEntity({
+  name: 'DeadLetter',
+  tableName: 'dead_letters',
+  properties: {
+    id: p.uuid().primary(),
+    sourceId: p.string().length(100),
+    kind: p.string().length(8).$type<'batch' | 'event'>(),
+    state: p.string().length(16).$type<'waiting' | 'redriven' | 'discarded'>(),
+    /** Kind of failure, as workflows/policies.ts names it. */
+    failure: p.string().length(32),
+    reason: p.text(),
+    /** The invalid field of an event. */
+    field: p.string().length(200).nullable(),
+    /** The batch or the event as it was to be stored. */
+    content: p.json<Json>(),
+    eventCount: p.integer(),
+    attempts: p.integer().default(0),
+    createdAt: p.datetime(3),
+    updatedAt: p.datetime(3),
+  },
+  indexes: [
+    { name: 'dead_letters_created_at_index', properties: ['createdAt', 'id'] },
+    { name: 'dead_letters_source_id_index', properties: ['sourceId', 'state'] },
+  ],
+});
+export type DeadLetter = InferEntity<typeof DeadLetterEntity>;

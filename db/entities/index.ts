@@ -1,0 +1,18 @@
+import { DeadLetterEntity } from './dead-letter.ts';
+import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from './incident.ts';
+import { ProcessEntity } from './process.ts';
+import { ProducerEntity } from './producer.ts';
+import { AlertRuleEntity, RuleVersionEntity } from './rule.ts';
+
+/** Tables that the ORM keeps. The data plane's tables are raw SQL: see migrations. */
+export const entities = [
+  AlertRuleEntity,
+  RuleVersionEntity,
+  IncidentEntity,
+  TimelineEntity,
+  NoticeEntity,
+  DeliveryEntity,
+  ProducerEntity,
+  DeadLetterEntity,
+  ProcessEntity,
+];

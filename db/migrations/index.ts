@@ -1,0 +1,8 @@
+import { Events } from './20261124000000-events.ts';
+import { Tables } from './20261124000001-tables.ts';
+
+/** Every migration in order, by name: nothing is found by looking into folders. */
+export const migrationsList = [
+  { name: '20261124000000-events', class: Events },
+  { name: '20261124000001-tables', class: Tables },
+];

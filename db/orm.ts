@@ -1,0 +1,64 @@
+import { UnderscoreNamingStrategy } from '@mikro-orm/core';
+import { Migrator } from '@mikro-orm/migrations';
+import { defineConfig, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
+import type { Kysely } from 'kysely';
+import { entities } from './entities/index.ts';
+import { migrationsList } from './migrations/index.ts';
+
+export type Orm = MikroORM;
+/** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds, see time.ts. */
+// biome-ignore lint/suspicious/noExplicitAny: raw SQL names its own row types
+export type Sql = Kysely<any>;
+
+/** Tables whose SQL is written by hand: partitioned ones, and those that only hot SQL touches. */
+export const RAW_TABLES = [
+  /^events/,
+  /^event_/,
+  /^window_counts/,
+  'rule_groups',
+  'rule_overflow',
+  'rule_set',
+  'wake_outbox',
+  'pending_evaluations',
+  'watermark',
+];
+
+/** Options shared by the application and the migrator. */
+export function ormOptions(url: string, pool = 10) {
+  return defineConfig({
+    clientUrl: url,
+    entities,
+    extensions: [Migrator],
+    namingStrategy: UnderscoreNamingStrategy,
+    forceUtcTimezone: true,
+    pool: { min: 0, max: pool },
+    migrations: { migrationsList, snapshot: false, tableName: 'migrations', transactional: true },
+    schemaGenerator: {
+      skipTables: RAW_TABLES,
+      disableForeignKeys: false,
+      createForeignKeyConstraints: false,
+    },
+    driverOptions: { connectionTimeoutMillis: 5000 },
+  });
+}
+
+/** Connects lazily: a database that is away is an error of the first query, not of start. */
+export async function connect(url: string, pool = 10): Promise<Orm> {
+  return MikroORM.init(ormOptions(url, pool));
+}
+
+/** Raw SQL outside of any transaction. */
+export function sqlOf(orm: Orm): Sql {
+  return (orm.em.fork() as SqlEntityManager).getKysely() as Sql;
+}
+
+/** Runs `work` in one READ COMMITTED transaction and commits, or rolls back and rethrows. */
+export async function transaction<T>(
+  orm: Orm,
+  work: (sql: Sql, em: SqlEntityManager) => Promise<T>,
+): Promise<T> {
+  return orm.em.fork().transactional(async (em) => {
+    const manager = em as SqlEntityManager;
+    return work(manager.getKysely() as Sql, manager);
+  });
+}

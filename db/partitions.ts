@@ -1,0 +1,58 @@
+import { sql } from 'kysely';
+import { DAY_MS } from '../domain/event.ts';
+import { type Orm, type Sql, sqlOf, transaction } from './orm.ts';
+
+/** Days that partitions are made ahead of the clock. */
+const AHEAD_DAYS = 3;
+/** Days behind the clock made beforehand; older ones within retention are made when their first event comes. */
+const BEHIND_DAYS = 1;
+
+/** Start of the UTC day that holds an instant; both epoch milliseconds. */
+export const dayOf = (at: number) => Math.floor(at / DAY_MS) * DAY_MS;
+
+const dayName = (day: number) => new Date(day).toISOString().slice(0, 10).replaceAll('-', '');
+
+/** The partitioned tables, and how a day's bounds are written for each. */
+const PARENTS = {
+  events: { bound: (day: number) => `'${new Date(day).toISOString()}'`, options: '' },
+  // Half-full pages leave room for the next count of the same bucket beside the last one (heap-only updates).
+  window_counts: { bound: (day: number) => `${day}`, options: 'with (fillfactor = 50)' },
+} as const;
+
+/** Makes the partitions around `now` (epoch ms) that are missing. */
+export async function ensurePartitions(orm: Orm, now: number): Promise<void> {
+  for (let day = dayOf(now) - BEHIND_DAYS * DAY_MS; day <= now + AHEAD_DAYS * DAY_MS; day += DAY_MS) {
+    await ensureDay(orm, day);
+  }
+}
+
+/**
+ * Makes the partitions of one day, if missing. The table is made alone and then attached, which does not lock out
+ * readers and writers of the parent. Racing callers wait for each other.
+ */
+export async function ensureDay(orm: Orm, day: number): Promise<void> {
+  const existing = await partitionNames(sqlOf(orm));
+  for (const [parent, { bound, options }] of Object.entries(PARENTS)) {
+    const name = `${parent}_${dayName(day)}`;
+    if (existing.has(name)) continue;
+    await transaction(orm, async (db) => {
+      await sql`select pg_advisory_xact_lock(3)`.execute(db);
+      if ((await partitionNames(db)).has(name)) return;
+      await sql`set local lock_timeout = '5s'`.execute(db);
+      await sql
+        .raw(`create table ${name} (like ${parent} including defaults including constraints) ${options}`)
+        .execute(db);
+      const range = `from (${bound(day)}) to (${bound(day + DAY_MS)})`;
+      await sql.raw(`alter table ${parent} attach partition ${name} for values ${range}`).execute(db);
+    });
+  }
+}
+
+/** Names of the attached partitions. */
+export async function partitionNames(db: Sql): Promise<Set<string>> {
+  const { rows } = await sql<{ name: string }>`
+    select c.relname as name from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent
+    where parent.relname in ('events', 'window_counts')`.execute(db);
+  return new Set(rows.map(({ name }) => name));
+}
