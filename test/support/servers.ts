@@ -1,11 +1,15 @@
 import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import pg from 'pg';
 import { remember } from '../../embedded/orphans.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
 import { signalTo } from '../../embedded/process.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
+import { searchAttributes } from '../../embedded/temporal-config.ts';
 import { killSpawned, spawnRole } from './processes.ts';
 import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary.ts';
+import { waitFor } from './wait-for.ts';
 
 /** One PostgreSQL and one Temporal dev server for a test run, each started by the first test that asks for it. */
 type Stoppable = { pid: number; stop(): Promise<void> };
@@ -13,6 +17,7 @@ type Stoppable = { pid: number; stop(): Promise<void> };
 const started = new Map<string, Stoppable>();
 const template = 'tocsin_template';
 let databases = 0;
+let namespaces = 0;
 
 const postgres = once(async () => {
   const dir = temporaryDirectory();
@@ -52,8 +57,36 @@ export async function freshDatabase(): Promise<{ url: string; drop(): Promise<vo
   await migrated();
   databases += 1;
   const name = `test_${process.pid}_${databases}`;
-  await administer(`create database ${name} template ${template} strategy file_copy`);
+  await administer(`create database ${name} template ${template}`);
   return { url: await urlOf(name), drop: () => administer(`drop database if exists ${name} with (force)`) };
+}
+
+/** A Temporal namespace of its own, with our search attributes: no workflow or task queue is shared with other tests. */
+export async function freshNamespace(): Promise<string> {
+  namespaces += 1;
+  const namespace = `test-${namespaces}`;
+  // 2 is INDEXED_VALUE_TYPE_KEYWORD of the API, the one type we use.
+  const types = Object.fromEntries(Object.keys(searchAttributes).map((name) => [name, 2]));
+  const connection = await Connection.connect({ address: await temporalAddress() });
+  try {
+    const { workflowService, operatorService } = connection;
+    await workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: msToTs('1 day'),
+    });
+    // Registration answers before every part of the server knows the namespace; it takes some 10 ms.
+    await waitFor(
+      async () => {
+        await operatorService.addSearchAttributes({ namespace, searchAttributes: types });
+        await workflowService.describeTaskQueue({ namespace, taskQueue: { name: 'any' } });
+        return true;
+      },
+      { what: `namespace ${namespace}` },
+    );
+  } finally {
+    await connection.close();
+  }
+  return namespace;
 }
 
 async function urlOf(database: string): Promise<string> {
@@ -94,7 +127,7 @@ function killAll(): void {
 
 export async function mochaGlobalSetup(): Promise<void> {
   process.once('exit', killAll);
-  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
   await sweepAbandoned();
 }
 
