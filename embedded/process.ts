@@ -18,7 +18,7 @@ export type Launched = {
   /** What it has written to its log since this launch. */
   output(): string;
   /** Sends the signals in turn until it is gone; resolves at once if it is gone already. */
-  stop(steps: StopStep[]): Promise<Exit>;
+  stop(steps: StopStep[], onSignal?: (signal: NodeJS.Signals) => void): Promise<Exit>;
 };
 
 export type LaunchOptions = {
@@ -31,6 +31,7 @@ export type LaunchOptions = {
 };
 
 const logKeptBytes = 10_000_000;
+const living = new Set<Launched>();
 
 /**
  * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we choose the
@@ -65,23 +66,36 @@ function launched(child: ChildProcess, logFile: string, offset: number): Launche
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
       gone = true;
+      living.delete(self);
       resolve({ code, signal });
     });
   });
-  return {
+  const self: Launched = {
     pid,
     exited,
     hasExited: () => gone,
     output: () => (existsSync(logFile) ? readFileSync(logFile).subarray(offset).toString('utf8') : ''),
-    async stop(steps) {
+    async stop(steps, onSignal) {
       for (const [signal, graceMs] of steps) {
         if (gone) break;
+        onSignal?.(signal);
         signalTo(pid, signal);
         await within(graceMs, exited);
       }
       return exited;
     },
   };
+  living.add(self);
+  return self;
+}
+
+/** Ends whatever `launch` started that still lives, such as a start that was interrupted half-way. */
+export async function endRemaining(): Promise<void> {
+  const steps: StopStep[] = [
+    ['SIGTERM', 5_000],
+    ['SIGKILL', 10_000],
+  ];
+  await Promise.all([...living].map((program) => program.stop(steps)));
 }
 
 /** Waits for `promise`, but no longer than `ms` milliseconds; true if it settled in time. */

@@ -4,11 +4,6 @@ import { parse } from 'yaml';
 
 const root = join(import.meta.dirname, '..', 'temporal-config');
 
-/** Search attributes our workflows set, by name: the same file registers them on a cluster. */
-export const searchAttributes: Record<string, string> = JSON.parse(
-  readFileSync(join(root, 'search-attributes.json'), 'utf8'),
-);
-
 /**
  * The dynamic configuration a cluster reads, as the dev server's `--dynamic-config-value` arguments.
  * Throws on a value that holds only under constraints, which the dev server cannot express.

@@ -2,11 +2,12 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
+import { searchAttributes } from '../temporal-config/register.ts';
 import { freePort, portTaken, requireFree } from './ports.ts';
 import { type Exit, type Launched, type Log, launch, type StopStep } from './process.ts';
 import { diskFull, fileError, StartupError } from './startup-error.ts';
 import { findTemporal } from './temporal-binary.ts';
-import { dynamicConfigFlags, searchAttributes } from './temporal-config.ts';
+import { dynamicConfigFlags } from './temporal-config.ts';
 
 export type TemporalOptions = {
   /** SQLite file that keeps workflows over restarts; without it they live in memory. */

@@ -1,15 +1,13 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time.js';
 import pg from 'pg';
 import { remember } from '../../embedded/orphans.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
 import { signalTo } from '../../embedded/process.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
-import { searchAttributes } from '../../embedded/temporal-config.ts';
+import { register } from '../../temporal-config/register.ts';
 import { killSpawned, spawnRole } from './processes.ts';
 import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary.ts';
-import { waitFor } from './wait-for.ts';
 
 /** One PostgreSQL and one Temporal dev server for a test run, each started by the first test that asks for it. */
 type Stoppable = { pid: number; stop(): Promise<void> };
@@ -65,24 +63,9 @@ export async function freshDatabase(): Promise<{ url: string; drop(): Promise<vo
 export async function freshNamespace(): Promise<string> {
   namespaces += 1;
   const namespace = `test-${namespaces}`;
-  // 2 is INDEXED_VALUE_TYPE_KEYWORD of the API, the one type we use.
-  const types = Object.fromEntries(Object.keys(searchAttributes).map((name) => [name, 2]));
   const connection = await Connection.connect({ address: await temporalAddress() });
   try {
-    const { workflowService, operatorService } = connection;
-    await workflowService.registerNamespace({
-      namespace,
-      workflowExecutionRetentionPeriod: msToTs('1 day'),
-    });
-    // Registration answers before every part of the server knows the namespace; it takes some 10 ms.
-    await waitFor(
-      async () => {
-        await operatorService.addSearchAttributes({ namespace, searchAttributes: types });
-        await workflowService.describeTaskQueue({ namespace, taskQueue: { name: 'any' } });
-        return true;
-      },
-      { what: `namespace ${namespace}` },
-    );
+    await register(connection, { namespace });
   } finally {
     await connection.close();
   }

@@ -1,0 +1,42 @@
+import { resolve } from 'node:path';
+import { StartupError } from './startup-error.ts';
+
+export type Settings = {
+  dataDir: string;
+  runDir: string;
+  apiPort: number;
+  /** Undefined: the port of last time, else 5433, else any free one. */
+  pgPort?: number;
+  temporalPort: number;
+  uiPort: number;
+  namespace: string;
+  databaseUrl?: string;
+  temporalAddress?: string;
+  samples: boolean;
+};
+
+type Environment = Record<string, string | undefined>;
+
+/** What `npm start` takes from the environment. Throws StartupError naming a variable that makes no sense. */
+export function readSettings(env: Environment = process.env): Settings {
+  const dataDir = resolve(env.DATA_DIR || `${import.meta.dirname}/../.data`);
+  return {
+    dataDir,
+    runDir: `${dataDir}/run`,
+    apiPort: port(env, 'PORT') ?? 8000,
+    pgPort: port(env, 'PG_PORT'),
+    temporalPort: port(env, 'TEMPORAL_PORT') ?? 7233,
+    uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,
+    namespace: env.TEMPORAL_NAMESPACE || 'default',
+    databaseUrl: env.DATABASE_URL || env.EMS_DATABASE_URL || undefined,
+    temporalAddress: env.TEMPORAL_ADDRESS || env.EMS_TEMPORAL_ADDRESS || undefined,
+    samples: !/^(off|no|false|0)$/i.test(env.SAMPLES ?? ''),
+  };
+}
+
+function port(env: Environment, name: string): number | undefined {
+  if (!env[name]) return undefined;
+  const number = Number(env[name]);
+  if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
+  throw new StartupError(`${name} must be a port between 1 and 65535, but is "${env[name]}".`);
+}

@@ -1,0 +1,81 @@
+import { forget, remember } from './orphans.ts';
+import { type Exit, type Log, within } from './process.ts';
+
+/** Something that runs and can end by itself. */
+export type Running = { pid: number; exited: Promise<Exit>; stop(): Promise<void> };
+
+export type Supervised<T extends Running> = {
+  /** The one that runs now; another after a restart. */
+  current(): T;
+  /** Stops it for good. */
+  stop(): Promise<void>;
+};
+
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
+/** Whoever lived this long is restarted quickly again. */
+const stableMs = 60_000;
+
+/**
+ * Starts something and keeps it running: when it ends by itself it is started again, at first after half a second, later
+ * after up to 30. Throws what the first start throws; later failures are told and tried again.
+ */
+export async function supervise<T extends Running>(
+  name: string,
+  start: (previous: T | undefined) => Promise<T>,
+  { runDir, log }: { runDir: string; log: Log },
+): Promise<Supervised<T>> {
+  const stopping = Promise.withResolvers<void>();
+  let stopped = false;
+  let current = await startNoted(undefined);
+  const watch = keepRunning();
+
+  async function startNoted(previous: T | undefined): Promise<T> {
+    const running = await start(previous);
+    remember(runDir, name, running.pid);
+    return running;
+  }
+
+  async function keepRunning(): Promise<void> {
+    let pauseMs = firstPauseMs;
+    while (!stopped) {
+      const since = Date.now();
+      const exit = await current.exited;
+      if (stopped) return;
+      if (Date.now() - since > stableMs) pauseMs = firstPauseMs;
+      log(`${name} ended (${how(exit)}); starting it again in ${pauseMs / 1000} s`);
+      for (let again = false; !again && !stopped; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+        if (await within(pauseMs, stopping.promise)) return;
+        again = await restart();
+      }
+    }
+  }
+
+  async function restart(): Promise<boolean> {
+    try {
+      current = await startNoted(current);
+      log(`${name} runs again`);
+      return true;
+    } catch (error) {
+      log(`${name}: ${error instanceof Error ? error.message : error}`);
+      return false;
+    }
+  }
+
+  return {
+    current: () => current,
+    async stop() {
+      stopped = true;
+      stopping.resolve();
+      await current.stop();
+      // A restart may have been under way: then there is a newer one by now.
+      await watch;
+      await current.stop();
+      forget(runDir, name);
+    },
+  };
+}
+
+function how({ code, signal }: Exit): string {
+  return signal ? `killed by ${signal}` : `exit code ${code}`;
+}

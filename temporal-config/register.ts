@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Connection, isGrpcServiceError } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+
+/** `temporal.api.enums.v1.IndexedValueType` by the names the CLI uses for them. */
+const valueTypes: Record<string, number> = {
+  Text: 1,
+  Keyword: 2,
+  Int: 3,
+  Double: 4,
+  Bool: 5,
+  Datetime: 6,
+  KeywordList: 7,
+};
+const alreadyExists = 6;
+
+/** Search attributes our workflows set: name to type, as `temporal operator search-attribute create` calls it. */
+export const searchAttributes: Readonly<Record<string, string>> = JSON.parse(
+  readFileSync(join(import.meta.dirname, 'search-attributes.json'), 'utf8'),
+);
+
+/**
+ * Makes sure that a namespace exists and knows our search attributes, and waits up to `timeoutMs` for the server to use
+ * both. Changes nothing that is there already. Throws the server's last error.
+ */
+export async function register(
+  connection: Connection,
+  {
+    namespace,
+    retentionDays = 7,
+    timeoutMs = 60_000,
+  }: { namespace: string; retentionDays?: number; timeoutMs?: number },
+): Promise<void> {
+  const giveUp = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      await registerNamespace(connection, namespace, retentionDays);
+      await addMissingAttributes(connection, namespace);
+      // Every part of the server learns of a namespace on its own: matching is the last that we need.
+      await connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: 'any' } });
+      return;
+    } catch (error) {
+      if (Date.now() > giveUp) throw error;
+      await sleep(20);
+    }
+  }
+}
+
+async function registerNamespace(connection: Connection, namespace: string, days: number): Promise<void> {
+  try {
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: msToTs(days * 86_400_000),
+    });
+  } catch (error) {
+    if (!isGrpcServiceError(error) || Number(error.code) !== alreadyExists) throw error;
+  }
+}
+
+async function addMissingAttributes({ operatorService }: Connection, namespace: string): Promise<void> {
+  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+  const missing = Object.entries(searchAttributes).filter(([name]) => customAttributes?.[name] === undefined);
+  if (missing.length === 0) return;
+  const types = Object.fromEntries(missing.map(([name, type]) => [name, valueTypes[type]!]));
+  await operatorService.addSearchAttributes({ namespace, searchAttributes: types });
+}
