@@ -32,7 +32,9 @@ function sentence(output: string, dataDir: string, port: number, logFile: string
     return `PostgreSQL cannot read or write ${dataDir}: check who owns it, or choose another place with DATA_DIR.`;
   }
   // Our own early connections are refused with a FATAL line too.
-  const reasons = [...output.matchAll(/(?:PANIC|FATAL|error): {1,2}(?!the database system is)(.+)/g)];
+  const reasons = [
+    ...output.matchAll(/(?:PANIC: {2}|FATAL: {2}|error: |^postgres: )(?!the database system is)(.+)/gm),
+  ];
   const reason = reasons.at(-1)?.[1]?.trim();
   if (!reason) return `PostgreSQL did not start: its log is ${logFile}.`;
   return /configuration|parameter/.test(reason)

@@ -32,6 +32,7 @@ export type LaunchOptions = {
 
 const logKeptBytes = 10_000_000;
 const living = new Set<Launched>();
+let closed = false;
 
 /**
  * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we choose the
@@ -40,6 +41,7 @@ const living = new Set<Launched>();
  */
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { command, args, logFile, user } = options;
+  if (closed) throw new StartupError(`${command} is not started, because everything is being stopped.`);
   const log = openLog(logFile);
   const offset = statSync(logFile).size;
   let child: ChildProcess;
@@ -87,6 +89,11 @@ function launched(child: ChildProcess, logFile: string, offset: number): Launche
   };
   living.add(self);
   return self;
+}
+
+/** From now on `launch` throws: what is stopping must not be joined by what was still starting. */
+export function refuseLaunches(): void {
+  closed = true;
 }
 
 /** Ends whatever `launch` started that still lives, such as a start that was interrupted half-way. */

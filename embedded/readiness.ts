@@ -41,3 +41,10 @@ export async function apiIsReady(url: string): Promise<boolean> {
   await response.body?.cancel();
   return response.status === 200;
 }
+
+/** True when the API says that workers poll for every kind of work. */
+export async function workersRun(url: string): Promise<boolean> {
+  const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(5_000) });
+  const status = (await response.json()) as { workers?: unknown };
+  return response.ok && Boolean(status.workers);
+}

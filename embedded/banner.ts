@@ -1,0 +1,37 @@
+export type Ready = {
+  apiUrl: string;
+  uiUrl?: string;
+  dataDir: string;
+  /** Absent with SAMPLES=off. */
+  samples?: { producers: number; rules: number };
+};
+
+/** What a newcomer reads when everything runs. Its first line is what scripts may wait for. */
+export function readyBlock({ apiUrl, uiUrl, dataDir, samples }: Ready): string {
+  const rows: [string, string][] = [
+    ['Dashboard', `${apiUrl}/`],
+    ['API', `${apiUrl}/docs`],
+    ['Events', `${apiUrl}/events`],
+    ['Incidents', `${apiUrl}/incidents`],
+    ['System status', `${apiUrl}/status`],
+    ...(uiUrl ? [['Temporal', uiUrl] as [string, string]] : []),
+    ['Data and logs', dataDir],
+  ];
+  const wide = Math.max(...rows.map(([label]) => label.length));
+  const lines = rows.map(([label, value]) => `    ${label.padEnd(wide)}   ${value}`);
+  return [
+    `  Tocsin is ready at ${apiUrl}`,
+    ...['', ...lines, ''],
+    ...samplesLines(samples),
+    '  Ctrl-C stops everything; the next "npm start" goes on where this one stopped.',
+  ].join('\n');
+}
+
+function samplesLines(samples: Ready['samples']): string[] {
+  if (!samples) return [];
+  return [
+    '  Seven sample producers send about 40 events a second; within a minute one of them goes',
+    '  wild, and an incident opens and closes again. "npm run samples -- remove" clears them away.',
+    '',
+  ];
+}

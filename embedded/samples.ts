@@ -1,0 +1,135 @@
+import { StartupError } from './startup-error.ts';
+
+/** A producer as `POST /producers` takes it. */
+type SampleProducer = { id: string; kind: 'simulated'; settings: Record<string, unknown>; sample: true };
+
+type Burst = {
+  every_seconds: number;
+  length_seconds: number;
+  factor: number;
+  event_type: string;
+  severity: string;
+};
+
+const severities = ['critical', 'high', 'medium'];
+const eventTypes = ['cpu_spike', 'latency_anomaly'];
+
+/** Events a second of `source-1` to `source-7`: the reference's seven producers, 40 events/s together. */
+const rates = [6, 6, 6, 6, 6, 5, 5];
+
+/** What makes the sample rules fire now and then, by source. */
+const bursts: Record<string, Burst> = {
+  'source-3': {
+    every_seconds: 45,
+    length_seconds: 6,
+    factor: 10,
+    event_type: 'cpu_spike',
+    severity: 'critical',
+  },
+  'source-5': {
+    every_seconds: 120,
+    length_seconds: 8,
+    factor: 10,
+    event_type: 'latency_anomaly',
+    severity: 'high',
+  },
+  'source-7': {
+    every_seconds: 180,
+    length_seconds: 12,
+    factor: 12,
+    event_type: 'cpu_spike',
+    severity: 'medium',
+  },
+};
+
+export const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
+  const id = `source-${index + 1}`;
+  const settings = {
+    rate_per_second: rate,
+    severities,
+    event_types: eventTypes,
+    seed: index + 1,
+    ...(bursts[id] ? { burst: bursts[id] } : {}),
+  };
+  return { id, kind: 'simulated', settings, sample: true };
+});
+
+/**
+ * Three rules that are quiet without bursts: severity and type are drawn evenly, so one source sends about one event a
+ * second of each pair and all seven 6.7; every threshold is more than seven standard deviations above what that gives.
+ */
+export const sampleRules = [
+  {
+    name: 'Critical CPU spikes on one source',
+    event_type: 'cpu_spike',
+    severity: 'critical',
+    threshold_count: 60,
+    window_seconds: 10,
+    group_by: ['source_id'],
+    labels: { sample: 'true', team: 'platform' },
+  },
+  {
+    name: 'Latency anomalies everywhere',
+    event_type: 'latency_anomaly',
+    severity: 'high',
+    threshold_count: 260,
+    window_seconds: 20,
+    labels: { sample: 'true', team: 'web' },
+  },
+  {
+    name: 'Sustained medium CPU load',
+    event_type: 'cpu_spike',
+    severity: 'medium',
+    threshold_count: 220,
+    window_seconds: 15,
+    for_seconds: 3,
+    labels: { sample: 'true', team: 'platform' },
+  },
+];
+
+/**
+ * Makes the sample producers and rules that are missing, through the API at `api` (its base URL).
+ * Resolves to how many were made; throws StartupError when the API refuses.
+ */
+export async function addSamples(api: string): Promise<{ producers: number; rules: number }> {
+  const made = { producers: 0, rules: 0 };
+  for (const producer of sampleProducers) {
+    const response = await call(api, 'POST', '/producers', producer, [201, 409]);
+    if (response.status === 201) made.producers += 1;
+  }
+  const existing = (await (await call(api, 'GET', '/alerts', undefined, [200])).json()) as { name: string }[];
+  const names = new Set(existing.map(({ name }) => name));
+  for (const rule of sampleRules.filter(({ name }) => !names.has(name))) {
+    await call(api, 'POST', '/alerts', rule, [201]);
+    made.rules += 1;
+  }
+  return made;
+}
+
+/** Removes the samples and all that came of them. Resolves to the API's counts; throws StartupError when it refuses. */
+export async function removeSamples(api: string): Promise<Record<string, number>> {
+  return (await (await call(api, 'DELETE', '/samples', undefined, [200])).json()) as Record<string, number>;
+}
+
+async function call(
+  api: string,
+  method: string,
+  path: string,
+  body: unknown,
+  expected: number[],
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(`${api}${path}`, {
+      method,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(60_000),
+    });
+  } catch {
+    throw new StartupError(`The API at ${api} does not answer: is it running?`);
+  }
+  if (expected.includes(response.status)) return response;
+  const reason = (await response.text()).slice(0, 500);
+  throw new StartupError(`${method} ${api}${path} answered ${response.status}: ${reason}`);
+}

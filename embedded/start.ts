@@ -1,0 +1,96 @@
+import { Connection } from '@temporalio/client';
+import { register } from '../temporal-config/register.ts';
+import { readyBlock } from './banner.ts';
+import { apiIsReady, ready, workersRun } from './readiness.ts';
+import { runScript } from './role.ts';
+import { addSamples } from './samples.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { fileError, StartupError } from './startup-error.ts';
+import { System } from './system.ts';
+
+/** `npm start`: the whole system on one machine, kept running until Ctrl-C. */
+
+function log(line: string): void {
+  console.log(`  ${new Date().toTimeString().slice(0, 8)}  ${line}`);
+}
+
+async function start(settings: Settings, system: System): Promise<void> {
+  await system.claim();
+  await system.requirePorts();
+  log('Starting PostgreSQL, Temporal, the API and the workers');
+  const [databaseUrl, temporal] = await Promise.all([
+    settings.databaseUrl ?? system.postgres(),
+    settings.temporalAddress ? existingTemporal(settings) : system.temporal(),
+  ]);
+  const apiUrl = `http://127.0.0.1:${settings.apiPort}`;
+  const env = {
+    PUBLIC_URL: apiUrl,
+    ...(temporal.uiUrl ? { TEMPORAL_UI_URL: temporal.uiUrl } : {}),
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: settings.namespace,
+    PORT: String(settings.apiPort),
+  };
+  const logFile = `${settings.dataDir}/logs/migrate.log`;
+  await runScript('The migration', { name: 'migrate', args: ['db/migrate.ts'], env, logFile, log });
+  const api = await system.role('api', ['api/main.ts'], env);
+  const workers = await system.role('workers', ['workers/main.ts', 'all'], env);
+  await ready('The API', () => apiIsReady(apiUrl), api, log);
+  await ready('The workers', () => workersRun(apiUrl), workers, log);
+  const samples = settings.samples ? await addSamples(apiUrl) : undefined;
+  console.log(`\n${readyBlock({ apiUrl, uiUrl: temporal.uiUrl, dataDir: settings.dataDir, samples })}\n`);
+}
+
+/** A Temporal server that is not ours gets the namespace and search attributes it lacks. */
+async function existingTemporal({
+  temporalAddress,
+  namespace,
+}: Settings): Promise<{ address: string; uiUrl?: string }> {
+  const address = temporalAddress!;
+  try {
+    const connection = await Connection.connect({ address, connectTimeout: 10_000 });
+    await register(connection, { namespace, timeoutMs: 20_000 });
+    await connection.close();
+    return { address, uiUrl: process.env.TEMPORAL_UI_URL };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartupError(`Temporal at ${address} (TEMPORAL_ADDRESS) cannot be used: ${reason}`);
+  }
+}
+
+function explain(error: unknown, dataDir: string): string {
+  const explained = fileError(dataDir, error);
+  if (explained instanceof StartupError) return explained.message;
+  return `Tocsin could not start: ${explained instanceof Error ? explained.message : explained}`;
+}
+
+async function main(): Promise<number> {
+  const asked = Promise.withResolvers<void>();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => asked.resolve());
+  // The terminal may be gone before we are.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+
+  let settings: Settings;
+  try {
+    settings = readSettings();
+  } catch (error) {
+    console.error(explain(error, '.data'));
+    return 1;
+  }
+  const system = new System(settings, log);
+  let code = 0;
+  try {
+    await Promise.race([start(settings, system).then(() => asked.promise), asked.promise]);
+    log('Stopping: workers and API finish what they have begun, then Temporal and PostgreSQL');
+  } catch (error) {
+    console.error(explain(error, settings.dataDir));
+    code = 1;
+  }
+  await system.stop();
+  if (code === 0) log('Stopped');
+  return code;
+}
+
+process.exit(await main());

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { endOrphans, forget, remember, remembered } from './orphans.ts';
+import { requireFree } from './ports.ts';
+import { type RunningPostgres, startPostgres } from './postgres.ts';
+import { endRemaining, type Log, refuseLaunches } from './process.ts';
+import { type Role, startRole } from './role.ts';
+import type { Settings } from './settings.ts';
+import { fileError, StartupError } from './startup-error.ts';
+import { type Running, type Supervised, supervise } from './supervise.ts';
+import { startTemporal } from './temporal.ts';
+
+/** In this order they stop, each group when the one before is gone. */
+const stopOrder = [['workers', 'api'], ['temporal'], ['postgres']];
+const supervisor = 'supervisor';
+
+/** The processes of one `npm start`: what runs, what is kept running, and how it stops. */
+export class System {
+  readonly #supervised = new Map<string, Supervised<Running>>();
+  readonly #settings: Settings;
+  readonly #log: Log;
+
+  constructor(settings: Settings, log: Log) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  /** Takes the data directory for us alone and ends what a killed start left. Throws StartupError if it is in use. */
+  async claim(): Promise<void> {
+    const { runDir, dataDir } = this.#settings;
+    const other = remembered(runDir, supervisor);
+    if (other !== undefined) {
+      throw new StartupError(
+        `Tocsin already runs on ${dataDir} (process ${other}): stop that one, or set DATA_DIR to another place.`,
+      );
+    }
+    await endOrphans(runDir, stopOrder.flat(), this.#log);
+    try {
+      remember(runDir, supervisor, process.pid);
+    } catch (error) {
+      throw fileError(dataDir, error);
+    }
+  }
+
+  /** Resolves to the URL of an embedded PostgreSQL, which keeps its port when it has to be restarted. */
+  async postgres(): Promise<string> {
+    const { dataDir, pgPort } = this.#settings;
+    const { current } = await this.#keep('postgres', (previous?: RunningPostgres) =>
+      startPostgres({
+        dataDir: join(dataDir, 'postgres'),
+        port: previous?.port ?? pgPort,
+        preferredPort: 5433,
+        log: this.#log,
+      }),
+    );
+    return current().url;
+  }
+
+  /** Resolves to the address of a dev server with its Web UI. */
+  async temporal(): Promise<{ address: string; uiUrl?: string }> {
+    const { dataDir, temporalPort, uiPort, namespace } = this.#settings;
+    const { current } = await this.#keep('temporal', () =>
+      startTemporal({
+        dbFile: join(dataDir, 'temporal', 'temporal.db'),
+        port: temporalPort,
+        uiPort,
+        namespace,
+        logFile: join(dataDir, 'logs', 'temporal.log'),
+        log: this.#log,
+      }),
+    );
+    return current();
+  }
+
+  /** Runs a script of the project, kept running under `name`. */
+  async role(
+    name: string,
+    args: string[],
+    env: NodeJS.ProcessEnv,
+  ): Promise<{ current(): Role; logFile: string }> {
+    const logFile = join(this.#settings.dataDir, 'logs', `${name}.log`);
+    const { current } = await this.#keep(name, () => startRole({ name, args, env, logFile, log: this.#log }));
+    return { current, logFile };
+  }
+
+  /** Throws StartupError if a port that people are told about is taken. */
+  async requirePorts(): Promise<void> {
+    await requireFree(this.#settings.apiPort, 'the API', 'stop that one, or set PORT');
+  }
+
+  /** Stops everything in order, however far it had come. */
+  async stop(): Promise<void> {
+    refuseLaunches();
+    for (const group of stopOrder) {
+      const running = group.flatMap((name) => this.#supervised.get(name) ?? []);
+      await Promise.all(running.map((each) => each.stop()));
+    }
+    await endRemaining();
+    forget(this.#settings.runDir, supervisor);
+  }
+
+  async #keep<T extends Running>(name: string, start: (previous?: T) => Promise<T>): Promise<Supervised<T>> {
+    const supervised = await supervise(name, start, { runDir: this.#settings.runDir, log: this.#log });
+    this.#supervised.set(name, supervised as Supervised<Running>);
+    return supervised;
+  }
+}
