@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { timeSkippingServer } from '../../embedded/test-server.ts';
+
+describe('time-skipping test server', () => {
+  it('lets two days pass at once', async function () {
+    // The first run on a machine fetches it.
+    this.timeout(20 * 60_000);
+    const environment = await TestWorkflowEnvironment.createTimeSkipping(await timeSkippingServer());
+    try {
+      const before = await environment.currentTimeMs();
+      await environment.sleep('2 days');
+      assert.ok((await environment.currentTimeMs()) - before >= 2 * 86_400_000);
+    } finally {
+      await environment.teardown();
+    }
+  });
+});
