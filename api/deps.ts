@@ -1,0 +1,28 @@
+import type { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
+import type { Orm } from '../db/orm.ts';
+import type { Ingest } from '../ingest/outcome.ts';
+
+/** What the API is made from. */
+export interface ApiDeps {
+  orm: Orm;
+  client: Client;
+  ingest: Ingest;
+  log: Logger;
+  /** Epoch milliseconds. */
+  clock: () => number;
+  settings: ApiSettings;
+}
+
+export interface ApiSettings {
+  ingestToken: string;
+  /** How long events are kept, in milliseconds. */
+  retentionMs: number;
+  /** The ingest workers' own limit, activities a second. */
+  ingestRateLimit: number;
+  /** Names of the notification channels. */
+  channels: readonly string[];
+  /** Where people reach the API, and Temporal's Web UI. */
+  publicUrl: string;
+  temporalUiUrl: string;
+}

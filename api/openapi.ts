@@ -1,0 +1,100 @@
+import { STATUS_CODES } from 'node:http';
+import { z } from 'zod';
+import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { isOptional, type Route } from './route.ts';
+
+const problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    errors: z
+      .array(z.object({ field: z.string(), reason: z.string() }))
+      .optional()
+      .meta({ description: 'What is wrong, field by field' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457' });
+
+/** OpenAPI 3.1 of the routes, from the schemas that validate their requests. */
+export function openApiDocument(routes: readonly Route[]) {
+  const paths: ZodOpenApiPathsObject = {};
+  for (const route of routes) {
+    const item = paths[route.path] ?? {};
+    paths[route.path] = item;
+    item[route.method] = {
+      tags: route.tags,
+      summary: route.summary,
+      ...(route.description ? { description: route.description } : {}),
+      operationId: operationId(route),
+      requestParams: {
+        ...(route.params ? { path: route.params } : {}),
+        ...(route.query ? { query: route.query } : {}),
+        ...(route.headers ? { header: route.headers } : {}),
+      },
+      ...(route.body
+        ? {
+            requestBody: {
+              required: !isOptional(route.body),
+              content: { 'application/json': { schema: route.body.schema } },
+            },
+          }
+        : {}),
+      responses: { ...successes(route), ...failures(route) },
+    };
+  }
+  return createDocument({
+    openapi: '3.1.1',
+    info: {
+      title: 'Tocsin',
+      version: '0.1.0',
+      description: 'Event monitoring and alerting. Errors are `application/problem+json` (RFC 9457).',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({ name })),
+    paths,
+  });
+}
+
+function successes({ responses }: Route): ZodOpenApiResponsesObject {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, { description, schema, headers }]) => [
+      status,
+      {
+        description,
+        ...(headers
+          ? { headers: mapValues(headers, (header) => ({ ...header, schema: { type: 'string' } })) }
+          : {}),
+        ...(schema ? { content: { 'application/json': { schema } } } : {}),
+      },
+    ]),
+  ) as ZodOpenApiResponsesObject;
+}
+
+function failures(route: Route): ZodOpenApiResponsesObject {
+  const statuses = new Set(route.problems ?? []);
+  if (route.body) for (const status of [400, 413, 415]) statuses.add(status);
+  if (route.body || route.params || route.query) statuses.add(422);
+  return Object.fromEntries(
+    [...statuses]
+      .filter((status) => !(status in route.responses))
+      .sort()
+      .map((status) => [
+        String(status),
+        {
+          description: STATUS_CODES[status],
+          content: { 'application/problem+json': { schema: problem } },
+        },
+      ]),
+  ) as ZodOpenApiResponsesObject;
+}
+
+/** `GET /events/{id}` is `getEventsId`: clients generated from the document name their functions by it. */
+function operationId({ method, path }: Route): string {
+  const words = path.replaceAll(/[{}]/g, '').split(/[/_-]/).filter(Boolean);
+  return method + words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join('');
+}
+
+function mapValues<A, B>(record: Record<string, A>, map: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}

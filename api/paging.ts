@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import 'zod-openapi';
+
+/** Where a page ends: the time (epoch ms) and id of its last row. Lists run from new to old, by id within a millisecond. */
+export interface Cursor {
+  at: number;
+  id: string;
+}
+
+const FORM = /^(\d{1,15})_([0-9a-f-]{36})$/;
+
+/** `cursor=` in a query. Opaque to callers: they follow links. */
+export const cursorParameter = z
+  .string()
+  .max(100)
+  .transform((text, context): Cursor => {
+    const [, at, id] = FORM.exec(Buffer.from(text, 'base64url').toString()) ?? [];
+    if (at && id && z.guid().safeParse(id).success && Number(at) <= 8.64e15) return { at: Number(at), id };
+    context.addIssue({ code: 'custom', message: 'is not a cursor that this API gave out' });
+    return z.NEVER;
+  })
+  .optional()
+  .meta({
+    description: 'Given out in the `Link` header: where the next page begins',
+    override: { type: 'string' },
+  });
+
+export const linkHeader = {
+  Link: { description: 'The next page, `rel="next"`, while there is one (RFC 8288)' },
+};
+
+/**
+ * Cuts a page from rows of which one more than `limit` was asked for, and links to the next if there is that one more.
+ * `search` is the query of this page; `offset` has done its work in it.
+ */
+export function page<T>(
+  rows: readonly T[],
+  limit: number,
+  cursorOf: (row: T) => Cursor,
+  { path, search }: { path: string; search: URLSearchParams },
+): { rows: T[]; headers: Record<string, string> } {
+  if (rows.length <= limit) return { rows: [...rows], headers: {} };
+  const kept = rows.slice(0, limit);
+  const { at, id } = cursorOf(kept.at(-1)!);
+  const next = new URLSearchParams(search);
+  next.delete('offset');
+  next.set('cursor', Buffer.from(`${at}_${id}`).toString('base64url'));
+  return { rows: kept, headers: { Link: `<${path}?${next}>; rel="next"` } };
+}

@@ -1,0 +1,65 @@
+/** One thing wrong with a request, and where. `field` is a dotted path; empty for the request as a whole. */
+export interface FieldError {
+  field: string;
+  reason: string;
+}
+
+/** An answer other than success, as RFC 9457 has it. Its `detail` is written for the caller. */
+export class Problem extends Error {
+  override name = 'Problem';
+  readonly status: number;
+  readonly errors: FieldError[] | undefined;
+  readonly headers: Record<string, string>;
+
+  constructor(
+    status: number,
+    detail: string,
+    {
+      errors,
+      headers = {},
+      cause,
+    }: { errors?: FieldError[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, { cause });
+    this.status = status;
+    this.errors = errors;
+    this.headers = headers;
+  }
+}
+
+/** The body could not be read as JSON. */
+export class Malformed extends Problem {
+  constructor(detail: string) {
+    super(400, detail);
+  }
+}
+
+/** `what` is the resource: "Event not found". */
+export class NotFound extends Problem {
+  constructor(what: string) {
+    super(404, `${what} not found`);
+  }
+}
+
+/** The resource is not in a state that allows it. */
+export class Conflict extends Problem {
+  constructor(detail: string) {
+    super(409, detail);
+  }
+}
+
+/** Read as JSON, but not what the route takes. */
+export class Invalid extends Problem {
+  constructor(errors: FieldError[]) {
+    const [first] = errors;
+    const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+    super(422, `${first?.field ? `${first.field}: ` : ''}${first?.reason ?? 'invalid'}${more}`, { errors });
+  }
+}
+
+/** Something this process needs is away. The caller may try again after so many seconds. */
+export class Unavailable extends Problem {
+  constructor(detail: string, retryAfterSeconds: number, cause?: unknown) {
+    super(503, detail, { headers: { 'Retry-After': String(Math.ceil(retryAfterSeconds)) }, cause });
+  }
+}

@@ -1,0 +1,136 @@
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { BODY_LIMIT } from './middleware/body.ts';
+import { Invalid } from './problem.ts';
+import { checkStorable } from './storable.ts';
+
+export interface ResponseSpec {
+  description: string;
+  /** Absent: no body. */
+  schema?: z.ZodType;
+  headers?: Record<string, { description: string }>;
+}
+
+/** What a body must be. `schema` feeds OpenAPI, and validates unless `parse` does. */
+export interface BodySpec<B> {
+  schema: z.ZodType;
+  /** Largest body, in bytes. */
+  limit: number;
+  /** @throws Invalid */
+  parse: (raw: unknown) => B;
+}
+
+export type Shape = z.ZodObject;
+
+/** What a handler is given: all of it validated and typed by the route's schemas. */
+export interface Input<P extends Shape, Q extends Shape, B> {
+  params: z.output<P>;
+  query: z.output<Q>;
+  body: B;
+  /** Path and query as they came, for links to the next page. */
+  path: string;
+  search: URLSearchParams;
+}
+
+/** What a handler answers: one of the declared responses, with a body of its schema. */
+export type Reply<R extends Record<number, ResponseSpec>> = {
+  [S in keyof R & number]: {
+    status: S;
+    headers?: Record<string, string>;
+  } & (R[S] extends { schema: infer Z extends z.ZodType } ? { body: z.input<Z> } : { body?: undefined });
+}[keyof R & number];
+
+/** One endpoint: what it takes, what it answers and how. The same object routes, validates and feeds OpenAPI. */
+export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record<number, ResponseSpec>> {
+  method: 'get' | 'post' | 'put' | 'delete';
+  /** As OpenAPI writes it: `/events/{id}`. */
+  path: string;
+  tags: [string];
+  summary: string;
+  description?: string;
+  params?: P;
+  query?: Q;
+  body?: BodySpec<B>;
+  /** Headers that `authorize` reads, for OpenAPI. */
+  headers?: Shape;
+  /** Runs before anything of the body is read. @throws Problem */
+  authorize?: (request: IncomingMessage) => void;
+  responses: R;
+  /** Statuses of the problems it may answer beyond those that follow from its schemas. */
+  problems?: readonly number[];
+  handle: (input: Input<P, Q, B>) => Promise<Reply<NoInfer<R>>>;
+}
+
+export type Route = RouteSpec<Shape, Shape, unknown, Record<number, ResponseSpec>>;
+
+const NOTHING = z.object({});
+// biome-ignore lint/suspicious/noExplicitAny: any shape will do, but keys must not be inferred as all strings
+type None = z.ZodObject<any, any> & typeof NOTHING;
+
+/** Declares a route. Types of the handler's input and answer follow from its schemas. */
+export function route<
+  R extends Record<number, ResponseSpec>,
+  P extends Shape = None,
+  Q extends Shape = None,
+  B = undefined,
+>(spec: RouteSpec<P, Q, B, R>): Route {
+  return spec as unknown as Route;
+}
+
+/** A JSON body of this schema. Unknown keys are ignored, as in the reference. */
+export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): BodySpec<z.output<S>> {
+  return {
+    schema,
+    limit,
+    parse: (raw) => {
+      checkStorable(raw);
+      return check(schema, raw, '');
+    },
+  };
+}
+
+/** Whether a request may come without a body. */
+export function isOptional(body: BodySpec<unknown>): boolean {
+  return body.schema.safeParse(undefined).success;
+}
+
+/** Validates, or says what is wrong, field by field. @throws Invalid */
+export function check<S extends z.ZodType>(schema: S, value: unknown, root: string): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new Invalid(
+    parsed.error.issues.map((issue) => ({
+      field: issue.path.length > 0 ? issue.path.join('.') : root,
+      reason: issue.message,
+    })),
+  );
+}
+
+/**
+ * Reads a query by its schema: of a repeated parameter the last counts, unless the schema has a list there; a record takes
+ * every `name.<key>`. @throws Invalid
+ */
+export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams): z.output<Q> {
+  const given: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const kind = kindOf(field as z.ZodType);
+    if (kind === 'record') given[name] = keysBelow(name, search);
+    else {
+      const values = search.getAll(name);
+      if (values.length > 0) given[name] = kind === 'array' ? values : values.at(-1);
+    }
+  }
+  checkStorable(given);
+  return check(schema, given, '');
+}
+
+function keysBelow(name: string, search: URLSearchParams): Record<string, string> {
+  const entries = [...search].filter(([key]) => key.startsWith(`${name}.`));
+  return Object.fromEntries(entries.map(([key, value]) => [key.slice(name.length + 1), value]));
+}
+
+/** The kind of a schema beneath optional and default. */
+function kindOf(schema: z.ZodType): string {
+  const { type, innerType } = schema.def as { type: string; innerType?: z.ZodType };
+  return innerType ? kindOf(innerType) : type;
+}

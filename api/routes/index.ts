@@ -1,0 +1,9 @@
+import type { ApiDeps } from '../deps.ts';
+import type { Route } from '../route.ts';
+import { eventRoutes } from './events.ts';
+import { ingestRoutes } from './ingest.ts';
+
+/** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
+export function allRoutes(deps: ApiDeps): Route[] {
+  return [...ingestRoutes(deps), ...eventRoutes(deps)];
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import 'zod-openapi';
+
+/** A whole number in a query. OpenAPI shows it as the integer it is. */
+export function queryInteger(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^[+-]?\d{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
+    .meta({ override: { type: 'integer', minimum: min, maximum: max, pattern: undefined } });
+}
+
+/** An instant in a query as epoch milliseconds. Without a zone it is UTC. */
+export const queryTime = z
+  .string()
+  // An unescaped + of a zone arrives as a space.
+  .transform((text) => text.replace(/ (?=\d\d:?\d\d$)/, '+'))
+  .pipe(z.iso.datetime({ offset: true, local: true, error: 'must be an ISO 8601 time' }))
+  .transform((text) => Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`))
+  .refine((at) => at >= 0 && at < 253_402_300_800_000, 'must be between 1970 and 9999')
+  .meta({ override: { type: 'string', format: 'date-time', pattern: undefined } });
+
+/** Both ends of a stretch of time, for lists: `from` is in, `to` is not. */
+export const range = {
+  from: queryTime.optional().meta({ description: 'Earliest time, included' }),
+  to: queryTime.optional().meta({ description: 'Latest time, not included' }),
+};
+
+export const uuid = z.guid('must be a UUID').transform((id) => id.toLowerCase());
+
+export const idParams = z.object({ id: uuid });
+
+/** An instant in an answer. */
+export const time = z.iso.datetime();
+
+/** Who asks, for the timeline. */
+export const actor = z.string().trim().min(1).max(200).default('api');

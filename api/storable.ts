@@ -1,0 +1,34 @@
+import { Invalid } from './problem.ts';
+
+/** Deepest nesting of any body but an event's, which has its own limit. */
+const MAX_DEPTH = 64;
+
+/** Whether PostgreSQL can keep the text as it is: no NUL, no broken surrogates. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed();
+}
+
+/**
+ * Refuses what parses as JSON and can't be kept: NUL bytes, broken surrogates, numbers too large, hostile depth.
+ * Walks without recursion. @throws Invalid
+ */
+export function checkStorable(root: unknown): void {
+  const stack: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];
+  while (stack.length > 0) {
+    const { value, path, depth } = stack.pop()!;
+    if (typeof value === 'string' && !isStorable(value)) {
+      throw new Invalid([{ field: path, reason: 'must not contain NUL or broken surrogates' }]);
+    }
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      throw new Invalid([{ field: path, reason: 'must not be too large a number' }]);
+    }
+    if (value === null || typeof value !== 'object') continue;
+    if (depth >= MAX_DEPTH) throw new Invalid([{ field: path, reason: `nested deeper than ${MAX_DEPTH}` }]);
+    for (const [key, item] of Object.entries(value)) {
+      if (!isStorable(key)) {
+        throw new Invalid([{ field: path, reason: 'must not contain NUL or broken surrogates' }]);
+      }
+      stack.push({ value: item, path: path ? `${path}.${key}` : key, depth: depth + 1 });
+    }
+  }
+}
