@@ -1,0 +1,80 @@
+import { createTransport } from 'nodemailer';
+import type { NoticeDocument } from '../../domain/notice.ts';
+import { cut, factsOf, subjectOf, textOf } from '../../domain/notice-text.ts';
+import { type Channel, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { redactor } from './redact.ts';
+
+export interface EmailConfig {
+  name: string;
+  /** smtp://user:password@host:port */
+  smtp: string;
+  from: string;
+  to: readonly string[];
+}
+
+/** Longest silence of the SMTP server in milliseconds, so that no connection outlives its attempt by much. */
+const SILENCE_MS = 15_000;
+
+/**
+ * Mail by SMTP. A 5xx answer is final, anything else is tried again (RFC 5321, 4.2.1). `Message-ID` is the same over
+ * retries; all mails of an incident refer to one id, so that mail programs show them as one thread.
+ */
+export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
+  const redact = redactor([smtp]);
+  const transport = createTransport({
+    url: smtp,
+    connectionTimeout: SILENCE_MS,
+    greetingTimeout: SILENCE_MS,
+    socketTimeout: SILENCE_MS,
+  });
+  return {
+    name,
+    kind: 'email',
+    async send(notice, signal) {
+      try {
+        const sending = transport.sendMail({
+          from,
+          to: [...to],
+          subject: subjectOf(notice),
+          text: textOf(notice),
+          html: htmlOf(notice),
+          messageId: `<${messageId(notice.id, name)}@tocsin>`,
+          references: `<incident-${notice.incident.id}@tocsin>`,
+        });
+        const { response, rejected } = await orAborted(sending, signal);
+        const refused = rejected.length > 0 ? `, but refused ${rejected.join(', ')}` : '';
+        return { detail: cut(redact(`${response}${refused}`), 300) };
+      } catch (error) {
+        if (signal.aborted) throw new RetryableFailure('no answer in time');
+        const { message, responseCode } = error as Error & { responseCode?: number };
+        const detail = cut(redact(message), 300);
+        throw responseCode !== undefined && responseCode >= 500
+          ? new FinalFailure(detail)
+          : new RetryableFailure(detail);
+      }
+    },
+  };
+}
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function htmlOf(notice: NoticeDocument): string {
+  const rows = factsOf(notice).map(
+    ([name, value]) => `<tr><th align="left">${escaped(name)}</th><td>${escaped(value)}</td></tr>`,
+  );
+  const link = escaped(notice.links.incident);
+  return `<h3>${escaped(subjectOf(notice))}</h3><table>${rows.join('')}</table><p><a href="${link}">${link}</a></p>`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,102 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { Logger } from 'pino';
+import { IncidentEntity, NoticeEntity } from '../db/entities/incident.ts';
+import { type Orm, sqlOf } from '../db/orm.ts';
+import { type Attempt, beginAttempt, endAttempt, wasSent } from '../db/queries/notices.ts';
+import type { Attempted, NoticeDocument } from '../domain/notice.ts';
+import { FAILURES } from '../workflows/policies.ts';
+import { type Channel, FinalFailure, RetryableFailure } from './channels/channel.ts';
+import { factsOf } from './incident-facts.ts';
+
+export interface NotifyDependencies {
+  orm: Orm;
+  channels: readonly Channel[];
+  /** Epoch milliseconds. */
+  clock: () => number;
+  log: Logger;
+  /** Where people reach the API. */
+  publicUrl: string;
+  /** How long a channel may take, in milliseconds. */
+  timeoutMs?: number;
+}
+
+type Delivered = Omit<Attempted, 'recorded'>;
+
+export type NotifyActivities = ReturnType<typeof createNotifyActivities>;
+
+/** Sending of notices. */
+export function createNotifyActivities(dependencies: NotifyDependencies) {
+  const { orm, clock, log, publicUrl, timeoutMs = 15_000 } = dependencies;
+  const byName = new Map(dependencies.channels.map((channel) => [channel.name, channel]));
+
+  /** Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent again. */
+  async function begin(attempt: Attempt): Promise<NoticeDocument | Delivered> {
+    const db = sqlOf(orm);
+    if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt had arrived' };
+    const em = orm.em.fork();
+    const notice = await em.findOne(NoticeEntity, attempt.notice_id);
+    const incident = notice && (await em.findOne(IncidentEntity, notice.incidentId));
+    if (!incident) return { outcome: 'failed', detail: 'the incident is gone' };
+    await beginAttempt(db, attempt, clock());
+    return {
+      ...{ id: notice.id, kind: notice.kind, at: notice.at.toISOString() },
+      incident: factsOf(incident),
+      rule: { id: incident.ruleId, name: incident.ruleName },
+      links: { incident: `${publicUrl.replace(/\/+$/, '')}/incidents/${incident.id}` },
+    };
+  }
+
+  async function send(document: NoticeDocument, name: string): Promise<Delivered> {
+    const channel = byName.get(name);
+    // Not final: while settings are rolled out, another worker may know it.
+    if (!channel) return { outcome: 'retry', detail: 'this worker has no such channel' };
+    try {
+      const { detail } = await channel.send(document, AbortSignal.timeout(timeoutMs));
+      return { outcome: 'sent', detail };
+    } catch (error) {
+      if (error instanceof FinalFailure) return { outcome: 'failed', detail: error.message };
+      if (error instanceof RetryableFailure) {
+        return { outcome: 'retry', detail: error.message, retry_after_ms: error.retryAfterMs };
+      }
+      // Nothing is known to be free of secrets but what the channel throws by its contract.
+      return { outcome: 'retry', detail: `the channel broke: ${(error as Error).name}` };
+    }
+  }
+
+  return {
+    /**
+     * Makes one attempt. Its row is written before anything is sent: a crash in between leaves a trace, and counts as an
+     * attempt. So a notice can arrive twice, under one message id, and never without a row.
+     * @throws ApplicationFailure `transient` when our own database is away: then nothing was sent
+     */
+    async deliver(attempt: Attempt): Promise<Attempted> {
+      const document = await begin(attempt).catch((error: unknown) => {
+        throw ApplicationFailure.create({
+          message: `nothing sent, the database is away: ${(error as Error).message}`,
+          type: FAILURES.transient,
+        });
+      });
+      if ('outcome' in document) return { ...document, recorded: true };
+      const startedAt = clock();
+      const delivered = await send(document, attempt.channel);
+      const durationMs = Math.max(0, Math.round(clock() - startedAt));
+      const { outcome, detail } = delivered;
+      log[outcome === 'sent' ? 'info' : 'warn'](
+        { ...attempt, outcome, detail, durationMs },
+        'notice delivery',
+      );
+      // Once sent, a failure here would only make it be sent again: the workflow records it instead.
+      const recorded = await endAttempt(sqlOf(orm), attempt, { outcome, detail, durationMs }).then(
+        () => true,
+        (error: unknown) => {
+          log.warn(
+            { ...attempt, reason: (error as Error).message },
+            'outcome of a delivery not recorded yet',
+          );
+          return false;
+        },
+      );
+      return { ...delivered, recorded };
+    },
+  };
+}

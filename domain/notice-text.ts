@@ -1,0 +1,50 @@
+import type { NoticeDocument, NoticeKind } from './notice.ts';
+
+const WORDS: Record<NoticeKind, string> = { opened: 'Opened', reopened: 'Reopened', resolved: 'Resolved' };
+
+/** One line for a subject or a heading, at most `limit` characters and without control characters. */
+export function subjectOf({ kind, incident }: NoticeDocument, limit = 150): string {
+  const late = incident.late ? ' (late)' : '';
+  return cut(`${WORDS[kind]}${late}: [${incident.severity}] ${incident.rule_name}`, limit);
+}
+
+/** What to know of it, in order, as pairs of name and value. */
+export function factsOf({ kind, incident }: NoticeDocument): [name: string, value: string][] {
+  const facts: [string, string | null][] = [
+    ['Summary', incident.summary],
+    ['Severity', incident.severity],
+    ['State', incident.state],
+    ['Since', incident.since],
+    ['Acknowledged by', incident.acknowledged_by],
+    ['Resolved', kind === 'resolved' || incident.state === 'resolved' ? resolution(incident) : null],
+    ['Group', pairs(incident.group)],
+    ['Labels', pairs(incident.labels)],
+    ...Object.entries(incident.annotations),
+  ];
+  return facts.filter((fact): fact is [string, string] => fact[1] !== null && fact[1] !== '');
+}
+
+/** The whole notice as plain text. */
+export function textOf(notice: NoticeDocument): string {
+  const lines = factsOf(notice).map(([name, value]) => `${name}: ${value}`);
+  return [subjectOf(notice), '', ...lines, '', notice.links.incident, ''].join('\n');
+}
+
+/** Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it. */
+export function cut(text: string, limit: number): string {
+  const line = text.replace(/\p{Cc}+/gu, ' ').trim();
+  if (line.length <= limit) return line;
+  // Half of a surrogate pair at the cut would not be text any more.
+  return `${line.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
+function resolution({ resolved_at, resolved_by, resolve_reason }: NoticeDocument['incident']): string | null {
+  if (resolved_at === null) return null;
+  return `${resolved_at}, ${resolve_reason ?? 'recovered'}${resolved_by ? ` by ${resolved_by}` : ''}`;
+}
+
+function pairs(record: Record<string, string>): string {
+  return Object.entries(record)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ');
+}
