@@ -19,18 +19,21 @@ const PARENTS = {
   window_counts: { bound: (day: number) => `${day}`, options: 'with (fillfactor = 50)' },
 } as const;
 
-/** Makes the partitions around `now` (epoch ms) that are missing. */
-export async function ensurePartitions(orm: Orm, now: number): Promise<void> {
+/** Makes the partitions around `now` (epoch ms) that are missing, and says how many there were. */
+export async function ensurePartitions(orm: Orm, now: number): Promise<number> {
+  let made = 0;
   for (let day = dayOf(now) - BEHIND_DAYS * DAY_MS; day <= now + AHEAD_DAYS * DAY_MS; day += DAY_MS) {
-    await ensureDay(orm, day);
+    made += await ensureDay(orm, day);
   }
+  return made;
 }
 
 /**
  * Makes the partitions of one day, if missing. The table is made alone and then attached, which does not lock out
  * readers and writers of the parent. Racing callers wait for each other.
  */
-export async function ensureDay(orm: Orm, day: number): Promise<void> {
+export async function ensureDay(orm: Orm, day: number): Promise<number> {
+  let made = 0;
   const existing = await partitionNames(sqlOf(orm));
   for (const [parent, { bound, options }] of Object.entries(PARENTS)) {
     const name = `${parent}_${dayName(day)}`;
@@ -44,8 +47,10 @@ export async function ensureDay(orm: Orm, day: number): Promise<void> {
         .execute(db);
       const range = `from (${bound(day)}) to (${bound(day + DAY_MS)})`;
       await sql.raw(`alter table ${parent} attach partition ${name} for values ${range}`).execute(db);
+      made++;
     });
   }
+  return made;
 }
 
 /** Names of the attached partitions. */
@@ -55,4 +60,18 @@ export async function partitionNames(db: Sql): Promise<Set<string>> {
     join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent
     where parent.relname in ('events', 'window_counts')`.execute(db);
   return new Set(rows.map(({ name }) => name));
+}
+
+/** The day partitions of one table, also those that a crash left detached. `day` is the start of the day, epoch ms. */
+export async function partitionDays(
+  db: Sql,
+  parent: 'events' | 'window_counts',
+): Promise<{ name: string; day: number; attached: boolean }[]> {
+  const { rows } = await sql<{ name: string; attached: boolean }>`
+    select c.relname as name, c.relispartition as attached from pg_class c
+    where c.relkind = 'r' and c.relname ~ ${`^${parent}_[0-9]{8}$`} order by c.relname`.execute(db);
+  return rows.map(({ name, attached }) => {
+    const [, year, month, day] = /(\d{4})(\d\d)(\d\d)$/.exec(name)!;
+    return { name, day: Date.UTC(Number(year), Number(month) - 1, Number(day)), attached };
+  });
 }

@@ -6,6 +6,7 @@ export type IncidentState = (typeof INCIDENT_STATES)[number];
 /** What judging needs to know of an incident on record: [opened_at, ended_at) is its episode, in milliseconds. */
 export interface IncidentOnRecord {
   id: string;
+  since: number;
   opened_at: number;
   /** The episode's computed end; null while it fires. Not when a person resolved it. */
   ended_at: number | null;
@@ -17,7 +18,7 @@ export interface IncidentOnRecord {
 export type IncidentChange =
   | { kind: 'open'; episode: Episode }
   | { kind: 'end'; id: string; ended_at: number }
-  | { kind: 'extend'; id: string; opened_at: number; ended_at: number | null; reopen: boolean }
+  | { kind: 'extend'; id: string; since: number; opened_at: number; ended_at: number | null; reopen: boolean }
   | { kind: 'merge'; id: string; into: string };
 
 /**
@@ -39,15 +40,16 @@ export function reconcile(
     }
     for (const other of rest) changes.push({ kind: 'merge', id: other.id, into: first.id });
     const opened_at = Math.min(first.opened_at, episode.opened_at);
+    const since = Math.min(first.since, episode.since);
     if (first.ended_at === null && episode.ended_at !== null) {
       if (opened_at < first.opened_at) {
-        changes.push({ kind: 'extend', id: first.id, opened_at, ended_at: null, reopen: false });
+        changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: null, reopen: false });
       }
       changes.push({ kind: 'end', id: first.id, ended_at: episode.ended_at });
     } else if (opened_at < first.opened_at || grows(first, episode)) {
       // A person's resolve holds for the whole episode: it mutes the group until it has been ok once.
       const reopen = episode.ended_at === null && first.ended_at !== null && first.resolved_by === null;
-      changes.push({ kind: 'extend', id: first.id, opened_at, ended_at: episode.ended_at, reopen });
+      changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: episode.ended_at, reopen });
     }
   }
   return changes;

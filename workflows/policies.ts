@@ -51,6 +51,13 @@ export const localPolicy = {
   retry: backoff('200ms', '10s'),
 } satisfies LocalActivityOptions;
 
+/** Counting what was in a new rule's window: as long as it makes progress. */
+export const backfillPolicy = {
+  startToCloseTimeout: '6h',
+  heartbeatTimeout: '2m',
+  retry: backoff('1s', '30s'),
+} satisfies ActivityOptions;
+
 /** One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy can say. */
 export const deliverPolicy = {
   startToCloseTimeout: '30s',

@@ -1,0 +1,80 @@
+import { type Orm, type Sql, transaction } from '../../db/orm.ts';
+import { admitGroups } from '../../db/queries/append.ts';
+import { holdVersion, type Version } from '../../db/queries/judging.ts';
+import { eventsToBackfill, markReady, writeBackfill } from '../../db/queries/revisions.ts';
+import { OVERFLOW_GROUP, SOLE_GROUP } from '../../domain/group.ts';
+import { bucketOf } from '../../domain/window.ts';
+import { compileRule } from '../../ingest/rule-set.ts';
+
+/** Events read at once. */
+const PAGE = 10_000;
+
+/**
+ * Counts the events that were in a new revision's window when it came into force, in one transaction that can be
+ * broken off and begun again. Appends go on meanwhile: what they store is not visible in the revision's snapshot.
+ * @param progress called after each page
+ */
+export async function backfill(orm: Orm, version: Version, progress: () => void): Promise<void> {
+  const rule = compileRule(version);
+  await transaction(orm, async (db) => {
+    if (!(await holdVersion(db, version))) return;
+    const counts = new Map<string, { g: string; b: number; n: number }>();
+    let after: { occurred_at: number; event_id: string } | null = null;
+    while (true) {
+      const page: Awaited<ReturnType<typeof eventsToBackfill>> = await eventsToBackfill(
+        db,
+        version,
+        after,
+        PAGE,
+      );
+      for (const event of page) {
+        if (!rule.matches(event)) continue;
+        const g = rule.groupKey(event);
+        const b = bucketOf(event.occurred_at, rule.bucketMs);
+        const key = `${b} ${g}`;
+        const count = counts.get(key);
+        if (count) count.n++;
+        else counts.set(key, { g, b, n: 1 });
+      }
+      progress();
+      if (page.length < PAGE) break;
+      after = page.at(-1)!;
+    }
+    const folded = await fold(db, version, [...counts.values()]);
+    await writeBackfill(db, version, folded);
+    const spans = new Map<string, { group_key: string; from_at: number; to_at: number }>();
+    for (const { g, b } of folded) {
+      const span = spans.get(g) ?? { group_key: g, from_at: version.counted_from, to_at: b };
+      span.to_at = Math.max(span.to_at, b + rule.bucketMs);
+      spans.set(g, span);
+    }
+    await markReady(db, version, [...spans.values()]);
+  });
+}
+
+/** Admits the groups under the rule's cap and folds the rest into the overflow group. */
+async function fold(db: Sql, version: Version, counts: { g: string; b: number; n: number }[]) {
+  const groups = [...new Set(counts.map(({ g }) => g))].sort();
+  if (groups.length === 0) return [];
+  const admitted = new Set(
+    (
+      await admitGroups(
+        db,
+        groups.map((group_key) => ({
+          rule_id: version.rule_id,
+          group_key,
+          max_groups: group_key === SOLE_GROUP ? 1 : version.definition.max_groups,
+        })),
+      )
+    ).map(({ group_key }) => group_key),
+  );
+  const folded = new Map<string, { g: string; b: number; n: number }>();
+  for (const { g, b, n } of counts) {
+    const group = admitted.has(g) ? g : OVERFLOW_GROUP;
+    const key = `${b} ${group}`;
+    const count = folded.get(key);
+    if (count) count.n += n;
+    else folded.set(key, { g: group, b, n });
+  }
+  return [...folded.values()];
+}

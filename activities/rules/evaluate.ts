@@ -1,0 +1,68 @@
+import type { Logger } from 'pino';
+import { type Orm, sqlOf } from '../../db/orm.ts';
+import { loadRule } from '../../db/queries/judging.ts';
+import { standingCounts } from '../../db/queries/revisions.ts';
+import { judgePending } from './judge.ts';
+import { removeDeleted, settle } from './settle.ts';
+
+/** Longest stretch of work in one call, in milliseconds; what is left is done by the next. */
+const LONGEST_MS = 2000;
+
+export interface Evaluated {
+  /** The rule is gone: its workflow ends. */
+  gone: boolean;
+  /** A revision that must be backfilled before anything can be judged. */
+  backfill: number | null;
+  /** There is more to judge. */
+  more: boolean;
+  name: string;
+  revision: number;
+  firing: number;
+  pending: number;
+}
+
+/**
+ * Does whatever is due for a rule: settles superseded revisions, oldest first, then judges what is pending for the one in force.
+ * Everything is on record when it returns; broken off anywhere, the rows left behind say what is still to be done.
+ */
+export async function evaluate(
+  {
+    orm,
+    clock,
+    signalIncidents,
+  }: {
+    orm: Orm;
+    clock: () => number;
+    log: Logger;
+    signalIncidents: (ids: readonly string[]) => Promise<void>;
+  },
+  ruleId: string,
+): Promise<Evaluated> {
+  const started = performance.now();
+  const rule = await loadRule(sqlOf(orm), ruleId);
+  const gone = { gone: true, backfill: null, more: false, name: '', revision: 0, firing: 0, pending: 0 };
+  if (!rule) return gone;
+  const { words, versions } = rule;
+  const current = versions.at(-1);
+  if (!current) return gone;
+  const result = { ...gone, gone: false, name: words.name, revision: current.revision };
+
+  for (const [i, version] of versions.entries()) {
+    if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
+    if (version.superseded_at === null) continue;
+    await signalIncidents(await settle(orm, version, versions[i + 1] ?? null, words, clock()));
+  }
+  if (words.deleted) {
+    await removeDeleted(orm, ruleId);
+    return gone;
+  }
+  let more = false;
+  if (current.enabled) {
+    do {
+      const pass = await judgePending(orm, current, words, clock());
+      await signalIncidents(pass.incidents);
+      more = pass.judged > 0;
+    } while (more && performance.now() - started < LONGEST_MS);
+  }
+  return { ...result, ...(await standingCounts(sqlOf(orm), ruleId)), more };
+}

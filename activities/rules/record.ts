@@ -1,0 +1,199 @@
+import type { SqlEntityManager } from '@mikro-orm/postgresql';
+import { v5 as uuidv5 } from 'uuid';
+import { IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
+import type { Sql } from '../../db/orm.ts';
+import { countedEvents, type GroupIncident, type RuleWords, type Version } from '../../db/queries/judging.ts';
+import { compileGroupKey, groupLabels, OVERFLOW_GROUP } from '../../domain/group.ts';
+import type { IncidentChange } from '../../domain/incident.ts';
+import { compileMatchers } from '../../domain/matcher.ts';
+import { worse } from '../../domain/severity.ts';
+import { matchersOf } from '../../ingest/rule-set.ts';
+
+/** Namespace of the ids derived here (UUIDv5). Never changes: it is what keeps an incident from opening twice. */
+const NAMESPACE = '5f0c1c51-7c1b-4a55-9d0e-6f6a4c1c9a61';
+
+export const incidentId = (ruleId: string, groupKey: string, episode: number) =>
+  uuidv5(`${ruleId}/${groupKey}/${episode}`, NAMESPACE);
+export const noticeId = (incident: string, kind: string, n: number) =>
+  uuidv5(`${incident}/${kind}/${n}`, NAMESPACE);
+
+export interface Recording {
+  version: Version;
+  words: RuleWords;
+  groupKey: string;
+  changes: readonly IncidentChange[];
+  onRecord: readonly GroupIncident[];
+  lastEpisode: number;
+  /** Events in the window when an episode opened, by its opened_at. */
+  observed: ReadonlyMap<number, number>;
+  isLate: (since: number) => boolean;
+  now: number;
+}
+
+/** Writes changes of incidents, each with its timeline entry and the notice that people get of it. Returns the incidents touched. */
+export async function record(em: SqlEntityManager, db: Sql, recording: Recording): Promise<string[]> {
+  let episode = recording.lastEpisode;
+  const touched: string[] = [];
+  for (const change of recording.changes) {
+    if (change.kind === 'open') {
+      episode++;
+      touched.push(await open(em, db, recording, change, episode));
+    } else {
+      await amend(em, recording, change);
+      touched.push(change.id);
+    }
+  }
+  return touched;
+}
+
+async function open(
+  em: SqlEntityManager,
+  db: Sql,
+  { version, words, groupKey, observed, isLate, now }: Recording,
+  { episode: { since, opened_at, ended_at } }: Extract<IncidentChange, { kind: 'open' }>,
+  episode: number,
+): Promise<string> {
+  const { definition } = version;
+  const id = incidentId(version.rule_id, groupKey, episode);
+  const late = isLate(since);
+  const windowMs = definition.condition.window_seconds * 1000;
+  em.create(IncidentEntity, {
+    id,
+    ruleId: version.rule_id,
+    groupKey,
+    episode,
+    revision: version.revision,
+    ruleName: words.name,
+    summary: `Rule ${words.name} triggered for ${definition.event_type ?? 'any event'}`,
+    severity:
+      words.incident_severity ??
+      definition.severity ??
+      (await worstSeverity(db, version, groupKey, opened_at, windowMs)),
+    state: ended_at === null ? 'open' : 'resolved',
+    late,
+    since: new Date(since),
+    openedAt: new Date(opened_at),
+    endedAt: date(ended_at),
+    recordedAt: new Date(now),
+    acknowledgedAt: null,
+    acknowledgedBy: null,
+    resolvedAt: date(ended_at),
+    resolvedBy: null,
+    resolveReason: ended_at === null ? null : 'recovered',
+    mergedInto: null,
+    reopened: 0,
+    groupLabels: groupLabels(definition.group_by, groupKey),
+    labels: words.labels,
+    annotations: words.annotations,
+    metadata: {
+      observed_count: observed.get(opened_at) ?? 0,
+      window_seconds: definition.condition.window_seconds,
+    },
+  });
+  note(em, id, opened_at, 'opened', {
+    late,
+    recorded_at: new Date(now).toISOString(),
+    observed_count: observed.get(opened_at) ?? 0,
+  });
+  if (ended_at !== null) note(em, id, ended_at, 'resolved', { reason: 'recovered' });
+  if (!late || words.late === 'notify') {
+    notify(em, id, 'opened', 0, now);
+    if (ended_at !== null) notify(em, id, 'resolved', 0, now);
+  }
+  return id;
+}
+
+async function amend(
+  em: SqlEntityManager,
+  { version, onRecord, now }: Recording,
+  change: Exclude<IncidentChange, { kind: 'open' }>,
+): Promise<void> {
+  const before = onRecord.find(({ id }) => id === change.id)!;
+  const update = (fields: object) => em.nativeUpdate(IncidentEntity, { id: change.id }, fields);
+  switch (change.kind) {
+    case 'end': {
+      const reason =
+        change.ended_at === version.effective_at && version.revision > 1 ? 'rule changed' : 'recovered';
+      await update({ endedAt: new Date(change.ended_at) });
+      if (before.state === 'resolved') note(em, change.id, change.ended_at, 'recovered', {});
+      else {
+        await update({ state: 'resolved', resolvedAt: new Date(change.ended_at), resolveReason: reason });
+        note(em, change.id, change.ended_at, 'resolved', { reason });
+        notify(em, change.id, 'resolved', before.reopened, now);
+      }
+      return;
+    }
+    case 'extend': {
+      const { since, opened_at, ended_at, reopen } = change;
+      await update({ since: new Date(since), openedAt: new Date(opened_at), endedAt: date(ended_at) });
+      if (reopen) {
+        const reopened = before.reopened + 1;
+        await update({ state: 'open', resolvedAt: null, resolveReason: null, reopened });
+        note(em, change.id, now, 'reopened', { resolved_at: date(before.ended_at)?.toISOString() });
+        notify(em, change.id, 'reopened', reopened, now);
+        return;
+      }
+      if (ended_at !== null && before.state === 'resolved' && before.resolved_by === null) {
+        await update({ resolvedAt: new Date(ended_at) });
+      }
+      note(em, change.id, now, 'extended', {
+        opened_at: new Date(opened_at).toISOString(),
+        ended_at: date(ended_at)?.toISOString() ?? null,
+      });
+      return;
+    }
+    case 'merge': {
+      await update({ mergedInto: change.into });
+      if (before.state !== 'resolved') {
+        await update({ state: 'resolved', resolvedAt: new Date(now), resolveReason: 'merged' });
+      }
+      note(em, change.id, now, 'merged', { into: change.into });
+      note(em, change.into, now, 'extended', { merged: change.id });
+      return;
+    }
+  }
+}
+
+const date = (at: number | null) => (at === null ? null : new Date(at));
+
+function note(
+  em: SqlEntityManager,
+  incident: string,
+  at: number,
+  kind: string,
+  detail: Record<string, unknown>,
+): void {
+  em.create(TimelineEntity, { incidentId: incident, at: new Date(at), kind, actor: 'rule', detail });
+}
+
+function notify(
+  em: SqlEntityManager,
+  incident: string,
+  kind: 'opened' | 'resolved' | 'reopened',
+  n: number,
+  now: number,
+) {
+  em.create(NoticeEntity, {
+    id: noticeId(incident, kind, n),
+    incidentId: incident,
+    kind,
+    at: new Date(now),
+    done: false,
+  });
+}
+
+/** The worst severity among the events that opened the incident, for rules that name none. */
+async function worstSeverity(
+  db: Sql,
+  version: Version,
+  groupKey: string,
+  openedAt: number,
+  windowMs: number,
+): Promise<string> {
+  const matches = compileMatchers(matchersOf(version.definition));
+  const keyOf = compileGroupKey(version.definition.group_by);
+  const events = await countedEvents(db, version, [{ from: openedAt - windowMs, to: openedAt + 1 }]);
+  return events
+    .filter((event) => matches(event) && (groupKey === OVERFLOW_GROUP || keyOf(event) === groupKey))
+    .reduce((worst, event) => worse(worst, event.severity), 'info');
+}

@@ -1,0 +1,154 @@
+import { sql } from 'kysely';
+import type { Event } from '../../domain/event.ts';
+import type { RuleDefinition } from '../../domain/rule.ts';
+import type { Sql } from '../orm.ts';
+
+/** Advisory locks, by their first key: 1 the rule set, 2 an append's slot, 3 partitions, 4 migration, 5 a rule's groups. */
+export const RULE_SET_LOCK = 1;
+
+/**
+ * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second statement,
+ * whose snapshot is younger than the lock. The slot is this append's alone: concurrent appends never wait for each
+ * other's counts. Low slots are taken first, so a quiet system keeps few rows.
+ */
+export async function enterAppend(db: Sql): Promise<{ version: number; slot: number }> {
+  await sql`select pg_advisory_xact_lock_shared(${RULE_SET_LOCK})`.execute(db);
+  const { rows } = await sql<{ version: string; slot: number | null }>`
+    select version, (select s from generate_series(0, 31) s where pg_try_advisory_xact_lock(2, s) limit 1) as slot
+    from rule_set`.execute(db);
+  const { version, slot } = rows[0]!;
+  if (slot === null) await sql`select pg_advisory_xact_lock(2, 0)`.execute(db);
+  return { version: Number(version), slot: slot ?? 0 };
+}
+
+/** The definitions that appends count for. */
+export async function rulesInForce(
+  db: Sql,
+): Promise<{ rule_id: string; revision: number; definition: RuleDefinition }[]> {
+  const { rows } = await sql<{ rule_id: string; revision: number; definition: RuleDefinition }>`
+    select rule_id, revision, definition from rule_versions where superseded_at is null and enabled`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** Stores events and returns the keys (`event_id occurred_at`) of those that are new. Sorted, so that racing appends never deadlock. */
+export async function insertEvents(db: Sql, events: readonly Event[], now: number): Promise<Set<string>> {
+  const { rows } = await sql<{ event_id: string; at: number }>`
+    insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
+    select event_id, to_timestamp(occurred_at / 1000.0), source_id, severity, event_type, payload,
+      to_timestamp(${now}::double precision / 1000.0)
+    from jsonb_to_recordset(${JSON.stringify(events)}::jsonb) as e(
+      event_id uuid, occurred_at bigint, source_id text, severity text, event_type text, payload jsonb)
+    order by event_id, occurred_at
+    on conflict do nothing
+    returning event_id, (extract(epoch from occurred_at) * 1000)::float8 as at`.execute(db);
+  return new Set(rows.map(({ event_id, at }) => eventKey(event_id, at)));
+}
+
+export const eventKey = (eventId: string, occurredAt: number) => `${eventId} ${occurredAt}`;
+
+/** Reads stored events by identity: for duplicates, in a statement of its own, whose snapshot sees the winner. */
+export async function storedEvents(
+  db: Sql,
+  keys: readonly { event_id: string; occurred_at: number }[],
+): Promise<Map<string, Event>> {
+  const { rows } = await sql<Event>`
+    select e.event_id, (extract(epoch from e.occurred_at) * 1000)::float8 as occurred_at,
+      e.source_id, e.severity, e.event_type, e.payload
+    from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(event_id uuid, occurred_at bigint)
+    join events e on e.event_id = k.event_id and e.occurred_at = to_timestamp(k.occurred_at / 1000.0)`.execute(
+    db,
+  );
+  return new Map(rows.map((event) => [eventKey(event.event_id, event.occurred_at), event]));
+}
+
+/** Counts, rollups and the outbox row, in one statement. Returns the outbox row's id; null when nothing was touched. */
+export async function insertTally(
+  db: Sql,
+  slot: number,
+  tally: { counts: unknown[]; touched: unknown[]; rollups: unknown[] },
+): Promise<string | null> {
+  const { rows } = await sql<{ id: string }>`
+    with counted as (
+      insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n)
+      select r, v, g, b, ${slot}::smallint, n
+      from jsonb_to_recordset(${JSON.stringify(tally.counts)}::jsonb) as x(r uuid, v int, g text, b bigint, n int)
+      on conflict (rule_id, revision, group_key, bucket, slot) do update set n = c.n + excluded.n
+    ), rolled as (
+      insert into event_rollups as c (minute, severity, event_type, slot, n)
+      select m, s, t, ${slot}::smallint, n
+      from jsonb_to_recordset(${JSON.stringify(tally.rollups)}::jsonb) as x(m bigint, s text, t text, n bigint)
+      on conflict (minute, severity, event_type, slot) do update set n = c.n + excluded.n
+    )
+    insert into wake_outbox (touched)
+    select touched from (select ${JSON.stringify(tally.touched)}::jsonb as touched) x
+    where jsonb_array_length(touched) > 0
+    returning id`.execute(db);
+  return rows[0]?.id ?? null;
+}
+
+/** Adds to the number of events that went to a rule's overflow group. */
+export async function countOverflow(
+  db: Sql,
+  slot: number,
+  overflow: ReadonlyMap<string, number>,
+): Promise<void> {
+  const given = [...overflow].map(([r, n]) => ({ r, n }));
+  await sql`
+    insert into rule_overflow as o (rule_id, slot, events)
+    select r, ${slot}::smallint, n from jsonb_to_recordset(${JSON.stringify(given)}::jsonb) as x(r uuid, n bigint)
+    on conflict (rule_id, slot) do update set events = o.events + excluded.events`.execute(db);
+}
+
+/**
+ * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is exact.
+ * @returns of the wanted, those that are admitted now (`rule_id group_key`)
+ */
+export async function admitGroups(
+  db: Sql,
+  wanted: readonly { rule_id: string; group_key: string; max_groups: number }[],
+): Promise<{ rule_id: string; group_key: string }[]> {
+  await sql`
+    select pg_advisory_xact_lock(5, hashtext(rule_id::text)) from (
+      select distinct rule_id from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as x(rule_id uuid)
+      order by rule_id) r`.execute(db);
+  const { rows } = await sql<{ rule_id: string; group_key: string }>`
+    with wanted as (
+      select * from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb)
+        as x(rule_id uuid, group_key text, max_groups int)
+    ), known as (
+      select g.rule_id, g.group_key from wanted w join rule_groups g using (rule_id, group_key)
+    ), room as (
+      select rule_id, max_groups - (
+        select count(*) from rule_groups g where g.rule_id = w.rule_id and g.group_key <> '*') as n
+      from (select distinct rule_id, max_groups from wanted) w
+    ), admitted as (
+      insert into rule_groups (rule_id, group_key)
+      select rule_id, group_key from (
+        select w.rule_id, w.group_key, row_number() over (partition by w.rule_id order by w.group_key) as position
+        from wanted w where not exists (
+          select from known k where k.rule_id = w.rule_id and k.group_key = w.group_key)
+      ) unknown join room using (rule_id) where position <= room.n
+      on conflict do nothing
+      returning rule_id, group_key
+    )
+    select * from known union all select * from admitted`.execute(db);
+  return rows;
+}
+
+/** Lets each id claim its time; the first claim wins. Sorted against deadlocks. Returns the times in the order given. */
+export async function claimTimes(
+  db: Sql,
+  claims: readonly { event_id: string; occurred_at: number }[],
+): Promise<number[]> {
+  const { rows } = await sql<{ event_id: string; at: number }>`
+    insert into event_ids as i (event_id, occurred_at)
+    select distinct on (event_id) event_id, occurred_at
+    from jsonb_to_recordset(${JSON.stringify(claims)}::jsonb) as x(event_id uuid, occurred_at bigint)
+    order by event_id
+    on conflict (event_id) do update set occurred_at = i.occurred_at
+    returning event_id, occurred_at::float8 as at`.execute(db);
+  const times = new Map(rows.map(({ event_id, at }) => [event_id, at]));
+  return claims.map(({ event_id }) => times.get(event_id)!);
+}

@@ -1,0 +1,31 @@
+import { sql } from 'kysely';
+import type { Sql } from '../orm.ts';
+
+/** One heartbeat. Times in epoch milliseconds. */
+export interface Beat {
+  id: string;
+  role: string;
+  startedAt: number;
+  now: number;
+  ingests: boolean;
+  load: { buffered: number; inFlight: number; oldestUnappended: number | null };
+  held: { at: number; until: number } | null;
+}
+
+const time = (at: number | null | undefined) => sql`to_timestamp(${at ?? null}::float8 / 1000)`;
+
+export async function beat(db: Sql, { id, role, startedAt, now, ingests, load, held }: Beat): Promise<void> {
+  await sql`
+    insert into processes (id, role, started_at, beat_at, ingests, oldest_unappended, held_at, held_until, in_flight, buffered)
+    values (${id}, ${role}, ${time(startedAt)}, ${time(now)}, ${ingests}, ${time(load.oldestUnappended)},
+      ${time(held?.at)}, ${time(held?.until)}, ${load.inFlight}, ${load.buffered})
+    on conflict (id) do update set beat_at = excluded.beat_at, oldest_unappended = excluded.oldest_unappended,
+      held_at = excluded.held_at, held_until = excluded.held_until, in_flight = excluded.in_flight, buffered = excluded.buffered`.execute(
+    db,
+  );
+}
+
+/** The process leaves in order: it holds nothing. */
+export async function leave(db: Sql, id: string): Promise<void> {
+  await sql`delete from processes where id = ${id}`.execute(db);
+}

@@ -1,0 +1,207 @@
+import { sql } from 'kysely';
+import type { Event } from '../../domain/event.ts';
+import type { IncidentOnRecord } from '../../domain/incident.ts';
+import type { RuleDefinition } from '../../domain/rule.ts';
+import type { Sql } from '../orm.ts';
+
+/** A revision of a rule, as judging needs it. Times in epoch milliseconds. */
+export interface Version {
+  rule_id: string;
+  revision: number;
+  definition: RuleDefinition;
+  enabled: boolean;
+  ready: boolean;
+  effective_at: number;
+  superseded_at: number | null;
+  counted_from: number;
+  snapshot: string;
+}
+
+/** The rule's own words, for incidents. */
+export interface RuleWords {
+  name: string;
+  late: 'notify' | 'record';
+  incident_severity: string | null;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  deleted: boolean;
+}
+
+export interface PendingRow {
+  group_key: string;
+  late: boolean;
+  from_at: number;
+  to_at: number;
+}
+
+export type GroupIncident = IncidentOnRecord & {
+  group_key: string;
+  revision: number;
+  reopened: number;
+};
+
+const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`);
+
+/** The rule and its revisions that still have something to judge, oldest first. Null when the rule is gone. */
+export async function loadRule(
+  db: Sql,
+  ruleId: string,
+): Promise<{ words: RuleWords; versions: Version[] } | null> {
+  const rule = await sql<RuleWords>`
+    select name, late, incident_severity, labels, annotations, deleted_at is not null as deleted
+    from alert_rules where id = ${ruleId}`.execute(db);
+  const words = rule.rows[0];
+  if (!words) return null;
+  const { rows } = await sql<Version>`
+    select rule_id, revision, definition, enabled, ready, ${ms('effective_at')} as effective_at,
+      ${ms('superseded_at')} as superseded_at, ${ms('counted_from')} as counted_from, snapshot
+    from rule_versions where rule_id = ${ruleId} and not settled order by revision`.execute(db);
+  return { words, versions: rows };
+}
+
+/** Holds off whoever would remove the revision until this transaction ends. False when it is gone. */
+export async function holdVersion(db: Sql, version: Version): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from rule_versions where rule_id = ${version.rule_id} and revision = ${version.revision} for share`.execute(
+    db,
+  );
+  return rows.length > 0;
+}
+
+/** Takes pending evaluations. They stay locked, so what is merged into them meanwhile waits and becomes a row of its own. */
+export async function takePending(
+  db: Sql,
+  { rule_id, revision }: Version,
+  limit: number,
+): Promise<PendingRow[]> {
+  const { rows } = await sql<PendingRow>`
+    select group_key, late, from_at::float8 as from_at, to_at::float8 as to_at from pending_evaluations
+    where rule_id = ${rule_id} and revision = ${revision}
+    order by group_key, late limit ${limit} for update`.execute(db);
+  return rows;
+}
+
+export async function deletePending(
+  db: Sql,
+  { rule_id, revision }: Version,
+  groupKeys: readonly string[],
+): Promise<void> {
+  await sql`
+    delete from pending_evaluations
+    where rule_id = ${rule_id} and revision = ${revision} and group_key = any(${groupKeys}::text[])`.execute(
+    db,
+  );
+}
+
+/** Locks the groups' rows, in order, making those that are missing. */
+export async function lockGroups(
+  db: Sql,
+  ruleId: string,
+  groupKeys: readonly string[],
+): Promise<Map<string, { state: string; since: number | null }>> {
+  await sql`
+    insert into rule_groups (rule_id, group_key)
+    select ${ruleId}::uuid, k from unnest(${groupKeys}::text[]) k order by k on conflict do nothing`.execute(
+    db,
+  );
+  const { rows } = await sql<{ group_key: string; state: string; since: number | null }>`
+    select group_key, state, since::float8 as since from rule_groups
+    where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) order by group_key for update`.execute(
+    db,
+  );
+  return new Map(rows.map(({ group_key, ...group }) => [group_key, group]));
+}
+
+/** Incidents of the groups whose episodes end at or after `endedSince` or not at all. */
+export async function incidentsOnRecord(
+  db: Sql,
+  ruleId: string,
+  groupKeys: readonly string[],
+  endedSince: number,
+): Promise<GroupIncident[]> {
+  const { rows } = await sql<GroupIncident>`
+    select id, group_key, ${ms('since')} as since, ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at,
+      state, resolved_by, revision, reopened
+    from alert_incidents
+    where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) and merged_into is null
+      and (ended_at is null or ended_at >= to_timestamp(${endedSince}::float8 / 1000))
+    order by opened_at for update`.execute(db);
+  return rows;
+}
+
+/** Counts by bucket from each group's own start on. */
+export async function bucketCounts(
+  db: Sql,
+  { rule_id, revision }: Version,
+  groups: readonly { group_key: string; from: number }[],
+): Promise<Map<string, Map<number, number>>> {
+  const counts = new Map(groups.map(({ group_key }) => [group_key, new Map<number, number>()]));
+  const earliest = Math.min(...groups.map(({ from }) => from));
+  const { rows } = await sql<{ group_key: string; bucket: number; n: number }>`
+    select c.group_key, c.bucket::float8 as bucket, sum(c.n)::int as n
+    from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as g(group_key text, "from" float8)
+    join window_counts c on c.group_key = g.group_key and c.bucket >= g."from"
+    where c.rule_id = ${rule_id} and c.revision = ${revision} and c.bucket >= ${Math.floor(earliest)}::bigint
+    group by c.group_key, c.bucket`.execute(db);
+  for (const { group_key, bucket, n } of rows) counts.get(group_key)!.set(bucket, n);
+  return counts;
+}
+
+/** Reads that need only these of an event's fields leave the payload where it is. */
+const needsPayload = ({ match, group_by }: RuleDefinition) =>
+  [...match.map(({ field }) => field), ...group_by].some((field) => field.startsWith('payload'));
+
+/**
+ * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and those that
+ * came later and not too late. SQL only narrows down; the caller's matcher decides.
+ */
+export async function countedEvents(
+  db: Sql,
+  { definition, snapshot, counted_from }: Version,
+  ranges: readonly { from: number; to: number }[],
+): Promise<Event[]> {
+  const { event_type, severity, allowed_lateness_seconds } = definition;
+  const { rows } = await sql<Event>`
+    select e.event_id, (extract(epoch from e.occurred_at) * 1000)::float8 as occurred_at, e.source_id, e.severity,
+      e.event_type, ${needsPayload(definition) ? sql.raw('e.payload') : sql.raw("'{}'::jsonb as payload")}
+    from jsonb_to_recordset(${JSON.stringify(ranges)}::jsonb) as r("from" float8, "to" float8)
+    join events e on e.occurred_at >= to_timestamp(r."from" / 1000) and e.occurred_at < to_timestamp(r."to" / 1000)
+    where true
+      ${event_type === null ? sql`` : sql`and e.event_type = ${event_type}`}
+      ${severity === null ? sql`` : sql`and e.severity = ${severity}`}
+      and case when pg_visible_in_snapshot(e.xid, ${snapshot}::pg_snapshot)
+        then e.occurred_at >= to_timestamp(${counted_from}::float8 / 1000)
+        else e.received_at - e.occurred_at <= ${allowed_lateness_seconds} * interval '1 second' end`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** Highest episode number given out so far, by group. */
+export async function lastEpisodes(
+  db: Sql,
+  ruleId: string,
+  groupKeys: readonly string[],
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ group_key: string; last: number }>`
+    select group_key, max(episode) as last from alert_incidents
+    where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) group by group_key`.execute(db);
+  return new Map(rows.map(({ group_key, last }) => [group_key, last]));
+}
+
+/** Writes where the groups stand. Epoch milliseconds. */
+export async function updateGroups(
+  db: Sql,
+  ruleId: string,
+  groups: readonly { group_key: string; state: string; since: number | null; next_due: number | null }[],
+): Promise<void> {
+  await sql`
+    update rule_groups g set state = x.state, since = x.since, next_due = x.next_due
+    from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as x(group_key text, state text, since bigint, next_due bigint)
+    where g.rule_id = ${ruleId} and g.group_key = x.group_key`.execute(db);
+}
+
+export async function readWatermark(db: Sql): Promise<number> {
+  const { rows } = await sql<{ value: number }>`select value::float8 as value from watermark`.execute(db);
+  return rows[0]!.value;
+}

@@ -1,0 +1,194 @@
+import { LockMode } from '@mikro-orm/core';
+import type { SqlEntityManager } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
+import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
+import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../entities/rule.ts';
+import { type Orm, type Sql, transaction } from '../orm.ts';
+import { RULE_SET_LOCK } from './append.ts';
+
+/** A rule as people give it, validated. */
+export interface RuleInput {
+  name: string;
+  enabled: boolean;
+  definition: RuleDefinition;
+  late: 'notify' | 'record';
+  incident_severity: string | null;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  sample: boolean;
+}
+
+/** What becomes of the incidents that are open when a rule changes. */
+export interface OpenIncidents {
+  count: number;
+  outcome:
+    | 'unchanged'
+    | 'go on if the new revision still fires for their group'
+    | 'resolved: rule changed'
+    | 'resolved: rule disabled'
+    | 'resolved: rule deleted';
+}
+
+/** Stores a new rule and its first revision. `now` in epoch ms. */
+export async function createRule(orm: Orm, input: RuleInput, now: number): Promise<AlertRule> {
+  return transaction(orm, async (db, em) => {
+    const at = new Date(now);
+    const rule = em.create(AlertRuleEntity, {
+      id: crypto.randomUUID(),
+      name: input.name,
+      enabled: input.enabled,
+      definition: input.definition,
+      late: input.late,
+      incidentSeverity: input.incident_severity,
+      labels: input.labels,
+      annotations: input.annotations,
+      sample: input.sample,
+      revision: 1,
+      createdAt: at,
+      updatedAt: at,
+      deletedAt: null,
+    });
+    await em.flush();
+    await newRevision(db, em, rule, now);
+    return rule;
+  });
+}
+
+/**
+ * Changes what is given. A change of what is counted or when it fires is a new revision, in force from this commit
+ * on; anything else changes the row alone.
+ * @returns null when there is no such rule
+ */
+export async function updateRule(
+  orm: Orm,
+  id: string,
+  patch: Partial<RuleInput>,
+  now: number,
+): Promise<{ rule: AlertRule; open_incidents: OpenIncidents } | null> {
+  return transaction(orm, async (db, em) => {
+    const rule = await lockRule(em, id);
+    if (!rule) return null;
+    const before = { definition: rule.definition, enabled: rule.enabled };
+    if (patch.name !== undefined) rule.name = patch.name;
+    if (patch.enabled !== undefined) rule.enabled = patch.enabled;
+    if (patch.definition !== undefined) rule.definition = patch.definition;
+    if (patch.late !== undefined) rule.late = patch.late;
+    if (patch.incident_severity !== undefined) rule.incidentSeverity = patch.incident_severity;
+    if (patch.labels !== undefined) rule.labels = patch.labels;
+    if (patch.annotations !== undefined) rule.annotations = patch.annotations;
+    rule.updatedAt = new Date(now);
+    const count = await openIncidents(db, id);
+    const changed = rule.enabled !== before.enabled || !same(rule.definition, before.definition);
+    if (!changed) return { rule, open_incidents: { count, outcome: 'unchanged' } };
+    rule.revision++;
+    await em.flush();
+    await newRevision(db, em, rule, now);
+    return { rule, open_incidents: { count, outcome: outcomeOf(before.definition, rule) } };
+  });
+}
+
+/**
+ * Deletes a rule: it counts and judges no more from this commit on. Its workflow settles what came before, resolves its open
+ * incidents and removes the rest; incidents stay on record.
+ * @returns null when there is no such rule
+ */
+export async function deleteRule(
+  orm: Orm,
+  id: string,
+  now: number,
+): Promise<{ open_incidents: OpenIncidents } | null> {
+  return transaction(orm, async (db, em) => {
+    const rule = await lockRule(em, id);
+    if (!rule) return null;
+    const count = await openIncidents(db, id);
+    rule.enabled = false;
+    rule.deletedAt = new Date(now);
+    rule.revision++;
+    await em.flush();
+    await newRevision(db, em, rule, now);
+    return { open_incidents: { count, outcome: 'resolved: rule deleted' } };
+  });
+}
+
+/** Gives every enabled rule a new revision of the same words, so that it counts anew: for when events were removed. */
+export async function recountRules(orm: Orm, now: number): Promise<string[]> {
+  const ids = await transaction(orm, async (_db, em) =>
+    (await em.find(AlertRuleEntity, { enabled: true, deletedAt: null }, { fields: ['id'] })).map(
+      ({ id }) => id,
+    ),
+  );
+  for (const id of ids) {
+    await transaction(orm, async (db, em) => {
+      const rule = await lockRule(em, id);
+      if (!rule?.enabled) return;
+      rule.revision++;
+      await em.flush();
+      await newRevision(db, em, rule, now);
+    });
+  }
+  return ids;
+}
+
+/**
+ * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is taken, so each
+ * event is either visible in it, and counted by the backfill, or appended later, and counted there.
+ */
+async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(db);
+  const { rows } = await sql<{ snapshot: string; latest: number | null }>`
+    select pg_current_snapshot()::text as snapshot,
+      (select (extract(epoch from max(effective_at)) * 1000)::float8 from rule_versions where rule_id = ${rule.id}) as latest`.execute(
+    db,
+  );
+  const { snapshot, latest } = rows[0]!;
+  // Two changes in one millisecond still follow each other.
+  const effectiveAt = Math.max(now, (latest ?? 0) + 1);
+  const spec = windowSpecOf(rule.definition);
+  await sql`
+    update rule_versions set superseded_at = ${new Date(effectiveAt).toISOString()}::timestamptz
+    where rule_id = ${rule.id} and superseded_at is null`.execute(db);
+  em.create(RuleVersionEntity, {
+    ruleId: rule.id,
+    revision: rule.revision,
+    definition: rule.definition,
+    enabled: rule.enabled,
+    effectiveAt: new Date(effectiveAt),
+    snapshot,
+    countedFrom: new Date(effectiveAt - spec.windowMs),
+    windowMs: spec.windowMs,
+    bucketMs: spec.bucketMs,
+    threshold: spec.threshold,
+    ready: !rule.enabled,
+    supersededAt: null,
+    settled: false,
+  });
+  await em.flush();
+  await sql`update rule_set set version = version + 1`.execute(db);
+}
+
+async function lockRule(em: SqlEntityManager, id: string): Promise<AlertRule | null> {
+  return em.findOne(AlertRuleEntity, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+async function openIncidents(db: Sql, ruleId: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from alert_incidents where rule_id = ${ruleId} and state <> 'resolved'`.execute(
+    db,
+  );
+  return rows[0]!.n;
+}
+
+function outcomeOf(before: RuleDefinition, rule: AlertRule): OpenIncidents['outcome'] {
+  if (!rule.enabled) return 'resolved: rule disabled';
+  if (!same(before.group_by, rule.definition.group_by)) return 'resolved: rule changed';
+  return 'go on if the new revision still fires for their group';
+}
+
+/** Equal as data, whatever the order of keys: PostgreSQL's jsonb keeps its own. */
+function same(a: unknown, b: unknown): boolean {
+  const canonical = (value: unknown) =>
+    JSON.stringify(value, (_key, v) =>
+      v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v,
+    );
+  return canonical(a) === canonical(b);
+}

@@ -1,0 +1,95 @@
+import { sql } from 'kysely';
+import type { Sql } from '../orm.ts';
+
+/**
+ * Takes outbox rows and notes the groups whose state may change as pending evaluations, in one statement and so at once.
+ *
+ * A group that fires or is pending and hears of events after its `since` only goes on longer: its deadline finds
+ * that out. Any other may change only if the buckets that its touched windows reach hold enough events; that sum is
+ * no less than any of those windows. Reads are unlocked: an evaluation that changes a group's state looks again after
+ * its commit, so nothing falls between (docs/adr, wake and judge).
+ *
+ * @param ids these rows only; null for all that are older than `olderThanMs`
+ * @returns rules with a pending evaluation that wasn't there before
+ */
+export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderThanMs = 0): Promise<string[]> {
+  const chosen = ids
+    ? sql`id = any(${ids}::bigint[])`
+    : sql`created_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'`;
+  const { rows } = await sql<{ rule_id: string }>`
+    with taken as (
+      delete from wake_outbox where id in (
+        select id from wake_outbox where ${chosen} order by id limit 1000 for update skip locked)
+      returning touched
+    ), touched as (
+      select r as rule_id, v as revision, g as group_key, l as late, min(f) as from_at, max(t) as to_at
+      from taken, jsonb_to_recordset(taken.touched) as x(r uuid, v int, g text, l boolean, f bigint, t bigint)
+      group by r, v, g, l
+    ), candidates as (
+      select t.* from touched t
+      join rule_versions v on v.rule_id = t.rule_id and v.revision = t.revision and not v.settled
+      left join rule_groups g on g.rule_id = t.rule_id and g.group_key = t.group_key
+      where not v.ready or (
+        (g.state is null or g.state = 'ok' or t.from_at < g.since)
+        and (
+          select sum(c.n) from window_counts c
+          where c.rule_id = t.rule_id and c.revision = t.revision and c.group_key = t.group_key
+            and c.bucket >= (t.from_at - v.window_ms - v.bucket_ms)::bigint
+            and c.bucket <= (t.to_at + v.window_ms)::bigint
+        ) >= v.threshold
+      )
+      order by 1, 2, 3, 4
+    ), noted as (
+      insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
+      select * from candidates
+      on conflict (rule_id, revision, group_key, late) do update
+        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at)
+      returning rule_id, xmax = 0 as fresh
+    )
+    select distinct rule_id from noted where fresh`.execute(db);
+  return rows.map(({ rule_id }) => rule_id);
+}
+
+/**
+ * Groups whose deadline has come: a pending one's by the clock, a firing one's by the watermark. Notes them as pending
+ * evaluations. Times in epoch milliseconds.
+ * @returns rules with a pending evaluation that wasn't there before
+ */
+export async function takeDue(
+  db: Sql,
+  { now, watermark }: { now: number; watermark: number },
+): Promise<string[]> {
+  const { rows } = await sql<{ rule_id: string }>`
+    with due as (
+      select g.rule_id, g.group_key, g.next_due, case when g.state = 'pending' then least(g.since, g.next_due) else g.next_due end as from_at
+      from rule_groups g
+      where g.next_due <= ${now}::bigint and (g.state = 'pending' or g.next_due <= ${watermark}::bigint)
+      order by g.next_due limit 2000
+      for update skip locked
+    ), noted as (
+      insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
+      select d.rule_id, v.revision, d.group_key, false, d.from_at, d.next_due
+      from due d join rule_versions v on v.rule_id = d.rule_id and v.superseded_at is null and v.enabled
+      order by 1, 2, 3
+      on conflict (rule_id, revision, group_key, late) do update
+        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at)
+      returning rule_id, xmax = 0 as fresh
+    )
+    select distinct rule_id from noted where fresh`.execute(db);
+  return rows.map(({ rule_id }) => rule_id);
+}
+
+/** Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal. They count as signalled now. */
+export async function takeUnanswered(db: Sql, olderThanMs: number): Promise<string[]> {
+  const { rows } = await sql<{ rule_id: string }>`
+    with stale as (
+      update pending_evaluations set signalled_at = now()
+      where ctid in (
+        select ctid from pending_evaluations
+        where signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'
+        limit 1000 for update skip locked)
+      returning rule_id
+    )
+    select distinct rule_id from stale`.execute(db);
+  return rows.map(({ rule_id }) => rule_id);
+}

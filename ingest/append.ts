@@ -1,0 +1,181 @@
+import type { Logger } from 'pino';
+import { type Orm, type Sql, transaction } from '../db/orm.ts';
+import { dayOf, ensureDay } from '../db/partitions.ts';
+import {
+  admitGroups,
+  countOverflow,
+  enterAppend,
+  eventKey,
+  insertEvents,
+  insertTally,
+  rulesInForce,
+  storedEvents,
+} from '../db/queries/append.ts';
+import type { Event } from '../domain/event.ts';
+import { OVERFLOW_GROUP, SOLE_GROUP } from '../domain/group.ts';
+import { type Outcome, StoreUnavailable } from './outcome.ts';
+import { type CompiledRule, RuleSet } from './rule-set.ts';
+import { isDataError, isMissingPartition } from './store-errors.ts';
+import { type Admission, tally } from './tally.ts';
+
+export interface Appended {
+  outcomes: Outcome[];
+  /** wake_outbox rows that now wait for the waker. */
+  outboxIds: string[];
+}
+
+/**
+ * The transaction that stores events. Everything an event means (its row, window counts, rollups, who to wake) is
+ * committed at once or not at all. See docs/adr for why each statement stands where it does.
+ */
+export class Append {
+  readonly #orm: Orm;
+  readonly #clock: () => number;
+  readonly #log: Logger;
+  #rules = new RuleSet(0, []);
+
+  constructor({ orm, clock, log }: { orm: Orm; clock: () => number; log: Logger }) {
+    this.#orm = orm;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /**
+   * Stores a batch. An event that PostgreSQL refuses for its data is found by halving, so that it costs its neighbours
+   * nothing but time.
+   * @throws StoreUnavailable when nothing is known of the outcome; sending the same events again is safe
+   */
+  async run(events: readonly Event[]): Promise<Appended> {
+    try {
+      return await this.#commit(events);
+    } catch (error) {
+      if (isMissingPartition(error)) {
+        await this.#makePartitions(events);
+        return this.run(events);
+      }
+      if (!isDataError(error)) throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
+      const [first] = events;
+      if (events.length === 1 && first) {
+        this.#log.warn({ event_id: first.event_id, err: error }, 'PostgreSQL refused an event for its data');
+        const reason = error instanceof Error ? error.message : String(error);
+        return { outcomes: [{ status: 'invalid', field: 'event', reason }], outboxIds: [] };
+      }
+      const middle = events.length >> 1;
+      const left = await this.run(events.slice(0, middle));
+      const right = await this.run(events.slice(middle));
+      return {
+        outcomes: [...left.outcomes, ...right.outcomes],
+        outboxIds: [...left.outboxIds, ...right.outboxIds],
+      };
+    }
+  }
+
+  async #commit(events: readonly Event[]): Promise<Appended> {
+    const now = this.#clock();
+    let rules = this.#rules;
+    const admittedNow: string[] = [];
+    const fullNow: string[] = [];
+    const result = await transaction(this.#orm, async (db) => {
+      const { version, slot } = await enterAppend(db);
+      if (version !== rules.version) rules = new RuleSet(version, await rulesInForce(db));
+      const fresh = await insertEvents(db, events, now);
+      const { news, duplicates, isNew } = separate(events, fresh);
+      let outboxIds: string[] = [];
+      if (news.length > 0) {
+        const admit = await this.#admission(db, rules, news, { now, slot, admittedNow, fullNow });
+        const outboxId = await insertTally(db, slot, tally(news, rules, now, admit));
+        if (outboxId !== null) outboxIds = [outboxId];
+      }
+      const stored = duplicates.length > 0 ? await storedEvents(db, duplicates) : new Map<string, Event>();
+      const outcomes = events.map((event, i): Outcome => {
+        if (isNew[i]) return { status: 'stored', event };
+        return {
+          status: 'duplicate',
+          event: stored.get(eventKey(event.event_id, event.occurred_at)) ?? event,
+        };
+      });
+      return { outcomes, outboxIds };
+    });
+    // Only what is committed may be believed by the next append.
+    for (const key of admittedNow) rules.admitted.add(key);
+    for (const key of fullNow) rules.full.add(key);
+    if (rules.version >= this.#rules.version) this.#rules = rules;
+    return result;
+  }
+
+  /** Decides, for every group these events fall into, whether it is admitted or folded into the overflow group. */
+  async #admission(
+    db: Sql,
+    rules: RuleSet,
+    events: readonly Event[],
+    {
+      now,
+      slot,
+      admittedNow,
+      fullNow,
+    }: { now: number; slot: number; admittedNow: string[]; fullNow: string[] },
+  ): Promise<Admission> {
+    const unknown = new Map<string, { rule_id: string; group_key: string; max_groups: number }>();
+    const overflow = new Map<string, number>();
+    const refused = new Set<string>();
+    for (const event of events) {
+      for (const rule of rules.matching(event, now)) {
+        const group_key = rule.groupKey(event);
+        const key = admissionKey(rule, group_key);
+        if (rules.admitted.has(key) || rules.full.has(rule.id)) continue;
+        unknown.set(key, {
+          rule_id: rule.id,
+          group_key,
+          max_groups: group_key === SOLE_GROUP ? 1 : rule.maxGroups,
+        });
+      }
+    }
+    if (unknown.size > 0) {
+      const admitted = new Set(
+        (await admitGroups(db, [...unknown.values()])).map((g) => `${g.rule_id} ${g.group_key}`),
+      );
+      for (const [key, { rule_id }] of unknown) {
+        if (admitted.has(key)) admittedNow.push(key);
+        else {
+          refused.add(key);
+          fullNow.push(rule_id);
+        }
+      }
+    }
+    const isAdmitted = (rule: CompiledRule, key: string) =>
+      rules.admitted.has(key) || (!refused.has(key) && !rules.full.has(rule.id));
+    for (const event of events) {
+      for (const rule of rules.matching(event, now)) {
+        if (isAdmitted(rule, admissionKey(rule, rule.groupKey(event)))) continue;
+        overflow.set(rule.id, (overflow.get(rule.id) ?? 0) + 1);
+      }
+    }
+    if (overflow.size > 0) await countOverflow(db, slot, overflow);
+    return (rule, groupKey) => (isAdmitted(rule, admissionKey(rule, groupKey)) ? groupKey : OVERFLOW_GROUP);
+  }
+
+  async #makePartitions(events: readonly Event[]): Promise<void> {
+    try {
+      for (const day of new Set(events.map(({ occurred_at }) => dayOf(occurred_at)))) {
+        await ensureDay(this.#orm, day);
+      }
+    } catch (error) {
+      throw new StoreUnavailable('a partition could not be made', { cause: error });
+    }
+  }
+}
+
+const admissionKey = (rule: CompiledRule, groupKey: string) => `${rule.id} ${groupKey}`;
+
+/** Tells the new from the known; of two alike in one batch the first is new. */
+function separate(events: readonly Event[], fresh: Set<string>) {
+  const isNew: boolean[] = [];
+  const news: Event[] = [];
+  const duplicates: Event[] = [];
+  for (const event of events) {
+    const first = fresh.delete(eventKey(event.event_id, event.occurred_at));
+    isNew.push(first);
+    (first ? news : duplicates).push(event);
+  }
+  return { news, duplicates, isNew };
+}

@@ -1,0 +1,84 @@
+import type { Logger } from 'pino';
+import { type Orm, sqlOf } from '../db/orm.ts';
+import { beat, leave } from '../db/queries/heartbeat.ts';
+import { HOLD_AFTER_GAP_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
+import type { IngestLoad } from './outcome.ts';
+
+const EVERY_MS = 1000;
+
+export interface Heartbeat {
+  /** Takes the process off the record: it holds nothing any more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Says once a second, in this process's row, that it lives and what it has not appended. After a gap (PostgreSQL was away, the
+ * process was stopped) it holds the watermark at its last beat for a while: what senders could not send meanwhile
+ * is still to come.
+ * @param load absent for processes that take no events
+ */
+export function startHeartbeat({
+  orm,
+  role,
+  clock,
+  log,
+  load,
+}: {
+  orm: Orm;
+  role: string;
+  clock: () => number;
+  log: Logger;
+  load?: () => IngestLoad;
+}): Heartbeat {
+  const id = crypto.randomUUID();
+  const startedAt = clock();
+  let lastBeat = startedAt;
+  let held: { at: number; until: number } | null = null;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let current = Promise.resolve();
+
+  const tick = async () => {
+    const now = clock();
+    if (now - lastBeat > QUIET_AFTER_MS && load) {
+      held = {
+        at: held && held.until > lastBeat ? Math.min(held.at, lastBeat) : lastBeat,
+        until: now + HOLD_AFTER_GAP_MS,
+      };
+    }
+    try {
+      await beat(sqlOf(orm), {
+        id,
+        role,
+        startedAt,
+        now,
+        ingests: load !== undefined,
+        load: load?.() ?? { buffered: 0, inFlight: 0, oldestUnappended: null },
+        held: held && held.until > now ? held : null,
+      });
+      lastBeat = now;
+    } catch (error) {
+      log.warn({ err: error }, 'heartbeat failed');
+    }
+  };
+  const loop = () => {
+    if (stopped) return;
+    current = tick().finally(() => {
+      if (!stopped) timer = setTimeout(loop, EVERY_MS);
+    });
+  };
+  loop();
+
+  return {
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await current;
+      try {
+        await leave(sqlOf(orm), id);
+      } catch (error) {
+        log.warn({ err: error }, 'could not take the process off the record');
+      }
+    },
+  };
+}

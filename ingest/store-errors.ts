@@ -1,0 +1,18 @@
+/** SQLSTATE of the PostgreSQL error inside whatever wraps it, if there is one. */
+export function sqlState(error: unknown): string | undefined {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const { code } = e as { code?: unknown };
+    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code;
+  }
+  return undefined;
+}
+
+/** PostgreSQL refused the data itself (classes 22 and 23): sending it again can't help. */
+export function isDataError(error: unknown): boolean {
+  return /^2[23]/.test(sqlState(error) ?? '');
+}
+
+/** There is no partition for a row's day. PostgreSQL reports it as a check violation without a constraint. */
+export function isMissingPartition(error: unknown): boolean {
+  return sqlState(error) === '23514' && /no partition of relation/.test((error as Error).message);
+}

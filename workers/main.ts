@@ -1,0 +1,116 @@
+import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
+import {
+  bundleWorkflowCode,
+  NativeConnection,
+  type Worker,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
+import { pino } from 'pino';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { connect } from '../db/orm.ts';
+import { startHeartbeat } from '../ingest/heartbeat.ts';
+import { createIngest } from '../ingest/ingest.ts';
+import { WORKER_ROLES, type WorkerRole } from '../workflows/queues.ts';
+import type { WorkerContext } from './context.ts';
+import { incidentWorkers } from './incidents.ts';
+import { ingestWorkers } from './ingest.ts';
+import { notifyWorkers } from './notify.ts';
+import { ruleWorkers, startHousekeeping } from './rules.ts';
+import { useLogger } from './runtime.ts';
+import { startSweep } from './sweep.ts';
+
+const role = process.argv[2] as WorkerRole;
+
+try {
+  if (!WORKER_ROLES.includes(role)) {
+    throw new ConfigError(`name the queue to work on: ${WORKER_ROLES.join(', ')}`);
+  }
+  await main(role, loadConfig());
+} catch (error) {
+  console.error(
+    error instanceof ConfigError ? error.message : `worker ${role} failed: ${(error as Error).message}`,
+  );
+  process.exitCode = 1;
+}
+
+/** Runs one role, or all, until SIGTERM or SIGINT; then finishes what it has in hand. */
+async function main(role: WorkerRole, config: Config): Promise<void> {
+  const log = pino({ level: config.LOG_LEVEL, base: { role } });
+  useLogger(log);
+  const clock = Date.now;
+  const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL);
+  const connection = await connectTemporal(config.TEMPORAL_ADDRESS);
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const context: WorkerContext = {
+    config,
+    orm,
+    client,
+    connection,
+    workflowBundle: await workflowBundle(config),
+    log,
+    clock,
+  };
+  const plays = (part: WorkerRole) => role === part || role === 'all';
+  const ingest = plays('ingest')
+    ? createIngest({
+        orm,
+        client,
+        clock,
+        log,
+        limits: { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS },
+      })
+    : null;
+  const workers: Worker[] = [
+    ...(ingest ? await ingestWorkers({ ...context, ingest }) : []),
+    ...(plays('rules') ? await ruleWorkers(context) : []),
+    ...(plays('incidents') ? await incidentWorkers(context) : []),
+    ...(plays('notify') ? await notifyWorkers(context) : []),
+  ];
+  const heartbeats = WORKER_ROLES.filter((part) => part !== 'all' && plays(part)).map((part) =>
+    startHeartbeat({
+      orm,
+      role: part,
+      clock,
+      log,
+      ...(part === 'ingest' && ingest ? { load: ingest.load } : {}),
+    }),
+  );
+  const sweep = plays('rules') ? startSweep(context) : null;
+  if (plays('rules')) await startHousekeeping(context);
+
+  const shutdown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  process.once('SIGTERM', shutdown);
+  process.once('SIGINT', shutdown);
+  log.info({ queues: workers.map((worker) => worker.options.taskQueue) }, 'worker ready');
+  try {
+    // When one stops for an error the others must not go on as if nothing had happened.
+    await Promise.all(workers.map((worker) => worker.run().finally(shutdown)));
+  } finally {
+    await sweep?.stop();
+    await ingest?.stop();
+    await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
+    await connection.close();
+    await orm.close(true);
+  }
+  log.info('worker stopped');
+}
+
+async function connectTemporal(address: string): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect({ address });
+  } catch (error) {
+    throw new Error(`Temporal does not answer at ${address}`, { cause: error });
+  }
+}
+
+/** The bundle made beforehand, or one made now. */
+async function workflowBundle({ WORKFLOW_BUNDLE }: Config): Promise<WorkflowBundleOption> {
+  if (WORKFLOW_BUNDLE) return { codePath: WORKFLOW_BUNDLE };
+  return bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} },
+  });
+}

@@ -1,0 +1,83 @@
+import type { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
+import { signalIncidents } from '../activities/signal-incidents.ts';
+import { type Orm, sqlOf } from '../db/orm.ts';
+import { overdueNotices } from '../db/queries/overdue-notices.ts';
+import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
+import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
+import { holdsOf } from '../domain/watermark.ts';
+import { signalRule } from '../ingest/signal-rule.ts';
+import { Waker } from '../ingest/waker.ts';
+
+const EVERY_MS = 1000;
+/** Outbox rows this old were left behind by the process that wrote them. */
+const LEFTOVER_MS = 2000;
+/** A rule that hasn't answered a wake for this long is signalled again. */
+const UNANSWERED_MS = 5000;
+/** Notices this old that nobody has taken up are signalled again, and then ever less often. */
+const OVERDUE_MS = 15_000;
+
+export interface Sweep {
+  stop(): Promise<void>;
+}
+
+/**
+ * Once a second: moves the watermark on, takes the groups whose deadline has come, and does what a crash left undone
+ * between a commit and its signal. Any number may run at once: each row is taken by one of them.
+ */
+export function startSweep({
+  orm,
+  client,
+  clock,
+  log,
+}: {
+  orm: Orm;
+  client: Client;
+  clock: () => number;
+  log: Logger;
+}): Sweep {
+  const waker = new Waker({ orm, signal: (ruleId) => signalRule(client, ruleId), log });
+  const signalled = new Map<string, { next: number; pause: number }>();
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let current = Promise.resolve();
+
+  const sweep = async () => {
+    const db = sqlOf(orm);
+    const now = clock();
+    const { processes, producers } = await listeners(db);
+    const holds = holdsOf(processes, producers, now);
+    const reached = holds.length === 0 ? 0 : Math.min(...holds.map(({ at }) => at));
+    const watermark = await advanceWatermark(db, reached, now);
+    const rules = new Set([
+      ...(await takeOutbox(db, null, LEFTOVER_MS)),
+      ...(await takeDue(db, { now, watermark })),
+      ...(await takeUnanswered(db, UNANSWERED_MS)),
+    ]);
+    await waker.signalAll([...rules]);
+
+    const overdue = await overdueNotices(db, now - OVERDUE_MS);
+    const due = overdue.filter((id) => (signalled.get(id)?.next ?? 0) <= now);
+    for (const id of signalled.keys()) if (!overdue.includes(id)) signalled.delete(id);
+    for (const id of due) {
+      const pause = (signalled.get(id)?.pause ?? OVERDUE_MS) * 2;
+      signalled.set(id, { next: now + pause, pause });
+    }
+    await signalIncidents(client, due, log);
+  };
+  const loop = () => {
+    current = sweep()
+      .catch((error: unknown) => log.warn({ err: error }, 'sweep failed; it is repeated in a second'))
+      .finally(() => {
+        if (!stopped) timer = setTimeout(loop, EVERY_MS);
+      });
+  };
+  loop();
+  return {
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await current;
+    },
+  };
+}
