@@ -1,4 +1,5 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Event } from '../domain/event.ts';
 import type { ProducerSettings } from '../domain/producer.ts';
 
 /** Every signal, update and query, once, for workflows and their callers alike. One object each as input. */
@@ -15,7 +16,9 @@ export interface Batch {
   source_id: string;
   /** Sequence number of its first event; counts up without a gap over the producer's life. */
   first_sequence: number;
-  /** Event time of the tick, epoch milliseconds. */
+  /** Its events happened after this; epoch milliseconds. The tick before, or an earlier one when it catches up. */
+  from_at: number;
+  /** Event time of the tick, epoch milliseconds. No event of it is later. */
   tick_at: number;
   settings: ProducerSettings;
   /** Every batch of the source with a tick before this one is appended or in a dead letter. Epoch milliseconds. */
@@ -28,12 +31,22 @@ export interface ProducerStatus {
   next_sequence: number;
   /** Next tick to be emitted, epoch milliseconds. In the past when it falls behind. */
   next_tick_at: number;
-  /** How far it is behind its tick, milliseconds; 0 when it keeps up. */
+  /** How far it was behind its tick when it last did something, milliseconds; 0 when it keeps up. */
   behind_ms: number;
+  /** Batches sent to the ingest queue and not yet appended, or not yet in a dead letter. */
   in_flight: number;
+  /** Events appended, and events given to the dead-letter workflow. */
   emitted: number;
   dead_lettered: number;
   last_error: string | null;
+}
+
+/** What one run of a producer hands to the next. Times are absolute. */
+export interface ProducerProgress
+  extends Pick<ProducerStatus, 'next_sequence' | 'emitted' | 'dead_lettered' | 'last_error'> {
+  /** Everything up to here is emitted, epoch milliseconds: the next tick follows from it. */
+  covered_to: number;
+  breaker: { failures: number; opened: number; retry_at: number | null };
 }
 
 export interface ProducerInput {
@@ -41,7 +54,7 @@ export interface ProducerInput {
   settings: ProducerSettings;
   paused?: boolean;
   /** Where an earlier run left off. */
-  resume?: Omit<ProducerStatus, 'state' | 'settings' | 'behind_ms' | 'in_flight'>;
+  resume?: ProducerProgress;
 }
 
 export const pauseProducer = defineUpdate<ProducerStatus, [By]>('pause');
@@ -67,6 +80,18 @@ export interface HeldBatch {
   reason: string;
   /** Epoch milliseconds. */
   failed_at: number;
+  /** The events themselves, where they can't be made again: what a check found. */
+  events?: Event[];
+}
+
+export interface DeadLetterInput {
+  source_id: string;
+  /** What an earlier run held. */
+  resume?: {
+    unrecorded: HeldBatch[];
+    /** Recorded ids, how often each was retried, and when it is next; epoch milliseconds. */
+    retrying: { id: string; retries: number; next_at: number }[];
+  };
 }
 
 export interface DeadLetterStatus {

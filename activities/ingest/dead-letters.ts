@@ -1,0 +1,142 @@
+import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  failedAgain,
+  insertDeadLetters,
+  type NewDeadLetter,
+  settleDeadLetters,
+  type WaitingDeadLetter,
+  waitingDeadLetters,
+} from '../../db/queries/dead-letter-writes.ts';
+import { producerRow } from '../../db/queries/producer-progress.ts';
+import type { Event } from '../../domain/event.ts';
+import { deadLetterId } from '../../domain/simulate.ts';
+import { batchSize } from '../../domain/tick.ts';
+import { deadLetterWorkflowId } from '../../workflows/ids.ts';
+import { addDeadLetter, type Batch, type DeadLetterInput, type HeldBatch } from '../../workflows/messages.ts';
+import { FAILURES } from '../../workflows/policies.ts';
+import { QUEUES } from '../../workflows/queues.ts';
+import { eventsOf, refusedRows, storeEvents } from './batch-events.ts';
+import type { IngestActivityDependencies } from './emit.ts';
+import { invalidBatch } from './failures.ts';
+
+/** How long a producer waits before it asks a full dead-letter workflow again. */
+const FULL_RETRY_DELAY = '30s';
+
+/** The activities of queue `producers`: what has to go on while ingest is throttled. */
+export function createProducerActivities(
+  deps: Omit<IngestActivityDependencies, 'probe'> & { client: Client },
+) {
+  const { orm, client, clock } = deps;
+  return {
+    /** What the source's row says; null when it is gone. */
+    producerRow: (sourceId: string) => producerRow(orm, sourceId),
+
+    /**
+     * Gives a batch that failed for good to its source's dead-letter workflow, which holds it durably from then on.
+     * @throws ApplicationFailure, always retryable: while that one is full, the producer keeps the batch.
+     */
+    async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
+      const { source_id, first_sequence, tick_at } = failed.batch;
+      const held = { ...failed, id: deadLetterId('batch', source_id, first_sequence, tick_at) };
+      try {
+        await client.workflow.executeUpdateWithStart(addDeadLetter, {
+          args: [held],
+          startWorkflowOperation: new WithStartWorkflowOperation('deadLetter', {
+            workflowId: deadLetterWorkflowId(source_id),
+            taskQueue: QUEUES.producers,
+            args: [{ source_id } satisfies DeadLetterInput],
+            workflowIdConflictPolicy: 'USE_EXISTING',
+            staticSummary: `Dead letters of ${source_id}`,
+          }),
+        });
+      } catch (error) {
+        if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+        const message = error.cause?.message ?? error.message;
+        throw ApplicationFailure.create({ message, type: 'full', nextRetryDelay: FULL_RETRY_DELAY });
+      }
+    },
+
+    /** Makes the rows of held batches. A batch that is there already stays as it is. */
+    async recordDeadLetters(held: HeldBatch[]): Promise<void> {
+      await insertDeadLetters(orm, held.map(batchRow));
+    },
+
+    /**
+     * Sends dead letters of a source through the append once more and settles those that made it. Ids that no longer
+     * wait are in neither list. A letter that fails stays as it is, with the new reason.
+     */
+    async redriveBatches(input: { source_id: string; ids: string[] }) {
+      const redriven: string[] = [];
+      const failed: string[] = [];
+      for (const letter of await waitingDeadLetters(orm, input.source_id, input.ids)) {
+        try {
+          await redrive(letter, deps);
+          redriven.push(letter.id);
+        } catch (error) {
+          failed.push(letter.id);
+          const { message } = error as Error;
+          await failedAgain(orm, { id: letter.id, reason: message, field: fieldOf(error), at: clock() });
+        }
+      }
+      const { source_id: sourceId } = input;
+      await settleDeadLetters(orm, { sourceId, ids: redriven, state: 'redriven', at: clock() });
+      return { redriven, failed };
+    },
+
+    /** Gives dead letters up: they stay on record as discarded. */
+    async discardBatches({ source_id: sourceId, ids }: { source_id: string; ids: string[] }) {
+      return {
+        discarded: await settleDeadLetters(orm, { sourceId, ids, state: 'discarded', at: clock() }),
+      };
+    },
+  };
+}
+
+export type ProducerActivities = ReturnType<typeof createProducerActivities>;
+
+type Dependencies = Pick<IngestActivityDependencies, 'ingest' | 'orm' | 'clock' | 'retentionDays'>;
+
+async function redrive(letter: WaitingDeadLetter, deps: Dependencies): Promise<void> {
+  const now = deps.clock();
+  if (letter.kind === 'event') {
+    const event = letter.content as unknown as Event;
+    const { refused } = await storeEvents([event], { ...deps, now });
+    if (refused[0]) throw new StillInvalid(refused[0].field, refused[0].reason);
+    return;
+  }
+  const { batch, events: kept } = letter.content as unknown as { batch: Batch; events?: Event[] };
+  const events = kept ?? (await eventsOf(batch, probedNothing));
+  const { refused } = await storeEvents(events, { ...deps, now });
+  await insertDeadLetters(deps.orm, refusedRows(batch, events, refused, now));
+}
+
+class StillInvalid extends Error {
+  readonly field: string;
+  constructor(field: string, reason: string) {
+    super(reason);
+    this.field = field;
+  }
+}
+
+const fieldOf = (error: unknown) => (error instanceof StillInvalid ? error.field : null);
+
+/** A check belongs to its time: a dead letter that doesn't carry what was found has nothing to store. */
+async function probedNothing(): Promise<never> {
+  throw invalidBatch('the check was never made, and its time has passed');
+}
+
+function batchRow(held: HeldBatch): NewDeadLetter {
+  const { batch, events } = held;
+  return {
+    id: held.id,
+    source_id: batch.source_id,
+    kind: 'batch',
+    failure: held.failure || FAILURES.transient,
+    reason: held.reason,
+    field: null,
+    content: events ? { batch, events } : { batch },
+    event_count: batchSize(batch.settings, batch) || 0,
+    created_at: held.failed_at,
+  };
+}

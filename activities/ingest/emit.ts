@@ -1,0 +1,82 @@
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import type { Logger } from 'pino';
+import type { Orm } from '../../db/orm.ts';
+import { insertDeadLetters } from '../../db/queries/dead-letter-writes.ts';
+import { recordProgress } from '../../db/queries/producer-progress.ts';
+import type { Event } from '../../domain/event.ts';
+import { nextSpan } from '../../domain/tick.ts';
+import type { Ingest } from '../../ingest/outcome.ts';
+import type { Batch } from '../../workflows/messages.ts';
+import { eventsOf, refusedRows, storeEvents } from './batch-events.ts';
+import { asFailure } from './failures.ts';
+import type { Probe } from './http-check.ts';
+
+export interface IngestActivityDependencies {
+  ingest: Ingest;
+  orm: Orm;
+  probe: Probe;
+  /** Epoch milliseconds. */
+  clock: () => number;
+  retentionDays: number;
+  log: Logger;
+}
+
+export interface Emitted {
+  stored: number;
+  duplicates: number;
+  /** Events that are dead letters now, each with its field and reason. */
+  refused: number;
+}
+
+/** The activities of queue `ingest`. */
+export function createIngestActivities(deps: IngestActivityDependencies) {
+  const { ingest, orm, clock, retentionDays, log } = deps;
+  return {
+    /**
+     * Makes the events of a batch, stores them, and records how far the source came.
+     * @throws ApplicationFailure `transient` (details: the events of a check, which can't be made again) or `invalid`.
+     */
+    async emitBatch(batch: Batch): Promise<Emitted> {
+      let carried: Event[] | undefined;
+      try {
+        carried = carriedEvents(batch);
+        const events = carried ?? (await eventsOf(batch, deps.probe));
+        if (batch.settings.kind === 'http-check') {
+          carried = events;
+          heartbeat(events);
+        }
+        const now = clock();
+        const { stored, duplicates, refused } = await storeEvents(events, { ingest, now, retentionDays });
+        if (refused.length > 0) {
+          log.warn({ source_id: batch.source_id, refused: refused.length }, 'events became dead letters');
+          await insertDeadLetters(orm, refusedRows(batch, events, refused, now));
+        }
+        await recordProgress(orm, {
+          sourceId: batch.source_id,
+          stored,
+          appendedThrough: appendedThrough(batch),
+        });
+        return { stored, duplicates, refused: refused.length };
+      } catch (error) {
+        throw asFailure(error, carried ? [carried] : []);
+      }
+    },
+  };
+}
+
+export type IngestActivities = ReturnType<typeof createIngestActivities>;
+
+/** What an earlier attempt of this check found: it happened then, and asking again would answer for another time. */
+function carriedEvents(batch: Batch): Event[] | undefined {
+  if (batch.settings.kind !== 'http-check') return undefined;
+  return activityInfo().heartbeatDetails as Event[] | undefined;
+}
+
+/**
+ * The instant before which nothing of this source is missing any more, epoch milliseconds. When no older batch was on
+ * its way as this one left, that is where the next one begins: the watermark must not wait for a source to have news.
+ */
+function appendedThrough(batch: Batch): number {
+  const { source_id, settings, from_at, tick_at, appended_through } = batch;
+  return appended_through < from_at ? appended_through : nextSpan(source_id, settings, tick_at).from_at;
+}

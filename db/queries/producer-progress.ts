@@ -1,0 +1,28 @@
+import { sql } from 'kysely';
+import type { ProducerSettings } from '../../domain/producer.ts';
+import { type Orm, sqlOf } from '../orm.ts';
+
+/** What a producer was told, or null when its row is gone. */
+export async function producerRow(
+  orm: Orm,
+  sourceId: string,
+): Promise<{ settings: ProducerSettings; paused: boolean } | null> {
+  const { rows } = await sql<{ settings: ProducerSettings; paused: boolean }>`
+    select settings, paused from producers where id = ${sourceId}`.execute(sqlOf(orm));
+  return rows[0] ?? null;
+}
+
+/**
+ * Moves a producer on: `stored` more events, and every event before `appendedThrough` (epoch ms) is appended, or will
+ * be an answer from its dead letters. Never goes back. Nothing happens when the row is gone.
+ */
+export async function recordProgress(
+  orm: Orm,
+  { sourceId, stored, appendedThrough }: { sourceId: string; stored: number; appendedThrough: number },
+): Promise<void> {
+  await sql`
+    update producers set
+      appended = appended + ${stored},
+      appended_through = greatest(appended_through, to_timestamp(${appendedThrough}::float8 / 1000))
+    where id = ${sourceId}`.execute(sqlOf(orm));
+}

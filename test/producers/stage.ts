@@ -1,0 +1,155 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client, Connection, WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import {
+  bundleWorkflowCode,
+  NativeConnection,
+  type Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
+import { sql } from 'kysely';
+import { pino } from 'pino';
+import { loadConfig } from '../../config.ts';
+import { DeadLetterEntity } from '../../db/entities/dead-letter.ts';
+import { ProducerEntity } from '../../db/entities/producer.ts';
+import { connect, sqlOf } from '../../db/orm.ts';
+import type { ProducerSettings } from '../../domain/producer.ts';
+import { createIngest } from '../../ingest/ingest.ts';
+import type { Ingest } from '../../ingest/outcome.ts';
+import { ingestWorkers } from '../../workers/ingest.ts';
+import { deadLetterWorkflowId, producerWorkflowId } from '../../workflows/ids.ts';
+import {
+  configureProducer,
+  deadLetterStatus,
+  type ProducerInput,
+  type ProducerStatus,
+  producerStatus,
+  stopProducer,
+} from '../../workflows/messages.ts';
+import { QUEUES } from '../../workflows/queues.ts';
+import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+export type Stage = Awaited<ReturnType<typeof stage>>;
+
+const silence = () => {};
+const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
+let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
+
+/** The code of the producer and dead-letter workflows, bundled once a run. */
+export function producerBundle(): Promise<WorkflowBundleWithSourceMap> {
+  bundle ??= bundleWorkflowCode({ workflowsPath: join(import.meta.dirname, 'bundle.ts'), logger: quiet });
+  return bundle;
+}
+
+/**
+ * A database, a namespace and the product's own ingest workers. `between` stands before the real ingest, to fail in its
+ * place.
+ */
+export async function stage({
+  rateLimit = 1000,
+  between = (ingest) => ingest,
+}: {
+  rateLimit?: number;
+  between?: (ingest: Ingest) => Ingest;
+} = {}) {
+  const address = await temporalAddress();
+  const [database, namespace] = await Promise.all([freshDatabase(), freshNamespace()]);
+  const orm = await connect(database.url, 5);
+  const connection = await Connection.connect({ address });
+  const nativeConnection = await NativeConnection.connect({ address });
+  const client = new Client({ connection, namespace, identity: 'test' });
+  const log = pino({ level: 'silent' });
+  const real = createIngest({
+    orm,
+    client,
+    clock: Date.now,
+    log,
+    limits: { bufferEvents: 20_000, appendEvents: 2_000 },
+  });
+  const ingest = between(real);
+  const config = loadConfig({
+    DATABASE_URL: database.url,
+    TEMPORAL_NAMESPACE: namespace,
+    INGEST_RATE_LIMIT: String(rateLimit),
+  });
+  const workflowBundle = await producerBundle();
+  const context = { config, orm, client, connection: nativeConnection, workflowBundle, log, clock: Date.now };
+  const workers = await ingestWorkers({ ...context, ingest });
+  const ended = Promise.all(workers.map((worker: Worker) => worker.run()));
+  const em = () => orm.em.fork();
+
+  return {
+    client,
+    orm,
+    namespace,
+    ingest,
+    /** Does what the API does: the row first, then its workflow by update-with-start. */
+    async start(sourceId: string, settings: ProducerSettings, paused = false) {
+      const now = new Date();
+      await em().upsert(ProducerEntity, {
+        ...{ id: sourceId, settings, paused, createdAt: now, updatedAt: now },
+      });
+      await client.workflow.executeUpdateWithStart(configureProducer, {
+        args: [{ settings, paused }],
+        startWorkflowOperation: new WithStartWorkflowOperation('producer', {
+          workflowId: producerWorkflowId(sourceId),
+          taskQueue: QUEUES.producers,
+          args: [{ source_id: sourceId, settings } satisfies ProducerInput],
+          workflowIdConflictPolicy: 'USE_EXISTING',
+        }),
+      });
+      return client.workflow.getHandle(producerWorkflowId(sourceId));
+    },
+    status: (handle: WorkflowHandle): Promise<ProducerStatus> => handle.query(producerStatus),
+    async stop(handle: WorkflowHandle): Promise<void> {
+      await handle.executeUpdate(stopProducer, { args: [{ actor: 'test' }] });
+      await handle.result();
+    },
+    row: (sourceId: string) => em().findOneOrFail(ProducerEntity, sourceId),
+    letters: (sourceId: string) =>
+      em().find(DeadLetterEntity, { sourceId }, { orderBy: { createdAt: 'asc', id: 'asc' } }),
+    deadLetters: (sourceId: string) => client.workflow.getHandle(deadLetterWorkflowId(sourceId)),
+    held: (sourceId: string) =>
+      client.workflow.getHandle(deadLetterWorkflowId(sourceId)).query(deadLetterStatus),
+    /** Stored events of a source in order of their sequence. */
+    async stored(sourceId: string) {
+      const { rows } = await sql<{
+        sequence: number;
+        occurred_at: Date;
+        event_type: string;
+        severity: string;
+      }>`
+        select (payload ->> 'sequence')::int as sequence, occurred_at, event_type, severity, payload
+        from events where source_id = ${sourceId} order by 1, 2`.execute(sqlOf(orm));
+      return rows;
+    },
+    storedCount: (sourceId: string, count: number) =>
+      waitFor(
+        async () => {
+          const { rows } = await sql<{ n: number }>`
+            select count(*)::int as n from events where source_id = ${sourceId}`.execute(sqlOf(orm));
+          return rows[0]!.n >= count;
+        },
+        { what: `${count} events of ${sourceId}` },
+      ),
+    async close() {
+      for (const worker of workers) worker.shutdown();
+      await ended;
+      await real.stop();
+      await nativeConnection.close();
+      await connection.close();
+      await orm.close(true);
+      await database.drop();
+    },
+  };
+}
+
+/** Keeps a run's history for the replay tests. Only when asked: `RECORD_HISTORIES=1 npx mocha test/producers/…`. */
+export async function keepHistory(handle: WorkflowHandle, name: string): Promise<void> {
+  if (!process.env.RECORD_HISTORIES) return;
+  const dir = join(import.meta.dirname, '../histories');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, `${name}.json`), `${historyToJSON(await handle.fetchHistory())}\n`);
+}
