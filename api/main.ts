@@ -1,0 +1,101 @@
+import { createServer } from 'node:http';
+import { Client, Connection } from '@temporalio/client';
+import { pino } from 'pino';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { connect } from '../db/orm.ts';
+import { DAY_MS } from '../domain/event.ts';
+import { startHeartbeat } from '../ingest/heartbeat.ts';
+import { createIngest } from '../ingest/ingest.ts';
+import { createApp } from './app.ts';
+
+/** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+
+/** How long a stopping process waits for requests under way, in milliseconds. */
+const DRAIN_MS = 10_000;
+
+/** The API process: starts, and ingests, also while Temporal is away. */
+async function main(config: Config): Promise<void> {
+  const log = pino({ level: config.LOG_LEVEL, base: { role: 'api' } });
+  const clock = Date.now;
+  const orm = await connect(withStatementTimeout(config.DATABASE_URL), config.DATABASE_POOL);
+  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const ingest = createIngest({
+    orm,
+    client,
+    clock,
+    log,
+    limits: { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS },
+  });
+  const app = createApp({
+    orm,
+    client,
+    ingest,
+    clock,
+    log,
+    settings: {
+      ingestToken: config.INGEST_TOKEN,
+      retentionMs: config.RETENTION_DAYS * DAY_MS,
+      ingestRateLimit: config.INGEST_RATE_LIMIT,
+      channels: config.CHANNELS.map(({ name }) => name),
+      publicUrl: config.PUBLIC_URL,
+      temporalUiUrl: config.TEMPORAL_UI_URL,
+    },
+  });
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app.callback());
+  const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
+
+  let stopping = false;
+  const stop = async (signal: NodeJS.Signals) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping: answering what was asked, storing what was accepted');
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeIdleConnections();
+    // A connection that was busy goes idle with its answer, and would be kept alive.
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
+    const patience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    await closed;
+    clearInterval(idle);
+    clearTimeout(patience);
+    await ingest.stop();
+    await heartbeat.stop();
+    await connection.close();
+    await orm.close(true);
+    log.info('stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    const reason = error.code === 'EADDRINUSE' ? 'another program listens there already' : error.message;
+    fail(`The API can't listen on ${config.HOST}:${config.PORT}: ${reason}.`);
+  });
+  server.listen(config.PORT, config.HOST, () => {
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : config.PORT;
+    log.info({ host: config.HOST, port }, `listening on http://${config.HOST}:${port}`);
+  });
+}
+
+/** Requests must end; a URL that sets options of its own knows better. */
+function withStatementTimeout(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  if (!url.searchParams.has('options')) {
+    url.searchParams.set('options', `-c statement_timeout=${STATEMENT_TIMEOUT_MS}`);
+  }
+  return url.href;
+}
+
+function fail(sentence: string): never {
+  process.stderr.write(`${sentence}\n`);
+  process.exit(1);
+}
+
+try {
+  await main(loadConfig());
+} catch (error) {
+  if (error instanceof ConfigError) fail(error.message);
+  fail(`The API could not start: ${(error as Error).message}`);
+}

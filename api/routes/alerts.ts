@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import type { AlertRule } from '../../db/entities/rule.ts';
+import { createRule, deleteRule, updateRule } from '../../db/queries/rule-changes.ts';
+import { findRule, listRules, type RuleProgress, ruleProgress } from '../../db/queries/rule-reads.ts';
+import type { ApiDeps } from '../deps.ts';
+import { NotFound } from '../problem.ts';
+import { jsonBody, type Route, route } from '../route.ts';
+import { newRule, rulePatchOf } from '../rule-input.ts';
+import { idParams } from '../schemas/parameters.ts';
+import { changedRuleOut, ruleIn, ruleOut, rulePatch } from '../schemas/rule.ts';
+import { tellRule } from '../workflows.ts';
+
+/** Alert rules. The row is the truth; its workflow is told, and finds out by itself if that fails. */
+export function alertRoutes(deps: ApiDeps): Route[] {
+  const { orm, clock, settings } = deps;
+  const show = async (rule: AlertRule) => showRule(rule, (await ruleProgress(orm, [rule.id])).get(rule.id));
+  return [
+    route({
+      method: 'post',
+      path: '/alerts',
+      tags: ['alerts'],
+      summary: 'Create a rule',
+      description:
+        'Give `threshold_count` and `window_seconds`, or `condition`. Events already in the window are counted: `ready` says when that is done.',
+      body: jsonBody(ruleIn),
+      responses: { 201: { description: 'Created', schema: ruleOut } },
+      problems: [503],
+      async handle({ body }) {
+        const rule = await createRule(orm, newRule(body, settings.retentionMs), clock());
+        await tellRule(deps, rule.id);
+        return { status: 201, body: await show(rule), headers: { Location: `/alerts/${rule.id}` } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/alerts',
+      tags: ['alerts'],
+      summary: 'List rules',
+      responses: { 200: { description: 'All rules, newest first', schema: z.array(ruleOut) } },
+      problems: [503],
+      async handle() {
+        const rules = await listRules(orm);
+        const progress = await ruleProgress(
+          orm,
+          rules.map(({ id }) => id),
+        );
+        return { status: 200, body: rules.map((rule) => showRule(rule, progress.get(rule.id))) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/alerts/{id}',
+      tags: ['alerts'],
+      summary: 'One rule',
+      params: idParams,
+      responses: { 200: { description: 'The rule', schema: ruleOut } },
+      problems: [404, 503],
+      async handle({ params }) {
+        const rule = await findRule(orm, params.id);
+        if (!rule) throw new NotFound('Rule');
+        return { status: 200, body: await show(rule) };
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/alerts/{id}',
+      tags: ['alerts'],
+      summary: 'Change a rule',
+      description: 'In force from this answer on; `open_incidents` says what becomes of those that are open.',
+      params: idParams,
+      body: jsonBody(rulePatch),
+      responses: { 200: { description: 'The rule as it is now', schema: changedRuleOut } },
+      problems: [404, 503],
+      async handle({ params, body }) {
+        const current = await findRule(orm, params.id);
+        if (!current) throw new NotFound('Rule');
+        const patch = rulePatchOf(body, current.definition, settings.retentionMs);
+        const changed = await updateRule(orm, params.id, patch, clock());
+        if (!changed) throw new NotFound('Rule');
+        await tellRule(deps, params.id);
+        const { rule, open_incidents } = changed;
+        return { status: 200, body: { ...(await show(rule)), open_incidents } };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/alerts/{id}',
+      tags: ['alerts'],
+      summary: 'Delete a rule',
+      params: idParams,
+      responses: {
+        204: {
+          description: 'Deleted. Its incidents stay on record.',
+          headers: { 'X-Open-Incidents': { description: 'How many were open, and what becomes of them' } },
+        },
+      },
+      problems: [404, 503],
+      async handle({ params }) {
+        const deleted = await deleteRule(orm, params.id, clock());
+        if (!deleted) throw new NotFound('Rule');
+        await tellRule(deps, params.id);
+        const { count, outcome } = deleted.open_incidents;
+        return { status: 204, headers: { 'X-Open-Incidents': `${count}; ${outcome}` } };
+      },
+    }),
+  ];
+}
+
+function showRule(rule: AlertRule, progress: RuleProgress | undefined): z.output<typeof ruleOut> {
+  const { condition, ...definition } = rule.definition;
+  return {
+    id: rule.id,
+    name: rule.name,
+    enabled: rule.enabled,
+    ...definition,
+    threshold_count: condition.threshold_count,
+    window_seconds: condition.window_seconds,
+    condition,
+    late: rule.late,
+    incident_severity: rule.incidentSeverity ?? null,
+    labels: rule.labels,
+    annotations: rule.annotations,
+    sample: rule.sample,
+    created_at: rule.createdAt.toISOString(),
+    updated_at: rule.updatedAt.toISOString(),
+    revision: rule.revision,
+    ready: progress?.ready ?? false,
+    group_overflow: progress?.overflow ?? 0,
+  };
+}

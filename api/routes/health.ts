@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { sqlOf } from '../../db/orm.ts';
+import { missingMigrations } from '../../db/queries/status-reads.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Route, route } from '../route.ts';
+import { statusOut } from '../schemas/status.ts';
+import { systemStatus, within } from '../status.ts';
+
+const readyOut = z.object({ status: z.enum(['ready', 'not ready']), reason: z.string().optional() });
+
+/** Whether the process lives, whether it can serve, and whether the system does its work. */
+export function healthRoutes(deps: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/health',
+      tags: ['health'],
+      summary: 'Whether this process lives',
+      responses: { 200: { description: 'It does', schema: z.object({ status: z.literal('ok') }) } },
+      handle: async () => ({ status: 200, body: { status: 'ok' as const } }),
+    }),
+    route({
+      method: 'get',
+      path: '/readyz',
+      tags: ['health'],
+      summary: 'Whether this process can serve requests',
+      responses: {
+        200: { description: 'PostgreSQL answers and its schema is up to date', schema: readyOut },
+        503: { description: 'Not yet, or not now', schema: readyOut },
+      },
+      async handle() {
+        const reason = await unreadiness(deps);
+        if (reason === null) return { status: 200, body: { status: 'ready' as const } };
+        return {
+          status: 503,
+          body: { status: 'not ready' as const, reason },
+          headers: { 'Retry-After': '1' },
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/status',
+      tags: ['health'],
+      summary: 'Whether the whole system does its work',
+      description:
+        'Says when alerting is impaired and why: a role without a live process, a watermark that stands still, wakes, evaluations or notices that wait, no channel to notify anybody.',
+      responses: {
+        200: { description: 'What was found', schema: statusOut },
+        503: { description: 'PostgreSQL is away', schema: statusOut },
+      },
+      async handle() {
+        const body = await systemStatus(deps);
+        return { status: body.status === 'down' ? 503 : 200, body };
+      },
+    }),
+  ];
+}
+
+async function unreadiness({ orm, log }: ApiDeps): Promise<string | null> {
+  try {
+    const missing = await within(2000, missingMigrations(sqlOf(orm)));
+    return missing.length === 0 ? null : `the database lacks migrations: ${missing.join(', ')}`;
+  } catch (error) {
+    log.warn({ err: error }, 'not ready');
+    return 'PostgreSQL does not answer, or has no schema yet';
+  }
+}

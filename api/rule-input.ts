@@ -1,0 +1,120 @@
+import type { RuleInput } from '../db/queries/rule-changes.ts';
+import { compileGroupKey } from '../domain/group.ts';
+import { compileMatcher, type Matcher, MatcherError } from '../domain/matcher.ts';
+import type { CountCondition, RuleDefinition } from '../domain/rule.ts';
+import { type FieldError, Invalid } from './problem.ts';
+import type { RuleGiven } from './schemas/rule.ts';
+
+const DEFAULTS: Omit<RuleDefinition, 'condition'> = {
+  event_type: null,
+  severity: null,
+  match: [],
+  group_by: [],
+  for_seconds: 0,
+  keep_firing_seconds: 0,
+  recovery_threshold: null,
+  allowed_lateness_seconds: 3600,
+  max_groups: 1000,
+};
+
+/** A new rule from what was given. @throws Invalid */
+export function newRule(given: RuleGiven & { name: string }, retentionMs: number): RuleInput {
+  return {
+    name: given.name,
+    enabled: given.enabled ?? true,
+    definition: definitionOf(given, null, retentionMs),
+    late: given.late ?? 'notify',
+    incident_severity: given.incident_severity || null,
+    labels: given.labels ?? {},
+    annotations: given.annotations ?? {},
+    sample: given.sample ?? false,
+  };
+}
+
+/** What changes of a rule; null and absent stay. @throws Invalid */
+export function rulePatchOf(
+  given: RuleGiven,
+  current: RuleDefinition,
+  retentionMs: number,
+): Partial<RuleInput> {
+  return {
+    name: given.name ?? undefined,
+    enabled: given.enabled ?? undefined,
+    definition: definitionOf(given, current, retentionMs),
+    late: given.late ?? undefined,
+    incident_severity: given.incident_severity === '' ? null : (given.incident_severity ?? undefined),
+    labels: given.labels ?? undefined,
+    annotations: given.annotations ?? undefined,
+  };
+}
+
+function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
+  const base = current ?? DEFAULTS;
+  const definition: RuleDefinition = {
+    condition: conditionOf(given, current?.condition ?? null),
+    event_type: cleared(given.event_type, base.event_type),
+    severity: cleared(given.severity, base.severity),
+    match: (given.match as Matcher[] | null | undefined) ?? base.match,
+    group_by: given.group_by ?? base.group_by,
+    for_seconds: given.for_seconds ?? base.for_seconds,
+    keep_firing_seconds: given.keep_firing_seconds ?? base.keep_firing_seconds,
+    recovery_threshold: given.recovery_threshold ?? base.recovery_threshold,
+    allowed_lateness_seconds: given.allowed_lateness_seconds ?? base.allowed_lateness_seconds,
+    max_groups: given.max_groups ?? base.max_groups,
+  };
+  const errors = flaws(definition, retentionMs);
+  if (errors.length > 0) throw new Invalid(errors);
+  return definition;
+}
+
+const cleared = (given: string | null | undefined, base: string | null) =>
+  given === '' ? null : (given ?? base);
+
+/**
+ * The condition from its two spellings. A client that reads a rule, changes one spelling and writes all of it back means the one it
+ * changed. @throws Invalid where both changed and disagree
+ */
+function conditionOf(given: RuleGiven, current: CountCondition | null): CountCondition {
+  const pick = (name: 'threshold_count' | 'window_seconds'): number => {
+    const said = [given[name], given.condition?.[name]].filter((value) => typeof value === 'number');
+    const changed = [...new Set(said.filter((value) => value !== current?.[name]))];
+    if (changed.length > 1) throw new Invalid([{ field: name, reason: 'differs from that of condition' }]);
+    const value = changed[0] ?? current?.[name];
+    if (value === undefined) throw new Invalid([{ field: name, reason: 'is required' }]);
+    return value;
+  };
+  return {
+    kind: 'count',
+    threshold_count: pick('threshold_count'),
+    window_seconds: pick('window_seconds'),
+  };
+}
+
+/** What no single field's schema can see. */
+function flaws(definition: RuleDefinition, retentionMs: number): FieldError[] {
+  const { condition, recovery_threshold, match, group_by } = definition;
+  const errors: FieldError[] = [];
+  const complain = (field: string, reason: string) => errors.push({ field, reason });
+  if (condition.window_seconds * 1000 > retentionMs) {
+    complain('window_seconds', `is longer than events are kept (${retentionMs / 1000} s)`);
+  }
+  if (definition.allowed_lateness_seconds * 1000 > retentionMs) {
+    complain('allowed_lateness_seconds', `is longer than events are kept (${retentionMs / 1000} s)`);
+  }
+  if (recovery_threshold !== null && recovery_threshold > condition.threshold_count) {
+    complain('recovery_threshold', 'must not be above threshold_count');
+  }
+  if (new Set(group_by).size < group_by.length) complain('group_by', 'names a field twice');
+  for (const [i, matcher] of match.entries()) compiles(() => compileMatcher(matcher), `match.${i}`);
+  for (const [i, field] of group_by.entries()) compiles(() => compileGroupKey([field]), `group_by.${i}`);
+  return errors;
+
+  function compiles(compile: () => unknown, field: string) {
+    try {
+      compile();
+    } catch (error) {
+      if (!(error instanceof MatcherError)) throw error;
+      complain(field, error.message);
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { time } from './parameters.ts';
+
+const queue = z.object({ count: z.int(), oldest_seconds: z.number().nullable() });
+
+export const statusOut = z
+  .object({
+    status: z.enum(['ok', 'impaired', 'down']),
+    impaired: z.array(z.string()).meta({ description: 'Why it is not ok, in sentences' }),
+    at: time,
+    workers: z.boolean().meta({ description: 'Live workers for every kind of work' }),
+    postgres: z.object({ reachable: z.boolean() }),
+    temporal: z.object({ reachable: z.boolean() }),
+    channels: z.array(z.string()).meta({ description: 'Names of the notification channels' }),
+    processes: z
+      .array(
+        z.object({
+          role: z.string(),
+          started_at: time,
+          beat_age_seconds: z.number(),
+          alive: z.boolean(),
+          in_flight: z.int(),
+          buffered: z.int(),
+        }),
+      )
+      .optional(),
+    watermark: z
+      .object({ at: time.nullable(), lag_seconds: z.number().nullable() })
+      .optional()
+      .meta({ description: 'Everything that happened before this instant is appended' }),
+    waiting: z
+      .object({
+        wakes: queue,
+        evaluations: queue,
+        notices: queue,
+        rules_not_ready: z.int(),
+        dead_letters: z.int(),
+      })
+      .optional(),
+    incidents: z.object({ open: z.int(), acknowledged: z.int() }).optional(),
+  })
+  .meta({ id: 'Status' });

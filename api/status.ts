@@ -1,0 +1,122 @@
+import type { z } from 'zod';
+import { sqlOf } from '../db/orm.ts';
+import {
+  type ProcessState,
+  processStates,
+  type SystemState,
+  systemState,
+} from '../db/queries/status-reads.ts';
+import type { ApiDeps } from './deps.ts';
+import type { statusOut } from './schemas/status.ts';
+
+type Status = z.output<typeof statusOut>;
+
+/** A process whose last beat is older than this is taken for gone, in seconds. */
+const FRESH = 5;
+/** How long things may wait before alerting counts as impaired, in seconds. */
+const PATIENCE = { watermark: 60, outbox: 10, evaluations: 30, notices: 60 };
+/** What must run for events to become incidents and reach people. A worker of role `all` does all of it. */
+const NEEDED = ['ingest', 'rules', 'incidents', 'notify'];
+
+/** Looks at the whole system. Answers also when parts of it don't: that is what it is for. */
+export async function systemStatus(deps: ApiDeps): Promise<Status> {
+  const now = deps.clock();
+  const [database, temporal] = await Promise.all([
+    within(2000, readDatabase(deps, now)).catch((error: unknown) => {
+      deps.log.warn({ err: error }, 'status: PostgreSQL does not answer');
+      return null;
+    }),
+    temporalAnswers(deps),
+  ]);
+  return describe(now, database, temporal, deps.settings.channels);
+}
+
+/** Turns what was found into the document. Decides what counts as impaired. */
+export function describe(
+  now: number,
+  database: { state: SystemState; processes: ProcessState[] } | null,
+  temporal: boolean,
+  channels: readonly string[],
+): Status {
+  const impaired: string[] = [];
+  if (!temporal) impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
+  if (channels.length === 0) impaired.push('no channel is configured: incidents notify nobody');
+  const base = {
+    at: new Date(now).toISOString(),
+    postgres: { reachable: database !== null },
+    temporal: { reachable: temporal },
+    channels: [...channels],
+  };
+  if (!database) {
+    return { status: 'down', impaired: ['PostgreSQL does not answer', ...impaired], workers: false, ...base };
+  }
+  const { state } = database;
+  const processes = database.processes.map(({ role, started_at, beat_at, in_flight, buffered }) => {
+    const beat_age_seconds = Math.max(0, (now - beat_at) / 1000);
+    return {
+      role,
+      started_at: new Date(started_at).toISOString(),
+      beat_age_seconds,
+      alive: beat_age_seconds <= FRESH,
+      in_flight,
+      buffered,
+    };
+  });
+  const roles = new Set(processes.filter(({ alive }) => alive).map(({ role }) => role));
+  const missing = roles.has('all') ? [] : NEEDED.filter((role) => !roles.has(role));
+  for (const role of missing) impaired.push(`no ${role} worker is alive`);
+  const watermarkLag = state.watermark === 0 ? null : Math.max(0, (now - state.watermark) / 1000);
+  const late = (what: string, age: number | null, patience: number) => {
+    if (age !== null && age > patience) impaired.push(`${what} for ${Math.round(age)} s`);
+  };
+  if (watermarkLag === null) impaired.push('the watermark has not been set yet');
+  late('the ingest watermark has stood', watermarkLag, PATIENCE.watermark);
+  late('appended events have waited for their rules to be woken', state.outbox_age, PATIENCE.outbox);
+  late('rules have not answered their wake', state.evaluations_age, PATIENCE.evaluations);
+  late('notices have waited for their delivery', state.notices_age, PATIENCE.notices);
+  return {
+    status: impaired.length > 0 ? 'impaired' : 'ok',
+    impaired,
+    workers: missing.length === 0,
+    ...base,
+    processes,
+    watermark: {
+      at: state.watermark === 0 ? null : new Date(state.watermark).toISOString(),
+      lag_seconds: watermarkLag,
+    },
+    waiting: {
+      wakes: { count: state.outbox, oldest_seconds: state.outbox_age },
+      evaluations: { count: state.evaluations, oldest_seconds: state.evaluations_age },
+      notices: { count: state.notices, oldest_seconds: state.notices_age },
+      rules_not_ready: state.rules_not_ready,
+      dead_letters: state.dead_letters,
+    },
+    incidents: { open: state.incidents_open, acknowledged: state.incidents_acknowledged },
+  };
+}
+
+async function readDatabase({ orm }: ApiDeps, now: number) {
+  const db = sqlOf(orm);
+  const [state, processes] = await Promise.all([systemState(db, now), processStates(db)]);
+  return { state, processes };
+}
+
+async function temporalAnswers({ client }: ApiDeps): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + 2000, () => client.workflowService.getSystemInfo({}));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Rejects when the work takes longer; the work itself goes on. */
+export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

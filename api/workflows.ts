@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Client,
+  isGrpcServiceError,
+  WithStartWorkflowOperation,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { ApplicationFailure, type QueryDefinition, type UpdateDefinition } from '@temporalio/common';
+import { signalRule } from '../ingest/signal-rule.ts';
+import { ruleChanged } from '../workflows/messages.ts';
+import type { ApiDeps } from './deps.ts';
+import { Conflict, Unavailable } from './problem.ts';
+
+/** How long a request waits for Temporal, in milliseconds. */
+const DEADLINE_MS = 5000;
+
+/** A workflow that may have to be started for a message to reach it. */
+export interface Startable {
+  type: string;
+  workflowId: string;
+  taskQueue: string;
+  args: unknown[];
+}
+
+/**
+ * Sends an update, starting the workflow if it doesn't run, and waits for its result.
+ * @throws Conflict when the workflow rejects it, Unavailable when Temporal or its workers don't answer
+ */
+export async function updateWithStart<Ret, Args extends unknown[]>(
+  client: Client,
+  { type, workflowId, taskQueue, args }: Startable,
+  update: UpdateDefinition<Ret, Args>,
+  updateArgs: Args,
+): Promise<Ret> {
+  const startWorkflowOperation = new WithStartWorkflowOperation(type, {
+    workflowId,
+    taskQueue,
+    args,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  return answered(client, () =>
+    client.workflow.executeUpdateWithStart(update, { args: updateArgs, startWorkflowOperation }),
+  );
+}
+
+/** Sends an update to a workflow that may not run. @returns undefined if it doesn't. @throws Conflict, Unavailable */
+export async function updateIfRunning<Ret, Args extends [unknown, ...unknown[]]>(
+  client: Client,
+  workflowId: string,
+  update: UpdateDefinition<Ret, Args>,
+  args: Args,
+): Promise<Ret | undefined> {
+  return answered(client, async () => {
+    try {
+      return await client.workflow.getHandle(workflowId).executeUpdate(update, { args });
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
+  });
+}
+
+/** Asks a workflow for its state; null when it can't say: it doesn't run, or Temporal or its workers are away. */
+export async function ask<Ret>(
+  client: Client,
+  workflowId: string,
+  query: QueryDefinition<Ret>,
+): Promise<Ret | null> {
+  try {
+    return await client.withDeadline(Date.now() + 2000, () =>
+      client.workflow.getHandle(workflowId).query(query),
+    );
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Tells a rule's workflow that the rule changed, and waits a second for that at the most. The row is the truth: if the signal
+ * fails, housekeeping brings it home.
+ */
+export async function tellRule({ client, log }: ApiDeps, ruleId: string): Promise<void> {
+  const told = signalRule(client, ruleId, ruleChanged).catch((error: unknown) => {
+    log.warn({ err: error, rule_id: ruleId }, 'the rule workflow could not be told; housekeeping will');
+  });
+  await Promise.race([told, sleep(1000, undefined, { ref: false })]);
+}
+
+/** Calls Temporal within the deadline, and turns its errors into answers. @throws Conflict, Unavailable */
+export async function answered<T>(client: Client, call: () => Promise<T>): Promise<T> {
+  try {
+    return await client.withDeadline(Date.now() + DEADLINE_MS, call);
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+      throw new Conflict(error.cause.message);
+    }
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+      throw new Unavailable('the workflow did not answer in time; what was asked may still happen', 5, error);
+    }
+    if (isTemporalError(error)) throw new Unavailable('Temporal is unavailable', 5, error);
+    throw error;
+  }
+}
+
+function isTemporalError(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (isGrpcServiceError(e) || /^(ServiceError|Workflow)/.test(e.name)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,66 @@
+import { sql } from 'kysely';
+import { migrationsList } from '../migrations/index.ts';
+import type { Sql } from '../orm.ts';
+
+/** Everything of the database that says whether alerting works. Ages in seconds, null where there is nothing to be old. */
+export interface SystemState {
+  /** Epoch milliseconds; 0 before the first sweep. */
+  watermark: number;
+  outbox: number;
+  outbox_age: number | null;
+  evaluations: number;
+  evaluations_age: number | null;
+  rules_not_ready: number;
+  notices: number;
+  notices_age: number | null;
+  dead_letters: number;
+  incidents_open: number;
+  incidents_acknowledged: number;
+}
+
+export interface ProcessState {
+  role: string;
+  /** Epoch milliseconds. */
+  started_at: number;
+  beat_at: number;
+  in_flight: number;
+  buffered: number;
+}
+
+/** `now` in epoch ms. */
+export async function systemState(db: Sql, now: number): Promise<SystemState> {
+  const age = (column: string, table: string) => sql`
+    (select (${now / 1000}::float8 - extract(epoch from min(${sql.ref(column)})))::float8 from ${sql.raw(table)})`;
+  const { rows } = await sql<SystemState>`
+    select
+      (select value::float8 from watermark) as watermark,
+      (select count(*)::int from wake_outbox) as outbox,
+      ${age('created_at', 'wake_outbox')} as outbox_age,
+      (select count(*)::int from pending_evaluations) as evaluations,
+      ${age('signalled_at', 'pending_evaluations')} as evaluations_age,
+      (select count(*)::int from rule_versions where not ready and superseded_at is null) as rules_not_ready,
+      (select count(*)::int from notices where not done) as notices,
+      ${age('at', 'notices where not done')} as notices_age,
+      (select count(*)::int from dead_letters where state = 'waiting') as dead_letters,
+      (select count(*)::int from alert_incidents where state = 'open') as incidents_open,
+      (select count(*)::int from alert_incidents where state = 'acknowledged') as incidents_acknowledged`.execute(
+    db,
+  );
+  return rows[0]!;
+}
+
+/** Every process on record, by role. */
+export async function processStates(db: Sql): Promise<ProcessState[]> {
+  const { rows } = await sql<ProcessState>`
+    select role, (extract(epoch from started_at) * 1000)::float8 as started_at,
+      (extract(epoch from beat_at) * 1000)::float8 as beat_at, in_flight, buffered
+    from processes order by role, processes.started_at`.execute(db);
+  return rows;
+}
+
+/** Names of migrations that this code needs and the database lacks. @throws when there is no schema at all */
+export async function missingMigrations(db: Sql): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`select name from migrations`.execute(db);
+  const applied = new Set(rows.map(({ name }) => name));
+  return migrationsList.map(({ name }) => name).filter((name) => !applied.has(name));
+}
