@@ -2,11 +2,10 @@ import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
 import { missingMigrations } from '../../db/queries/status-reads.ts';
 import type { ApiDeps } from '../deps.ts';
+import { Unavailable } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { statusOut } from '../schemas/status.ts';
 import { systemStatus, within } from '../status.ts';
-
-const readyOut = z.object({ status: z.enum(['ready', 'not ready']), reason: z.string().optional() });
 
 /** Whether the process lives, whether it can serve, and whether the system does its work. */
 export function healthRoutes(deps: ApiDeps): Route[] {
@@ -25,7 +24,10 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       tags: ['health'],
       summary: 'Whether this process can serve requests',
       responses: {
-        200: { description: 'PostgreSQL answers and its schema is up to date', schema: readyOut },
+        200: {
+          description: 'PostgreSQL answers and its schema is up to date',
+          schema: z.object({ status: z.literal('ready') }),
+        },
         503: { description: 'Not yet, or not now', schema: readyOut },
       },
       async handle() {
@@ -57,12 +59,13 @@ export function healthRoutes(deps: ApiDeps): Route[] {
   ];
 }
 
-async function unreadiness({ orm, log }: ApiDeps): Promise<string | null> {
+/** @throws Unavailable */
+async function requireReadiness({ orm }: ApiDeps): Promise<void> {
+  let missing: string[];
   try {
-    const missing = await within(2000, missingMigrations(sqlOf(orm)));
-    return missing.length === 0 ? null : `the database lacks migrations: ${missing.join(', ')}`;
+    missing = await within(2000, missingMigrations(sqlOf(orm)));
   } catch (error) {
-    log.warn({ err: error }, 'not ready');
-    return 'PostgreSQL does not answer, or has no schema yet';
+    throw new Unavailable('PostgreSQL does not answer, or has no schema yet', 1, error);
   }
+  if (missing.length > 0) throw new Unavailable(`the database lacks migrations: ${missing.join(', ')}`, 1);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import 'zod-openapi';
 import { MATCH_OPERATORS, type Matcher } from '../../domain/matcher.ts';
-import { idParams, time } from './parameters.ts';
+import { time } from './parameters.ts';
 
 /** Ten years, in seconds: nothing about a rule is longer. */
 const LONGEST = 315_360_000;
@@ -109,7 +109,7 @@ export const openIncidents = z.object({
 
 export const ruleOut = z
   .object({
-    id: idParams.shape.id,
+    id: z.guid(),
     ...settings,
     event_type: settings.event_type.nullable(),
     severity: settings.severity.nullable(),
