@@ -14,9 +14,16 @@ export function identityOf(pid: number): string | undefined {
       );
     }
     const command = commandLine(pid);
-    // The name in field 2 may hold spaces and brackets, so fields are counted from its last bracket on.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-    return command && `${fields[19]} ${command}`;
+    return command && `${statOf(pid)[19]} ${command}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process that started `pid`, or whoever took it over; undefined where that cannot be told. Linux only. */
+export function parentOf(pid: number): number | undefined {
+  try {
+    return Number(statOf(pid)[1]);
   } catch {
     return undefined;
   }
@@ -29,4 +36,9 @@ export function isAlive(pid: number): boolean {
 
 function commandLine(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+}
+
+/** Fields of proc_pid_stat(5) from the third on: the name in the second may hold spaces and brackets. */
+function statOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
 }

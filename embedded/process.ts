@@ -44,26 +44,29 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
   if (closed) throw new StartupError(`${command} is not started, because everything is being stopped.`);
   const log = openLog(logFile);
   const offset = statSync(logFile).size;
-  let child: ChildProcess;
   try {
-    child = spawn(command, args, {
+    const child = spawn(command, args, {
       ...user,
       cwd: options.cwd,
       env: options.env ?? process.env,
       detached: true,
       stdio: ['ignore', log, log],
     });
-    await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+    const spawned = new Promise<void>((resolve, reject) =>
+      child.once('spawn', resolve).once('error', reject),
+    );
+    // At once, before anything is waited for: from here on it lives, and whoever stops us has to know it.
+    const program = child.pid === undefined ? undefined : launched(child, child.pid, logFile, offset);
+    await spawned;
+    return program!;
   } catch (error) {
     throw cannotExecute(command, user, error);
   } finally {
     closeSync(log);
   }
-  return launched(child, logFile, offset);
 }
 
-function launched(child: ChildProcess, logFile: string, offset: number): Launched {
-  const pid = child.pid!;
+function launched(child: ChildProcess, pid: number, logFile: string, offset: number): Launched {
   let gone = false;
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
@@ -94,6 +97,11 @@ function launched(child: ChildProcess, logFile: string, offset: number): Launche
 /** From now on `launch` throws: what is stopping must not be joined by what was still starting. */
 export function refuseLaunches(): void {
   closed = true;
+}
+
+/** True once `refuseLaunches` was called: what ends now was meant to. */
+export function isStopping(): boolean {
+  return closed;
 }
 
 /** Ends whatever `launch` started that still lives, such as a start that was interrupted half-way. */

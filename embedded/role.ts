@@ -34,7 +34,7 @@ export async function startRole({ name, args, env, logFile, log }: RoleOptions):
 export async function runScript(what: string, options: RoleOptions): Promise<void> {
   const role = await startRole(options);
   const { code } = await role.exited;
-  if (code !== 0) throw new StartupError(`${what} failed: ${lastWords(role.output(), options.logFile)}`);
+  if (code !== 0) throw new StartupError(`${what} (${lastWords(role.output(), options.logFile)}).`);
 }
 
 /** The last thing a process wrote that a person can read: plain text, or the message of a JSON log line. */

@@ -1,6 +1,7 @@
 import { Connection } from '@temporalio/client';
 import { register } from '../temporal-config/register.ts';
 import { readyBlock } from './banner.ts';
+import { parentOf } from './identity.ts';
 import { apiIsReady, ready, workersRun } from './readiness.ts';
 import { runScript } from './role.ts';
 import { addSamples } from './samples.ts';
@@ -33,7 +34,13 @@ async function start(settings: Settings, system: System): Promise<void> {
     PORT: String(settings.apiPort),
   };
   const logFile = `${settings.dataDir}/logs/migrate.log`;
-  await runScript('The migration', { name: 'migrate', args: ['db/migrate.ts'], env, logFile, log });
+  await runScript('The database could not be prepared', {
+    name: 'migrate',
+    args: ['db/migrate.ts'],
+    env,
+    logFile,
+    log,
+  });
   const api = await system.role('api', ['api/main.ts'], env);
   const workers = await system.role('workers', ['workers/main.ts', 'all'], env);
   await ready('The API', () => apiIsReady(apiUrl), api, log);
@@ -65,9 +72,21 @@ function explain(error: unknown, dataDir: string): string {
   return `Tocsin could not start: ${explained instanceof Error ? explained.message : explained}`;
 }
 
+/** Resolves when we are to stop: by a signal, or because the `npm` that started us was ended, which passes no signal on. */
+function askedToStop(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  if (process.env.npm_lifecycle_event) {
+    // npm starts a shell that starts us.
+    const ancestors = () => `${process.ppid} ${parentOf(process.ppid)}`;
+    const original = ancestors();
+    setInterval(() => ancestors() !== original && resolve(), 500).unref();
+  }
+  return promise;
+}
+
 async function main(): Promise<number> {
-  const asked = Promise.withResolvers<void>();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => asked.resolve());
+  const asked = askedToStop();
   // The terminal may be gone before we are.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
@@ -82,14 +101,19 @@ async function main(): Promise<number> {
   const system = new System(settings, log);
   let code = 0;
   try {
-    await Promise.race([start(settings, system).then(() => asked.promise), asked.promise]);
+    await Promise.race([start(settings, system).then(() => asked), asked]);
     log('Stopping: workers and API finish what they have begun, then Temporal and PostgreSQL');
   } catch (error) {
     console.error(explain(error, settings.dataDir));
     code = 1;
   }
-  await system.stop();
-  if (code === 0) log('Stopped');
+  try {
+    await system.stop();
+    if (code === 0) log('Stopped');
+  } catch (error) {
+    console.error(explain(error, settings.dataDir));
+    code = 1;
+  }
   return code;
 }
 

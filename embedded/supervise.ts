@@ -1,5 +1,5 @@
 import { forget, remember } from './orphans.ts';
-import { type Exit, type Log, within } from './process.ts';
+import { type Exit, isStopping, type Log, within } from './process.ts';
 
 /** Something that runs and can end by itself. */
 export type Running = { pid: number; exited: Promise<Exit>; stop(): Promise<void> };
@@ -41,7 +41,7 @@ export async function supervise<T extends Running>(
     while (!stopped) {
       const since = Date.now();
       const exit = await current.exited;
-      if (stopped) return;
+      if (stopped || isStopping()) return;
       if (Date.now() - since > stableMs) pauseMs = firstPauseMs;
       log(`${name} ended (${how(exit)}); starting it again in ${pauseMs / 1000} s`);
       for (let again = false; !again && !stopped; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {

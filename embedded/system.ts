@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { endOrphans, forget, remember, remembered } from './orphans.ts';
 import { requireFree } from './ports.ts';
 import { type RunningPostgres, startPostgres } from './postgres.ts';
@@ -12,30 +13,45 @@ import { startTemporal } from './temporal.ts';
 /** In this order they stop, each group when the one before is gone. */
 const stopOrder = [['workers', 'api'], ['temporal'], ['postgres']];
 const supervisor = 'supervisor';
+const stopping = 'stopping';
+/** How long a start waits for the one before it to end. */
+const handOverMs = 90_000;
 
 /** The processes of one `npm start`: what runs, what is kept running, and how it stops. */
 export class System {
   readonly #supervised = new Map<string, Supervised<Running>>();
   readonly #settings: Settings;
   readonly #log: Log;
+  #claimed = false;
 
   constructor(settings: Settings, log: Log) {
     this.#settings = settings;
     this.#log = log;
   }
 
-  /** Takes the data directory for us alone and ends what a killed start left. Throws StartupError if it is in use. */
+  /**
+   * Takes the data directory for us alone and ends what a killed start left; one that is stopping is waited for.
+   * Throws StartupError if another has it.
+   */
   async claim(): Promise<void> {
     const { runDir, dataDir } = this.#settings;
-    const other = remembered(runDir, supervisor);
-    if (other !== undefined) {
-      throw new StartupError(
-        `Tocsin already runs on ${dataDir} (process ${other}): stop that one, or set DATA_DIR to another place.`,
-      );
+    const giveUp = Date.now() + handOverMs;
+    for (
+      let other = remembered(runDir, supervisor);
+      other !== undefined;
+      other = remembered(runDir, supervisor)
+    ) {
+      if (remembered(runDir, stopping) !== other || Date.now() > giveUp) {
+        throw new StartupError(
+          `Tocsin already runs on ${dataDir} (process ${other}): stop that one, or set DATA_DIR to another place.`,
+        );
+      }
+      await sleep(100);
     }
     await endOrphans(runDir, stopOrder.flat(), this.#log);
     try {
       remember(runDir, supervisor, process.pid);
+      this.#claimed = true;
     } catch (error) {
       throw fileError(dataDir, error);
     }
@@ -90,12 +106,13 @@ export class System {
   /** Stops everything in order, however far it had come. */
   async stop(): Promise<void> {
     refuseLaunches();
+    if (this.#claimed) remember(this.#settings.runDir, stopping, process.pid);
     for (const group of stopOrder) {
       const running = group.flatMap((name) => this.#supervised.get(name) ?? []);
       await Promise.all(running.map((each) => each.stop()));
     }
     await endRemaining();
-    forget(this.#settings.runDir, supervisor);
+    if (this.#claimed) for (const name of [stopping, supervisor]) forget(this.#settings.runDir, name);
   }
 
   async #keep<T extends Running>(name: string, start: (previous?: T) => Promise<T>): Promise<Supervised<T>> {
