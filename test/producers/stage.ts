@@ -14,6 +14,7 @@ import { loadConfig } from '../../config.ts';
 import { DeadLetterEntity } from '../../db/entities/dead-letter.ts';
 import { ProducerEntity } from '../../db/entities/producer.ts';
 import { connect, sqlOf } from '../../db/orm.ts';
+import type { Json } from '../../domain/event.ts';
 import type { ProducerSettings } from '../../domain/producer.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
@@ -115,13 +116,9 @@ export async function stage({
       client.workflow.getHandle(deadLetterWorkflowId(sourceId)).query(deadLetterStatus),
     /** Stored events of a source in order of their sequence. */
     async stored(sourceId: string) {
-      const { rows } = await sql<{
-        sequence: number;
-        occurred_at: Date;
-        event_type: string;
-        severity: string;
-      }>`
-        select (payload ->> 'sequence')::int as sequence, occurred_at, event_type, severity, payload
+      const { rows } = await sql<{ sequence: number; severity: string; payload: Json; occurred_at: number }>`
+        select (payload ->> 'sequence')::int as sequence, severity, payload,
+          round(extract(epoch from occurred_at) * 1000)::float8 as occurred_at
         from events where source_id = ${sourceId} order by 1, 2`.execute(sqlOf(orm));
       return rows;
     },
