@@ -9,7 +9,9 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, type QueryDefinition, type UpdateDefinition } from '@temporalio/common';
 import { signalRule } from '../ingest/signal-rule.ts';
-import { ruleChanged } from '../workflows/messages.ts';
+import { deadLetterWorkflowId, incidentWorkflowId, producerWorkflowId } from '../workflows/ids.ts';
+import { type ProducerInput, ruleChanged } from '../workflows/messages.ts';
+import { QUEUES } from '../workflows/queues.ts';
 import type { ApiDeps } from './deps.ts';
 import { Conflict, Unavailable } from './problem.ts';
 
@@ -109,4 +111,34 @@ function isTemporalError(error: unknown): boolean {
     if (isGrpcServiceError(e) || /^(ServiceError|Workflow)/.test(e.name)) return true;
   }
   return false;
+}
+
+/** The workflow of an incident. */
+export function incidentWorkflow(incidentId: string): Startable {
+  return {
+    type: 'incident',
+    workflowId: incidentWorkflowId(incidentId),
+    taskQueue: QUEUES.incidents,
+    args: [{ incident_id: incidentId }],
+  };
+}
+
+/** The workflow of a producer. */
+export function producerWorkflow(input: ProducerInput): Startable {
+  return {
+    type: 'producer',
+    workflowId: producerWorkflowId(input.source_id),
+    taskQueue: QUEUES.producers,
+    args: [input],
+  };
+}
+
+/** The workflow that keeps a source's dead letters. */
+export function deadLetterWorkflow(sourceId: string): Startable {
+  return {
+    type: 'deadLetter',
+    workflowId: deadLetterWorkflowId(sourceId),
+    taskQueue: QUEUES.producers,
+    args: [{ source_id: sourceId }],
+  };
 }

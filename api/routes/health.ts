@@ -28,16 +28,11 @@ export function healthRoutes(deps: ApiDeps): Route[] {
           description: 'PostgreSQL answers and its schema is up to date',
           schema: z.object({ status: z.literal('ready') }),
         },
-        503: { description: 'Not yet, or not now', schema: readyOut },
       },
+      problems: [503],
       async handle() {
-        const reason = await unreadiness(deps);
-        if (reason === null) return { status: 200, body: { status: 'ready' as const } };
-        return {
-          status: 503,
-          body: { status: 'not ready' as const, reason },
-          headers: { 'Retry-After': '1' },
-        };
+        await requireReadiness(deps);
+        return { status: 200, body: { status: 'ready' as const } };
       },
     }),
     route({

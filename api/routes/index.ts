@@ -1,11 +1,20 @@
 import type { ApiDeps } from '../deps.ts';
 import type { Route } from '../route.ts';
 import { alertRoutes } from './alerts.ts';
+import { analyticsRoutes } from './analytics.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
 
 /** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
 export function allRoutes(deps: ApiDeps): Route[] {
-  return [...ingestRoutes(deps), ...eventRoutes(deps), ...alertRoutes(deps), ...healthRoutes(deps)];
+  return [
+    ...ingestRoutes(deps),
+    ...eventRoutes(deps),
+    ...alertRoutes(deps),
+    ...incidentRoutes(deps),
+    ...analyticsRoutes(deps),
+    ...healthRoutes(deps),
+  ];
 }

@@ -36,3 +36,19 @@ export const time = z.iso.datetime();
 
 /** Who asks, for the timeline. */
 export const actor = z.string().trim().min(1).max(200).default('api');
+
+/** `label=name:value`, as often as there are labels to ask for. A value may have colons, a name not. */
+export const labelParameter = z
+  .array(
+    z
+      .string()
+      .max(1100)
+      .regex(/^[^:]+:/, 'must be name:value')
+      .transform((text) => {
+        const colon = text.indexOf(':');
+        return { name: text.slice(0, colon), value: text.slice(colon + 1) };
+      }),
+  )
+  .max(20)
+  .optional()
+  .meta({ description: '`name:value`, repeatable: all must be among its labels or those of its group' });

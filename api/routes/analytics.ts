@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { sqlOf } from '../../db/orm.ts';
+import { severityDistribution, summary, timeSeries } from '../../db/queries/analytics.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Route, route } from '../route.ts';
+import { queryInteger, range, time } from '../schemas/parameters.ts';
+
+const iso = (at: number) => new Date(at).toISOString();
+
+const step = queryInteger(60, 86_400 * 366)
+  .refine((seconds) => seconds % 60 === 0, 'must be a multiple of 60')
+  .default(60);
+
+/** Counts by minute, kept with every append: no event is read for them. */
+export function analyticsRoutes({ orm }: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/analytics/summary',
+      tags: ['analytics'],
+      summary: 'Totals',
+      responses: {
+        200: {
+          description: 'Events and incidents so far; `total_alerts` counts incidents',
+          schema: z.object({
+            total_events: z.int(),
+            total_alerts: z.int(),
+            latest_event_timestamp: time.nullable(),
+          }),
+        },
+      },
+      problems: [503],
+      async handle() {
+        const { total_events, total_alerts, latest } = await summary(sqlOf(orm));
+        const latest_event_timestamp = latest === null ? null : iso(latest);
+        return { status: 200, body: { total_events, total_alerts, latest_event_timestamp } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/analytics/severity-distribution',
+      tags: ['analytics'],
+      summary: 'Events by severity',
+      description: '`from` and `to` are widened to whole minutes.',
+      query: z.object(range),
+      responses: {
+        200: {
+          description: 'The most frequent first',
+          schema: z.array(z.object({ severity: z.string(), count: z.int() })),
+        },
+      },
+      problems: [503],
+      async handle({ query }) {
+        return { status: 200, body: await severityDistribution(sqlOf(orm), wholeMinutes(query)) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/analytics/time-series',
+      tags: ['analytics'],
+      summary: 'Events by time',
+      description: '`from` and `to` are widened to whole minutes. Steps without events are left out.',
+      query: z.object({ ...range, step: step.meta({ description: 'Seconds, a multiple of 60' }) }),
+      responses: {
+        200: {
+          description: 'In order of time; `minute` is the start of the step',
+          schema: z.array(z.object({ minute: time, count: z.int() })),
+        },
+      },
+      problems: [503],
+      async handle({ query }) {
+        const points = await timeSeries(sqlOf(orm), wholeMinutes(query), query.step * 1000);
+        return { status: 200, body: points.map(({ minute, count }) => ({ minute: iso(minute), count })) };
+      },
+    }),
+  ];
+}
+
+/** Widens the range to whole minutes. */
+function wholeMinutes({ from, to }: { from?: number; to?: number }) {
+  const floor = (at?: number) => (at === undefined ? undefined : Math.floor(at / 60_000) * 60_000);
+  const ceiling = (at?: number) => (at === undefined ? undefined : Math.ceil(at / 60_000) * 60_000);
+  return { from: floor(from), to: ceiling(to) };
+}

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { sqlOf } from '../../db/orm.ts';
+import {
+  findIncident,
+  type IncidentRow,
+  incidentNotices,
+  incidentTimeline,
+  listIncidents,
+} from '../../db/queries/incident-reads.ts';
+import { INCIDENT_STATES } from '../../domain/incident.ts';
+import { acknowledgeIncident, commentIncident, resolveIncident } from '../../workflows/messages.ts';
+import type { ApiDeps } from '../deps.ts';
+import { cursorParameter, linkHeader, page } from '../paging.ts';
+import { Conflict, NotFound } from '../problem.ts';
+import { jsonBody, type Route, route } from '../route.ts';
+import { incidentDetailOut, incidentOut, showIncident, showIncidentDetail } from '../schemas/incident.ts';
+import { actor, idParams, labelParameter, queryInteger, range, uuid } from '../schemas/parameters.ts';
+import { incidentWorkflow, updateWithStart } from '../workflows.ts';
+
+const text = z.string().trim().min(1).max(10_000);
+const byPerson = z.object({ actor, comment: text.optional() });
+const acted = { description: 'The incident as it is now', schema: incidentOut };
+
+/** Reading incidents, and what people do with them: that goes through the incident's workflow. */
+export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
+  const find = async (id: string): Promise<IncidentRow> => {
+    const incident = await findIncident(sqlOf(orm), id);
+    if (!incident) throw new NotFound('Incident');
+    return incident;
+  };
+  const detail = async (id: string) => {
+    const db = sqlOf(orm);
+    const [row, timeline, notices] = await Promise.all([
+      find(id),
+      incidentTimeline(db, id),
+      incidentNotices(db, id),
+    ]);
+    return showIncidentDetail(row, timeline, notices);
+  };
+  return [
+    route({
+      method: 'get',
+      path: '/incidents',
+      tags: ['incidents'],
+      summary: 'List incidents',
+      query: z.object({
+        limit: queryInteger(1, 200).default(50),
+        cursor: cursorParameter,
+        state: z.enum(INCIDENT_STATES).optional(),
+        rule_id: uuid.optional(),
+        severity: z.string().optional(),
+        label: labelParameter,
+        ...range,
+      }),
+      responses: {
+        200: {
+          description: 'Incidents by when they opened, newest first',
+          schema: z.array(incidentOut),
+          headers: linkHeader,
+        },
+      },
+      problems: [503],
+      async handle({ query: { limit, cursor, label, ...filter }, ...input }) {
+        const found = await listIncidents(
+          sqlOf(orm),
+          { ...filter, labels: label },
+          { after: cursor, limit: limit + 1 },
+        );
+        const { rows, headers } = page(found, limit, ({ opened_at, id }) => ({ at: opened_at, id }), input);
+        return { status: 200, headers, body: rows.map(showIncident) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/incidents/{id}',
+      tags: ['incidents'],
+      summary: 'One incident with its timeline and notices',
+      params: idParams,
+      responses: { 200: { description: 'The incident', schema: incidentDetailOut } },
+      problems: [404, 503],
+      handle: async ({ params }) => ({ status: 200, body: await detail(params.id) }),
+    }),
+    route({
+      method: 'post',
+      path: '/incidents/{id}/acknowledge',
+      tags: ['incidents'],
+      summary: 'Acknowledge an open incident',
+      params: idParams,
+      body: jsonBody(byPerson.prefault({})),
+      responses: { 200: acted },
+      problems: [404, 409, 503],
+      async handle({ params: { id }, body }) {
+        const { state } = await find(id);
+        if (state !== 'open') throw new Conflict(`the incident is ${state} already`);
+        await updateWithStart(client, incidentWorkflow(id), acknowledgeIncident, [body]);
+        return { status: 200, body: showIncident(await find(id)) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/incidents/{id}/resolve',
+      tags: ['incidents'],
+      summary: 'Resolve an incident by hand',
+      description: 'Mutes its group until the rule has been ok for it once; then a new incident may open.',
+      params: idParams,
+      body: jsonBody(byPerson.prefault({})),
+      responses: { 200: acted },
+      problems: [404, 409, 503],
+      async handle({ params: { id }, body }) {
+        const { state } = await find(id);
+        if (state === 'resolved') throw new Conflict('the incident is resolved already');
+        await updateWithStart(client, incidentWorkflow(id), resolveIncident, [body]);
+        return { status: 200, body: showIncident(await find(id)) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/incidents/{id}/comments',
+      tags: ['incidents'],
+      summary: 'Comment on an incident, also a resolved one',
+      params: idParams,
+      body: jsonBody(z.object({ actor, text })),
+      responses: { 201: { description: 'Its timeline has the comment', schema: incidentDetailOut } },
+      problems: [404, 409, 503],
+      async handle({ params: { id }, body }) {
+        await find(id);
+        await updateWithStart(client, incidentWorkflow(id), commentIncident, [body]);
+        return { status: 201, body: await detail(id) };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import 'zod-openapi';
+import type { IncidentRow, NoticeRow, TimelineRow } from '../../db/queries/incident-reads.ts';
+import { INCIDENT_STATES } from '../../domain/incident.ts';
+import { time } from './parameters.ts';
+
+const texts = z.record(z.string(), z.string());
+
+export const incidentOut = z
+  .object({
+    id: z.guid(),
+    rule_id: z.guid(),
+    rule_name: z.string(),
+    severity: z.string(),
+    summary: z.string(),
+    metadata: z.record(z.string(), z.number()).meta({ description: '`observed_count` and `window_seconds`' }),
+    triggered_at: time.meta({ description: 'Equals opened_at' }),
+    state: z.enum(INCIDENT_STATES),
+    late: z.boolean().meta({ description: 'Its events came more than a minute after they happened' }),
+    since: time.meta({ description: 'When the condition began to hold' }),
+    opened_at: time.meta({ description: 'When the rule began to fire, by event time' }),
+    ended_at: time.nullable().meta({ description: 'When it stopped; null while it fires' }),
+    recorded_at: time.meta({ description: 'When that was found out' }),
+    acknowledged_at: time.nullable(),
+    acknowledged_by: z.string().nullable(),
+    resolved_at: time.nullable(),
+    resolved_by: z.string().nullable().meta({ description: 'Null where the rule did' }),
+    resolve_reason: z.string().nullable(),
+    merged_into: z.guid().nullable().meta({ description: 'Late events made it part of this one' }),
+    reopened: z.int().meta({ description: 'How often' }),
+    group: texts.meta({ description: "Values of the rule's `group_by` fields" }),
+    labels: texts,
+    annotations: texts,
+  })
+  .meta({ id: 'Incident' });
+
+export const incidentDetailOut = incidentOut
+  .extend({
+    timeline: z.array(
+      z.object({ at: time, kind: z.string(), actor: z.string(), detail: z.record(z.string(), z.unknown()) }),
+    ),
+    notices: z.array(
+      z.object({
+        id: z.guid(),
+        kind: z.string(),
+        at: time,
+        done: z.boolean().meta({ description: 'Every channel has it, gave up on it, or there was none' }),
+        deliveries: z.array(
+          z.object({
+            channel: z.string(),
+            attempt: z.int(),
+            at: time,
+            outcome: z.string(),
+            duration_ms: z.int(),
+            detail: z.string(),
+          }),
+        ),
+      }),
+    ),
+  })
+  .meta({ id: 'IncidentDetail' });
+
+const iso = (at: number) => new Date(at).toISOString();
+const isoOrNull = (at: number | null) => (at === null ? null : iso(at));
+
+/** An incident as the API answers it. */
+export function showIncident({ group_labels, ...row }: IncidentRow): z.output<typeof incidentOut> {
+  return {
+    ...row,
+    group: group_labels,
+    triggered_at: iso(row.opened_at),
+    since: iso(row.since),
+    opened_at: iso(row.opened_at),
+    ended_at: isoOrNull(row.ended_at),
+    recorded_at: iso(row.recorded_at),
+    acknowledged_at: isoOrNull(row.acknowledged_at),
+    resolved_at: isoOrNull(row.resolved_at),
+  };
+}
+
+/** An incident with all that happened to it. */
+export function showIncidentDetail(
+  row: IncidentRow,
+  timeline: readonly TimelineRow[],
+  notices: readonly NoticeRow[],
+): z.output<typeof incidentDetailOut> {
+  return {
+    ...showIncident(row),
+    timeline: timeline.map((entry) => ({ ...entry, at: iso(entry.at) })),
+    notices: notices.map((notice) => ({
+      ...notice,
+      at: iso(notice.at),
+      deliveries: notice.deliveries.map((delivery) => ({ ...delivery, at: iso(delivery.at) })),
+    })),
+  };
+}
