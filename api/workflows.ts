@@ -18,6 +18,9 @@ import { Conflict, Unavailable } from './problem.ts';
 /** How long a request waits for Temporal, in milliseconds. */
 const DEADLINE_MS = 5000;
 
+/** The server's word for a workflow that ended while the update was under way. */
+const ENDED_MEANWHILE = 'AcceptedUpdateCompletedWorkflow';
+
 /** A workflow that may have to be started for a message to reach it. */
 export interface Startable {
   type: string;
@@ -35,6 +38,7 @@ export async function updateWithStart<Ret, Args extends unknown[]>(
   { type, workflowId, taskQueue, args }: Startable,
   update: UpdateDefinition<Ret, Args>,
   updateArgs: Args,
+  deadlineMs = DEADLINE_MS,
 ): Promise<Ret> {
   const startWorkflowOperation = new WithStartWorkflowOperation(type, {
     workflowId,
@@ -42,8 +46,10 @@ export async function updateWithStart<Ret, Args extends unknown[]>(
     args,
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
-  return answered(client, () =>
-    client.workflow.executeUpdateWithStart(update, { args: updateArgs, startWorkflowOperation }),
+  return answered(
+    client,
+    () => client.workflow.executeUpdateWithStart(update, { args: updateArgs, startWorkflowOperation }),
+    deadlineMs,
   );
 }
 
@@ -91,12 +97,20 @@ export async function tellRule({ client, log }: ApiDeps, ruleId: string): Promis
 }
 
 /** Calls Temporal within the deadline, and turns its errors into answers. @throws Conflict, Unavailable */
-export async function answered<T>(client: Client, call: () => Promise<T>): Promise<T> {
+export async function answered<T>(
+  client: Client,
+  call: () => Promise<T>,
+  deadlineMs = DEADLINE_MS,
+): Promise<T> {
   try {
-    return await client.withDeadline(Date.now() + DEADLINE_MS, call);
+    return await client.withDeadline(Date.now() + deadlineMs, call);
   } catch (error) {
-    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-      throw new Conflict(error.cause.message);
+    if (error instanceof WorkflowUpdateFailedError) {
+      const { cause } = error;
+      if (cause instanceof ApplicationFailure && cause.type !== ENDED_MEANWHILE) {
+        throw new Conflict(cause.message);
+      }
+      throw new Unavailable('the workflow could not do it now', 5, error);
     }
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
       throw new Unavailable('the workflow did not answer in time; what was asked may still happen', 5, error);

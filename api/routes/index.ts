@@ -2,10 +2,13 @@ import type { ApiDeps } from '../deps.ts';
 import type { Route } from '../route.ts';
 import { alertRoutes } from './alerts.ts';
 import { analyticsRoutes } from './analytics.ts';
+import { backpressureRoutes } from './backpressure.ts';
+import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
+import { producerRoutes } from './producers.ts';
 
 /** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
 export function allRoutes(deps: ApiDeps): Route[] {
@@ -14,6 +17,9 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...eventRoutes(deps),
     ...alertRoutes(deps),
     ...incidentRoutes(deps),
+    ...producerRoutes(deps),
+    ...backpressureRoutes(deps),
+    ...deadLetterRoutes(deps),
     ...analyticsRoutes(deps),
     ...healthRoutes(deps),
   ];

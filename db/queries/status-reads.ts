@@ -64,3 +64,11 @@ export async function missingMigrations(db: Sql): Promise<string[]> {
   const applied = new Set(rows.map(({ name }) => name));
   return migrationsList.map(({ name }) => name).filter((name) => !applied.has(name));
 }
+
+/** What live ingest processes hold together. `now` in epoch ms. */
+export async function ingestLoad(db: Sql, now: number): Promise<{ in_flight: number; buffered: number }> {
+  const { rows } = await sql<{ in_flight: number; buffered: number }>`
+    select coalesce(sum(in_flight), 0)::int as in_flight, coalesce(sum(buffered), 0)::int as buffered
+    from processes where ingests and beat_at > to_timestamp((${now}::float8 - 5000) / 1000)`.execute(db);
+  return rows[0]!;
+}

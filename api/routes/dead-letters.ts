@@ -1,0 +1,184 @@
+import { z } from 'zod';
+import { sqlOf } from '../../db/orm.ts';
+import { findDeadLetter, listDeadLetters, waitingBySource } from '../../db/queries/dead-letter-reads.ts';
+import { discardDeadLetters, redriveDeadLetters } from '../../workflows/messages.ts';
+import type { ApiDeps } from '../deps.ts';
+import { cursorParameter, linkHeader, page } from '../paging.ts';
+import { Conflict, NotFound } from '../problem.ts';
+import { jsonBody, type Route, route } from '../route.ts';
+import {
+  BULK_LIMIT,
+  deadLetterDetailOut,
+  deadLetterKind,
+  deadLetterOut,
+  deadLetterState,
+  discardedOut,
+  redrivenOut,
+  selection,
+  showDeadLetter,
+} from '../schemas/dead-letter.ts';
+import { actor, idParams, queryInteger } from '../schemas/parameters.ts';
+import { deadLetterWorkflow, updateWithStart } from '../workflows.ts';
+
+/** Dead letters in one message to their workflow. */
+const CHUNK = 100;
+
+/** How long a message may take: its batches go through the append one after the other. */
+const PATIENCE_MS = 30_000;
+
+const byPerson = z.object({ actor }).prefault({});
+const settled = { description: 'The dead letter as it is now', schema: deadLetterDetailOut };
+
+/** What could not be stored: reading it, and sending it through again or giving it up, by its source's workflow. */
+export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
+  const find = async (id: string) => {
+    const letter = await findDeadLetter(sqlOf(orm), id);
+    if (!letter) throw new NotFound('Dead letter');
+    return letter;
+  };
+  const findWaiting = async (id: string) => {
+    const letter = await find(id);
+    if (letter.state !== 'waiting') throw new Conflict(`the dead letter is ${letter.state} already`);
+    return letter;
+  };
+  const redrive = (sourceId: string, ids: string[], who: string) =>
+    updateWithStart(
+      client,
+      deadLetterWorkflow(sourceId),
+      redriveDeadLetters,
+      [{ ids, actor: who }],
+      PATIENCE_MS,
+    );
+  const discard = (sourceId: string, ids: string[], who: string) =>
+    updateWithStart(
+      client,
+      deadLetterWorkflow(sourceId),
+      discardDeadLetters,
+      [{ ids, actor: who }],
+      PATIENCE_MS,
+    );
+  const chosen = async ({ ids, source_id, failure, kind }: z.output<typeof selection>) => {
+    const filter = {
+      ids: ids ?? undefined,
+      source_id: source_id ?? undefined,
+      failure: failure ?? undefined,
+      kind: kind ?? undefined,
+    };
+    const sources = await waitingBySource(sqlOf(orm), filter, BULK_LIMIT);
+    return sources.flatMap(({ source_id, ids }) => chunks(ids).map((some) => ({ source_id, ids: some })));
+  };
+  return [
+    route({
+      method: 'get',
+      path: '/dead-letters',
+      tags: ['dead letters'],
+      summary: 'List dead letters',
+      query: z.object({
+        limit: queryInteger(1, 200).default(50),
+        cursor: cursorParameter,
+        source_id: z.string().optional(),
+        state: deadLetterState.optional(),
+        kind: deadLetterKind.optional(),
+        failure: z.string().optional(),
+      }),
+      responses: {
+        200: {
+          description: 'Newest first, without their content',
+          schema: z.array(deadLetterOut),
+          headers: linkHeader,
+        },
+      },
+      problems: [503],
+      async handle({ query: { limit, cursor, ...filter }, ...input }) {
+        const found = await listDeadLetters(sqlOf(orm), filter, { after: cursor, limit: limit + 1 });
+        const { rows, headers } = page(found, limit, ({ created_at, id }) => ({ at: created_at, id }), input);
+        return { status: 200, headers, body: rows.map(showDeadLetter) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/redrive',
+      tags: ['dead letters'],
+      summary: 'Send many dead letters through again',
+      description: `The oldest ${BULK_LIMIT} that wait and fit. Those that fail again go on waiting, with the new reason.`,
+      body: jsonBody(selection),
+      responses: { 200: { description: 'What became of them', schema: redrivenOut } },
+      problems: [409, 503],
+      async handle({ body }) {
+        const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
+        for (const { source_id, ids } of await chosen(body)) {
+          const { redriven, failed } = await redrive(source_id, ids, body.actor);
+          result.redriven.push(...redriven);
+          result.failed.push(...failed);
+        }
+        return { status: 200, body: result };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/discard',
+      tags: ['dead letters'],
+      summary: 'Give many dead letters up',
+      description: `The oldest ${BULK_LIMIT} that wait and fit. They stay on record.`,
+      body: jsonBody(selection),
+      responses: { 200: { description: 'Those given up', schema: discardedOut } },
+      problems: [409, 503],
+      async handle({ body }) {
+        const result: z.output<typeof discardedOut> = { discarded: [] };
+        for (const { source_id, ids } of await chosen(body)) {
+          result.discarded.push(...(await discard(source_id, ids, body.actor)).discarded);
+        }
+        return { status: 200, body: result };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/dead-letters/{id}',
+      tags: ['dead letters'],
+      summary: 'One dead letter with its content',
+      params: idParams,
+      responses: { 200: { description: 'The dead letter', schema: deadLetterDetailOut } },
+      problems: [404, 503],
+      handle: async ({ params }) => ({ status: 200, body: showDeadLetter(await find(params.id)) }),
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/{id}/redrive',
+      tags: ['dead letters'],
+      summary: 'Send a dead letter through again',
+      description: 'Its events are stored once, however often. 409 says why it failed again.',
+      params: idParams,
+      body: jsonBody(byPerson),
+      responses: { 200: settled },
+      problems: [404, 409, 503],
+      async handle({ params: { id }, body }) {
+        const { source_id } = await findWaiting(id);
+        const { failed } = await redrive(source_id, [id], body.actor);
+        const letter = await find(id);
+        if (failed.includes(id)) throw new Conflict(`failed again: ${letter.reason}`);
+        return { status: 200, body: showDeadLetter(letter) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/{id}/discard',
+      tags: ['dead letters'],
+      summary: 'Give a dead letter up',
+      params: idParams,
+      body: jsonBody(byPerson),
+      responses: { 200: settled },
+      problems: [404, 409, 503],
+      async handle({ params: { id }, body }) {
+        const { source_id } = await findWaiting(id);
+        await discard(source_id, [id], body.actor);
+        return { status: 200, body: showDeadLetter(await find(id)) };
+      },
+    }),
+  ];
+}
+
+function chunks(ids: readonly string[]): string[][] {
+  const parts: string[][] = [];
+  for (let i = 0; i < ids.length; i += CHUNK) parts.push(ids.slice(i, i + CHUNK));
+  return parts;
+}

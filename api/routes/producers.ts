@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import type { Producer } from '../../db/entities/producer.ts';
+import {
+  deleteProducer,
+  findProducer,
+  insertProducer,
+  listProducers,
+  updateProducer,
+} from '../../db/queries/producer-rows.ts';
+import { producerWorkflowId } from '../../workflows/ids.ts';
+import {
+  configureProducer,
+  type ProducerStatus,
+  pauseProducer,
+  producerStatus,
+  resumeProducer,
+} from '../../workflows/messages.ts';
+import type { ApiDeps } from '../deps.ts';
+import { Conflict, NotFound } from '../problem.ts';
+import { stopProducerWorkflow } from '../producers.ts';
+import { jsonBody, type Route, route } from '../route.ts';
+import { actor } from '../schemas/parameters.ts';
+import {
+  changedSettings,
+  producerDetailOut,
+  producerIn,
+  producerOut,
+  producerParams,
+  producerPatch,
+  producerSettings,
+  showProducer,
+  showProducerDetail,
+} from '../schemas/producer.ts';
+import { ask, producerWorkflow, updateWithStart } from '../workflows.ts';
+
+const byPerson = z.object({ actor }).prefault({});
+const now = { description: 'The producer as it is now', schema: producerDetailOut };
+
+/**
+ * Producers. The row is what they were told, the workflow does it. A change goes to the workflow first and to the row once
+ * that took it, so that a refused change leaves nothing behind; a new one starts with its row, which housekeeping would start too.
+ */
+export function producerRoutes(deps: ApiDeps): Route[] {
+  const { orm, client, clock, log } = deps;
+  const find = async (id: string): Promise<Producer> => {
+    const row = await findProducer(orm, id);
+    if (!row) throw new NotFound('Producer');
+    return row;
+  };
+  const configure = ({ id, settings, paused }: Pick<Producer, 'id' | 'settings' | 'paused'>) =>
+    updateWithStart(client, producerWorkflow({ source_id: id, settings, paused }), configureProducer, [
+      { settings, paused },
+    ]);
+  const turn = async (id: string, update: typeof pauseProducer, paused: boolean, who: string) => {
+    const { settings } = await find(id);
+    // Started only if it doesn't run, and then as it was: the update decides.
+    const workflow = producerWorkflow({ source_id: id, settings, paused: !paused });
+    const status = await updateWithStart(client, workflow, update, [{ actor: who }]);
+    return { status: 200 as const, body: await changed(id, { paused }, status) };
+  };
+  const changed = async (
+    id: string,
+    change: Parameters<typeof updateProducer>[2],
+    status: ProducerStatus,
+  ) => {
+    const row = await updateProducer(orm, id, change, clock());
+    if (!row) throw new NotFound('Producer');
+    return showProducerDetail(row, status);
+  };
+  return [
+    route({
+      method: 'get',
+      path: '/producers',
+      tags: ['producers'],
+      summary: 'List producers',
+      responses: { 200: { description: 'All producers by id', schema: z.array(producerOut) } },
+      problems: [503],
+      handle: async () => ({ status: 200, body: (await listProducers(orm)).map(showProducer) }),
+    }),
+    route({
+      method: 'post',
+      path: '/producers',
+      tags: ['producers'],
+      summary: 'Make a producer and start it',
+      description:
+        'While Temporal is away the producer is kept and `status` is null: it starts by itself when Temporal is back.',
+      body: jsonBody(producerIn),
+      responses: { 201: { description: 'Made', schema: producerDetailOut } },
+      problems: [409, 503],
+      async handle({ body: { id, kind, settings, paused, sample } }) {
+        const given = { id, settings: producerSettings(kind, settings), paused, sample };
+        const row = await insertProducer(orm, given, clock());
+        if (!row) throw new Conflict(`there is a producer ${id} already`);
+        const status = await configure(row).catch((error: unknown) => {
+          log.warn({ err: error, source_id: id }, 'the producer could not be started; housekeeping will');
+          return null;
+        });
+        const headers = { Location: `/producers/${encodeURIComponent(id)}` };
+        return { status: 201, body: showProducerDetail(row, status), headers };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/producers/{id}',
+      tags: ['producers'],
+      summary: 'One producer and how it does',
+      params: producerParams,
+      responses: { 200: { description: 'The producer', schema: producerDetailOut } },
+      problems: [404, 503],
+      async handle({ params: { id } }) {
+        const row = await find(id);
+        const status = await ask(client, producerWorkflowId(id), producerStatus);
+        return { status: 200, body: showProducerDetail(row, status) };
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/producers/{id}',
+      tags: ['producers'],
+      summary: 'Change a producer',
+      params: producerParams,
+      body: jsonBody(producerPatch),
+      responses: { 200: now },
+      problems: [404, 409, 503],
+      async handle({ params: { id }, body }) {
+        const row = await find(id);
+        const change = { settings: changedSettings(row.settings, body), paused: body.paused ?? row.paused };
+        return { status: 200, body: await changed(id, change, await configure({ id, ...change })) };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/producers/{id}',
+      tags: ['producers'],
+      summary: 'Stop a producer and remove it',
+      description: 'It finishes what it began. Its events stay.',
+      params: producerParams,
+      responses: { 204: { description: 'Removed' } },
+      problems: [404, 503],
+      async handle({ params: { id } }) {
+        await find(id);
+        await stopProducerWorkflow(deps, id);
+        if (!(await deleteProducer(orm, id))) throw new NotFound('Producer');
+        return { status: 204 };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/producers/{id}/pause',
+      tags: ['producers'],
+      summary: 'Pause a producer',
+      params: producerParams,
+      body: jsonBody(byPerson),
+      responses: { 200: now },
+      problems: [404, 409, 503],
+      handle: ({ params: { id }, body }) => turn(id, pauseProducer, true, body.actor),
+    }),
+    route({
+      method: 'post',
+      path: '/producers/{id}/resume',
+      tags: ['producers'],
+      summary: 'Let a producer go on',
+      description: 'Also one whose breaker is open: it tries at once.',
+      params: producerParams,
+      body: jsonBody(byPerson),
+      responses: { 200: now },
+      problems: [404, 409, 503],
+      handle: ({ params: { id }, body }) => turn(id, resumeProducer, false, body.actor),
+    }),
+  ];
+}

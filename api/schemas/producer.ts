@@ -1,0 +1,186 @@
+import { z } from 'zod';
+import 'zod-openapi';
+import type { Producer } from '../../db/entities/producer.ts';
+import type { ProducerSettings } from '../../domain/producer.ts';
+import { settingsFlaw } from '../../domain/tick.ts';
+import type { ProducerStatus } from '../../workflows/messages.ts';
+import { Invalid } from '../problem.ts';
+import { check } from '../route.ts';
+import { time } from './parameters.ts';
+
+const severity = z.string().min(1).max(32);
+const eventType = z.string().min(1).max(64);
+
+const burst = z.object({
+  every_seconds: z.number().min(1).max(86_400),
+  length_seconds: z.number().min(0).max(86_400),
+  factor: z.number().min(1).max(10_000).meta({ description: 'Multiplies the rate while the burst lasts' }),
+  event_type: eventType,
+  severity,
+});
+
+const simulated = z
+  .object({
+    rate_per_second: z.number().min(0.01).max(10_000).default(5),
+    tick_ms: z.int().min(100).max(60_000).default(1000),
+    seed: z
+      .int()
+      .min(0)
+      .max(2_147_483_647)
+      .default(1)
+      .meta({ description: 'The same seed, the same events' }),
+    severities: z.array(severity).min(1).max(20).default(['critical', 'high', 'medium']),
+    event_types: z.array(eventType).min(1).max(20).default(['cpu_spike', 'latency_anomaly']),
+    burst: burst.nullable().default(null),
+  })
+  .meta({ id: 'SimulatedSettings', description: 'Made-up events, steady with bursts' });
+
+const httpCheck = z
+  .object({
+    url: z
+      .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+      .max(2000)
+      .refine((url) => {
+        const parsed = URL.parse(url);
+        return !parsed?.username && !parsed?.password;
+      }, 'must not carry credentials'),
+    interval_seconds: z.int().min(5).max(86_400).default(60),
+    timeout_ms: z.int().min(100).max(60_000).default(10_000),
+    expected_status: z
+      .array(z.int().min(100).max(599))
+      .max(100)
+      .default([])
+      .meta({ description: '200 to 399 if empty' }),
+    certificate_days: z.int().min(0).max(3650).default(14).meta({ description: 'Warn this many days ahead' }),
+  })
+  .meta({ id: 'HttpCheckSettings', description: 'Probes a URL and emits what it found' });
+
+const SETTINGS = { simulated, 'http-check': httpCheck };
+type Kind = keyof typeof SETTINGS;
+
+const id = z
+  .string()
+  .min(3)
+  .max(100)
+  .regex(/^[^\s/\\?#%\p{C}](?:[^/\\?#%\p{C}]*[^\s/\\?#%\p{C}])?$/u, 'must fit into a path: no / \\ ? # %')
+  .meta({ description: 'The source_id of its events' });
+
+export const producerParams = z.object({ id: z.string().max(100) });
+
+export const producerIn = z
+  .discriminatedUnion('kind', [
+    z.object({
+      id,
+      kind: z.literal('simulated'),
+      settings: simulated.prefault({}),
+      paused: z.boolean().default(false),
+      sample: z.boolean().default(false),
+    }),
+    z.object({
+      id,
+      kind: z.literal('http-check'),
+      settings: httpCheck,
+      paused: z.boolean().default(false),
+      sample: z.boolean().default(false),
+    }),
+  ])
+  .meta({ id: 'ProducerInput' });
+
+export const producerPatch = z
+  .object({
+    kind: z.enum(['simulated', 'http-check']).nullish(),
+    settings: z
+      .record(z.string(), z.unknown())
+      .nullish()
+      .meta({ description: 'What is absent stays as it is; with another `kind`, as it is by default' }),
+    paused: z.boolean().nullish(),
+  })
+  .meta({ id: 'ProducerPatch', description: 'What is absent or null stays' });
+
+const statusOut = z
+  .object({
+    state: z.enum(['running', 'paused', 'breaker open']),
+    next_sequence: z.int(),
+    next_tick_at: time,
+    behind_ms: z.number(),
+    in_flight: z.int().meta({ description: 'Batches on their way' }),
+    emitted: z.int(),
+    dead_lettered: z.int(),
+    last_error: z.string().nullable(),
+  })
+  .meta({ id: 'ProducerStatus' });
+
+export const producerOut = z
+  .object({
+    id: z.string(),
+    kind: z.enum(['simulated', 'http-check']),
+    settings: z.union([simulated, httpCheck]),
+    paused: z.boolean(),
+    sample: z.boolean(),
+    created_at: time,
+    updated_at: time,
+    appended: z.int().meta({ description: 'Events stored since it was made' }),
+    appended_through: time.nullable().meta({ description: 'Every event of it before this is stored' }),
+  })
+  .meta({ id: 'Producer' });
+
+export const producerDetailOut = producerOut
+  .extend({
+    status: statusOut
+      .nullable()
+      .meta({ description: 'What its workflow says; null while that can’t be asked' }),
+  })
+  .meta({ id: 'ProducerDetail' });
+
+/** Checks what no single field shows. @throws Invalid */
+export function producerSettings(
+  kind: Kind,
+  settings: z.output<typeof simulated> | z.output<typeof httpCheck>,
+): ProducerSettings {
+  const whole = { kind, ...settings } as ProducerSettings;
+  const flaw = settingsFlaw(whole);
+  if (flaw) throw new Invalid([{ field: 'settings', reason: flaw }]);
+  return whole;
+}
+
+/** The settings after a change. @throws Invalid */
+export function changedSettings(
+  current: ProducerSettings,
+  { kind, settings }: z.output<typeof producerPatch>,
+): ProducerSettings {
+  const next = kind ?? current.kind;
+  const base = next === current.kind ? current : {};
+  // A union of schemas can't be called with one of them chosen: both are objects.
+  const schema = z.object({ settings: SETTINGS[next] as typeof simulated | typeof httpCheck });
+  const merged = check(schema, { settings: { ...base, ...settings } }, 'settings');
+  return producerSettings(next, merged.settings);
+}
+
+/** A producer as the API answers it. */
+export function showProducer(row: Producer): z.output<typeof producerOut> {
+  const { kind, ...settings } = row.settings;
+  return {
+    id: row.id,
+    kind,
+    settings: settings as z.output<typeof producerOut>['settings'],
+    paused: row.paused,
+    sample: row.sample,
+    created_at: row.createdAt.toISOString(),
+    updated_at: row.updatedAt.toISOString(),
+    appended: row.appended,
+    appended_through: row.appendedThrough?.toISOString() ?? null,
+  };
+}
+
+/** A producer with what its workflow says of itself. */
+export function showProducerDetail(
+  row: Producer,
+  status: ProducerStatus | null | undefined,
+): z.output<typeof producerDetailOut> {
+  if (!status) return { ...showProducer(row), status: null };
+  const { settings: _, next_tick_at, ...rest } = status;
+  return {
+    ...showProducer(row),
+    status: { ...rest, next_tick_at: new Date(next_tick_at).toISOString() },
+  };
+}
