@@ -42,9 +42,17 @@ export async function apiIsReady(url: string): Promise<boolean> {
   return response.status === 200;
 }
 
-/** True when the API says that workers poll for every kind of work. */
-export async function workersRun(url: string): Promise<boolean> {
+/**
+ * True when the API says that workers poll for every kind of work, and one of them has started after `since` (epoch
+ * milliseconds): those of an earlier start count as alive for a few seconds more.
+ */
+export async function workersRun(url: string, since: number): Promise<boolean> {
   const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(5_000) });
-  const status = (await response.json()) as { workers?: unknown };
-  return response.ok && Boolean(status.workers);
+  const status = (await response.json()) as {
+    workers: boolean;
+    processes?: { role: string; started_at: string; alive: boolean }[];
+  };
+  const isNew = ({ role, alive, started_at }: { role: string; alive: boolean; started_at: string }) =>
+    role !== 'api' && alive && Date.parse(started_at) >= since;
+  return status.workers && (status.processes ?? []).some(isNew);
 }

@@ -66,7 +66,8 @@ export const sampleRules = [
     threshold_count: 60,
     window_seconds: 10,
     group_by: ['source_id'],
-    labels: { sample: 'true', team: 'platform' },
+    labels: { team: 'platform' },
+    sample: true,
   },
   {
     name: 'Latency anomalies everywhere',
@@ -74,7 +75,8 @@ export const sampleRules = [
     severity: 'high',
     threshold_count: 260,
     window_seconds: 20,
-    labels: { sample: 'true', team: 'web' },
+    labels: { team: 'web' },
+    sample: true,
   },
   {
     name: 'Sustained medium CPU load',
@@ -83,7 +85,8 @@ export const sampleRules = [
     threshold_count: 220,
     window_seconds: 15,
     for_seconds: 3,
-    labels: { sample: 'true', team: 'platform' },
+    labels: { team: 'platform' },
+    sample: true,
   },
 ];
 

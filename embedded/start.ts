@@ -41,10 +41,11 @@ async function start(settings: Settings, system: System): Promise<void> {
     logFile,
     log,
   });
+  const since = Date.now();
   const api = await system.role('api', ['api/main.ts'], env);
   const workers = await system.role('workers', ['workers/main.ts', 'all'], env);
   await ready('The API', () => apiIsReady(apiUrl), api, log);
-  await ready('The workers', () => workersRun(apiUrl), workers, log);
+  await ready('The workers', () => workersRun(apiUrl, since), workers, log);
   const samples = settings.samples ? await addSamples(apiUrl) : undefined;
   console.log(`\n${readyBlock({ apiUrl, uiUrl: temporal.uiUrl, dataDir: settings.dataDir, samples })}\n`);
 }
