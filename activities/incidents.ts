@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { Logger } from 'pino';
 import { IncidentEntity } from '../db/entities/incident.ts';
 import { type Orm, sqlOf, transaction } from '../db/orm.ts';
@@ -98,5 +98,11 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
 
 function confirm(outcome: WriteOutcome): void {
   if (outcome.done) return;
-  throw ApplicationFailure.nonRetryable(outcome.conflict, outcome.gone ? FAILURES.gone : FAILURES.rejected);
+  throw ApplicationFailure.create({
+    message: outcome.conflict,
+    type: outcome.gone ? FAILURES.gone : FAILURES.rejected,
+    nonRetryable: true,
+    // An answer to a person, not a fault: the worker needn't log it.
+    category: ApplicationFailureCategory.BENIGN,
+  });
 }

@@ -6,6 +6,7 @@ import { type Attempt, beginAttempt, endAttempt, wasSent } from '../db/queries/n
 import type { Attempted, NoticeDocument } from '../domain/notice.ts';
 import { FAILURES } from '../workflows/policies.ts';
 import { type Channel, FinalFailure, RetryableFailure } from './channels/channel.ts';
+import { inTime } from './channels/in-time.ts';
 import { factsOf } from './incident-facts.ts';
 
 export interface NotifyDependencies {
@@ -20,8 +21,6 @@ export interface NotifyDependencies {
   timeoutMs?: number;
 }
 
-type Delivered = Omit<Attempted, 'recorded'>;
-
 export type NotifyActivities = ReturnType<typeof createNotifyActivities>;
 
 /** Sending of notices. */
@@ -30,7 +29,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
   const byName = new Map(dependencies.channels.map((channel) => [channel.name, channel]));
 
   /** Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent again. */
-  async function begin(attempt: Attempt): Promise<NoticeDocument | Delivered> {
+  async function begin(attempt: Attempt): Promise<NoticeDocument | Attempted> {
     const db = sqlOf(orm);
     if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt had arrived' };
     const em = orm.em.fork();
@@ -46,12 +45,13 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
     };
   }
 
-  async function send(document: NoticeDocument, name: string): Promise<Delivered> {
+  async function send(document: NoticeDocument, name: string): Promise<Attempted> {
     const channel = byName.get(name);
     // Not final: while settings are rolled out, another worker may know it.
     if (!channel) return { outcome: 'retry', detail: 'this worker has no such channel' };
     try {
-      const { detail } = await channel.send(document, AbortSignal.timeout(timeoutMs));
+      const signal = AbortSignal.timeout(timeoutMs);
+      const { detail } = await inTime(channel.send(document, signal), signal);
       return { outcome: 'sent', detail };
     } catch (error) {
       if (error instanceof FinalFailure) return { outcome: 'failed', detail: error.message };
@@ -60,6 +60,15 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
       }
       // Nothing is known to be free of secrets but what the channel throws by its contract.
       return { outcome: 'retry', detail: `the channel broke: ${(error as Error).name}` };
+    }
+  }
+
+  /** Once sent, a failure here would only make it be sent again: the workflow puts the last outcome on record too. */
+  async function record(attempt: Attempt, outcome: Parameters<typeof endAttempt>[2]): Promise<void> {
+    try {
+      await endAttempt(sqlOf(orm), attempt, outcome);
+    } catch (error) {
+      log.warn({ ...attempt, reason: (error as Error).message }, 'outcome of a delivery not recorded yet');
     }
   }
 
@@ -76,27 +85,15 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
           type: FAILURES.transient,
         });
       });
-      if ('outcome' in document) return { ...document, recorded: true };
+      if ('outcome' in document) return document;
       const startedAt = clock();
       const delivered = await send(document, attempt.channel);
       const durationMs = Math.max(0, Math.round(clock() - startedAt));
       const { outcome, detail } = delivered;
-      log[outcome === 'sent' ? 'info' : 'warn'](
-        { ...attempt, outcome, detail, durationMs },
-        'notice delivery',
-      );
-      // Once sent, a failure here would only make it be sent again: the workflow records it instead.
-      const recorded = await endAttempt(sqlOf(orm), attempt, { outcome, detail, durationMs }).then(
-        () => true,
-        (error: unknown) => {
-          log.warn(
-            { ...attempt, reason: (error as Error).message },
-            'outcome of a delivery not recorded yet',
-          );
-          return false;
-        },
-      );
-      return { ...delivered, recorded };
+      const level = outcome === 'sent' ? 'info' : 'warn';
+      log[level]({ ...attempt, outcome, detail, durationMs }, 'notice delivery');
+      await record(attempt, { outcome, detail, durationMs });
+      return delivered;
     },
   };
 }

@@ -59,13 +59,12 @@ export interface Progress {
 
 export type DeliveryOutcome = 'sent' | 'retry' | 'failed';
 
-/** What one attempt came to. `recorded`: its row says so too. */
+/** What one attempt came to. */
 export interface Attempted {
   outcome: DeliveryOutcome;
   detail: string;
   /** The other side asked for at least this long a pause, in milliseconds. */
-  retry_after_ms?: number;
-  recorded: boolean;
+  retry_after_ms?: number | undefined;
 }
 
 /** A notice that isn't done, with its progress on each channel that was tried. */

@@ -93,7 +93,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   async function resume(delivery: Delivery, made: Progress): Promise<void> {
     if (made.settled) delivery.stage = 'settled';
     else {
-      await land(delivery, { outcome: made.outcome, detail: made.detail, recorded: true }, made.at);
+      await land(delivery, { outcome: made.outcome, detail: made.detail }, made.at);
       delivery.next_at = nextAt[keyOf(delivery.notice_id, delivery.channel)] ?? delivery.next_at;
     }
   }
@@ -149,7 +149,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
         // The worker died or took too long: it may have been sent, so this was an attempt.
         log.warn('a delivery has no outcome', { notice_id, channel, attempt });
         const detail = 'the attempt ended without an outcome';
-        await land(delivery, { outcome: 'retry', detail, recorded: false }, Date.now());
+        await land(delivery, { outcome: 'retry', detail }, Date.now());
       }
     }
     await finishIfSettled(notice_id);

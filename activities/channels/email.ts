@@ -2,6 +2,7 @@ import { createTransport } from 'nodemailer';
 import type { NoticeDocument } from '../../domain/notice.ts';
 import { cut, factsOf, subjectOf, textOf } from '../../domain/notice-text.ts';
 import { type Channel, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { inTime } from './in-time.ts';
 import { redactor } from './redact.ts';
 
 export interface EmailConfig {
@@ -41,11 +42,11 @@ export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
           messageId: `<${messageId(notice.id, name)}@tocsin>`,
           references: `<incident-${notice.incident.id}@tocsin>`,
         });
-        const { response, rejected } = await orAborted(sending, signal);
+        const { response, rejected } = await inTime(sending, signal);
         const refused = rejected.length > 0 ? `, but refused ${rejected.join(', ')}` : '';
         return { detail: cut(redact(`${response}${refused}`), 300) };
       } catch (error) {
-        if (signal.aborted) throw new RetryableFailure('no answer in time');
+        if (error instanceof RetryableFailure) throw error;
         const { message, responseCode } = error as Error & { responseCode?: number };
         const detail = cut(redact(message), 300);
         throw responseCode !== undefined && responseCode >= 500
@@ -54,17 +55,6 @@ export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
       }
     },
   };
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function htmlOf(notice: NoticeDocument): string {

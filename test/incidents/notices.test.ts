@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type Receiver, receiver } from '../channels/receiver.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { keepHistory, type Stage, stage } from './stage.ts';
+import { keepHistory } from './history.ts';
+import { type Stage, stage } from './stage.ts';
 
 describe('notices of an incident', () => {
   let there: Stage;

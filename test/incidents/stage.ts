@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandleWithSignaledRunId } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import {
   bundleWorkflowCode,
   NativeConnection,
@@ -15,7 +13,7 @@ import { createIncidentActivities } from '../../activities/incidents.ts';
 import { createNotifyActivities } from '../../activities/notify.ts';
 import type { ChannelConfig } from '../../config.ts';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
-import { connect, transaction } from '../../db/orm.ts';
+import { connect, type Orm, transaction } from '../../db/orm.ts';
 import { incidentWorkflowId } from '../../workflows/ids.ts';
 import type { incident } from '../../workflows/incident.ts';
 import { incidentChanged } from '../../workflows/messages.ts';
@@ -43,11 +41,15 @@ async function ownNamespace() {
   const address = await temporalAddress();
   const namespace = await freshNamespace();
   const connection = await Connection.connect({ address });
+  const nativeConnection = await NativeConnection.connect({ address });
   return {
     namespace,
-    nativeConnection: await NativeConnection.connect({ address }),
+    nativeConnection,
     client: new Client({ connection, namespace, identity: 'test' }),
-    close: async () => connection.close(),
+    async close() {
+      await nativeConnection.close();
+      await connection.close();
+    },
   };
 }
 
@@ -86,14 +88,15 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
       await one.ended;
     };
   }
-  const startNotify = (publicUrl = 'http://tocsin.test/') =>
+  const startNotify = (changes: { orm?: Orm } = {}) =>
     run({
       ...shared,
       taskQueue: QUEUES.notify,
       activities: createNotifyActivities({
         ...base,
-        publicUrl,
+        publicUrl: 'http://tocsin.test/',
         channels: createChannels(channels, Date.now),
+        ...changes,
       }),
     });
   const names = channels.map(({ name }) => name);
@@ -110,11 +113,12 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
     client,
     orm,
     logged,
+    /** Runs a notify worker; resolves to what stops it. */
     startNotify,
     /** Does what the judge does: an incident on record with its notice; the workflow is told by `signal`. */
-    open: (changes: Partial<ReturnType<typeof row>> = {}) =>
+    open: (changes: Partial<ReturnType<typeof incidentRow>> = {}) =>
       transaction(orm, async (_db, manager) => {
-        const incident = manager.create(IncidentEntity, { ...row(), ...changes });
+        const incident = manager.create(IncidentEntity, { ...incidentRow(), ...changes });
         manager.create(NoticeEntity, notice(incident.id, 'opened'));
         manager.create(TimelineEntity, entry(incident.id, 'opened'));
         return incident.id;
@@ -157,7 +161,6 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
     async close() {
       for (const { worker } of running) worker.shutdown();
       await Promise.all(running.map(({ ended }) => ended));
-      await nativeConnection.close().catch(() => {});
       await close?.();
       await orm.close(true);
       await database.drop();
@@ -165,7 +168,8 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
   };
 }
 
-const row = () => ({
+/** An open incident as the judge inserts it. */
+export const incidentRow = () => ({
   id: randomUUID() as string,
   ruleId: randomUUID() as string,
   groupKey: '',
@@ -194,12 +198,3 @@ const notice = (incidentId: string, kind: 'opened' | 'resolved') => ({
 const entry = (incidentId: string, kind: string) => ({
   ...{ incidentId, at: new Date(), kind, actor: 'rule', detail: {} },
 });
-
-/** Keeps a finished run's history for the replay tests. Only when asked: `RECORD_HISTORIES=1 npx mocha test/incidents/…`. */
-export async function keepHistory(handle: Handle, name: string): Promise<void> {
-  if (!process.env.RECORD_HISTORIES) return;
-  const dir = join(import.meta.dirname, '../histories');
-  mkdirSync(dir, { recursive: true });
-  const history = await handle.fetchHistory();
-  writeFileSync(join(dir, `incident-${name}.json`), `${historyToJSON(history)}\n`);
-}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { connect } from '../../db/orm.ts';
+import { incidentStatus } from '../../workflows/messages.ts';
+import { type Receiver, receiver } from '../channels/receiver.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { keepHistory } from './history.ts';
+import { type Stage, stage } from './stage.ts';
+
+describe('an incident whose workflow was lost', () => {
+  let there: Stage;
+  const receivers: Receiver[] = [];
+  afterEach(async () => {
+    await there.close();
+    await Promise.all(receivers.splice(0).map((one) => one.close()));
+  });
+
+  async function listen(...reply: Parameters<typeof receiver>): Promise<Receiver> {
+    const one = await receiver(...reply);
+    receivers.push(one);
+    return one;
+  }
+  const webhook = (name: string, { url }: Receiver) => ({ kind: 'webhook' as const, name, url, secrets: [] });
+
+  it('goes on where its rows are: nothing that was sent is sent again, attempts count on', async () => {
+    const good = await listen();
+    let broken = true;
+    const bad = await listen(() => ({ status: broken ? 500 : 200 }));
+    there = await stage({ channels: [webhook('good', good), webhook('bad', bad)], scheduleMs: [3_600_000] });
+    const id = await there.open();
+    const first = await there.signal(id);
+    await waitFor(async () => (await there.timeline(id)).some(({ kind }) => kind === 'notice_sent'), {
+      what: 'the good channel to be settled',
+    });
+    await waitFor(async () => (await there.deliveries(id)).some(({ detail }) => detail.startsWith('500')), {
+      what: 'the bad channel to be tried',
+    });
+    await first.terminate();
+
+    broken = false;
+    // As if the hour had passed.
+    const em = there.orm.em.fork();
+    await em.execute(`update deliveries set at = at - interval '1 hour' where incident_id = '${id}'`);
+    const second = await there.signal(id);
+    await there.allDone(id, 1);
+    await there.recover(id);
+    await there.signal(id);
+    await second.result();
+
+    const kinds = (one: Receiver) => one.received.map(({ body }) => JSON.parse(body).kind);
+    assert.deepEqual(kinds(good), ['opened', 'resolved']);
+    assert.deepEqual(kinds(bad), ['opened', 'opened', 'resolved']);
+    const attempts = (await there.deliveries(id)).filter(({ channel }) => channel === 'bad');
+    assert.deepEqual(attempts.map(({ attempt }) => attempt).sort(), [1, 1, 2]);
+    await keepHistory(second, 'restarted');
+  });
+
+  it('settles what was sent but not yet on the timeline', async () => {
+    const hook = await listen();
+    there = await stage({ channels: [webhook('ops', hook)], notify: false });
+    const id = await there.open();
+    const [notice] = await there.notices(id);
+    const em = there.orm.em.fork();
+    await em.execute(
+      `insert into deliveries (id, notice_id, incident_id, channel, attempt, at, outcome, duration_ms, detail)
+       values (gen_random_uuid(), '${notice!.id}', '${id}', 'ops', 2, now(), 'sent', 5, '200')`,
+    );
+    await there.signal(id);
+    await there.allDone(id, 1);
+    assert.equal(hook.received.length, 0);
+    assert.deepEqual(
+      (await there.timeline(id)).map(({ kind }) => kind),
+      ['opened', 'notice_sent'],
+    );
+  });
+
+  it('counts an attempt that began and never ended, and tries the next', async () => {
+    const hook = await listen();
+    there = await stage({ channels: [webhook('ops', hook)], scheduleMs: [50] });
+    const id = await there.open();
+    const [notice] = await there.notices(id);
+    const em = there.orm.em.fork();
+    await em.execute(
+      `insert into deliveries (id, notice_id, incident_id, channel, attempt, at, outcome, duration_ms, detail)
+       values (gen_random_uuid(), '${notice!.id}', '${id}', 'ops', 1, now(), 'retry', 0, 'begun')`,
+    );
+    await there.signal(id);
+    await there.allDone(id, 1);
+    assert.equal(hook.received.length, 1);
+    assert.deepEqual(
+      (await there.deliveries(id)).map(({ attempt, outcome }) => [attempt, outcome]),
+      [
+        [1, 'retry'],
+        [2, 'sent'],
+      ],
+    );
+  });
+
+  it('waits for a notify worker, and is signalled often, without sending twice', async () => {
+    const hook = await listen();
+    there = await stage({ channels: [webhook('ops', hook)], notify: false });
+    const id = await there.open();
+    const handle = await there.signal(id);
+    await Promise.all(Array.from({ length: 20 }, () => there.signal(id)));
+    await there.startNotify();
+    await there.allDone(id, 1);
+    await there.recover(id);
+    await there.signal(id);
+    await handle.result();
+    assert.equal(hook.received.length, 2);
+  });
+
+  it('spends no attempt while our own database is away and nothing can be sent', async () => {
+    const hook = await listen();
+    there = await stage({ channels: [webhook('ops', hook)], scheduleMs: [], notify: false });
+    const away = await connect('postgresql://nobody@127.0.0.1:1/nowhere', 2);
+    const stopAway = await there.startNotify({ orm: away });
+    const id = await there.open();
+    const handle = await there.signal(id);
+    await waitFor(async () => (await handle.query(incidentStatus)).sending[0]?.next_at, { what: 'a pause' });
+    await stopAway();
+    await away.close(true);
+    assert.equal((await there.deliveries(id)).length, 0);
+    await there.startNotify();
+    await there.allDone(id, 1);
+    assert.deepEqual(
+      (await there.deliveries(id)).map(({ attempt, outcome }) => [attempt, outcome]),
+      [[1, 'sent']],
+    );
+    assert.equal(hook.received.length, 1);
+  });
+
+  it('continues as new after many signals and keeps the time a receiver asked for', async () => {
+    const hook = await listen(() => ({ status: 503, headers: { 'retry-after': '7200' } }));
+    there = await stage({ channels: [webhook('ops', hook)], scheduleMs: [50, 50] });
+    const id = await there.open();
+    const first = await there.signal(id);
+    const waiting = async () => (await first.query(incidentStatus)).sending[0];
+    const before = await waitFor(
+      async () => {
+        const one = await waiting();
+        return one?.attempt === 2 && one.next_at !== null ? one : undefined;
+      },
+      { what: 'the first attempt to fail' },
+    );
+    assert.ok(before.next_at! > Date.now() + 7_000_000, 'Retry-After is obeyed');
+    for (let sent = 0; sent < 1000; sent += 50) {
+      await Promise.all(Array.from({ length: 50 }, () => there.signal(id)));
+    }
+    const later = there.client.workflow.getHandle(first.workflowId);
+    await waitFor(async () => (await later.describe()).runId !== first.signaledRunId, {
+      what: 'another run',
+    });
+    await waitFor(async () => (await later.query(incidentStatus)).sending.length === 1, {
+      what: 'it to look',
+    });
+    assert.deepEqual((await later.query(incidentStatus)).sending[0], before);
+    assert.equal(hook.received.length, 1);
+    await later.terminate();
+  });
+});
