@@ -31,7 +31,7 @@ export function reconcile(
   episodes: readonly Episode[],
 ): IncidentChange[] {
   const changes: IncidentChange[] = [];
-  const known = [...onRecord].sort((a, b) => a.opened_at - b.opened_at);
+  let known = [...onRecord].sort((a, b) => a.opened_at - b.opened_at);
   for (const episode of episodes) {
     const [first, ...rest] = known.filter((incident) => overlaps(incident, episode));
     if (!first) {
@@ -41,18 +41,24 @@ export function reconcile(
     for (const other of rest) changes.push({ kind: 'merge', id: other.id, into: first.id });
     const opened_at = Math.min(first.opened_at, episode.opened_at);
     const since = Math.min(first.since, episode.since);
-    if (first.ended_at === null && episode.ended_at !== null) {
-      if (opened_at < first.opened_at) {
-        changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: null, reopen: false });
-      }
-      changes.push({ kind: 'end', id: first.id, ended_at: episode.ended_at });
-    } else if (opened_at < first.opened_at || grows(first, episode)) {
+    const ended_at = first.ended_at === null ? episode.ended_at : later(first.ended_at, episode.ended_at);
+    if (opened_at < first.opened_at || (first.ended_at !== null && ended_at !== first.ended_at)) {
       // A person's resolve holds for the whole episode: it mutes the group until it has been ok once.
-      const reopen = episode.ended_at === null && first.ended_at !== null && first.resolved_by === null;
-      changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: episode.ended_at, reopen });
+      const reopen = ended_at === null && first.ended_at !== null && first.resolved_by === null;
+      const until = first.ended_at === null ? null : ended_at;
+      changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: until, reopen });
     }
+    if (first.ended_at === null && ended_at !== null) changes.push({ kind: 'end', id: first.id, ended_at });
+    // The next episode is compared with what this one made of the record.
+    known = known.filter((incident) => !rest.includes(incident));
+    known[known.indexOf(first)] = { ...first, since, opened_at, ended_at };
   }
   return changes;
+}
+
+/** The later of two ends; null, which is not yet, is later than any. */
+function later(a: number, b: number | null): number | null {
+  return b === null ? null : Math.max(a, b);
 }
 
 function overlaps(incident: IncidentOnRecord, episode: Episode): boolean {
@@ -60,8 +66,4 @@ function overlaps(incident: IncidentOnRecord, episode: Episode): boolean {
     incident.opened_at < (episode.ended_at ?? Number.POSITIVE_INFINITY) &&
     episode.opened_at < (incident.ended_at ?? Number.POSITIVE_INFINITY)
   );
-}
-
-function grows(incident: IncidentOnRecord, episode: Episode): boolean {
-  return incident.ended_at !== null && (episode.ended_at === null || episode.ended_at > incident.ended_at);
 }

@@ -5,6 +5,7 @@ import { holdVersion, type RuleWords, type Version } from '../../db/queries/judg
 import {
   busyGroups,
   closeRevision,
+  forgetGroups,
   notePending,
   outboxHolders,
   removeRule,
@@ -107,6 +108,12 @@ async function handOver(
     await em.flush();
     await closeRevision(db, version);
     await resetGroups(db, version.rule_id);
+    if (!sameGroups)
+      await forgetGroups(
+        db,
+        version.rule_id,
+        busy.map(({ group_key }) => group_key),
+      );
     if (next?.enabled) {
       const groups = new Set([
         ...busy.map(({ group_key }) => group_key),

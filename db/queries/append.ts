@@ -129,7 +129,7 @@ export async function admitGroups(
         select w.rule_id, w.group_key, row_number() over (partition by w.rule_id order by w.group_key) as position
         from wanted w where not exists (
           select from known k where k.rule_id = w.rule_id and k.group_key = w.group_key)
-      ) unknown join room using (rule_id) where position <= room.n
+      ) unknown join room using (rule_id) where position <= room.n or group_key = ''
       on conflict do nothing
       returning rule_id, group_key
     )

@@ -96,6 +96,13 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
 }
 
+/** Groups by fields that the rule no longer groups by. */
+export async function forgetGroups(db: Sql, ruleId: string, groupKeys: readonly string[]): Promise<void> {
+  await sql`delete from rule_groups where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[])`.execute(
+    db,
+  );
+}
+
 /** Closes the books on a revision: its counts and what was pending for it go. */
 export async function closeRevision(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`update rule_versions set settled = true where rule_id = ${rule_id} and revision = ${revision}`.execute(

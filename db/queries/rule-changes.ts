@@ -83,6 +83,7 @@ export async function updateRule(
     rule.revision++;
     await em.flush();
     await newRevision(db, em, rule, now);
+    if (!same(rule.definition.group_by, before.definition.group_by)) await forgetOkGroups(db, id);
     return { rule, open_incidents: { count, outcome: outcomeOf(before.definition, rule) } };
   });
 }
@@ -164,6 +165,11 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
   });
   await em.flush();
   await sql`update rule_set set version = version + 1`.execute(db);
+}
+
+/** Groups by the old fields make room for those by the new; the ones that are not ok go when the old revision is settled. */
+async function forgetOkGroups(db: Sql, ruleId: string): Promise<void> {
+  await sql`delete from rule_groups where rule_id = ${ruleId} and state = 'ok'`.execute(db);
 }
 
 async function lockRule(em: SqlEntityManager, id: string): Promise<AlertRule | null> {

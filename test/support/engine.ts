@@ -1,0 +1,121 @@
+import { pino } from 'pino';
+import { backfill } from '../../activities/rules/backfill.ts';
+import { evaluate } from '../../activities/rules/evaluate.ts';
+import { connect, type Orm, sqlOf } from '../../db/orm.ts';
+import { loadRule } from '../../db/queries/judging.ts';
+import { type RuleInput, updateRule } from '../../db/queries/rule-changes.ts';
+import { takeDue, takeOutbox } from '../../db/queries/wake.ts';
+import { advanceWatermark } from '../../db/queries/watermark.ts';
+import type { Event } from '../../domain/event.ts';
+import { Append } from '../../ingest/append.ts';
+import { freshDatabase } from './servers.ts';
+
+export const silent = pino({ level: 'silent' });
+
+/** Thrown in place of a commit, to see what a crash there leaves behind. */
+export class Crash extends Error {}
+
+/**
+ * The whole way of an event on a real database, one step at a time and by a clock of its own: what the processes do
+ * by themselves happens here when the test says so, in whatever order it likes.
+ */
+export class Engine {
+  readonly orm: Orm;
+  now: number;
+  #append: Append;
+  readonly #drop: () => Promise<void>;
+  /** Incidents that were signalled, in order. */
+  readonly signalled: string[] = [];
+
+  private constructor(orm: Orm, now: number, drop: () => Promise<void>) {
+    this.orm = orm;
+    this.now = now;
+    this.#drop = drop;
+    this.#append = this.#newAppend();
+  }
+
+  static async start(now: number): Promise<Engine> {
+    const { url, drop } = await freshDatabase();
+    return new Engine(await connect(url, 4), now, drop);
+  }
+
+  async stop(): Promise<void> {
+    await this.orm.close(true);
+    await this.#drop();
+  }
+
+  /** Another process takes over appending: it knows nothing of rules and groups yet. */
+  restart(): void {
+    this.#append = this.#newAppend();
+  }
+
+  /** Stores events and returns the outbox rows that their waker would take. */
+  async append(events: readonly Event[]): Promise<string[]> {
+    return (await this.#append.run(events)).outboxIds;
+  }
+
+  /** What the waker does after an append; without ids, what the sweep does with leftovers. */
+  async wake(ids: readonly string[] | null = null): Promise<string[]> {
+    return takeOutbox(sqlOf(this.orm), ids);
+  }
+
+  /** Moves the watermark and takes what is due. */
+  async sweep(watermark: number): Promise<string[]> {
+    const reached = await advanceWatermark(sqlOf(this.orm), watermark, this.now);
+    return takeDue(sqlOf(this.orm), { now: this.now, watermark: reached });
+  }
+
+  /** What the rule's workflow does once woken, until nothing is left. */
+  async judge(ruleId: string, orm: Orm = this.orm): Promise<void> {
+    const signalIncidents = async (ids: readonly string[]) => {
+      this.signalled.push(...ids);
+    };
+    while (true) {
+      const result = await evaluate({ orm, clock: () => this.now, log: silent, signalIncidents }, ruleId);
+      if (result.gone) return;
+      if (result.backfill !== null) {
+        const rule = await loadRule(sqlOf(this.orm), ruleId);
+        const version = rule?.versions.find(({ revision }) => revision === result.backfill);
+        if (version) await backfill(orm, version, () => {});
+      } else if (!result.more) return;
+    }
+  }
+
+  /** As judge, but the process dies instead of committing its n-th transaction. */
+  async judgeAndCrash(ruleId: string, nth: number): Promise<void> {
+    let left = nth;
+    const fork = () => {
+      const em = this.orm.em.fork();
+      const transactional = em.transactional.bind(em);
+      em.transactional = (work, options) =>
+        transactional(async (inner) => {
+          const result = await work(inner);
+          if (left-- === 0) throw new Crash('killed before the commit');
+          return result;
+        }, options);
+      return em;
+    };
+    const crashing = { em: { fork } } as unknown as Orm;
+    try {
+      await this.judge(ruleId, crashing);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+    }
+  }
+
+  async edit(ruleId: string, patch: Partial<RuleInput>): Promise<void> {
+    await updateRule(this.orm, ruleId, patch, this.now);
+  }
+
+  /** Lets everything come to rest: all that was stored is woken, due and judged, with the watermark at the clock. */
+  async settle(ruleId: string): Promise<void> {
+    do {
+      await this.wake();
+      await this.judge(ruleId);
+    } while ((await this.sweep(this.now)).length > 0);
+  }
+
+  #newAppend(): Append {
+    return new Append({ orm: this.orm, clock: () => this.now, log: silent });
+  }
+}
