@@ -9,8 +9,8 @@ export type Ready = {
 /** What a newcomer reads when everything runs. Its first line is what scripts may wait for. */
 export function readyBlock({ apiUrl, uiUrl, dataDir, samples }: Ready): string {
   const rows: [string, string][] = [
-    ['Dashboard', `${apiUrl}/`],
-    ['API', `${apiUrl}/docs`],
+    ['Start here', `${apiUrl}/`],
+    ['API documentation', `${apiUrl}/docs`],
     ['Events', `${apiUrl}/events`],
     ['Incidents', `${apiUrl}/incidents`],
     ['System status', `${apiUrl}/status`],

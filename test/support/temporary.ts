@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { endOrphans, remember, remembered } from '../../embedded/orphans.ts';
 
 const prefix = 'tocsin-test-';
+/** A folder apart from `run`, whose processes any start on this directory would end. */
 const owner = 'test-run';
 const mine = new Set<string>();
 
@@ -11,7 +12,7 @@ const mine = new Set<string>();
 export function temporaryDirectory(): string {
   const dir = mkdtempSync(join(tmpdir(), prefix));
   chmodSync(dir, 0o755);
-  remember(join(dir, 'run'), owner, process.pid);
+  remember(join(dir, owner), owner, process.pid);
   mine.add(dir);
   return dir;
 }
@@ -26,14 +27,14 @@ export function removeTemporary(): void {
 export async function sweepAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(prefix))) {
     const dir = join(tmpdir(), name);
-    const run = join(dir, 'run');
-    if (mine.has(dir) || remembered(run, owner) !== undefined || isYoung(dir)) continue;
-    await endOrphans(run, [], () => {});
+    if (mine.has(dir) || remembered(join(dir, owner), owner) !== undefined || isYoung(dir)) continue;
+    await endOrphans(join(dir, 'run'), [], () => {});
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-/** Another run may have made it a moment ago and not signed it yet. */
+/** Another run may have made it a moment ago and not signed it yet, or is just removing it. */
 function isYoung(dir: string): boolean {
-  return Date.now() - statSync(dir).mtimeMs < 10_000;
+  const made = statSync(dir, { throwIfNoEntry: false })?.mtimeMs;
+  return made === undefined || Date.now() - made < 10_000;
 }
