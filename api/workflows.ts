@@ -27,6 +27,8 @@ export interface Startable {
   workflowId: string;
   taskQueue: string;
   args: unknown[];
+  /** Shown by the Temporal Web UI. */
+  staticSummary: string;
 }
 
 /**
@@ -35,15 +37,13 @@ export interface Startable {
  */
 export async function updateWithStart<Ret, Args extends unknown[]>(
   client: Client,
-  { type, workflowId, taskQueue, args }: Startable,
+  { type, ...options }: Startable,
   update: UpdateDefinition<Ret, Args>,
   updateArgs: Args,
   deadlineMs = DEADLINE_MS,
 ): Promise<Ret> {
   const startWorkflowOperation = new WithStartWorkflowOperation(type, {
-    workflowId,
-    taskQueue,
-    args,
+    ...options,
     workflowIdConflictPolicy: 'USE_EXISTING',
   });
   return answered(
@@ -134,6 +134,7 @@ export function incidentWorkflow(incidentId: string): Startable {
     workflowId: incidentWorkflowId(incidentId),
     taskQueue: QUEUES.incidents,
     args: [{ incident_id: incidentId }],
+    staticSummary: `Incident ${incidentId}`,
   };
 }
 
@@ -144,6 +145,7 @@ export function producerWorkflow(input: ProducerInput): Startable {
     workflowId: producerWorkflowId(input.source_id),
     taskQueue: QUEUES.producers,
     args: [input],
+    staticSummary: `Producer of ${input.source_id}`,
   };
 }
 
@@ -154,5 +156,6 @@ export function deadLetterWorkflow(sourceId: string): Startable {
     workflowId: deadLetterWorkflowId(sourceId),
     taskQueue: QUEUES.producers,
     args: [{ source_id: sourceId }],
+    staticSummary: `Dead letters of ${sourceId}`,
   };
 }

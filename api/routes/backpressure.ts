@@ -19,14 +19,9 @@ const backpressureOut = z
   .meta({ id: 'Backpressure' });
 
 const limitIn = z.object({
-  activities_per_second: z
-    .number()
-    .min(0)
-    .max(1_000_000)
-    .nullable()
-    .meta({
-      description: 'Batches a second over all workers; 0 stops the queue; null: the workers’ own limit',
-    }),
+  activities_per_second: z.number().min(0).max(1_000_000).nullable().meta({
+    description: 'Batches a second over all workers; 0 stops the queue; null: the workers’ own limit',
+  }),
 });
 
 /** The ingest queue, where producers are held back. */

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import {
+  bundleWorkflowCode,
+  NativeConnection,
+  type Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
+import { sql } from 'kysely';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { createApp } from '../../api/app.ts';
+import type { ApiDeps } from '../../api/deps.ts';
+import type { Route } from '../../api/route.ts';
+import { allRoutes } from '../../api/routes/index.ts';
+import { loadConfig } from '../../config.ts';
+import { connect, type Orm, sqlOf } from '../../db/orm.ts';
+import { DAY_MS } from '../../domain/event.ts';
+import { createIngest } from '../../ingest/ingest.ts';
+import { incidentWorkers } from '../../workers/incidents.ts';
+import { ingestWorkers } from '../../workers/ingest.ts';
+import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
+
+export type Stage = Awaited<ReturnType<typeof stage>>;
+
+export const TOKEN = 'a-token-of-our-own';
+export const RETENTION_DAYS = 30;
+
+/** Nobody listens there. */
+const NOWHERE = '127.0.0.1:1';
+
+const silence = () => {};
+const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
+let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
+  body: any;
+}
+
+type Options = {
+  /** `away`: nobody answers; `idle`: a server without workers; `working`: with those of producers and incidents. */
+  temporal?: 'away' | 'idle' | 'working';
+  channels?: string[];
+  /** Stands in for parts of what the API is made from. */
+  change?: (deps: ApiDeps) => Partial<ApiDeps>;
+};
+
+/** The API on a database of its own, listening. */
+export async function stage({ temporal = 'away', channels = [], change = () => ({}) }: Options = {}) {
+  const database = await freshDatabase();
+  const orm = await connect(database.url, 8);
+  const log = pino({ level: 'silent' });
+  const engine = await startTemporal(temporal, database.url, orm);
+  const ingest = createIngest({
+    orm,
+    client: engine.client,
+    clock: Date.now,
+    log,
+    limits: { bufferEvents: 20_000, appendEvents: 2_000 },
+  });
+  const settings = {
+    ingestToken: TOKEN,
+    retentionMs: RETENTION_DAYS * DAY_MS,
+    ingestRateLimit: 100,
+    channels,
+    publicUrl: 'http://127.0.0.1:8000',
+    temporalUiUrl: 'http://127.0.0.1:8233',
+  };
+  const deps: ApiDeps = { orm, client: engine.client, ingest, log, clock: Date.now, settings };
+  const all = { ...deps, ...change(deps) };
+  const server = createServer(createApp(all).callback());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const routes = allRoutes(all);
+
+  /** Sends a request and holds the answer against what its route declares. */
+  async function call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const raw = typeof body === 'string' || body instanceof Uint8Array;
+    const response = await fetch(url + path, {
+      method,
+      redirect: 'manual',
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      body: body === undefined ? undefined : raw ? (body as string) : JSON.stringify(body),
+    });
+    const text = await response.text();
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: text ? parse(text) : undefined,
+    };
+    checkAnswer(routes, method, path, answer);
+    return answer;
+  }
+
+  return {
+    url,
+    orm,
+    routes,
+    namespace: engine.namespace,
+    client: engine.client,
+    call,
+    get: (path: string) => call('GET', path),
+    post: (path: string, body?: unknown) => call('POST', path, body),
+    put: (path: string, body: unknown) => call('PUT', path, body),
+    delete: (path: string) => call('DELETE', path),
+    /** Stores an event as senders do. */
+    send: (event: unknown, headers: Record<string, string> = { 'x-ingest-token': TOKEN }) =>
+      call('POST', '/internal/events', event, headers),
+    query: async <T>(text: string): Promise<T[]> => (await sql.raw<T>(text).execute(sqlOf(orm))).rows,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await ingest.stop();
+      await engine.close();
+      await orm.close(true);
+      await database.drop();
+    },
+  };
+}
+
+const problem = z.strictObject({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().min(1),
+  errors: z.array(z.strictObject({ field: z.string(), reason: z.string().min(1) })).optional(),
+});
+
+/** Every answer is one that its route declares; every failure is a problem that gives nothing away. */
+function checkAnswer(routes: readonly Route[], method: string, path: string, answer: Answer): void {
+  const { status, headers, body } = answer;
+  const route = routeOf(routes, method, path);
+  const declared = route?.responses[status];
+  if (declared) {
+    if (declared.schema) declared.schema.parse(body);
+    else assert.equal(body, undefined);
+    return;
+  }
+  if (status < 400) return;
+  assert.equal(headers.get('content-type'), 'application/problem+json');
+  assert.equal(problem.parse(body).status, status);
+  assert.doesNotMatch(JSON.stringify(body), /node_modules|\.ts:\d|select |insert |at Object|ECONN/i);
+  if (status === 503) assert.match(headers.get('retry-after') ?? '', /^\d+$/);
+  if (!route || [403, 405].includes(status)) return;
+  const follows = [...(route.body ? [400, 413, 415] : []), 422];
+  assert.ok(
+    [...(route.problems ?? []), ...follows].includes(status),
+    `${method} ${route.path} answered ${status}, which it does not declare`,
+  );
+}
+
+function routeOf(routes: readonly Route[], method: string, path: string): Route | undefined {
+  const bare = path.split('?')[0]!;
+  return routes.find(
+    (route) =>
+      route.method === method.toLowerCase() &&
+      new RegExp(`^${route.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(bare),
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function startTemporal(kind: NonNullable<Options['temporal']>, url: string, orm: Orm) {
+  if (kind === 'away') {
+    const connection = Connection.lazy({ address: NOWHERE });
+    const client = new Client({ connection });
+    return { client, namespace: 'default', close: () => connection.close() };
+  }
+  const address = await temporalAddress();
+  const namespace = await freshNamespace();
+  const connection = await Connection.connect({ address });
+  const client = new Client({ connection, namespace, identity: 'test' });
+  const workers = kind === 'working' ? await startWorkers({ address, namespace, client, url, orm }) : null;
+  return {
+    client,
+    namespace,
+    async close() {
+      await workers?.close();
+      await connection.close();
+    },
+  };
+}
+
+async function startWorkers(there: {
+  address: string;
+  namespace: string;
+  client: Client;
+  url: string;
+  orm: Orm;
+}) {
+  const { client, orm, namespace } = there;
+  bundle ??= bundleWorkflowCode({
+    workflowsPath: join(import.meta.dirname, '../../workflows/index.ts'),
+    logger: quiet,
+  });
+  const config = loadConfig({ DATABASE_URL: there.url, TEMPORAL_NAMESPACE: namespace });
+  const connection = await NativeConnection.connect({ address: there.address });
+  const log = pino({ level: 'silent' });
+  const clock = Date.now;
+  const limits = { bufferEvents: 20_000, appendEvents: 2_000 };
+  const ingest = createIngest({ orm, client, clock, log, limits });
+  const context = { config, orm, client, connection, workflowBundle: await bundle, log, clock };
+  const workers: Worker[] = [
+    ...(await ingestWorkers({ ...context, ingest })),
+    ...(await incidentWorkers(context)),
+  ];
+  const ended = Promise.all(workers.map((worker) => worker.run()));
+  return {
+    async close() {
+      for (const worker of workers) worker.shutdown();
+      await ended;
+      await ingest.stop();
+      await connection.close();
+    },
+  };
+}
