@@ -12,7 +12,8 @@ import {
 } from '../db/queries/incident-writes.ts';
 import { type Attempt, endAttempt, finishNotice, outstandingNotices } from '../db/queries/notices.ts';
 import type { DeliveryOutcome, IncidentOutline, NoticeKind, OutstandingNotice } from '../domain/notice.ts';
-import { DELIVERY_SCHEDULE_MS, FAILURES } from '../workflows/policies.ts';
+import { isDataError } from '../ingest/store-errors.ts';
+import { DELIVERY_SCHEDULE_MS, FAILURES, type Failure } from '../workflows/policies.ts';
 import { outlineOf } from './incident-facts.ts';
 
 export interface IncidentDependencies {
@@ -53,17 +54,17 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
 
     /** @throws ApplicationFailure `rejected` unless it is open, `gone` */
     async acknowledge(request: PersonsRequest & { comment?: string }): Promise<void> {
-      confirm(await acknowledgeIncidentRow(orm, request, clock()));
+      await confirmed(acknowledgeIncidentRow(orm, request, clock()));
     },
 
     /** @throws ApplicationFailure `rejected` when it is resolved, `gone` */
     async resolve(request: PersonsRequest & { comment?: string }): Promise<void> {
-      confirm(await resolveIncidentRow(orm, request, clock()));
+      await confirmed(resolveIncidentRow(orm, request, clock()));
     },
 
     /** @throws ApplicationFailure `gone` */
     async comment(request: PersonsRequest & { text: string }): Promise<void> {
-      confirm(await commentIncidentRow(orm, request, clock()));
+      await confirmed(commentIncidentRow(orm, request, clock()));
     },
 
     /** Puts on record how a notice ended on a channel: on its last attempt, and on the timeline. */
@@ -96,13 +97,18 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
   };
 }
 
-function confirm(outcome: WriteOutcome): void {
-  if (outcome.done) return;
-  throw ApplicationFailure.create({
-    message: outcome.conflict,
-    type: outcome.gone ? FAILURES.gone : FAILURES.rejected,
-    nonRetryable: true,
-    // An answer to a person, not a fault: the worker needn't log it.
-    category: ApplicationFailureCategory.BENIGN,
+/** Answers a person: what the incident's state or PostgreSQL stands against is not tried again. */
+async function confirmed(write: Promise<WriteOutcome>): Promise<void> {
+  const outcome = await write.catch((error: unknown) => {
+    if (isDataError(error)) throw answer("PostgreSQL can't keep this text", FAILURES.refused);
+    throw error;
+  });
+  if (!outcome.done) throw answer(outcome.conflict, outcome.gone ? FAILURES.gone : FAILURES.rejected);
+}
+
+function answer(message: string, type: Failure): ApplicationFailure {
+  // Benign: not a fault that the worker should log.
+  return ApplicationFailure.create({
+    ...{ message, type, nonRetryable: true, category: ApplicationFailureCategory.BENIGN },
   });
 }

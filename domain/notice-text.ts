@@ -30,9 +30,12 @@ export function textOf(notice: NoticeDocument): string {
   return [subjectOf(notice), '', ...lines, '', notice.links.incident, ''].join('\n');
 }
 
-/** Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it. */
+/** Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it that PostgreSQL can keep. */
 export function cut(text: string, limit: number): string {
-  const line = text.replace(/\p{Cc}+/gu, ' ').trim();
+  const line = text
+    .toWellFormed()
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim();
   if (line.length <= limit) return line;
   // Half of a surrogate pair at the cut would not be text any more.
   return `${line.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;

@@ -134,6 +134,12 @@ describe('people and an incident', () => {
     await (await startWorkflowOperation.workflowHandle()).result();
   });
 
+  it('are told when their words cannot be kept', async () => {
+    const { handle } = await opened();
+    const update = handle.executeUpdate(commentIncident, { args: [{ actor: 'ada', text: 'a\u0000b' }] });
+    assert.deepEqual(await refusal(update), ['refused', "PostgreSQL can't keep this text"]);
+  });
+
   it('find its state, rule and severity in the Temporal Web UI', async () => {
     const { id, handle } = await opened({ severity: 'high' });
     await handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'ada' }] });

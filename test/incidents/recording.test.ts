@@ -9,7 +9,7 @@ import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '..
 import { connect, type Orm, transaction } from '../../db/orm.ts';
 import type { NoticeDocument } from '../../domain/notice.ts';
 import { freshDatabase } from '../support/servers.ts';
-import { incidentRow } from './stage.ts';
+import { incidentRow } from './record.ts';
 
 const log = pino({ level: 'silent' });
 

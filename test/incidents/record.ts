@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
+import { connect, transaction } from '../../db/orm.ts';
+import { freshDatabase } from '../support/servers.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** A database of its own with what the judge writes into it, and a look at what became of that. */
+export async function record() {
+  const database = await freshDatabase();
+  const orm = await connect(database.url, 5);
+  const em = () => orm.em.fork();
+  return {
+    url: database.url,
+    orm,
+    /** Does what the judge does: an incident on record with its notice. */
+    open: (changes: Partial<ReturnType<typeof incidentRow>> = {}) =>
+      transaction(orm, async (_db, manager) => {
+        const incident = manager.create(IncidentEntity, { ...incidentRow(), ...changes });
+        manager.create(NoticeEntity, notice(incident.id, 'opened'));
+        manager.create(TimelineEntity, entry(incident.id, 'opened'));
+        return incident.id;
+      }),
+    /** The rule found it over. */
+    recover: (id: string) =>
+      transaction(orm, async (_db, manager) => {
+        const found = await manager.findOneOrFail(IncidentEntity, id);
+        const now = new Date();
+        Object.assign(found, {
+          state: 'resolved',
+          endedAt: now,
+          resolvedAt: now,
+          resolveReason: 'recovered',
+        });
+        manager.create(NoticeEntity, notice(id, 'resolved'));
+        manager.create(TimelineEntity, entry(id, 'resolved'));
+      }),
+    incident: (id: string) => em().findOneOrFail(IncidentEntity, id),
+    notices: (id: string) => em().find(NoticeEntity, { incidentId: id }, { orderBy: { at: 'asc' } }),
+    deliveries: (id: string) =>
+      em().find(DeliveryEntity, { incidentId: id }, { orderBy: { at: 'asc', attempt: 'asc' } }),
+    timeline: (id: string) => em().find(TimelineEntity, { incidentId: id }, { orderBy: { id: 'asc' } }),
+    allDone: (id: string, count: number) =>
+      waitFor(
+        async () => {
+          const notices = await em().find(NoticeEntity, { incidentId: id, done: true });
+          return notices.length === count;
+        },
+        { what: `${count} notices to be done` },
+      ),
+    async close() {
+      await orm.close(true);
+      await database.drop();
+    },
+  };
+}
+
+/** An open incident as the judge inserts it. */
+export const incidentRow = () => ({
+  id: randomUUID() as string,
+  ruleId: randomUUID() as string,
+  groupKey: '',
+  episode: 1,
+  revision: 1,
+  ruleName: 'CPU too high',
+  summary: 'Rule CPU too high triggered for cpu_spike',
+  severity: 'critical',
+  state: 'open' as 'open' | 'acknowledged' | 'resolved',
+  since: new Date(Date.now() - 1000),
+  openedAt: new Date(Date.now() - 1000),
+  endedAt: null as Date | null,
+  recordedAt: new Date(),
+  resolvedAt: null as Date | null,
+  groupLabels: {},
+  labels: { team: 'core' },
+  annotations: {},
+  metadata: { observed_count: 5, window_seconds: 60 },
+});
+
+const notice = (incidentId: string, kind: 'opened' | 'resolved') => ({
+  ...{ id: randomUUID() as string, incidentId, kind },
+  at: new Date(),
+});
+
+const entry = (incidentId: string, kind: string) => ({
+  ...{ incidentId, at: new Date(), kind, actor: 'rule', detail: {} },
+});

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { loadConfig } from '../../config.ts';
+import { incidentWorkers } from '../../workers/incidents.ts';
+import { notifyWorkers } from '../../workers/notify.ts';
+import { receiver } from '../channels/receiver.ts';
+import { record } from './record.ts';
+import { incidentBundle, ownNamespace, signal } from './stage.ts';
+
+describe('the incidents and notify workers', () => {
+  it('are made from configuration alone and carry a notice between them', async () => {
+    const hook = await receiver();
+    const there = await record();
+    const { namespace, nativeConnection, client, close } = await ownNamespace();
+    const context = {
+      config: loadConfig({
+        DATABASE_URL: there.url,
+        TEMPORAL_NAMESPACE: namespace,
+        PUBLIC_URL: 'http://tocsin.test',
+        CHANNELS: JSON.stringify([{ kind: 'webhook', name: 'ops', url: hook.url }]),
+      }),
+      ...{ orm: there.orm, client, connection: nativeConnection, clock: Date.now },
+      workflowBundle: await incidentBundle(),
+      log: pino({ level: 'silent' }),
+    };
+    const workers = [...(await incidentWorkers(context)), ...(await notifyWorkers(context))];
+    const running = workers.map((worker) => worker.run());
+    try {
+      const id = await there.open();
+      await signal(client, id);
+      await there.allDone(id, 1);
+      assert.equal(JSON.parse(hook.received[0]!.body).links.incident, `http://tocsin.test/incidents/${id}`);
+    } finally {
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(running);
+      await close();
+      await there.close();
+      await hook.close();
+    }
+  });
+});
