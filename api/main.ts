@@ -61,8 +61,8 @@ async function main(config: Config): Promise<void> {
     clearTimeout(patience);
     await ingest.stop();
     await heartbeat.stop();
-    await connection.close();
     await orm.close(true);
+    // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a closed one.
     log.info('stopped');
     process.exit(0);
   };
