@@ -45,6 +45,7 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   const deliveries = createDeliveries(incident_id, resume?.next_at);
   let view = null as IncidentView | null;
   let changed = true;
+  let looking = false;
   let messages = 0;
 
   setHandler(incidentChanged, () => {
@@ -73,7 +74,7 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
 
   /** The state as far as it is certain. Where it isn't, the write itself decides, under the row's lock. */
   function known() {
-    return changed ? undefined : view?.outline.state;
+    return changed || looking ? undefined : view?.outline.state;
   }
 
   async function byPerson(write: (request: { incident_id: string; request: string }) => Promise<void>) {
@@ -93,9 +94,12 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   async function look(): Promise<void> {
     while (changed) {
       changed = false;
+      looking = true;
+      const before = view;
       view = await loadIncident({ incident_id });
+      looking = false;
       if (!view) return;
-      tag(view);
+      tag(view, before);
       await deliveries.take(view);
     }
   }
@@ -118,8 +122,8 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     if (view && !tooLong()) deliveries.sendDue();
     setCurrentDetails(incidentDetails(view, deliveries.outstanding()));
     if (!mayLeave()) await untilSomethingHappens();
-  } while (changed || !mayLeave());
-  if (over()) return;
+  } while (!mayLeave() || (changed && !tooLong()));
+  if (over() && !changed) return;
   const next_at = Object.fromEntries(
     deliveries.outstanding().map((one) => [keyOf(one.notice_id, one.channel), one.next_at]),
   );
@@ -130,10 +134,13 @@ function rejection(message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, FAILURES.rejected);
 }
 
-function tag({ outline }: IncidentView): void {
+/** What the Temporal Web UI filters by, where it differs from what was set. */
+function tag({ outline }: IncidentView, before: IncidentView | null): void {
+  const { state, severity } = outline;
+  if (before?.outline.state === state && before.outline.severity === severity) return;
   upsertSearchAttributes([
     { key: RULE_ID, value: outline.rule_id },
-    { key: INCIDENT_STATE, value: outline.state },
-    { key: SEVERITY, value: outline.severity },
+    { key: INCIDENT_STATE, value: state },
+    { key: SEVERITY, value: severity },
   ]);
 }

@@ -51,6 +51,21 @@ describe('notices of an incident', () => {
     assert.deepEqual(kinds(), ['opened', 'resolved']);
   });
 
+  it('go on when the incident reopens after its workflow had ended', async () => {
+    hook = await receiver();
+    there = await stage({ channels: [{ kind: 'webhook', name: 'ops', url: hook.url, secrets: [] }] });
+    const id = await there.open();
+    await there.recover(id);
+    await (await there.signal(id)).result();
+    await there.reopen(id);
+    const again = await there.signal(id);
+    await there.allDone(id, 3);
+    await there.recover(id);
+    await there.signal(id);
+    await again.result();
+    assert.deepEqual(kinds(), ['opened', 'resolved', 'reopened', 'resolved']);
+  });
+
   it('are tried until the receiver is back, under the same id, later ones waiting behind', async () => {
     hook = await receiver((_request, number) => ({ status: number < 3 ? 503 : 200 }));
     const channels = [{ kind: 'webhook' as const, name: 'ops', url: hook.url, secrets: [] }];

@@ -34,6 +34,14 @@ export async function record() {
         manager.create(NoticeEntity, notice(id, 'resolved'));
         manager.create(TimelineEntity, entry(id, 'resolved'));
       }),
+    /** Late events showed that it wasn't over. */
+    reopen: (id: string) =>
+      transaction(orm, async (_db, manager) => {
+        const found = await manager.findOneOrFail(IncidentEntity, id);
+        Object.assign(found, { state: 'open', endedAt: null, resolvedAt: null, resolveReason: null });
+        manager.create(NoticeEntity, notice(id, 'reopened'));
+        manager.create(TimelineEntity, entry(id, 'reopened'));
+      }),
     incident: (id: string) => em().findOneOrFail(IncidentEntity, id),
     notices: (id: string) => em().find(NoticeEntity, { incidentId: id }, { orderBy: { at: 'asc' } }),
     deliveries: (id: string) =>
@@ -76,7 +84,7 @@ export const incidentRow = () => ({
   metadata: { observed_count: 5, window_seconds: 60 },
 });
 
-const notice = (incidentId: string, kind: 'opened' | 'resolved') => ({
+const notice = (incidentId: string, kind: 'opened' | 'reopened' | 'resolved') => ({
   ...{ id: randomUUID() as string, incidentId, kind },
   at: new Date(),
 });
