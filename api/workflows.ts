@@ -113,7 +113,11 @@ export async function answered<T>(
       throw new Unavailable('the workflow could not do it now', 5, error);
     }
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-      throw new Unavailable('the workflow did not answer in time; what was asked may still happen', 5, error);
+      throw new Unavailable(
+        'Temporal or its workers did not answer in time; what was asked may still happen',
+        5,
+        error,
+      );
     }
     if (isTemporalError(error)) throw new Unavailable('Temporal is unavailable', 5, error);
     throw error;
