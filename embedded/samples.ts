@@ -57,6 +57,7 @@ export const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
 /**
  * Three rules that are quiet without bursts: severity and type are drawn evenly, so one source sends about one event a
  * second of each pair and all seven 6.7; every threshold is more than seven standard deviations above what that gives.
+ * The lower recovery thresholds keep a window that wavers about its threshold from opening one incident after another.
  */
 export const sampleRules = [
   {
@@ -64,6 +65,7 @@ export const sampleRules = [
     event_type: 'cpu_spike',
     severity: 'critical',
     threshold_count: 60,
+    recovery_threshold: 40,
     window_seconds: 10,
     group_by: ['source_id'],
     labels: { team: 'platform' },
@@ -74,6 +76,7 @@ export const sampleRules = [
     event_type: 'latency_anomaly',
     severity: 'high',
     threshold_count: 260,
+    recovery_threshold: 200,
     window_seconds: 20,
     labels: { team: 'web' },
     sample: true,
@@ -83,6 +86,7 @@ export const sampleRules = [
     event_type: 'cpu_spike',
     severity: 'medium',
     threshold_count: 220,
+    recovery_threshold: 160,
     window_seconds: 15,
     for_seconds: 3,
     labels: { team: 'platform' },
