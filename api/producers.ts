@@ -10,3 +10,14 @@ import { updateIfRunning } from './workflows.ts';
 export async function stopProducerWorkflow({ client }: ApiDeps, id: string): Promise<void> {
   await updateIfRunning(client, producerWorkflowId(id), stopProducer, [{ actor: 'api' }]);
 }
+
+/** Waits until a producer that was stopped has finished what it began, for `ms` milliseconds at the most. */
+export async function untilProducerEnded({ client }: ApiDeps, id: string, ms: number): Promise<void> {
+  try {
+    await client.withDeadline(Date.now() + ms, () =>
+      client.workflow.getHandle(producerWorkflowId(id)).result(),
+    );
+  } catch {
+    // Ended some other way, never ran, or takes longer: what it still appends goes with the next call.
+  }
+}

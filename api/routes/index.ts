@@ -9,6 +9,7 @@ import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
 import { producerRoutes } from './producers.ts';
+import { sampleRoutes } from './samples.ts';
 
 /** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
 export function allRoutes(deps: ApiDeps): Route[] {
@@ -21,6 +22,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...backpressureRoutes(deps),
     ...deadLetterRoutes(deps),
     ...analyticsRoutes(deps),
+    ...sampleRoutes(deps),
     ...healthRoutes(deps),
   ];
 }

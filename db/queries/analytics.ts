@@ -25,14 +25,14 @@ export async function summary(db: Sql): Promise<Summary> {
   return rows[0]!;
 }
 
-/** Events by severity, the most frequent first. */
+/** Events by severity, the most frequent first. What was removed is counted out again, so that nothing may be left. */
 export async function severityDistribution(
   db: Sql,
   range: MinuteRange,
 ): Promise<{ severity: string; count: number }[]> {
   const { rows } = await sql<{ severity: string; count: number }>`
     select severity, sum(n)::float8 as count from event_rollups where ${within(range)}
-    group by severity order by count desc, severity`.execute(db);
+    group by severity having sum(n) > 0 order by count desc, severity`.execute(db);
   return rows;
 }
 
@@ -45,7 +45,7 @@ export async function timeSeries(
   const { rows } = await sql<{ minute: number; count: number }>`
     select (minute - minute % ${step}::bigint)::float8 as minute, sum(n)::float8 as count
     from event_rollups where ${within(range)}
-    group by 1 order by 1`.execute(db);
+    group by 1 having sum(n) > 0 order by 1`.execute(db);
   return rows;
 }
 
