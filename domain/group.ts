@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Event } from './event.ts';
+import type { Event, Json } from './event.ts';
 import { fieldOf, parseField } from './matcher.ts';
 
 /** The key of the only group of a rule without `group_by`. */
@@ -20,13 +20,22 @@ export function compileGroupKey(groupBy: readonly string[]): (event: Event) => s
   if (groupBy.length === 0) return () => SOLE_GROUP;
   const paths = groupBy.map(parseField);
   return (event) => {
-    const key = JSON.stringify(paths.map((path) => fieldOf(event, path) ?? null));
+    const key = JSON.stringify(paths.map((path) => canonical(fieldOf(event, path) ?? null)));
     if (key.length <= MAX_KEY) return key;
     return JSON.stringify({
-      cut: key.slice(0, MAX_KEY),
+      // Cut between the halves of a surrogate pair it would be a label that PostgreSQL refuses.
+      cut: key.slice(0, MAX_KEY).toWellFormed(),
       sha256: createHash('sha256').update(key).digest('hex'),
     });
   };
+}
+
+/** The same value with its keys in order: PostgreSQL's jsonb keeps its own, and an event read back must be of the same group. */
+function canonical(value: Json): Json {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(canonical);
+  const sorted = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(sorted.map(([key, item]) => [key, canonical(item)]));
 }
 
 /** The group's values by field name, for people to read. */
