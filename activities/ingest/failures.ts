@@ -7,7 +7,17 @@ import { FAILURES } from '../../workflows/policies.ts';
  * `details` travel with the failure, to whoever handles it for good.
  */
 export function asFailure(error: unknown, details: unknown[] = []): ApplicationFailure {
-  if (error instanceof ApplicationFailure) return error;
+  if (error instanceof ApplicationFailure) {
+    const { message, type } = error;
+    const nonRetryable = error.nonRetryable === true;
+    return ApplicationFailure.create({
+      message,
+      type: type ?? undefined,
+      nonRetryable,
+      details,
+      cause: error,
+    });
+  }
   const message = error instanceof Error ? error.message : String(error);
   return ApplicationFailure.create({
     message,

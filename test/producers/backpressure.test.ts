@@ -34,7 +34,7 @@ describe('a throttled ingest queue', () => {
         const now = await statuses();
         deepest.backlog = Math.max(deepest.backlog, await backlog());
         deepest.inFlight = Math.max(deepest.inFlight, ...now.map(({ in_flight }) => in_flight));
-        return now.every(({ behind_ms }) => behind_ms > 2000);
+        return now.every(({ behind_ms }) => behind_ms > 1000);
       },
       { what: 'producers to say that they are behind' },
     );

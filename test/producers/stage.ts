@@ -1,7 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection, WithStartWorkflowOperation, type WorkflowHandle } from '@temporalio/client';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import {
   bundleWorkflowCode,
   NativeConnection,
@@ -141,12 +139,4 @@ export async function stage({
       await database.drop();
     },
   };
-}
-
-/** Keeps a run's history for the replay tests. Only when asked: `RECORD_HISTORIES=1 npx mocha test/producers/…`. */
-export async function keepHistory(handle: WorkflowHandle, name: string): Promise<void> {
-  if (!process.env.RECORD_HISTORIES) return;
-  const dir = join(import.meta.dirname, '../histories');
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, `${name}.json`), `${historyToJSON(await handle.fetchHistory())}\n`);
 }
