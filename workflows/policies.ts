@@ -31,11 +31,13 @@ const backoff = (initial: string, longest: string, attempts?: number): RetryPoli
   nonRetryableErrorTypes: FINAL,
 });
 
-/** Appending a producer's batch: quick at first, then patient, for ten minutes; then it is a dead letter. */
+/**
+ * Appending a producer's batch: quick at first, then patient, for ten minutes of trying; then it is a dead letter. Counted in
+ * tries, because time spent in a throttled queue, or while no worker runs, is not trying.
+ */
 export const emitPolicy = {
   startToCloseTimeout: '30s',
-  scheduleToCloseTimeout: '10m',
-  retry: { ...backoff('500ms', '10s') },
+  retry: backoff('500ms', '10s', 64),
 } satisfies ActivityOptions;
 
 /** Reads and writes of our own tables: they must happen, so they are tried for as long as it takes. */
