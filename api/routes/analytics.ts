@@ -3,13 +3,14 @@ import { sqlOf } from '../../db/orm.ts';
 import { severityDistribution, summary, timeSeries } from '../../db/queries/analytics.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Route, route } from '../route.ts';
-import { queryInteger, range, time } from '../schemas/parameters.ts';
+import { queryInteger, range, time, withDefault } from '../schemas/parameters.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
 
-const step = queryInteger(60, 86_400 * 366)
-  .refine((seconds) => seconds % 60 === 0, 'must be a multiple of 60')
-  .default(60);
+const step = withDefault(
+  queryInteger(60, 86_400 * 366).refine((seconds) => seconds % 60 === 0, 'must be a multiple of 60'),
+  60,
+);
 
 /** Counts by minute, kept with every append: no event is read for them. */
 export function analyticsRoutes({ orm }: ApiDeps): Route[] {
@@ -59,8 +60,9 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
       path: '/analytics/time-series',
       tags: ['analytics'],
       summary: 'Events by time',
-      description: '`from` and `to` are widened to whole minutes. Steps without events are left out.',
-      query: z.object({ ...range, step: step.meta({ description: 'Seconds, a multiple of 60' }) }),
+      description:
+        '`step` is in seconds, a multiple of 60. `from` and `to` are widened to whole minutes. Steps without events are left out.',
+      query: z.object({ ...range, step }),
       responses: {
         200: {
           description: 'In order of time; `minute` is the start of the step',

@@ -17,7 +17,7 @@ import {
   selection,
   showDeadLetter,
 } from '../schemas/dead-letter.ts';
-import { actor, idParams, queryInteger } from '../schemas/parameters.ts';
+import { actor, idParams, queryInteger, withDefault } from '../schemas/parameters.ts';
 import { deadLetterWorkflow, updateWithStart } from '../workflows.ts';
 
 /** Dead letters in one message to their workflow. */
@@ -74,7 +74,7 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       tags: ['dead letters'],
       summary: 'List dead letters',
       query: z.object({
-        limit: queryInteger(1, 200).default(50),
+        limit: withDefault(queryInteger(1, 200), 50),
         cursor: cursorParameter,
         source_id: z.string().optional(),
         state: deadLetterState.optional(),

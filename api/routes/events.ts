@@ -7,7 +7,7 @@ import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { NotFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { eventOut, showEvent } from '../schemas/event.ts';
-import { idParams, queryInteger, range } from '../schemas/parameters.ts';
+import { idParams, queryInteger, range, withDefault } from '../schemas/parameters.ts';
 
 /** The reference's page of one source. */
 const SOURCE_PAGE = 100;
@@ -31,8 +31,8 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
       tags: ['events'],
       summary: 'List events',
       query: z.object({
-        limit: queryInteger(1, 200).default(50),
-        offset: queryInteger(0, 2 ** 31 - 1).default(0),
+        limit: withDefault(queryInteger(1, 200), 50),
+        offset: withDefault(queryInteger(0, 2 ** 31 - 1), 0),
         cursor: cursorParameter,
         severity: z.string().optional(),
         source_id: z.string().optional(),

@@ -14,7 +14,15 @@ import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { Conflict, NotFound } from '../problem.ts';
 import { jsonBody, type Route, route } from '../route.ts';
 import { incidentDetailOut, incidentOut, showIncident, showIncidentDetail } from '../schemas/incident.ts';
-import { actor, idParams, labelParameter, queryInteger, range, uuid } from '../schemas/parameters.ts';
+import {
+  actor,
+  idParams,
+  labelParameter,
+  queryInteger,
+  range,
+  uuid,
+  withDefault,
+} from '../schemas/parameters.ts';
 import { incidentWorkflow, updateWithStart } from '../workflows.ts';
 
 const text = z.string().trim().min(1).max(10_000);
@@ -44,7 +52,7 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
       tags: ['incidents'],
       summary: 'List incidents',
       query: z.object({
-        limit: queryInteger(1, 200).default(50),
+        limit: withDefault(queryInteger(1, 200), 50),
         cursor: cursorParameter,
         state: z.enum(INCIDENT_STATES).optional(),
         rule_id: uuid.optional(),

@@ -11,6 +11,11 @@ export function queryInteger(min: number, max: number) {
     .meta({ override: { type: 'integer', minimum: min, maximum: max, pattern: undefined } });
 }
 
+/** A default that OpenAPI shows too: behind a transform it would be left out. */
+export function withDefault<S extends z.ZodType<number>>(schema: S, value: number) {
+  return schema.default(value as z.util.NoUndefined<z.output<S>>).meta({ override: { default: value } });
+}
+
 /** An instant in a query as epoch milliseconds. Without a zone it is UTC. */
 export const queryTime = z
   .string()

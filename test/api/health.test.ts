@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe as describeStatus } from '../../api/status.ts';
+import { connect } from '../../db/orm.ts';
+import type { SystemState } from '../../db/queries/status-reads.ts';
+import { freshDatabase } from '../support/servers.ts';
+import { stage } from './stage.ts';
+
+describe('health of the API', () => {
+  it('lives, is ready, and says what is missing for alerting', async () => {
+    const api = await stage({ temporal: 'idle' });
+    try {
+      assert.deepEqual((await api.get('/health')).body, { status: 'ok' });
+      assert.deepEqual((await api.get('/readyz')).body, { status: 'ready' });
+      const { status, body } = await api.get('/status');
+      assert.equal(status, 200);
+      assert.equal(body.status, 'impaired');
+      assert.equal(body.workers, false);
+      assert.ok(body.temporal.reachable);
+      assert.ok(body.impaired.includes('no channel is configured: incidents notify nobody'));
+      assert.ok(body.impaired.includes('no rules worker is alive'));
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('is ready without Temporal, and says that alerting is impaired', async () => {
+    const api = await stage();
+    try {
+      assert.equal((await api.get('/readyz')).status, 200);
+      const { status, body } = await api.get('/status');
+      assert.equal(status, 200);
+      assert.equal(body.temporal.reachable, false);
+      assert.match(body.impaired.join(), /Temporal does not answer/);
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('is alive but not ready without PostgreSQL, and every read says 503', async () => {
+    const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 2);
+    const api = await stage({ change: () => ({ orm: away }) });
+    try {
+      assert.equal((await api.get('/health')).status, 200);
+      assert.equal((await api.get('/readyz')).status, 503);
+      const { status, body } = await api.get('/status');
+      assert.deepEqual([status, body.status, body.postgres.reachable], [503, 'down', false]);
+      for (const path of [
+        '/events',
+        '/alerts',
+        '/incidents',
+        '/producers',
+        '/dead-letters',
+        '/analytics/summary',
+      ]) {
+        const answer = await api.get(path);
+        assert.equal(answer.status, 503, path);
+        assert.doesNotMatch(JSON.stringify(answer.body), /secret|127\.0\.0\.1/);
+      }
+      const rule = { name: 'abc', threshold_count: 1, window_seconds: 1 };
+      assert.equal((await api.post('/alerts', rule)).status, 503);
+    } finally {
+      await api.close();
+      await away.close(true);
+    }
+  });
+
+  it('is not ready on a schema that lacks a migration', async () => {
+    const database = await freshDatabase();
+    const orm = await connect(database.url, 2);
+    const api = await stage({ change: () => ({ orm }) });
+    try {
+      await orm.em
+        .fork()
+        .getConnection()
+        .execute('delete from migrations where id = (select max(id) from migrations)');
+      const { status, body } = await api.get('/readyz');
+      assert.equal(status, 503);
+      assert.match(body.detail, /lacks migrations/);
+    } finally {
+      await api.close();
+      await orm.close(true);
+      await database.drop();
+    }
+  });
+});
+
+describe('what counts as impaired', () => {
+  const now = 1_800_000_000_000;
+  const calm: SystemState = {
+    watermark: now - 1000,
+    ...{ outbox: 0, outbox_age: null, evaluations: 0, evaluations_age: null, rules_not_ready: 0 },
+    ...{ notices: 0, notices_age: null, dead_letters: 0, incidents_open: 0, incidents_acknowledged: 0 },
+  };
+  const process = (role: string, beat_at = now - 500) => ({
+    ...{ role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0 },
+  });
+  const everyRole = ['api', 'ingest', 'rules', 'incidents', 'notify'].map((role) => process(role));
+  const look = (state: Partial<SystemState> = {}, processes = everyRole, temporal = true) =>
+    describeStatus(now, { state: { ...calm, ...state }, processes }, temporal, ['hook']);
+
+  it('is nothing while everything runs, by role or in one process', () => {
+    assert.deepEqual([look().status, look().impaired, look().workers], ['ok', [], true]);
+    assert.equal(look({}, [process('api'), process('all')]).status, 'ok');
+  });
+
+  for (const [what, status, sentence] of [
+    ['Temporal away', look({}, everyRole, false), /Temporal does not answer/],
+    ['a role without a process', look({}, everyRole.slice(0, -1)), /no notify worker/],
+    [
+      'a role whose last beat is old',
+      look({}, [...everyRole.slice(0, -1), process('notify', now - 6000)]),
+      /no notify worker/,
+    ],
+    ['a watermark that stands', look({ watermark: now - 61_000 }), /watermark has stood for 61 s/],
+    ['no watermark yet', look({ watermark: 0 }), /watermark has not been set/],
+    ['wakes that nobody took', look({ outbox: 3, outbox_age: 11 }), /waited for their rules/],
+    ['rules that don’t answer', look({ evaluations: 1, evaluations_age: 31 }), /not answered their wake/],
+    ['notices that wait', look({ notices: 1, notices_age: 61 }), /notices have waited/],
+  ] as const) {
+    it(`is ${what}`, () => {
+      assert.equal(status.status, 'impaired');
+      assert.match(status.impaired.join(), sentence);
+    });
+  }
+
+  it('is not a moment’s wait', () => {
+    const waiting = look({
+      outbox: 1,
+      outbox_age: 1,
+      evaluations: 1,
+      evaluations_age: 2,
+      notices: 1,
+      notices_age: 3,
+    });
+    assert.equal(waiting.status, 'ok');
+  });
+});

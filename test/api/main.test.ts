@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import pg from 'pg';
+import { spawnRole } from '../support/processes.ts';
+import { freshDatabase } from '../support/servers.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+describe('the API process', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  before(async () => {
+    database = await freshDatabase();
+  });
+  after(() => database.drop());
+
+  const start = async (env: Record<string, string> = {}) => {
+    const role = await spawnRole('api/main.ts', [], {
+      ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: '127.0.0.1:1', PORT: '0', HOST: '127.0.0.1' },
+      ...{ LOG_LEVEL: 'info', CHANNELS: '', INGEST_TOKEN: '' },
+      ...env,
+    });
+    return role;
+  };
+  const urlOf = (role: { output(): string }) =>
+    waitFor(() => /listening on (http:\/\/[\d.:]+)/.exec(role.output())?.[1], { what: 'the API to listen' });
+  const event = () => ({
+    event_id: randomUUID(),
+    source_id: 'source-1',
+    severity: 'high',
+    event_type: 'cpu_spike',
+  });
+
+  it('starts and takes events while Temporal is away; SIGTERM in mid-flow loses nothing that was answered', async () => {
+    const role = await start();
+    const url = await urlOf(role);
+    const stored: string[] = [];
+    let going = true;
+    const senders = Array.from({ length: 16 }, async () => {
+      while (going) {
+        const body = JSON.stringify(event());
+        const headers = { 'content-type': 'application/json', 'x-ingest-token': 'local-token' };
+        const response = await fetch(`${url}/internal/events`, { method: 'POST', headers, body }).catch(
+          () => null,
+        );
+        if (response === null) return;
+        if (response.status === 201) stored.push(((await response.json()) as { id: string }).id);
+        else await response.text();
+      }
+    });
+    await waitFor(() => stored.length > 200, { what: 'events to be stored' });
+    role.kill('SIGTERM');
+    const { code } = await role.exited;
+    going = false;
+    await Promise.all(senders);
+    assert.equal(code, 0, role.output());
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    const { rows } = await client.query<{ n: number }>(
+      'select count(*)::int as n from events where event_id = any($1::uuid[])',
+      [stored],
+    );
+    const { rows: processes } = await client.query("select 1 from processes where role = 'api'");
+    await client.end();
+    assert.equal(rows[0]!.n, stored.length);
+    assert.equal(processes.length, 0, 'it took itself off the record');
+  });
+
+  it('stops at once though a client keeps its connection open', async () => {
+    const role = await start();
+    const { hostname, port } = new URL(await urlOf(role));
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => socket.once('data', resolve));
+    const asked = Date.now();
+    role.kill('SIGINT');
+    assert.equal((await role.exited).code, 0);
+    assert.ok(Date.now() - asked < 5000, `${Date.now() - asked} ms`);
+    socket.destroy();
+  });
+
+  it('says in one sentence that its port is taken', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    const role = await start({ PORT: String(port) });
+    const { code } = await role.exited;
+    other.close();
+    assert.equal(code, 1);
+    assert.match(role.output(), new RegExp(`can't listen on 127.0.0.1:${port}: another program`));
+    assert.doesNotMatch(role.output(), /\bat .*:\d+:\d+/);
+  });
+
+  it('says in one sentence what is wrong with its configuration', async () => {
+    for (const [env, sentence] of [
+      [{ PORT: 'eighty' }, /^PORT: /m],
+      [{ HOST: '0.0.0.0' }, /INGEST_TOKEN is the well-known default/],
+      [{ CHANNELS: '{' }, /^CHANNELS: must be a JSON list/m],
+    ] as const) {
+      const role = await start(env);
+      assert.equal((await role.exited).code, 1);
+      assert.match(role.output(), sentence);
+      assert.doesNotMatch(role.output(), /\bat .*:\d+:\d+/);
+    }
+  });
+});
