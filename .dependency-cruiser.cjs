@@ -27,7 +27,7 @@ module.exports = {
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
     },
     only('db-knows-domain', '^db/', '^(domain|db)/'),
-    only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids))'),
+    only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids|queues))'),
     only('workflows-are-sandboxed', '^workflows/', '^(domain|workflows)/', {
       dependencyTypesNot: ['type-only'],
     }),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import pg from 'pg';
 import { remember } from '../../embedded/orphans.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
@@ -8,6 +9,9 @@ import { startTemporal } from '../../embedded/temporal.ts';
 import { register } from '../../temporal-config/register.ts';
 import { killSpawned, spawnRole } from './processes.ts';
 import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary.ts';
+
+// The SDK tells every worker's coming and going on stderr; tests say what they mean themselves.
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 
 /** One PostgreSQL and one Temporal dev server for a test run, each started by the first test that asks for it. */
 type Stoppable = { pid: number; stop(): Promise<void> };
