@@ -120,8 +120,8 @@ export async function producer(input: ProducerInput): Promise<void> {
     upsertSearchAttributes([{ key: SOURCE_ID, value: input.source_id }]);
     const row = await keeper.producerRow(input.source_id);
     if (row === null) stopping = true;
-    // What an update said meanwhile is newer than the row that was read.
-    else if (!told) pace.adopt(row.settings, row.paused);
+    // The row is where a first run starts. What updates said since is newer: they reach the workflow before the row.
+    else if (!told && !input.resume) pace.adopt(row.settings, row.paused);
 
     while (!stopping && !(emittedBatches >= BATCHES_A_RUN || workflowInfo().continueAsNewSuggested)) {
       const batch = pace.take();

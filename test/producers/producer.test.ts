@@ -73,10 +73,12 @@ describe('a simulated producer', () => {
   it('goes on where it was after continuing as new', async () => {
     // Fast ticks, so that one run's number of batches is reached in seconds.
     const handle = await there.start('source-3', simulated({ tick_ms: 20, rate_per_second: 50 }));
+    await handle.executeUpdate(setProducerRate, { args: [{ rate_per_second: 60 }] });
     const { runId } = await handle.describe();
     const next = there.client.workflow.getHandle(handle.workflowId);
     await waitFor(async () => (await next.describe()).runId !== runId, { what: 'a second run' });
-    const { next_sequence } = await there.status(next);
+    const { next_sequence, settings } = await there.status(next);
+    assert.deepEqual(settings, simulated({ tick_ms: 20, rate_per_second: 60 }));
     await there.storedCount('source-3', next_sequence + 20);
     await there.stop(next);
     const events = await there.stored('source-3');
