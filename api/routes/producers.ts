@@ -52,10 +52,16 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       { settings, paused },
     ]);
   const turn = async (id: string, update: typeof pauseProducer, paused: boolean, who: string) => {
-    const { settings } = await find(id);
+    const row = await find(id);
     // Started only if it doesn't run, and then as it was: the update decides.
-    const workflow = producerWorkflow({ source_id: id, settings, paused: !paused });
-    const status = await updateWithStart(client, workflow, update, [{ actor: who }]);
+    const workflow = producerWorkflow({ source_id: id, settings: row.settings, paused: !paused });
+    const status = await updateWithStart(client, workflow, update, [{ actor: who }]).catch(
+      (error: unknown) => {
+        // An earlier request got through to the workflow and not to the row: bring them together again.
+        if (error instanceof Conflict && row.paused !== paused) return configure({ ...row, paused });
+        throw error;
+      },
+    );
     return { status: 200 as const, body: await changed(id, { paused }, status) };
   };
   const changed = async (

@@ -74,6 +74,13 @@ describe('/producers', () => {
     assert.equal((await api.delete('/producers/stop-and-go')).status, 204);
   });
 
+  it('brings a row and a workflow together that a broken request left apart', async () => {
+    await make('torn', { paused: true });
+    await api.query(`update producers set paused = false where id = 'torn'`);
+    const { status, body } = await api.post('/producers/torn/pause');
+    assert.deepEqual([status, body.paused, body.status.state], [200, true, 'paused']);
+  });
+
   it('changes what is given, in the row and in what runs', async () => {
     await make('changed', { settings: { rate_per_second: 3, tick_ms: 1000, seed: 7 } });
     const { status, body } = await api.put('/producers/changed', {
