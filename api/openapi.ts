@@ -49,7 +49,6 @@ export function openApiDocument(routes: readonly Route[]) {
       title: 'Tocsin',
       version: '0.1.0',
       description: 'Event monitoring and alerting. Errors are `application/problem+json` (RFC 9457).',
-      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({ name })),
     paths,

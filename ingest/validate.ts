@@ -19,7 +19,7 @@ export interface ValidationLimits {
 
 /** One event as senders give it: the reference's shape. Feeds OpenAPI too. */
 export const eventInput = z.object({
-  event_id: z.uuid().optional(),
+  event_id: z.guid().optional(),
   source_id: z.string().min(3).max(100),
   timestamp: z.iso.datetime({ offset: true, local: true }).optional(),
   severity: z.string().min(1).max(32),

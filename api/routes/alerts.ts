@@ -72,10 +72,12 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       responses: { 200: { description: 'The rule as it is now', schema: changedRuleOut } },
       problems: [404, 503],
       async handle({ params, body }) {
-        const current = await findRule(orm, params.id);
-        if (!current) throw new NotFound('Rule');
-        const patch = rulePatchOf(body, current.definition, settings.retentionMs);
-        const changed = await updateRule(orm, params.id, patch, clock());
+        const changed = await updateRule(
+          orm,
+          params.id,
+          ({ definition }) => rulePatchOf(body, definition, settings.retentionMs),
+          clock(),
+        );
         if (!changed) throw new NotFound('Rule');
         await tellRule(deps, params.id);
         const { rule, open_incidents } = changed;

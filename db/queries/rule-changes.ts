@@ -57,17 +57,19 @@ export async function createRule(orm: Orm, input: RuleInput, now: number): Promi
 /**
  * Changes what is given. A change of what is counted or when it fires is a new revision, in force from this commit
  * on; anything else changes the row alone.
+ * @param patchOf what to change of the rule as it is now: it is locked, so that changes made at once don't undo each other
  * @returns null when there is no such rule
  */
 export async function updateRule(
   orm: Orm,
   id: string,
-  patch: Partial<RuleInput>,
+  patchOf: (rule: AlertRule) => Partial<RuleInput>,
   now: number,
 ): Promise<{ rule: AlertRule; open_incidents: OpenIncidents } | null> {
   return transaction(orm, async (db, em) => {
     const rule = await lockRule(em, id);
     if (!rule) return null;
+    const patch = patchOf(rule);
     const before = { definition: rule.definition, enabled: rule.enabled };
     if (patch.name !== undefined) rule.name = patch.name;
     if (patch.enabled !== undefined) rule.enabled = patch.enabled;

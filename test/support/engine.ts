@@ -7,10 +7,58 @@ import { type RuleInput, updateRule } from '../../db/queries/rule-changes.ts';
 import { takeDue, takeOutbox } from '../../db/queries/wake.ts';
 import { advanceWatermark } from '../../db/queries/watermark.ts';
 import type { Event } from '../../domain/event.ts';
-import { Append } from '../../ingest/append.ts';
+import type { RuleDefinition } from '../../domain/rule.ts';
+import { Append, type Appended } from '../../ingest/append.ts';
 import { freshDatabase } from './servers.ts';
 
 export const silent = pino({ level: 'silent' });
+
+/** An event with an id of its own; whatever a test cares about is given. */
+export const anEvent = (changes: Partial<Event> & { occurred_at: number }): Event => ({
+  event_id: crypto.randomUUID(),
+  source_id: 'source',
+  severity: 'high',
+  event_type: 'tick',
+  payload: {},
+  ...changes,
+});
+
+/** A rule for three ticks in ten seconds; whatever a test cares about is given. */
+export function aRule({
+  threshold = 3,
+  window = 10,
+  definition = {},
+  ...changes
+}: Partial<Omit<RuleInput, 'definition'>> & {
+  threshold?: number;
+  /** Seconds. */
+  window?: number;
+  definition?: Partial<RuleDefinition>;
+} = {}): RuleInput {
+  return {
+    name: 'ticks',
+    enabled: true,
+    definition: {
+      condition: { kind: 'count', threshold_count: threshold, window_seconds: window },
+      event_type: 'tick',
+      severity: null,
+      match: [],
+      group_by: [],
+      for_seconds: 0,
+      keep_firing_seconds: 0,
+      recovery_threshold: null,
+      allowed_lateness_seconds: 3600,
+      max_groups: 1000,
+      ...definition,
+    },
+    late: 'notify',
+    incident_severity: null,
+    labels: {},
+    annotations: {},
+    sample: false,
+    ...changes,
+  };
+}
 
 /** Thrown in place of a commit, to see what a crash there leaves behind. */
 export class Crash extends Error {}
@@ -31,7 +79,7 @@ export class Engine {
     this.orm = orm;
     this.now = now;
     this.#drop = drop;
-    this.#append = this.#newAppend();
+    this.#append = this.newAppend();
   }
 
   static async start(now: number): Promise<Engine> {
@@ -46,12 +94,17 @@ export class Engine {
 
   /** Another process takes over appending: it knows nothing of rules and groups yet. */
   restart(): void {
-    this.#append = this.#newAppend();
+    this.#append = this.newAppend();
+  }
+
+  /** Stores events and says what became of each. */
+  store(events: readonly Event[]): Promise<Appended> {
+    return this.#append.run(events);
   }
 
   /** Stores events and returns the outbox rows that their waker would take. */
   async append(events: readonly Event[]): Promise<string[]> {
-    return (await this.#append.run(events)).outboxIds;
+    return (await this.store(events)).outboxIds;
   }
 
   /** What the waker does after an append; without ids, what the sweep does with leftovers. */
@@ -104,7 +157,7 @@ export class Engine {
   }
 
   async edit(ruleId: string, patch: Partial<RuleInput>): Promise<void> {
-    await updateRule(this.orm, ruleId, patch, this.now);
+    await updateRule(this.orm, ruleId, () => patch, this.now);
   }
 
   /** Lets everything come to rest: all that was stored is woken, due and judged, with the watermark at the clock. */
@@ -115,7 +168,8 @@ export class Engine {
     } while ((await this.sweep(this.now)).length > 0);
   }
 
-  #newAppend(): Append {
+  /** What another process would append with, at the same time. */
+  newAppend(): Append {
     return new Append({ orm: this.orm, clock: () => this.now, log: silent });
   }
 }
