@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { Client, Connection } from '@temporalio/client';
+import { producerWorkflowId } from '../../workflows/ids.ts';
+import { producerStatus } from '../../workflows/messages.ts';
+import { makeProducers, makeRule, pauseProducers, statusOf } from '../support/load.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { assertGapless, incidentsOf } from './record.ts';
+import { stage } from './stage.ts';
+
+const WINDOW_SECONDS = 8;
+/** Longer than the window: if time without ears counted as silence, the window would be empty. */
+const AWAY_MS = 12_000;
+const sources = ['steady-1', 'steady-2', 'steady-3'];
+
+describe('PostgreSQL away for longer than a window', function () {
+  this.timeout(240_000);
+  const there = stage(['api', 'ingest', 'rules']);
+
+  it('holds producers up and loses nothing, and an incident that fires across the gap goes on', async () => {
+    const { system } = there;
+    const rule = await makeRule(system, {
+      ...{ name: 'Steady', event_type: 'steady', threshold_count: 40, window_seconds: WINDOW_SECONDS },
+    });
+    const settings = { rate_per_second: 10, tick_ms: 500, event_types: ['steady'] };
+    await makeProducers(
+      system,
+      sources.map((id) => ({ id, settings })),
+    );
+    await waitFor(async () => (await incidentsOf(system, rule)).length === 1, { what: 'the incident' });
+
+    await system.kill('postgres');
+    const connection = await Connection.connect({ address: system.temporalAddress });
+    const { workflow } = new Client({ connection });
+    const back = Date.now() + AWAY_MS;
+    const inFlight: number[] = [];
+    await waitFor(
+      async () => {
+        for (const id of sources) {
+          const status = await workflow.getHandle(producerWorkflowId(id)).query(producerStatus);
+          inFlight.push(status.in_flight);
+        }
+        return Date.now() > back;
+      },
+      { what: 'the gap to pass', everyMs: 250, timeoutMs: 120_000 },
+    );
+    await connection.close();
+    assert.equal(Math.max(...inFlight), 4);
+    await system.start('postgres');
+    const returned = Date.now();
+
+    // Everything up to after the gap is judged, and what is judged later would not undo it.
+    await waitFor(
+      async () => {
+        const [{ value }] = (await system.query<{ value: number }>(
+          'select value::float8 as value from watermark',
+        )) as [{ value: number }];
+        return value > returned + WINDOW_SECONDS * 1000;
+      },
+      { what: 'the watermark to pass the gap', timeoutMs: 90_000, everyMs: 250 },
+    );
+    const recorded = await incidentsOf(system, rule);
+    assert.deepEqual(
+      recorded.map(({ state, reopened, ended_at }) => ({ state, reopened, ended_at })),
+      [{ state: 'open', reopened: 0, ended_at: null }],
+    );
+    const timeline = await system.query<{ kind: string }>(
+      'select kind from incident_timeline where incident_id = $1 order by id',
+      [recorded[0]!.id],
+    );
+    assert.deepEqual(
+      timeline.map(({ kind }) => kind),
+      ['opened'],
+    );
+
+    await pauseProducers(system, sources);
+    for (const id of sources) {
+      const stored = await assertGapless(system, id, (await statusOf(system, id)).next_sequence);
+      assert.ok(stored > (AWAY_MS / 1000) * 10, `${stored} events of ${id}`);
+    }
+  });
+});

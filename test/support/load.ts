@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { v5 as uuidv5 } from 'uuid';
+import type { ProducerStatus } from '../../workflows/messages.ts';
+import type { System } from './system.ts';
+import { waitFor } from './wait-for.ts';
+
+const NAMESPACE = 'c5b8a0de-7a52-4a36-9bb1-3f4a2f6f6f10';
+
+/** Creates a rule through the API and waits until it is judged. Resolves to its id. */
+export async function makeRule(system: System, rule: Record<string, unknown>): Promise<string> {
+  const made = await expectStatus<{ id: string }>(201, system.call('POST', '/alerts', rule));
+  await waitFor(async () => (await system.call<{ ready: boolean }>('GET', `/alerts/${made.id}`)).body.ready, {
+    what: `rule ${made.id} to be ready`,
+    timeoutMs: 60_000,
+  });
+  return made.id;
+}
+
+/** One event of type `type` that happened at `at` (epoch ms), as POST /internal/events takes it. */
+export function eventAt(type: string, at: number, n: number) {
+  return {
+    event_id: uuidv5(`${type} ${at} ${n}`, NAMESPACE),
+    source_id: `sender-${n % 16}`,
+    timestamp: new Date(at).toISOString(),
+    severity: 'high',
+    event_type: type,
+    payload: { n },
+  };
+}
+
+/** Sends an event of `type` for each of `times` (epoch ms), in order, by so many senders at once; each must be stored. */
+export async function sendBurst(
+  system: System,
+  type: string,
+  times: readonly number[],
+  senders = 16,
+): Promise<void> {
+  const left = times.map((at, n) => eventAt(type, at, n));
+  const send = async () => {
+    for (let event = left.shift(); event; event = left.shift()) {
+      await expectStatus(201, system.call('POST', '/internal/events', event));
+    }
+  };
+  await Promise.all(Array.from({ length: senders }, send));
+}
+
+/** Makes simulated producers, which start at once. */
+export async function makeProducers(
+  system: System,
+  producers: readonly { id: string; settings: Record<string, unknown> }[],
+): Promise<void> {
+  for (const producer of producers) {
+    await expectStatus(201, system.call('POST', '/producers', { ...producer, kind: 'simulated' }));
+  }
+}
+
+export type Status = Omit<ProducerStatus, 'next_tick_at'> & { next_tick_at: string };
+
+/** What a producer's workflow says; throws while it can't be asked. */
+export async function statusOf(system: System, id: string): Promise<Status> {
+  const { body } = await system.call<{ status: Status | null }>('GET', `/producers/${id}`);
+  if (!body.status) throw new Error(`the workflow of ${id} does not answer: ${JSON.stringify(body)}`);
+  return body.status;
+}
+
+/** How long the next tick of a producer has been due by now, in milliseconds. */
+export const overdue = ({ next_tick_at }: Status) => Date.now() - Date.parse(next_tick_at);
+
+/** Waits until producers have emitted what is due, pauses them, and waits for what they have in flight. */
+export async function pauseProducers(system: System, ids: readonly string[]): Promise<void> {
+  const each = (condition: (status: Status) => boolean, what: string) =>
+    waitFor(async () => (await Promise.all(ids.map((id) => statusOf(system, id)))).every(condition), {
+      ...{ what, timeoutMs: 120_000, everyMs: 250 },
+    });
+  await each((status) => overdue(status) < 2_000 && status.in_flight < 2, 'producers to have caught up');
+  for (const id of ids) await expectStatus(200, system.call('POST', `/producers/${id}/pause`, {}));
+  await each(({ in_flight }) => in_flight === 0, 'the last batches to be stored');
+}
+
+/** The body of an answer, which must have this status. */
+export async function expectStatus<T>(
+  status: number,
+  answer: Promise<{ status: number; body: T }>,
+): Promise<T> {
+  const given = await answer;
+  if (given.status !== status) {
+    throw new Error(`answered ${given.status} instead of ${status}: ${JSON.stringify(given.body)}`);
+  }
+  return given.body;
+}
+
+/**
+ * A sender that has something to say every `everyMs`, and says it until it is heard: what happened while nobody
+ * listened is sent later, as of when it happened. `stop` resolves to how much it was when all of it is stored.
+ */
+export function insistentSender(system: System, type: string, everyMs: number) {
+  const queue: ReturnType<typeof eventAt>[] = [];
+  let made = 0;
+  let stopped = false;
+  const timer = setInterval(() => queue.push(eventAt(type, Date.now(), made++)), everyMs);
+  const send = async () => {
+    while (!stopped || queue.length > 0) {
+      const event = queue.shift();
+      const answer = event && (await system.call('POST', '/internal/events', event).catch(() => undefined));
+      if (event && ![200, 201].includes(answer?.status ?? 0)) queue.unshift(event);
+      if (!answer || answer.status > 201) await sleep(everyMs);
+    }
+  };
+  const senders = Promise.all(Array.from({ length: 4 }, send));
+  return {
+    async stop(): Promise<number> {
+      clearInterval(timer);
+      stopped = true;
+      await senders;
+      return made;
+    },
+  };
+}

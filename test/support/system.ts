@@ -1,0 +1,233 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundleWorkflowCode } from '@temporalio/worker';
+import pg from 'pg';
+import { remember } from '../../embedded/orphans.ts';
+import { isFree } from '../../embedded/ports.ts';
+import { startPostgres } from '../../embedded/postgres.ts';
+import { type Exit, signalTo, within } from '../../embedded/process.ts';
+import { startTemporal } from '../../embedded/temporal.ts';
+import { type Role, spawnRole } from './processes.ts';
+import { temporaryDirectory } from './temporary.ts';
+import { waitFor } from './wait-for.ts';
+
+export const ROLES = ['api', 'ingest', 'rules', 'incidents', 'notify'] as const;
+export type RoleName = (typeof ROLES)[number];
+export type PartName = 'postgres' | 'temporal' | RoleName;
+
+type Ports = Record<'postgres' | 'temporal' | 'api', number>;
+type Part = { pid: number; exited: Promise<Exit>; output?: () => string };
+
+const silence = () => {};
+const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
+const READY = /"(worker ready|listening on [^"]*)"/;
+
+/**
+ * The product as it runs in production, on servers of its own: each part is a process that can be killed, and started
+ * again where it was. What PostgreSQL acknowledged outlives its `kill -9`, and Temporal keeps its workflows in a file.
+ */
+export class System {
+  readonly #dir = temporaryDirectory();
+  readonly #env: Record<string, string>;
+  readonly #ports: Ports;
+  readonly #parts = new Map<PartName, Part>();
+  readonly #ended: Part[] = [];
+  #databaseUrl = '';
+
+  private constructor(ports: Ports, env: Record<string, string>) {
+    this.#ports = ports;
+    this.#env = env;
+    process.once('exit', this.#killAll);
+  }
+
+  /** Servers, migrated, and the processes of `roles`, ready. `env` is added to that of each. */
+  static async start(roles: readonly RoleName[] = ROLES, env: Record<string, string> = {}): Promise<System> {
+    const [postgres, temporal, api] = await steadyPorts(3);
+    const system = new System({ postgres: postgres!, temporal: temporal!, api: api! }, env);
+    try {
+      const bundle = workflowBundle();
+      await Promise.all([system.start('postgres').then(() => system.#migrate()), system.start('temporal')]);
+      system.#env.WORKFLOW_BUNDLE ??= await bundle;
+      await Promise.all(roles.map((role) => system.start(role)));
+      return system;
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#ports.api}`;
+  }
+
+  get temporalAddress(): string {
+    return `127.0.0.1:${this.#ports.temporal}`;
+  }
+
+  /** Process id of a part that runs. */
+  pid(name: PartName): number {
+    return this.#parts.get(name)!.pid;
+  }
+
+  /** Starts a part where it was before; resolves when it is ready. */
+  async start(name: PartName): Promise<void> {
+    const part = await this.#launch(name);
+    this.#parts.set(name, part);
+    if (name === 'postgres' || name === 'temporal') remember(join(this.#dir, 'run'), name, part.pid);
+    else await ready(name, part as Role);
+  }
+
+  /** kill -9; resolves when it is gone. */
+  async kill(name: PartName): Promise<void> {
+    await this.#end(name, 'SIGKILL');
+  }
+
+  /** SIGTERM; resolves to how it ended and how many milliseconds that took. */
+  async terminate(name: RoleName): Promise<Exit & { ms: number }> {
+    const since = performance.now();
+    const exit = await this.#end(name, 'SIGTERM');
+    return { ...exit, ms: Math.round(performance.now() - since) };
+  }
+
+  async restart(name: PartName): Promise<void> {
+    await this.kill(name);
+    await this.start(name);
+  }
+
+  /** One request to the API. */
+  async call<T = unknown>(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: T }> {
+    const headers = { 'content-type': 'application/json', 'x-ingest-token': 'local-token' };
+    const sent = { method, headers, body: body === undefined ? undefined : JSON.stringify(body) };
+    const response = await fetch(this.url + path, { ...sent, signal: AbortSignal.timeout(30_000) });
+    const text = await response.text();
+    return { status: response.status, body: (text === '' ? null : JSON.parse(text)) as T };
+  }
+
+  /** Rows straight from PostgreSQL, by a connection that this call alone uses. */
+  async query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return this.connected(async (client) => (await client.query<Row>(sql, values)).rows);
+  }
+
+  /** Works with a connection of its own to PostgreSQL, which ends with `work`. */
+  async connected<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const connectionString = this.#databaseUrl;
+    const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 });
+    client.on('error', silence);
+    try {
+      await client.connect();
+      return await work(client);
+    } finally {
+      await client.end().catch(silence);
+    }
+  }
+
+  /** What its processes warned of, for whoever reads why a test failed: the last lines of each. */
+  complaints(): string {
+    return [...this.#ended, ...this.#parts.values()]
+      .flatMap(
+        ({ output }) =>
+          output?.()
+            .split('\n')
+            .filter((line) => !/"level":[123]0/.test(line))
+            .slice(-15) ?? [],
+      )
+      .map((line) => line.slice(0, 600))
+      .join('\n');
+  }
+
+  /** Ends everything at once: nothing of it is kept. Only PostgreSQL has something to tidy away: its shared memory. */
+  async stop(): Promise<void> {
+    const parts = [...this.#parts];
+    for (const [name, { pid }] of parts) signalTo(pid, name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
+    await within(10_000, Promise.all(parts.map(([, { exited }]) => exited)));
+    this.#killAll();
+    process.removeListener('exit', this.#killAll);
+  }
+
+  readonly #killAll = (): void => {
+    for (const { pid } of this.#parts.values()) signalTo(pid, 'SIGKILL');
+  };
+
+  async #end(name: PartName, signal: NodeJS.Signals): Promise<Exit> {
+    const part = this.#parts.get(name)!;
+    this.#parts.delete(name);
+    this.#ended.push(part);
+    signalTo(part.pid, signal);
+    return part.exited;
+  }
+
+  async #launch(name: PartName): Promise<Part> {
+    const dir = this.#dir;
+    if (name === 'postgres') {
+      const postgres = await startPostgres({
+        dataDir: join(dir, 'postgres'),
+        port: this.#ports.postgres,
+        log: silence,
+      });
+      this.#databaseUrl = postgres.url;
+      return postgres;
+    }
+    if (name === 'temporal') {
+      const files = { dbFile: join(dir, 'temporal.db'), logFile: join(dir, 'temporal.log') };
+      return startTemporal({ ...files, namespace: 'default', port: this.#ports.temporal, log: silence });
+    }
+    if (name === 'api') return spawnRole('api/main.ts', [], this.#roleEnv());
+    return spawnRole('workers/main.ts', [name], this.#roleEnv());
+  }
+
+  #roleEnv(): Record<string, string> {
+    return {
+      DATABASE_URL: this.#databaseUrl,
+      TEMPORAL_ADDRESS: this.temporalAddress,
+      PORT: String(this.#ports.api),
+      ...this.#env,
+    };
+  }
+
+  async #migrate(): Promise<void> {
+    const migration = await spawnRole('db/migrate.ts', [], this.#roleEnv());
+    const { code } = await migration.exited;
+    if (code !== 0) throw new Error(`db/migrate.ts failed:\n${migration.output()}`);
+  }
+}
+
+async function ready(name: PartName, { output, exited }: Role): Promise<void> {
+  const failed = exited.then(() => {
+    throw new Error(`${name} ended before it was ready:\n${output()}`);
+  });
+  await Promise.race([
+    failed,
+    waitFor(() => READY.test(output()), { timeoutMs: 90_000, what: `${name} to be ready` }),
+  ]);
+}
+
+let bundle: Promise<string> | undefined;
+
+/** A file with the workflows' code, bundled once a run. */
+function workflowBundle(): Promise<string> {
+  bundle ??= (async () => {
+    const workflowsPath = join(import.meta.dirname, '../../workflows/index.ts');
+    const { code } = await bundleWorkflowCode({ workflowsPath, logger: quiet });
+    const file = join(temporaryDirectory(), 'workflows.js');
+    writeFileSync(file, code);
+    return file;
+  })();
+  return bundle;
+}
+
+/**
+ * Free ports below those that outgoing connections are given: a client that keeps trying while its server is away
+ * could otherwise be given that very port, be connected to itself, and hold it.
+ */
+async function steadyPorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
