@@ -4,6 +4,7 @@ import { defineConfig, MikroORM, type SqlEntityManager } from '@mikro-orm/postgr
 import type { Kysely } from 'kysely';
 import { entities } from './entities/index.ts';
 import { migrationsList } from './migrations/index.ts';
+import { releaseBroken } from './pool.ts';
 
 export type Orm = MikroORM;
 /** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds, see time.ts. */
@@ -38,7 +39,7 @@ export function ormOptions(url: string, pool = 10) {
       disableForeignKeys: false,
       createForeignKeyConstraints: false,
     },
-    driverOptions: { connectionTimeoutMillis: 5000 },
+    driverOptions: { connectionTimeoutMillis: 5000, onPoolCreated: releaseBroken },
   });
 }
 
