@@ -13,10 +13,14 @@ import {
 } from '../db/queries/append.ts';
 import type { Event } from '../domain/event.ts';
 import { OVERFLOW_GROUP, SOLE_GROUP } from '../domain/group.ts';
+import { bucketOf } from '../domain/window.ts';
 import { type Outcome, StoreUnavailable } from './outcome.ts';
 import { type CompiledRule, RuleSet } from './rule-set.ts';
 import { isDataError, isMissingPartition } from './store-errors.ts';
 import { type Admission, tally } from './tally.ts';
+
+/** How often an append makes the partitions it misses: rules may change in between. */
+const PARTITION_TRIES = 3;
 
 export interface Appended {
   outcomes: Outcome[];
@@ -46,14 +50,19 @@ export class Append {
    * @throws StoreUnavailable when nothing is known of the outcome; sending the same events again is safe
    */
   async run(events: readonly Event[]): Promise<Appended> {
+    return this.#run(events, PARTITION_TRIES);
+  }
+
+  async #run(events: readonly Event[], tries: number): Promise<Appended> {
     try {
       return await this.#commit(events);
     } catch (error) {
-      if (isMissingPartition(error)) {
+      if (isMissingPartition(error) && tries > 0) {
         await this.#makePartitions(events);
-        return this.run(events);
+        return this.#run(events, tries - 1);
       }
-      if (!isDataError(error)) throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
+      if (!isDataError(error) || isMissingPartition(error))
+        throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
       const [first] = events;
       if (events.length === 1 && first) {
         this.#log.warn({ event_id: first.event_id, err: error }, 'PostgreSQL refused an event for its data');
@@ -78,6 +87,7 @@ export class Append {
     const result = await transaction(this.#orm, async (db) => {
       const { version, slot } = await enterAppend(db);
       if (version !== rules.version) rules = new RuleSet(version, await rulesInForce(db));
+      if (rules.version >= this.#rules.version) this.#rules = rules;
       const fresh = await insertEvents(db, events, now);
       const { news, duplicates, isNew } = separate(events, fresh);
       let outboxIds: string[] = [];
@@ -99,7 +109,6 @@ export class Append {
     // Only what is committed may be believed by the next append.
     for (const key of admittedNow) rules.admitted.add(key);
     for (const key of fullNow) rules.full.add(key);
-    if (rules.version >= this.#rules.version) this.#rules = rules;
     return result;
   }
 
@@ -154,11 +163,18 @@ export class Append {
     return (rule, groupKey) => (isAdmitted(rule, admissionKey(rule, groupKey)) ? groupKey : OVERFLOW_GROUP);
   }
 
+  /** A count may be a day's that its event is not: buckets begin up to a sixtieth of the window before it. */
   async #makePartitions(events: readonly Event[]): Promise<void> {
-    try {
-      for (const day of new Set(events.map(({ occurred_at }) => dayOf(occurred_at)))) {
-        await ensureDay(this.#orm, day);
+    const now = this.#clock();
+    const days = new Set<number>();
+    for (const event of events) {
+      days.add(dayOf(event.occurred_at));
+      for (const { bucketMs } of this.#rules.matching(event, now)) {
+        days.add(dayOf(bucketOf(event.occurred_at, bucketMs)));
       }
+    }
+    try {
+      for (const day of days) await ensureDay(this.#orm, day);
     } catch (error) {
       throw new StoreUnavailable('a partition could not be made', { cause: error });
     }
