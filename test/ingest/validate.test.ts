@@ -46,11 +46,14 @@ describe('validation', () => {
     assert.equal(event.occurred_at, NOW);
   });
 
-  it('takes a time without zone for UTC, and obeys a zone', () => {
+  it('takes a time without zone for UTC, wherever it runs, and obeys a zone', () => {
+    const { TZ } = process.env;
+    process.env.TZ = 'Asia/Kolkata';
     assert.equal(time('2026-05-04T11:00:00'), NOW - 3_600_000);
     assert.equal(time('2026-05-04T11:00:00Z'), NOW - 3_600_000);
     assert.equal(time('2026-05-04T13:00:00+02:00'), NOW - 3_600_000);
     assert.equal(time('2026-05-04T05:30:00-05:30'), NOW - 3_600_000);
+    process.env.TZ = TZ ?? 'UTC';
   });
 
   it('cuts times to whole milliseconds', () => {

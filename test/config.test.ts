@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ALIASES, ConfigError, configKeys, isLoopback, loadConfig } from '../config.ts';
+import { readSettings } from '../embedded/settings.ts';
+import { temporaryDirectory } from './support/temporary.ts';
+
+const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
+const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'SAMPLES'];
+
+/** .env.example's settings, as if every one were taken over. */
+function example(): Map<string, string> {
+  const text = readFileSync(join(import.meta.dirname, '../.env.example'), 'utf8');
+  const settings = [...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key!, value!] as const);
+  assert.equal(new Set(settings.map(([key]) => key)).size, settings.length, 'a setting is there twice');
+  assert.doesNotMatch(text, /^[A-Z]/m, 'a setting is not commented out');
+  return new Map(settings);
+}
+
+/** The one sentence in which the settings are refused. */
+function refusal(env: Record<string, string>): string {
+  try {
+    loadConfig({ DATABASE_URL: URL, ...env });
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    assert.doesNotMatch(error.message, /\n/);
+    return error.message;
+  }
+  return assert.fail('accepted');
+}
+
+describe('.env.example', () => {
+  it('has exactly the settings that there are, those of npm start in a section of their own', () => {
+    const keys = [...example().keys()];
+    assert.deepEqual(keys.slice(0, -START_ONLY.length).sort(), [...configKeys].sort());
+    assert.deepEqual(keys.slice(-START_ONLY.length), START_ONLY);
+  });
+
+  it('shows the defaults', () => {
+    const shown = Object.fromEntries([...example()].filter(([key]) => configKeys.includes(key)));
+    const { DATABASE_URL } = shown;
+    assert.deepEqual(loadConfig(shown), loadConfig({ DATABASE_URL }));
+    const start = Object.fromEntries([...example()].filter(([key]) => START_ONLY.includes(key)));
+    // Its port for PostgreSQL is only the first that it tries.
+    assert.deepEqual(readSettings(start), { ...readSettings({}), pgPort: 5433 });
+  });
+});
+
+describe('the configuration', () => {
+  it('needs nothing but a database', () => {
+    const config = loadConfig({ DATABASE_URL: URL });
+    assert.equal(config.PORT, 8000);
+    assert.deepEqual(config.CHANNELS, []);
+    assert.ok(Object.isFrozen(config));
+    assert.match(refusal({ DATABASE_URL: '' }), /^DATABASE_URL: /);
+    assert.match(refusal({ DATABASE_URL: 'mysql://db/tocsin' }), /^DATABASE_URL: /);
+  });
+
+  it('takes the names of the reference, and ours where both are set', () => {
+    assert.deepEqual(Object.values(ALIASES).sort(), ['DATABASE_URL', 'INGEST_TOKEN', 'TEMPORAL_ADDRESS']);
+    const theirs = {
+      EMS_DATABASE_URL: URL,
+      EMS_INTERNAL_INGEST_TOKEN: 'theirs',
+      EMS_TEMPORAL_ADDRESS: 'temporal:7233',
+    };
+    const config = loadConfig(theirs);
+    assert.equal(config.DATABASE_URL, URL);
+    assert.equal(config.INGEST_TOKEN, 'theirs');
+    assert.equal(config.TEMPORAL_ADDRESS, 'temporal:7233');
+    assert.equal(loadConfig({ INGEST_TOKEN: 'ours', ...theirs }).INGEST_TOKEN, 'ours');
+    assert.equal(loadConfig({ ...theirs, INGEST_TOKEN: 'ours' }).INGEST_TOKEN, 'ours');
+    assert.equal(loadConfig({ ...theirs, INGEST_TOKEN: '' }).INGEST_TOKEN, 'theirs');
+  });
+
+  it('reads a URL that names a Python driver', () => {
+    for (const scheme of ['postgresql+psycopg', 'postgresql+asyncpg', 'postgres+psycopg2']) {
+      assert.equal(
+        loadConfig({ EMS_DATABASE_URL: `${scheme}://u:p@db/ems` }).DATABASE_URL,
+        'postgresql://u:p@db/ems',
+      );
+    }
+  });
+
+  it('refuses the well-known token where others can reach it, in a sentence that says what to do', () => {
+    for (const HOST of ['0.0.0.0', '::', '10.0.0.5', 'tocsin.example']) {
+      assert.match(refusal({ HOST }), new RegExp(`HOST is ${HOST}.*set INGEST_TOKEN`));
+      assert.equal(loadConfig({ DATABASE_URL: URL, HOST, INGEST_TOKEN: 'own' }).HOST, HOST);
+    }
+    for (const HOST of ['127.0.0.1', '127.8.8.8', '::1', 'localhost']) {
+      assert.ok(isLoopback(HOST));
+      assert.equal(loadConfig({ DATABASE_URL: URL, HOST }).HOST, HOST);
+    }
+    assert.ok(!isLoopback('127.0.0.1.evil.example'));
+  });
+
+  it('names the setting that makes no sense', () => {
+    for (const [key, value] of [
+      ['PORT', 'http'],
+      ['PORT', '65536'],
+      ['PORT', '80.5'],
+      ['DATABASE_POOL', '1'],
+      ['INGEST_RATE_LIMIT', '0'],
+      ['INGEST_RATE_LIMIT', 'Infinity'],
+      ['RETENTION_DAYS', '-1'],
+      ['LOG_LEVEL', 'loud'],
+      ['TEMPORAL_ADDRESS', 'http://temporal:7233'],
+      ['TEMPORAL_ADDRESS', 'temporal'],
+      ['PUBLIC_URL', 'ftp://x'],
+    ] as const) {
+      assert.match(refusal({ [key]: value }), new RegExp(`^${key}: `), value);
+    }
+  });
+});
+
+describe('channels', () => {
+  const hook = { kind: 'webhook', name: 'ops', url: 'https://ops.example/hook' };
+  const mail = {
+    kind: 'email',
+    name: 'duty',
+    smtp: 'smtp://mail:25',
+    from: 'a@b.example',
+    to: ['c@d.example'],
+  };
+
+  it('are a JSON list, from the environment or from a file', () => {
+    const list = JSON.stringify([hook, mail]);
+    const given = loadConfig({ DATABASE_URL: URL, CHANNELS: list }).CHANNELS;
+    assert.deepEqual(given, [{ ...hook, secrets: [] }, mail]);
+    const dir = temporaryDirectory();
+    mkdirSync(dir, { recursive: true });
+    const file = join(dir, 'channels.json');
+    writeFileSync(file, list);
+    assert.deepEqual(loadConfig({ DATABASE_URL: URL, CHANNELS_FILE: file }).CHANNELS, given);
+    assert.match(refusal({ CHANNELS_FILE: `${file}.gone` }), /^CHANNELS_FILE: .*channels\.json\.gone/);
+  });
+
+  it('that make no sense are refused by their place in the list', () => {
+    const refuse = (...channels: object[]) => refusal({ CHANNELS: JSON.stringify(channels) });
+    assert.match(refusal({ CHANNELS: '[' }), /^CHANNELS: must be a JSON list/);
+    assert.match(refusal({ CHANNELS: '{}' }), /^CHANNELS: /);
+    assert.match(refuse(hook, { ...hook, name: 'two', url: 'ftp://x' }), /^CHANNELS: 1\.url: /);
+    assert.match(refuse({ ...hook, kind: 'pigeon' }), /^CHANNELS: 0\.kind: /);
+    assert.match(refuse({ ...hook, secrets: ['whsec_ok', 'secret'] }), /^CHANNELS: 0\.secrets\.1: .*whsec_/);
+    assert.match(refuse({ ...mail, to: ['c@d.example', 'nobody'] }), /^CHANNELS: 0\.to\.1: /);
+    assert.match(refuse({ ...mail, to: [] }), /^CHANNELS: 0\.to: /);
+    assert.match(refuse({ ...hook, ulr: 'https://x' }), /^CHANNELS: 0.*ulr/);
+    assert.match(refuse(hook, { ...mail, name: 'ops' }), /^CHANNELS: two channels have the same name/);
+  });
+});
