@@ -1,4 +1,3 @@
-import { heartbeat } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
@@ -9,6 +8,7 @@ import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS } from '../domain/event.ts';
 import { incidentWorkflowId, producerWorkflowId, ruleWorkflowId } from '../workflows/ids.ts';
 import { QUEUES } from '../workflows/queues.ts';
+import { heartbeating } from './heartbeating.ts';
 
 /** Pause between two workflow starts: 20 a second leave the server room for its other work. */
 const START_EVERY_MS = 50;
@@ -30,30 +30,38 @@ export function createHousekeepingActivities({
   return {
     /** Makes the partitions ahead and drops what is past retention. */
     async keepPartitions(): Promise<{ made: number; dropped: number }> {
-      const now = clock();
-      const made = await ensurePartitions(orm, now);
-      const oldest = now - retentionDays * DAY_MS;
-      const reach = await longestReach(sqlOf(orm));
-      const dropped =
-        (await dropPartitions(orm, 'events', oldest)) +
-        (await dropPartitions(orm, 'window_counts', now - reach - DAY_MS));
-      await forgetEvents(sqlOf(orm), oldest);
-      await forgetProcesses(sqlOf(orm), now);
-      const groups = await forgetIdleGroups(orm);
-      if (dropped + groups > 0) log.info({ dropped, groups }, 'retention');
-      return { made, dropped };
+      return heartbeating(keepPartitions);
     },
 
     /** Starts the workflows that rows say should run and that don't. */
     async reconcile(): Promise<{ rules: number; producers: number; incidents: number }> {
-      const expected = await expectedWorkflows(sqlOf(orm));
-      return {
-        rules: await startMissing('alertRule', expected.rules),
-        producers: await startMissing('producer', expected.producers),
-        incidents: await startMissing('incident', expected.incidents),
-      };
+      return heartbeating(reconcile);
     },
   };
+
+  async function keepPartitions() {
+    const now = clock();
+    const made = await ensurePartitions(orm, now);
+    const oldest = now - retentionDays * DAY_MS;
+    const reach = await longestReach(sqlOf(orm));
+    const dropped =
+      (await dropPartitions(orm, 'events', oldest)) +
+      (await dropPartitions(orm, 'window_counts', now - reach - DAY_MS));
+    await forgetEvents(sqlOf(orm), oldest);
+    await forgetProcesses(sqlOf(orm), now);
+    const groups = await forgetIdleGroups(orm);
+    if (dropped + groups > 0) log.info({ dropped, groups }, 'retention');
+    return { made, dropped };
+  }
+
+  async function reconcile() {
+    const expected = await expectedWorkflows(sqlOf(orm));
+    return {
+      rules: await startMissing('alertRule', expected.rules),
+      producers: await startMissing('producer', expected.producers),
+      incidents: await startMissing('incident', expected.incidents),
+    };
+  }
 
   async function startMissing(type: keyof typeof KINDS, rows: readonly Expected[]): Promise<number> {
     const kind = KINDS[type];
@@ -65,7 +73,6 @@ export function createHousekeepingActivities({
     for (const row of rows) {
       const workflowId = kind.id(row.id);
       if (running.has(workflowId)) continue;
-      heartbeat();
       await client.workflow.start(type, {
         workflowId,
         taskQueue: kind.queue,

@@ -39,7 +39,13 @@ export function ormOptions(url: string, pool = 10) {
       disableForeignKeys: false,
       createForeignKeyConstraints: false,
     },
-    driverOptions: { connectionTimeoutMillis: 5000, onPoolCreated: releaseBroken },
+    driverOptions: {
+      connectionTimeoutMillis: 5000,
+      keepAlive: true,
+      // A process that froze in a transaction must not hold what others wait for.
+      idle_in_transaction_session_timeout: 15_000,
+      onPoolCreated: releaseBroken,
+    },
   });
 }
 

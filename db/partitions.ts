@@ -62,16 +62,18 @@ export async function partitionNames(db: Sql): Promise<Set<string>> {
   return new Set(rows.map(({ name }) => name));
 }
 
-/** The day partitions of one table, also those that a crash left detached. `day` is the start of the day, epoch ms. */
+/** The day partitions of one table, with those that a crash left on their way out. `day` is its start, epoch ms. */
 export async function partitionDays(
   db: Sql,
   parent: 'events' | 'window_counts',
-): Promise<{ name: string; day: number; attached: boolean }[]> {
-  const { rows } = await sql<{ name: string; attached: boolean }>`
-    select c.relname as name, c.relispartition as attached from pg_class c
+): Promise<{ name: string; day: number; state: 'attached' | 'detaching' | 'detached' }[]> {
+  const { rows } = await sql<{ name: string; state: 'attached' | 'detaching' | 'detached' }>`
+    select c.relname as name, case when not c.relispartition then 'detached'
+      when i.inhdetachpending then 'detaching' else 'attached' end as state
+    from pg_class c left join pg_inherits i on i.inhrelid = c.oid
     where c.relkind = 'r' and c.relname ~ ${`^${parent}_[0-9]{8}$`} order by c.relname`.execute(db);
-  return rows.map(({ name, attached }) => {
+  return rows.map(({ name, state }) => {
     const [, year, month, day] = /(\d{4})(\d\d)(\d\d)$/.exec(name)!;
-    return { name, day: Date.UTC(Number(year), Number(month) - 1, Number(day)), attached };
+    return { name, day: Date.UTC(Number(year), Number(month) - 1, Number(day)), state };
   });
 }

@@ -43,8 +43,10 @@ export function reconcile(
     const since = Math.min(first.since, episode.since);
     const ended_at = first.ended_at === null ? episode.ended_at : later(first.ended_at, episode.ended_at);
     if (opened_at < first.opened_at || (first.ended_at !== null && ended_at !== first.ended_at)) {
-      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once.
-      const reopen = ended_at === null && first.ended_at !== null && first.resolved_by === null;
+      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once. One that goes on in
+      // an incident that is still open is alive all the same.
+      const alive = first.resolved_by === null || rest.some(({ state }) => state !== 'resolved');
+      const reopen = ended_at === null && first.ended_at !== null && alive;
       const until = first.ended_at === null ? null : ended_at;
       changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: until, reopen });
     }

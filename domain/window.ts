@@ -107,7 +107,8 @@ export class WindowCounts {
     const last = bucketOf(t, bucketMs);
     for (const edge of first === last ? [first] : [first, last]) {
       if (edge >= start && edge + bucketMs - 1 <= t) continue;
-      for (const time of this.#times.get(edge) ?? []) if (time >= start && time <= t) count++;
+      const times = this.#times.get(edge);
+      if (times) count += firstAtLeast(times, t + 1) - firstAtLeast(times, start);
     }
     return count;
   }
@@ -120,7 +121,7 @@ export class WindowCounts {
     const end = this.#indexFrom(bucketOf(b, bucketMs) + bucketMs);
     for (let i = this.#indexFrom(bucketOf(a, bucketMs)); i < end; i++) {
       const known = this.#times.get(this.#starts[i]!);
-      if (known) times.push(...known);
+      if (known) for (const time of known) times.push(time);
       else missing.push(this.#starts[i]!);
     }
     if (missing.length > 0) throw new NeedsTimes(missing);
@@ -145,13 +146,18 @@ export class WindowCounts {
 
   /** Index of the first non-empty bucket that starts at or after `start`. */
   #indexFrom(start: number): number {
-    let low = 0;
-    let high = this.#starts.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#starts[middle]! < start) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstAtLeast(this.#starts, start);
   }
+}
+
+/** Index of the first of the sorted numbers that is at least `least`. */
+function firstAtLeast(sorted: readonly number[], least: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,23 +1,14 @@
 import type { Logger } from 'pino';
-import { type Orm, type Sql, transaction } from '../db/orm.ts';
+import { type Orm, transaction } from '../db/orm.ts';
 import { dayOf, ensureDay } from '../db/partitions.ts';
-import {
-  admitGroups,
-  countOverflow,
-  enterAppend,
-  eventKey,
-  insertEvents,
-  insertTally,
-  rulesInForce,
-  storedEvents,
-} from '../db/queries/append.ts';
+import { enterAppend, eventKey, insertEvents, insertTally, storedEvents } from '../db/queries/append.ts';
 import type { Event } from '../domain/event.ts';
-import { OVERFLOW_GROUP, SOLE_GROUP } from '../domain/group.ts';
 import { bucketOf } from '../domain/window.ts';
+import { admit, type Learned, learn } from './admission.ts';
 import { type Outcome, StoreUnavailable } from './outcome.ts';
-import { type CompiledRule, RuleSet } from './rule-set.ts';
+import { RuleSet } from './rule-set.ts';
 import { isDataError, isMissingPartition } from './store-errors.ts';
-import { type Admission, tally } from './tally.ts';
+import { tally } from './tally.ts';
 
 /** How often an append makes the partitions it misses: rules may change in between. */
 const PARTITION_TRIES = 3;
@@ -82,18 +73,18 @@ export class Append {
   async #commit(events: readonly Event[]): Promise<Appended> {
     const now = this.#clock();
     let rules = this.#rules;
-    const admittedNow: string[] = [];
-    const fullNow: string[] = [];
+    let learned: Learned | null = null;
     const result = await transaction(this.#orm, async (db) => {
       const { version, slot } = await enterAppend(db);
-      if (version !== rules.version) rules = new RuleSet(version, await rulesInForce(db));
+      if (version !== rules.version) rules = await RuleSet.load(db, version, rules);
       if (rules.version >= this.#rules.version) this.#rules = rules;
       const fresh = await insertEvents(db, events, now);
       const { news, duplicates, isNew } = separate(events, fresh);
       let outboxIds: string[] = [];
       if (news.length > 0) {
-        const admit = await this.#admission(db, rules, news, { now, slot, admittedNow, fullNow });
-        const outboxId = await insertTally(db, slot, tally(news, rules, now, admit));
+        const placed = await admit(db, rules, rules.matchAll(news, now), slot);
+        learned = placed.learned;
+        const outboxId = await insertTally(db, slot, tally(news, placed.matches, now));
         if (outboxId !== null) outboxIds = [outboxId];
       }
       const stored = duplicates.length > 0 ? await storedEvents(db, duplicates) : new Map<string, Event>();
@@ -107,71 +98,17 @@ export class Append {
       return { outcomes, outboxIds };
     });
     // Only what is committed may be believed by the next append.
-    for (const key of admittedNow) rules.admitted.add(key);
-    for (const key of fullNow) rules.full.add(key);
+    if (learned) learn(rules, learned);
     return result;
-  }
-
-  /** Decides, for every group these events fall into, whether it is admitted or folded into the overflow group. */
-  async #admission(
-    db: Sql,
-    rules: RuleSet,
-    events: readonly Event[],
-    {
-      now,
-      slot,
-      admittedNow,
-      fullNow,
-    }: { now: number; slot: number; admittedNow: string[]; fullNow: string[] },
-  ): Promise<Admission> {
-    const unknown = new Map<string, { rule_id: string; group_key: string; max_groups: number }>();
-    const overflow = new Map<string, number>();
-    const refused = new Set<string>();
-    for (const event of events) {
-      for (const rule of rules.matching(event, now)) {
-        const group_key = rule.groupKey(event);
-        const key = admissionKey(rule, group_key);
-        if (rules.admitted.has(key) || rules.full.has(rule.id)) continue;
-        unknown.set(key, {
-          rule_id: rule.id,
-          group_key,
-          max_groups: group_key === SOLE_GROUP ? 1 : rule.maxGroups,
-        });
-      }
-    }
-    if (unknown.size > 0) {
-      const admitted = new Set(
-        (await admitGroups(db, [...unknown.values()])).map((g) => `${g.rule_id} ${g.group_key}`),
-      );
-      for (const [key, { rule_id }] of unknown) {
-        if (admitted.has(key)) admittedNow.push(key);
-        else {
-          refused.add(key);
-          fullNow.push(rule_id);
-        }
-      }
-    }
-    const isAdmitted = (rule: CompiledRule, key: string) =>
-      rules.admitted.has(key) || (!refused.has(key) && !rules.full.has(rule.id));
-    for (const event of events) {
-      for (const rule of rules.matching(event, now)) {
-        if (isAdmitted(rule, admissionKey(rule, rule.groupKey(event)))) continue;
-        overflow.set(rule.id, (overflow.get(rule.id) ?? 0) + 1);
-      }
-    }
-    if (overflow.size > 0) await countOverflow(db, slot, overflow);
-    return (rule, groupKey) => (isAdmitted(rule, admissionKey(rule, groupKey)) ? groupKey : OVERFLOW_GROUP);
   }
 
   /** A count may be a day's that its event is not: buckets begin up to a sixtieth of the window before it. */
   async #makePartitions(events: readonly Event[]): Promise<void> {
     const now = this.#clock();
     const days = new Set<number>();
-    for (const event of events) {
-      days.add(dayOf(event.occurred_at));
-      for (const { bucketMs } of this.#rules.matching(event, now)) {
-        days.add(dayOf(bucketOf(event.occurred_at, bucketMs)));
-      }
+    for (const { occurred_at } of events) days.add(dayOf(occurred_at));
+    for (const { event, rule } of this.#rules.matchAll(events, now)) {
+      days.add(dayOf(bucketOf(event.occurred_at, rule.bucketMs)));
     }
     try {
       for (const day of days) await ensureDay(this.#orm, day);
@@ -180,8 +117,6 @@ export class Append {
     }
   }
 }
-
-const admissionKey = (rule: CompiledRule, groupKey: string) => `${rule.id} ${groupKey}`;
 
 /** Tells the new from the known; of two alike in one batch the first is new. */
 function separate(events: readonly Event[], fresh: Set<string>) {

@@ -7,7 +7,10 @@ import type { IngestLoad } from './outcome.ts';
 const EVERY_MS = 1000;
 
 export interface Heartbeat {
-  /** Takes the process off the record: it holds nothing any more. */
+  /**
+   * Takes the process off the record. One that took events stays there, quiet: if no other takes its place, nobody hears
+   * its senders, and the watermark must not pass over that.
+   */
   stop(): Promise<void>;
 }
 
@@ -74,6 +77,7 @@ export function startHeartbeat({
       stopped = true;
       clearTimeout(timer);
       await current;
+      if (load) return;
       try {
         await leave(sqlOf(orm), id);
       } catch (error) {

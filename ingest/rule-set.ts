@@ -1,20 +1,17 @@
+import type { Sql } from '../db/orm.ts';
+import { definitions, type RuleInForce, revisionsInForce } from '../db/queries/append.ts';
 import type { Event } from '../domain/event.ts';
 import { compileGroupKey } from '../domain/group.ts';
 import { compileMatchers, type Matcher, type Predicate } from '../domain/matcher.ts';
 import type { RuleDefinition } from '../domain/rule.ts';
 import { windowSpecOf } from '../domain/rule.ts';
 
-/** A rule in force, as `rule_versions` has it. */
-export interface RuleInForce {
-  rule_id: string;
-  revision: number;
-  definition: RuleDefinition;
-}
-
 /** A rule ready to be asked about events. */
 export interface CompiledRule {
   id: string;
   revision: number;
+  /** The only event type it counts; null for any. */
+  eventType: string | null;
   matches: Predicate;
   groupKey: (event: Event) => string;
   bucketMs: number;
@@ -36,12 +33,21 @@ export function compileRule({ rule_id, revision, definition }: RuleInForce): Com
   return {
     id: rule_id,
     revision,
+    eventType: definition.event_type,
     matches: compileMatchers(matchersOf(definition)),
     groupKey: compileGroupKey(definition.group_by),
     bucketMs: windowSpecOf(definition).bucketMs,
     latenessMs: definition.allowed_lateness_seconds * 1000,
-    maxGroups: definition.max_groups,
+    // The only group of a rule that doesn't group always has a place.
+    maxGroups: definition.group_by.length === 0 ? 1 : definition.max_groups,
   };
+}
+
+/** An event that a rule counts, and the group it falls into there. */
+export interface Match {
+  event: Event;
+  rule: CompiledRule;
+  group: string;
 }
 
 /**
@@ -50,29 +56,59 @@ export function compileRule({ rule_id, revision, definition }: RuleInForce): Com
  */
 export class RuleSet {
   readonly version: number;
+  readonly #rules = new Map<string, CompiledRule>();
   readonly #byType = new Map<string, CompiledRule[]>();
   readonly #anyType: CompiledRule[] = [];
-  /** Groups known to be admitted, and rules known to be full. Both hold for this version only. */
+  /** Groups known to be admitted or refused. Both hold for this version only. */
   readonly admitted = new Set<string>();
-  readonly full = new Set<string>();
+  readonly refused = new Set<string>();
 
-  constructor(version: number, rules: readonly RuleInForce[]) {
+  constructor(version: number, rules: readonly CompiledRule[]) {
     this.version = version;
     for (const rule of rules) {
-      const type = rule.definition.event_type;
-      if (type === null) this.#anyType.push(compileRule(rule));
+      this.#rules.set(revisionKey(rule.id, rule.revision), rule);
+      if (rule.eventType === null) this.#anyType.push(rule);
       else {
-        const same = this.#byType.get(type);
-        if (same) same.push(compileRule(rule));
-        else this.#byType.set(type, [compileRule(rule)]);
+        const same = this.#byType.get(rule.eventType);
+        if (same) same.push(rule);
+        else this.#byType.set(rule.eventType, [rule]);
       }
     }
   }
 
-  /** The rules that count this event, which arrives at `now` (epoch ms). */
-  matching(event: Event, now: number): CompiledRule[] {
-    const counts = (rule: CompiledRule) => now - event.occurred_at <= rule.latenessMs && rule.matches(event);
-    const typed = this.#byType.get(event.event_type)?.filter(counts) ?? [];
-    return this.#anyType.length === 0 ? typed : [...typed, ...this.#anyType.filter(counts)];
+  /** Reads the rules of a version, compiling only revisions that the version before didn't have. */
+  static async load(db: Sql, version: number, before: RuleSet): Promise<RuleSet> {
+    const inForce = await revisionsInForce(db);
+    const unknown = inForce.filter(
+      ({ rule_id, revision }) => !before.#rules.has(revisionKey(rule_id, revision)),
+    );
+    const compiled = new Map(
+      (await definitions(db, unknown)).map((rule) => [
+        revisionKey(rule.rule_id, rule.revision),
+        compileRule(rule),
+      ]),
+    );
+    const rules = inForce.map(({ rule_id, revision }) => {
+      const key = revisionKey(rule_id, revision);
+      return before.#rules.get(key) ?? compiled.get(key)!;
+    });
+    return new RuleSet(version, rules);
+  }
+
+  /** Every rule that counts each event, which arrives at `now` (epoch ms). */
+  matchAll(events: readonly Event[], now: number): Match[] {
+    const matches: Match[] = [];
+    for (const event of events) {
+      const typed = this.#byType.get(event.event_type);
+      for (const rules of typed ? [typed, this.#anyType] : [this.#anyType]) {
+        for (const rule of rules) {
+          if (now - event.occurred_at > rule.latenessMs || !rule.matches(event)) continue;
+          matches.push({ event, rule, group: rule.groupKey(event) });
+        }
+      }
+    }
+    return matches;
   }
 }
+
+const revisionKey = (ruleId: string, revision: number) => `${ruleId} ${revision}`;

@@ -1,6 +1,6 @@
 import { type Event, LATE_AFTER_MS } from '../domain/event.ts';
 import { bucketOf } from '../domain/window.ts';
-import type { CompiledRule, RuleSet } from './rule-set.ts';
+import type { Match } from './rule-set.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -38,37 +38,32 @@ export interface Tally {
   rollups: RollupRow[];
 }
 
-/** Which group an event falls into for a rule, once admission has been decided. */
-export type Admission = (rule: CompiledRule, groupKey: string) => string;
-
-/** Adds up what new events mean for windows and rollups. `now` is their time of arrival, epoch ms. */
-export function tally(events: readonly Event[], rules: RuleSet, now: number, admit: Admission): Tally {
+/** Adds up what new events, and the rules that they match, mean for windows and rollups. `now` is their time of arrival, epoch ms. */
+export function tally(events: readonly Event[], matches: readonly Match[], now: number): Tally {
+  const rollups = new Map<string, RollupRow>();
+  for (const { occurred_at, severity, event_type } of events) {
+    const m = Math.floor(occurred_at / MINUTE_MS) * MINUTE_MS;
+    const key = `${m} ${severity}\0${event_type}`;
+    const rollup = rollups.get(key);
+    if (rollup) rollup.n++;
+    else rollups.set(key, { m, s: severity, t: event_type, n: 1 });
+  }
   const counts = new Map<string, CountRow>();
   const touched = new Map<string, TouchedRow>();
-  const rollups = new Map<string, RollupRow>();
-  for (const event of events) {
+  for (const { event, rule, group: g } of matches) {
     const at = event.occurred_at;
-    const m = Math.floor(at / MINUTE_MS) * MINUTE_MS;
-    const rollupKey = `${m} ${event.severity}\0${event.event_type}`;
-    const rollup = rollups.get(rollupKey);
-    if (rollup) rollup.n++;
-    else rollups.set(rollupKey, { m, s: event.severity, t: event.event_type, n: 1 });
-
+    const b = bucketOf(at, rule.bucketMs);
+    const countKey = `${rule.id} ${b} ${g}`;
+    const count = counts.get(countKey);
+    if (count) count.n++;
+    else counts.set(countKey, { r: rule.id, v: rule.revision, g, b, n: 1 });
     const l = now - at > LATE_AFTER_MS;
-    for (const rule of rules.matching(event, now)) {
-      const g = admit(rule, rule.groupKey(event));
-      const b = bucketOf(at, rule.bucketMs);
-      const countKey = `${rule.id} ${b} ${g}`;
-      const count = counts.get(countKey);
-      if (count) count.n++;
-      else counts.set(countKey, { r: rule.id, v: rule.revision, g, b, n: 1 });
-      const touchKey = `${rule.id} ${l} ${g}`;
-      const touch = touched.get(touchKey);
-      if (touch) {
-        touch.f = Math.min(touch.f, at);
-        touch.t = Math.max(touch.t, at);
-      } else touched.set(touchKey, { r: rule.id, v: rule.revision, g, l, f: at, t: at });
-    }
+    const touchKey = `${rule.id} ${l} ${g}`;
+    const touch = touched.get(touchKey);
+    if (touch) {
+      touch.f = Math.min(touch.f, at);
+      touch.t = Math.max(touch.t, at);
+    } else touched.set(touchKey, { r: rule.id, v: rule.revision, g, l, f: at, t: at });
   }
   return { counts: [...counts.values()], touched: [...touched.values()], rollups: [...rollups.values()] };
 }

@@ -47,7 +47,7 @@ export function startSweep({
     const now = clock();
     const { processes, producers } = await listeners(db);
     const holds = holdsOf(processes, producers, now);
-    const reached = holds.length === 0 ? 0 : Math.min(...holds.map(({ at }) => at));
+    const reached = holds.length === 0 ? 0 : Math.min(now, ...holds.map(({ at }) => at));
     const watermark = await advanceWatermark(db, reached, now);
     const rules = new Set([
       ...(await takeOutbox(db, null, LEFTOVER_MS)),

@@ -2,23 +2,20 @@ import {
   condition,
   continueAsNew,
   defineSignal,
+  log,
   proxyActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { HousekeepingActivities } from '../activities/housekeeping.ts';
-import { recordPolicy } from './policies.ts';
+import { housekeepingPolicy } from './policies.ts';
 
 /** Pause between rounds. */
 const EVERY = '1 minute';
 const ROUNDS_A_RUN = 500;
 
-const { keepPartitions, reconcile } = proxyActivities<HousekeepingActivities>({
-  ...recordPolicy,
-  startToCloseTimeout: '30m',
-  heartbeatTimeout: '2m',
-});
+const { keepPartitions, reconcile } = proxyActivities<HousekeepingActivities>(housekeepingPolicy);
 
 /** Does a round at once. */
 export const tidyNow = defineSignal('tidyNow');
@@ -33,13 +30,30 @@ export async function housekeeping(): Promise<void> {
     asked = true;
   });
   for (let round = 0; round < ROUNDS_A_RUN && !workflowInfo().continueAsNewSuggested; round++) {
-    const partitions = await keepPartitions();
-    const started = await reconcile();
-    setCurrentDetails(
-      `Partitions: ${partitions.made} made, ${partitions.dropped} dropped. Workflows started from their rows in the last round: ${started.rules} rules, ${started.producers} producers, ${started.incidents} incidents.`,
-    );
+    // One must not keep the other from being done: a partition that won't go is no reason to leave workflows down.
+    const [partitions, started] = await Promise.allSettled([keepPartitions(), reconcile()]);
+    setCurrentDetails(`${partitionsLine(partitions)}\n\n${startedLine(started)}`);
+    for (const step of [partitions, started]) {
+      if (step.status === 'rejected')
+        log.error('housekeeping failed; it is repeated', { error: step.reason });
+    }
     await condition(() => asked, EVERY);
     asked = false;
   }
   await continueAsNew<typeof housekeeping>();
+}
+
+type Result<K extends keyof HousekeepingActivities> = PromiseSettledResult<
+  Awaited<ReturnType<HousekeepingActivities[K]>>
+>;
+
+function partitionsLine(result: Result<'keepPartitions'>): string {
+  if (result.status === 'rejected') return `Partitions: **failed**, ${result.reason}`;
+  return `Partitions in the last round: ${result.value.made} made, ${result.value.dropped} dropped.`;
+}
+
+function startedLine(result: Result<'reconcile'>): string {
+  if (result.status === 'rejected') return `Starting workflows: **failed**, ${result.reason}`;
+  const { rules, producers, incidents } = result.value;
+  return `Workflows started from their rows: ${rules} rules, ${producers} producers, ${incidents} incidents.`;
 }

@@ -60,6 +60,13 @@ export const backfillPolicy = {
   retry: backoff('1s', '30s'),
 } satisfies ActivityOptions;
 
+/** Housekeeping: what fails a few times is told and tried again in the next round. */
+export const housekeepingPolicy = {
+  startToCloseTimeout: '30m',
+  heartbeatTimeout: '2m',
+  retry: backoff('1s', '10s', 4),
+} satisfies ActivityOptions;
+
 /** One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy can say. */
 export const deliverPolicy = {
   startToCloseTimeout: '30s',

@@ -1,23 +1,27 @@
 import { type Orm, type Sql, transaction } from '../../db/orm.ts';
+import { dayOf, ensureDay } from '../../db/partitions.ts';
 import { admitGroups } from '../../db/queries/append.ts';
-import { holdVersion, type Version } from '../../db/queries/judging.ts';
+import { keepVersion, type Version } from '../../db/queries/judging.ts';
 import { eventsToBackfill, markReady, writeBackfill } from '../../db/queries/revisions.ts';
-import { OVERFLOW_GROUP, SOLE_GROUP } from '../../domain/group.ts';
+import { DAY_MS, MAX_AHEAD_MS } from '../../domain/event.ts';
+import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { bucketOf } from '../../domain/window.ts';
 import { compileRule } from '../../ingest/rule-set.ts';
 
 /** Events read at once. */
-const PAGE = 10_000;
+const PAGE = 2_000;
 
 /**
  * Counts the events that were in a new revision's window when it came into force, in one transaction that can be
  * broken off and begun again. Appends go on meanwhile: what they store is not visible in the revision's snapshot.
- * @param progress called after each page
  */
-export async function backfill(orm: Orm, version: Version, progress: () => void): Promise<void> {
+export async function backfill(orm: Orm, version: Version): Promise<void> {
   const rule = compileRule(version);
+  // A window may reach back further than any rule's did before: its counts need partitions that retention dropped.
+  const first = dayOf(bucketOf(version.counted_from, rule.bucketMs));
+  for (let day = first; day <= version.effective_at + MAX_AHEAD_MS; day += DAY_MS) await ensureDay(orm, day);
   await transaction(orm, async (db) => {
-    if (!(await holdVersion(db, version))) return;
+    if (!(await keepVersion(db, version))) return;
     const counts = new Map<string, { g: string; b: number; n: number }>();
     let after: { occurred_at: number; event_id: string } | null = null;
     while (true) {
@@ -36,11 +40,10 @@ export async function backfill(orm: Orm, version: Version, progress: () => void)
         if (count) count.n++;
         else counts.set(key, { g, b, n: 1 });
       }
-      progress();
       if (page.length < PAGE) break;
       after = page.at(-1)!;
     }
-    const folded = await fold(db, version, [...counts.values()]);
+    const folded = await fold(db, version, rule.maxGroups, [...counts.values()]);
     await writeBackfill(db, version, folded);
     const spans = new Map<string, { group_key: string; from_at: number; to_at: number }>();
     for (const { g, b } of folded) {
@@ -53,7 +56,12 @@ export async function backfill(orm: Orm, version: Version, progress: () => void)
 }
 
 /** Admits the groups under the rule's cap and folds the rest into the overflow group. */
-async function fold(db: Sql, version: Version, counts: { g: string; b: number; n: number }[]) {
+async function fold(
+  db: Sql,
+  version: Version,
+  maxGroups: number,
+  counts: { g: string; b: number; n: number }[],
+) {
   const groups = [...new Set(counts.map(({ g }) => g))].sort();
   if (groups.length === 0) return [];
   const admitted = new Set(
@@ -63,7 +71,7 @@ async function fold(db: Sql, version: Version, counts: { g: string; b: number; n
         groups.map((group_key) => ({
           rule_id: version.rule_id,
           group_key,
-          max_groups: group_key === SOLE_GROUP ? 1 : version.definition.max_groups,
+          max_groups: maxGroups,
         })),
       )
     ).map(({ group_key }) => group_key),

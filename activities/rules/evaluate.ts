@@ -1,4 +1,3 @@
-import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
 import { standingCounts } from '../../db/queries/revisions.ts';
@@ -21,21 +20,21 @@ export interface Evaluated {
   pending: number;
 }
 
+export interface EvaluateDeps {
+  orm: Orm;
+  /** Epoch ms. */
+  clock: () => number;
+  /** Tells workflows to look at their rows. Neither may throw: what they fail to do, the sweep does. */
+  signalIncidents: (ids: readonly string[]) => Promise<void>;
+  signalRules: (ids: readonly string[]) => Promise<void>;
+}
+
 /**
  * Does whatever is due for a rule: settles superseded revisions, oldest first, then judges what is pending for the one in force.
  * Everything is on record when it returns; broken off anywhere, the rows left behind say what is still to be done.
  */
 export async function evaluate(
-  {
-    orm,
-    clock,
-    signalIncidents,
-  }: {
-    orm: Orm;
-    clock: () => number;
-    log: Logger;
-    signalIncidents: (ids: readonly string[]) => Promise<void>;
-  },
+  { orm, clock, signalIncidents, signalRules }: EvaluateDeps,
   ruleId: string,
 ): Promise<Evaluated> {
   const started = performance.now();
@@ -50,7 +49,9 @@ export async function evaluate(
   for (const [i, version] of versions.entries()) {
     if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
     if (version.superseded_at === null) continue;
-    await signalIncidents(await settle(orm, version, versions[i + 1] ?? null, words, clock()));
+    const settled = await settle(orm, version, versions[i + 1] ?? null, words, clock());
+    await signalIncidents(settled.incidents);
+    await signalRules(settled.rules);
   }
   if (words.deleted) {
     await removeDeleted(orm, ruleId);
@@ -61,6 +62,7 @@ export async function evaluate(
     do {
       const pass = await judgePending(orm, current, words, clock());
       await signalIncidents(pass.incidents);
+      if (pass.stale) return { ...result, more: true };
       more = pass.judged > 0;
     } while (more && performance.now() - started < LONGEST_MS);
   }

@@ -1,8 +1,10 @@
-import { heartbeat } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
+import { signalRule } from '../../ingest/signal-rule.ts';
+import { Waker } from '../../ingest/waker.ts';
+import { heartbeating } from '../heartbeating.ts';
 import { signalIncidents } from '../signal-incidents.ts';
 import { backfill } from './backfill.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
@@ -19,11 +21,17 @@ export function createRuleActivities({
   clock: () => number;
   log: Logger;
 }) {
+  const waker = new Waker({ orm, signal: (ruleId) => signalRule(client, ruleId), log });
   return {
     /** Judges what is pending for the rule, for a few seconds at the most. */
     async evaluateRule({ rule_id }: { rule_id: string }): Promise<Evaluated> {
       return evaluate(
-        { orm, clock, log, signalIncidents: (ids) => signalIncidents(client, ids, log) },
+        {
+          orm,
+          clock,
+          signalIncidents: (ids) => signalIncidents(client, ids, log),
+          signalRules: (ids) => waker.signalAll(ids),
+        },
         rule_id,
       );
     },
@@ -32,7 +40,7 @@ export function createRuleActivities({
     async backfillRule({ rule_id, revision }: { rule_id: string; revision: number }): Promise<void> {
       const rule = await loadRule(sqlOf(orm), rule_id);
       const version = rule?.versions.find((candidate) => candidate.revision === revision);
-      if (version && !version.ready) await backfill(orm, version, () => heartbeat());
+      if (version && !version.ready) await heartbeating(() => backfill(orm, version));
     },
   };
 }

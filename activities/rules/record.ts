@@ -23,6 +23,8 @@ export interface Recording {
   groupKey: string;
   changes: readonly IncidentChange[];
   onRecord: readonly GroupIncident[];
+  /** Incidents that people were told of. */
+  told: ReadonlySet<string>;
   lastEpisode: number;
   /** Events in the window when an episode opened, by its opened_at. */
   observed: ReadonlyMap<number, number>;
@@ -105,7 +107,7 @@ async function open(
 
 async function amend(
   em: SqlEntityManager,
-  { version, onRecord, now }: Recording,
+  { version, onRecord, told, now }: Recording,
   change: Exclude<IncidentChange, { kind: 'open' }>,
 ): Promise<void> {
   const before = onRecord.find(({ id }) => id === change.id)!;
@@ -119,7 +121,7 @@ async function amend(
       else {
         await update({ state: 'resolved', resolvedAt: new Date(change.ended_at), resolveReason: reason });
         note(em, change.id, change.ended_at, 'resolved', { reason });
-        notify(em, change.id, 'resolved', before.reopened, now);
+        if (told.has(change.id)) notify(em, change.id, 'resolved', before.reopened, now);
       }
       return;
     }
@@ -146,6 +148,8 @@ async function amend(
       await update({ mergedInto: change.into });
       if (before.state !== 'resolved') {
         await update({ state: 'resolved', resolvedAt: new Date(now), resolveReason: 'merged' });
+        // Receivers know it by its own id: they must hear that it is over.
+        if (told.has(change.id)) notify(em, change.id, 'resolved', before.reopened, now);
       }
       note(em, change.id, now, 'merged', { into: change.into });
       note(em, change.into, now, 'extended', { merged: change.id });
@@ -182,6 +186,9 @@ function notify(
   });
 }
 
+/** Events looked at for the worst severity: the newest of the window. */
+const MOST_FOR_SEVERITY = 10_000;
+
 /** The worst severity among the events that opened the incident, for rules that name none. */
 async function worstSeverity(
   db: Sql,
@@ -192,7 +199,8 @@ async function worstSeverity(
 ): Promise<string> {
   const matches = compileMatchers(matchersOf(version.definition));
   const keyOf = compileGroupKey(version.definition.group_by);
-  const events = await countedEvents(db, version, [{ from: openedAt - windowMs, to: openedAt + 1 }]);
+  const window = { from: openedAt - windowMs, to: openedAt + 1 };
+  const events = await countedEvents(db, version, [window], MOST_FOR_SEVERITY);
   return events
     .filter((event) => matches(event) && (groupKey === OVERFLOW_GROUP || keyOf(event) === groupKey))
     .reduce((worst, event) => worse(worst, event.severity), 'info');

@@ -1,15 +1,16 @@
 import { LockMode } from '@mikro-orm/core';
 import { IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import { type Orm, sqlOf, transaction } from '../../db/orm.ts';
-import { holdVersion, type RuleWords, type Version } from '../../db/queries/judging.ts';
+import { announced, holdVersion, type RuleWords, type Version } from '../../db/queries/judging.ts';
 import {
   busyGroups,
   closeRevision,
   forgetGroups,
   notePending,
-  outboxHolders,
+  outboxIds,
   removeRule,
   resetGroups,
+  youngestOutboxId,
 } from '../../db/queries/revisions.ts';
 import { takeOutbox } from '../../db/queries/wake.ts';
 import { judgePending, type Pass } from './judge.ts';
@@ -18,7 +19,7 @@ import { noticeId } from './record.ts';
 /**
  * Judges a superseded revision for the last time, up to the instant its successor came into force, and hands its open
  * incidents over: to the successor where that still counts the same groups, or to the end.
- * @returns incidents that changed and must hear of it
+ * @returns incidents that changed, and rules that were found to have been touched: both must hear of it
  */
 export async function settle(
   orm: Orm,
@@ -26,11 +27,12 @@ export async function settle(
   next: Version | null,
   words: RuleWords,
   now: number,
-): Promise<string[]> {
+): Promise<{ incidents: string[]; rules: string[] }> {
   const until = version.superseded_at!;
   const incidents = new Set<string>();
+  const woken = new Set<string>();
   if (version.enabled) {
-    await drainOutbox(orm);
+    for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
       if (!(await holdVersion(db, version))) return;
       const due = (await busyGroups(db, version.rule_id)).filter(({ next_due }) => next_due <= until);
@@ -52,12 +54,22 @@ export async function settle(
     } while (pass.judged > 0);
   }
   for (const id of await handOver(orm, version, next, words, now)) incidents.add(id);
-  return [...incidents];
+  return { incidents: [...incidents], rules: [...woken].filter((id) => id !== version.rule_id) };
 }
 
-/** Every outbox row of before the change becomes pending evaluations, also those a waker has in hand. */
-async function drainOutbox(orm: Orm): Promise<void> {
-  while ((await transaction(orm, (db) => outboxHolders(db))) > 0) await takeOutbox(sqlOf(orm), null);
+/**
+ * Every outbox row of before now becomes pending evaluations, also those a waker has in hand.
+ * @returns rules to be signalled for it
+ */
+async function drainOutbox(orm: Orm): Promise<string[]> {
+  const upTo = await youngestOutboxId(sqlOf(orm));
+  if (upTo === null) return [];
+  const woken: string[] = [];
+  while (true) {
+    const ids = await transaction(orm, (db) => outboxIds(db, upTo));
+    if (ids.length === 0) return woken;
+    woken.push(...(await takeOutbox(sqlOf(orm), ids)));
+  }
 }
 
 async function handOver(
@@ -83,6 +95,10 @@ async function handOver(
       for (const incident of open) incident.revision = next.revision;
     } else {
       const reason = words.deleted ? 'rule deleted' : next?.enabled ? 'rule changed' : 'rule disabled';
+      const told = await announced(
+        db,
+        open.map(({ id }) => id),
+      );
       for (const incident of open) {
         incident.endedAt = new Date(at);
         if (incident.state === 'resolved') continue;
@@ -96,6 +112,7 @@ async function handOver(
           actor: 'rule',
           detail: { reason },
         });
+        if (!told.has(incident.id)) continue;
         em.create(NoticeEntity, {
           id: noticeId(incident.id, 'resolved', incident.reopened),
           incidentId: incident.id,
@@ -108,12 +125,7 @@ async function handOver(
     await em.flush();
     await closeRevision(db, version);
     await resetGroups(db, version.rule_id);
-    if (!sameGroups)
-      await forgetGroups(
-        db,
-        version.rule_id,
-        busy.map(({ group_key }) => group_key),
-      );
+    if (!sameGroups && next) await forgetGroups(db, version.rule_id, next.revision);
     if (next?.enabled) {
       const groups = new Set([
         ...busy.map(({ group_key }) => group_key),

@@ -71,6 +71,7 @@ export class Events extends Migration {
       touched jsonb not null
     )`);
 
+    // `generation` counts what was merged in: a judge deletes the row only as it read it.
     this.addSql(`create table pending_evaluations (
       rule_id uuid not null,
       revision integer not null,
@@ -78,6 +79,7 @@ export class Events extends Migration {
       late boolean not null,
       from_at bigint not null,
       to_at bigint not null,
+      generation bigint not null default 0,
       signalled_at timestamptz not null default now(),
       primary key (rule_id, revision, group_key, late)
     )`);

@@ -21,14 +21,30 @@ export async function enterAppend(db: Sql): Promise<{ version: number; slot: num
   return { version: Number(version), slot: slot ?? 0 };
 }
 
-/** The definitions that appends count for. */
-export async function rulesInForce(
+/** A revision of a rule that appends count for. */
+export interface RuleInForce {
+  rule_id: string;
+  revision: number;
+  definition: RuleDefinition;
+}
+
+/** Which revisions appends count for. */
+export async function revisionsInForce(db: Sql): Promise<{ rule_id: string; revision: number }[]> {
+  const { rows } = await sql<{ rule_id: string; revision: number }>`
+    select rule_id, revision from rule_versions where superseded_at is null and enabled`.execute(db);
+  return rows;
+}
+
+/** The words of some revisions. */
+export async function definitions(
   db: Sql,
-): Promise<{ rule_id: string; revision: number; definition: RuleDefinition }[]> {
-  const { rows } = await sql<{ rule_id: string; revision: number; definition: RuleDefinition }>`
-    select rule_id, revision, definition from rule_versions where superseded_at is null and enabled`.execute(
-    db,
-  );
+  wanted: readonly { rule_id: string; revision: number }[],
+): Promise<RuleInForce[]> {
+  if (wanted.length === 0) return [];
+  const { rows } = await sql<RuleInForce>`
+    select v.rule_id, v.revision, v.definition
+    from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as w(rule_id uuid, revision int)
+    join rule_versions v using (rule_id, revision)`.execute(db);
   return rows;
 }
 

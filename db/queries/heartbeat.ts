@@ -25,7 +25,7 @@ export async function beat(db: Sql, { id, role, startedAt, now, ingests, load, h
   );
 }
 
-/** The process leaves in order: it holds nothing. */
+/** A process that takes no events leaves without a trace. */
 export async function leave(db: Sql, id: string): Promise<void> {
   await sql`delete from processes where id = ${id}`.execute(db);
 }

@@ -32,6 +32,8 @@ export interface PendingRow {
   late: boolean;
   from_at: number;
   to_at: number;
+  /** Counts up with everything that is merged in. */
+  generation: string;
 }
 
 export type GroupIncident = IncidentOnRecord & {
@@ -59,38 +61,62 @@ export async function loadRule(
   return { words, versions: rows };
 }
 
-/** Holds off whoever would remove the revision until this transaction ends. False when it is gone. */
+/**
+ * Holds off a change or the removal of the rule until this transaction ends. False when the revision is gone or was
+ * superseded since it was read: then whoever reads again sees what is to be done.
+ */
 export async function holdVersion(db: Sql, version: Version): Promise<boolean> {
+  const { rows } = await sql<{ superseded_at: number | null }>`
+    select ${ms('superseded_at')} as superseded_at from rule_versions
+    where rule_id = ${version.rule_id} and revision = ${version.revision} for share`.execute(db);
+  return rows[0]?.superseded_at === version.superseded_at;
+}
+
+/** Holds off the removal of the rule, but not a change, for as long as a backfill may take. False when it is gone. */
+export async function keepVersion(db: Sql, { rule_id, revision }: Version): Promise<boolean> {
   const { rows } = await sql`
-    select 1 from rule_versions where rule_id = ${version.rule_id} and revision = ${version.revision} for share`.execute(
+    select 1 from rule_versions where rule_id = ${rule_id} and revision = ${revision} for key share`.execute(
     db,
   );
   return rows.length > 0;
 }
 
-/** Takes pending evaluations. They stay locked, so what is merged into them meanwhile waits and becomes a row of its own. */
-export async function takePending(
+/** Pending evaluations of up to `limit` groups, unlocked: wakers may merge into them while they are judged. */
+export async function readPending(
   db: Sql,
   { rule_id, revision }: Version,
   limit: number,
 ): Promise<PendingRow[]> {
   const { rows } = await sql<PendingRow>`
-    select group_key, late, from_at::float8 as from_at, to_at::float8 as to_at from pending_evaluations
-    where rule_id = ${rule_id} and revision = ${revision}
-    order by group_key, late limit ${limit} for update`.execute(db);
+    select group_key, late, from_at::float8 as from_at, to_at::float8 as to_at, generation
+    from pending_evaluations
+    where rule_id = ${rule_id} and revision = ${revision} and group_key in (
+      select distinct group_key from pending_evaluations
+      where rule_id = ${rule_id} and revision = ${revision} order by group_key limit ${limit})
+    order by group_key, late`.execute(db);
   return rows;
 }
 
+/** Deletes pending rows that are still as they were read. One that something was merged into since stays, to be judged again. */
 export async function deletePending(
   db: Sql,
   { rule_id, revision }: Version,
-  groupKeys: readonly string[],
+  read: readonly PendingRow[],
 ): Promise<void> {
   await sql`
-    delete from pending_evaluations
-    where rule_id = ${rule_id} and revision = ${revision} and group_key = any(${groupKeys}::text[])`.execute(
-    db,
-  );
+    delete from pending_evaluations where ctid in (
+      select p.ctid from pending_evaluations p
+      join jsonb_to_recordset(${JSON.stringify(read)}::jsonb) as x(group_key text, late boolean, generation bigint)
+        using (group_key, late, generation)
+      where p.rule_id = ${rule_id} and p.revision = ${revision}
+      order by p.group_key, p.late for update of p)`.execute(db);
+}
+
+/** Where a group stood when it was last judged. Epoch ms. */
+export interface GroupStanding {
+  state: string;
+  since: number | null;
+  next_due: number | null;
 }
 
 /** Locks the groups' rows, in order, making those that are missing. */
@@ -98,14 +124,14 @@ export async function lockGroups(
   db: Sql,
   ruleId: string,
   groupKeys: readonly string[],
-): Promise<Map<string, { state: string; since: number | null }>> {
+): Promise<Map<string, GroupStanding>> {
   await sql`
     insert into rule_groups (rule_id, group_key)
     select ${ruleId}::uuid, k from unnest(${groupKeys}::text[]) k order by k on conflict do nothing`.execute(
     db,
   );
-  const { rows } = await sql<{ group_key: string; state: string; since: number | null }>`
-    select group_key, state, since::float8 as since from rule_groups
+  const { rows } = await sql<GroupStanding & { group_key: string }>`
+    select group_key, state, since::float8 as since, next_due::float8 as next_due from rule_groups
     where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) order by group_key for update`.execute(
     db,
   );
@@ -147,34 +173,49 @@ export async function bucketCounts(
   return counts;
 }
 
-/** Reads that need only these of an event's fields leave the payload where it is. */
-const needsPayload = ({ match, group_by }: RuleDefinition) =>
-  [...match.map(({ field }) => field), ...group_by].some((field) => field.startsWith('payload'));
+/** Reads for a rule that never looks into payloads leave them where they are. */
+export function payloadOf({ match, group_by }: RuleDefinition) {
+  const fields = [...match.map(({ field }) => field), ...group_by];
+  return fields.some((field) => field.startsWith('payload')) ? sql`payload` : sql`'{}'::jsonb as payload`;
+}
 
 /**
  * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and those that
- * came later and not too late. SQL only narrows down; the caller's matcher decides.
+ * came later and not too late. SQL only narrows down; the caller's matcher decides. The inner query is kept apart
+ * (`offset 0`), so that each range reads its own partitions only: as a join, a rule's event type has all of them read.
+ * @param newest at most this many of each range, the newest first; all, in no order, without
  */
 export async function countedEvents(
   db: Sql,
   { definition, snapshot, counted_from }: Version,
   ranges: readonly { from: number; to: number }[],
+  newest?: number,
 ): Promise<Event[]> {
   const { event_type, severity, allowed_lateness_seconds } = definition;
   const { rows } = await sql<Event>`
-    select e.event_id, (extract(epoch from e.occurred_at) * 1000)::float8 as occurred_at, e.source_id, e.severity,
-      e.event_type, ${needsPayload(definition) ? sql.raw('e.payload') : sql.raw("'{}'::jsonb as payload")}
-    from jsonb_to_recordset(${JSON.stringify(ranges)}::jsonb) as r("from" float8, "to" float8)
-    join events e on e.occurred_at >= to_timestamp(r."from" / 1000) and e.occurred_at < to_timestamp(r."to" / 1000)
-    where true
-      ${event_type === null ? sql`` : sql`and e.event_type = ${event_type}`}
-      ${severity === null ? sql`` : sql`and e.severity = ${severity}`}
-      and case when pg_visible_in_snapshot(e.xid, ${snapshot}::pg_snapshot)
-        then e.occurred_at >= to_timestamp(${counted_from}::float8 / 1000)
-        else e.received_at - e.occurred_at <= ${allowed_lateness_seconds} * interval '1 second' end`.execute(
-    db,
-  );
+    select e.* from jsonb_to_recordset(${JSON.stringify(ranges)}::jsonb) as r("from" float8, "to" float8)
+    cross join lateral (
+      select event_id, (extract(epoch from occurred_at) * 1000)::float8 as occurred_at, source_id, severity, event_type,
+        ${payloadOf(definition)}
+      from events
+      where events.occurred_at >= to_timestamp(r."from" / 1000) and events.occurred_at < to_timestamp(r."to" / 1000)
+        ${event_type === null ? sql`` : sql`and event_type = ${event_type}`}
+        ${severity === null ? sql`` : sql`and severity = ${severity}`}
+        and case when pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)
+          then events.occurred_at >= to_timestamp(${counted_from}::float8 / 1000)
+          else received_at - events.occurred_at <= ${allowed_lateness_seconds} * interval '1 second' end
+      ${newest === undefined ? sql`offset 0` : sql`order by events.occurred_at desc limit ${newest}`}
+    ) e`.execute(db);
   return rows;
+}
+
+/** Which of the incidents people were told of: what is resolved in silence was opened in silence. */
+export async function announced(db: Sql, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const { rows } = await sql<{ incident_id: string }>`
+    select distinct incident_id from notices
+    where incident_id = any(${ids}::uuid[]) and kind in ('opened', 'reopened')`.execute(db);
+  return new Set(rows.map(({ incident_id }) => incident_id));
 }
 
 /** Highest episode number given out so far, by group. */

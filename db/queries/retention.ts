@@ -15,9 +15,10 @@ export async function dropPartitions(
 ): Promise<number> {
   const db = sqlOf(orm);
   let dropped = 0;
-  for (const { name, day, attached } of await partitionDays(db, parent)) {
+  for (const { name, day, state } of await partitionDays(db, parent)) {
     if (day + DAY_MS > dayOf(before)) continue;
-    if (attached) await sql.raw(`alter table ${parent} detach partition ${name} concurrently`).execute(db);
+    const how = { attached: 'concurrently', detaching: 'finalize', detached: null }[state];
+    if (how) await sql.raw(`alter table ${parent} detach partition ${name} ${how}`).execute(db);
     await sql.raw(`drop table ${name}`).execute(db);
     dropped++;
   }
@@ -40,27 +41,35 @@ export async function longestReach(db: Sql): Promise<number> {
   return rows[0]!.ms;
 }
 
+/** Groups let go of at once: appends wait for it. */
+const MOST_FORGOTTEN = 5000;
+
 /**
- * Lets go of groups that are ok and have nothing counted, of rules that are nearly full, so that others can be admitted. The
- * rule set's version goes up: every appending process forgets which groups it knew.
+ * Lets go of groups that are ok and have nothing counted, of rules that are nearly full, so that others can be admitted. They are
+ * looked for beforehand and looked at again once appends wait. The rule set's version goes up: every appending
+ * process forgets which groups it knew.
  */
 export async function forgetIdleGroups(orm: Orm): Promise<number> {
+  const idle = sql`
+    g.state = 'ok' and g.group_key not in ('', '*')
+    and not exists (select from window_counts c where c.rule_id = g.rule_id and c.group_key = g.group_key)
+    and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)`;
+  const candidates = await sql<{ rule_id: string; group_key: string }>`
+    select g.rule_id, g.group_key from rule_groups g where ${idle} and g.rule_id in (
+      select c.rule_id from rule_groups c
+      join rule_versions v on v.rule_id = c.rule_id and v.superseded_at is null
+      group by c.rule_id, (v.definition->>'max_groups')::int
+      having count(*) >= 0.8 * (v.definition->>'max_groups')::int)
+    limit ${MOST_FORGOTTEN}`.execute(sqlOf(orm));
+  if (candidates.rows.length === 0) return 0;
   return transaction(orm, async (db) => {
-    const crowded = sql`
-      select g.rule_id from rule_groups g join rule_versions v on v.rule_id = g.rule_id and v.superseded_at is null
-      group by g.rule_id, (v.definition->>'max_groups')::int having count(*) >= 0.8 * (v.definition->>'max_groups')::int`;
-    const { rows } = await sql`${crowded} limit 1`.execute(db);
-    if (rows.length === 0) return 0;
+    await sql`set local lock_timeout = '3s'`.execute(db);
     await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(db);
     const gone = await sql`
-      delete from rule_groups g where state = 'ok' and group_key not in ('', '*') and rule_id in (${crowded})
-        and not exists (
-          select from window_counts c where c.rule_id = g.rule_id and c.group_key = g.group_key)
-        and not exists (
-          select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)`.execute(
-      db,
-    );
-    if (gone.numAffectedRows) await sql`update rule_set set version = version + 1`.execute(db);
+      delete from rule_groups g using jsonb_to_recordset(${JSON.stringify(candidates.rows)}::jsonb)
+        as x(rule_id uuid, group_key text)
+      where g.rule_id = x.rule_id and g.group_key = x.group_key and ${idle}`.execute(db);
+    await sql`update rule_set set version = version + 1`.execute(db);
     return Number(gone.numAffectedRows ?? 0);
   });
 }

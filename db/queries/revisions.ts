@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import type { Sql } from '../orm.ts';
-import type { Version } from './judging.ts';
+import { payloadOf, type Version } from './judging.ts';
 
 /** The slot that a backfill counts in: appends use 0 to 31. */
 const BACKFILL_SLOT = 32;
@@ -15,7 +15,8 @@ export async function eventsToBackfill(
 ): Promise<Event[]> {
   const { event_type, severity } = definition;
   const { rows } = await sql<Event>`
-    select event_id, (extract(epoch from occurred_at) * 1000)::float8 as occurred_at, source_id, severity, event_type, payload
+    select event_id, (extract(epoch from occurred_at) * 1000)::float8 as occurred_at, source_id, severity, event_type,
+      ${payloadOf(definition)}
     from events
     where occurred_at >= to_timestamp(${counted_from}::float8 / 1000)
       ${after === null ? sql`` : sql`and (occurred_at, event_id) > (to_timestamp(${after.occurred_at}::float8 / 1000), ${after.event_id}::uuid)`}
@@ -67,15 +68,22 @@ export async function notePending(
     from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as x(group_key text, from_at bigint, to_at bigint)
     order by group_key
     on conflict (rule_id, revision, group_key, late) do update
-      set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at)`.execute(
-    db,
-  );
+      set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
+        generation = p.generation + 1`.execute(db);
 }
 
-/** Waits for wakers that hold outbox rows of before this call, and leaves none. */
-export async function outboxHolders(db: Sql): Promise<number> {
-  const { rows } = await sql`select id from wake_outbox order by id limit 1000 for update`.execute(db);
-  return rows.length;
+/** Outbox rows of now, once no waker has any of them in hand. */
+export async function outboxIds(db: Sql, upTo: string | null): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select id from wake_outbox ${upTo === null ? sql`` : sql`where id <= ${upTo}::bigint`}
+    order by id limit 1000 for update`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+/** The youngest outbox row; null when there is none. */
+export async function youngestOutboxId(db: Sql): Promise<string | null> {
+  const { rows } = await sql<{ id: string | null }>`select max(id) as id from wake_outbox`.execute(db);
+  return rows[0]!.id;
 }
 
 /** Groups of a rule that are not ok. Epoch ms. */
@@ -96,11 +104,16 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
 }
 
-/** Groups by fields that the rule no longer groups by. */
-export async function forgetGroups(db: Sql, ruleId: string, groupKeys: readonly string[]): Promise<void> {
-  await sql`delete from rule_groups where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[])`.execute(
-    db,
-  );
+/**
+ * Groups by fields that the rule no longer groups by, once all are ok: those that the revision in force has nothing counted for.
+ * The rule set's version goes up, so that appends ask again whether there is room.
+ */
+export async function forgetGroups(db: Sql, ruleId: string, revision: number): Promise<void> {
+  await sql`
+    delete from rule_groups g where rule_id = ${ruleId} and state = 'ok' and not exists (
+      select from window_counts c
+      where c.rule_id = g.rule_id and c.revision = ${revision} and c.group_key = g.group_key)`.execute(db);
+  await sql`update rule_set set version = version + 1`.execute(db);
 }
 
 /** Closes the books on a revision: its counts and what was pending for it go. */
@@ -116,6 +129,8 @@ export async function closeRevision(db: Sql, { rule_id, revision }: Version): Pr
 
 /** Removes what is left of a deleted rule. Its incidents stay. */
 export async function removeRule(db: Sql, ruleId: string): Promise<void> {
+  // A judge or a backfill in hand ends first, and the next finds nothing to judge.
+  await sql`select 1 from rule_versions where rule_id = ${ruleId} order by revision for update`.execute(db);
   for (const table of [
     'pending_evaluations',
     'window_counts',

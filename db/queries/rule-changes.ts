@@ -137,14 +137,21 @@ export async function recountRules(orm: Orm, now: number): Promise<string[]> {
  * event is either visible in it, and counted by the backfill, or appended later, and counted there.
  */
 async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(db);
-  const { rows } = await sql<{ snapshot: string; latest: number | null }>`
-    select pg_current_snapshot()::text as snapshot,
-      (select (extract(epoch from max(effective_at)) * 1000)::float8 from rule_versions where rule_id = ${rule.id}) as latest`.execute(
+  // A judge in hand ends before the lock is taken, or every append would wait for it too.
+  await sql`
+    select 1 from rule_versions where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(
     db,
   );
+  // An append that hangs must not take all others with it: rather this change fails.
+  await sql`set local lock_timeout = '3s'`.execute(db);
+  await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(db);
+  const { rows } = await sql<{ snapshot: string; latest: number | null }>`
+    select pg_current_snapshot()::text as snapshot, (extract(epoch from greatest(
+      (select max(effective_at) from rule_versions where rule_id = ${rule.id}),
+      (select max(opened_at) from alert_incidents where rule_id = ${rule.id} and ended_at is null)
+    )) * 1000)::float8 as latest`.execute(db);
   const { snapshot, latest } = rows[0]!;
-  // Two changes in one millisecond still follow each other.
+  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened before.
   const effectiveAt = Math.max(now, (latest ?? 0) + 1);
   const spec = windowSpecOf(rule.definition);
   await sql`

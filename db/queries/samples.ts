@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
+import { RULE_SET_LOCK } from './append.ts';
 import { removeRule } from './revisions.ts';
 import { recountRules } from './rule-changes.ts';
 
@@ -37,6 +38,10 @@ export async function removeSamples(orm: Orm, now: number): Promise<{ removed: R
 
   for (const id of ruleIds) {
     removed.incidents += await transaction(orm, async (tx) => {
+      // A judge in hand ends before the lock is taken, or every append would wait for it too.
+      await sql`select 1 from rule_versions where rule_id = ${id} order by revision for update`.execute(tx);
+      await sql`set local lock_timeout = '3s'`.execute(tx);
+      await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(tx);
       await removeRule(tx, id);
       // The set of rules is another one now: appends must not count for this one any more.
       await sql`update rule_set set version = version + 1`.execute(tx);

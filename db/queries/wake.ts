@@ -6,7 +6,8 @@ import type { Sql } from '../orm.ts';
  *
  * A group that fires or is pending and hears of events after its `since` only goes on longer: its deadline finds
  * that out. Any other may change only if the buckets that its touched windows reach hold enough events; that sum is
- * no less than any of those windows. Reads are unlocked: an evaluation that changes a group's state looks again after
+ * no less than any of those windows. What falls among incidents that ended later may prolong one: there the recovery threshold is
+ * enough. Reads are unlocked: an evaluation that changes a group's state looks again after
  * its commit, so nothing falls between (docs/adr, wake and judge).
  *
  * @param ids these rows only; null for all that are older than `olderThanMs`
@@ -36,14 +37,19 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
           where c.rule_id = t.rule_id and c.revision = t.revision and c.group_key = t.group_key
             and c.bucket >= (t.from_at - v.window_ms - v.bucket_ms)::bigint
             and c.bucket <= (t.to_at + v.window_ms)::bigint
-        ) >= v.threshold
+        ) >= case when exists (
+          select from alert_incidents i
+          where i.rule_id = t.rule_id and i.group_key = t.group_key and i.ended_at >= to_timestamp(
+            (t.from_at - 1000 * (v.definition->>'keep_firing_seconds')::float8) / 1000)
+        ) then least(v.threshold, coalesce((v.definition->>'recovery_threshold')::int, v.threshold)) else v.threshold end
       )
       order by 1, 2, 3, 4
     ), noted as (
       insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
       select * from candidates
       on conflict (rule_id, revision, group_key, late) do update
-        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at)
+        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
+          generation = p.generation + 1
       returning rule_id, xmax = 0 as fresh
     )
     select distinct rule_id from noted where fresh`.execute(db);
@@ -64,6 +70,7 @@ export async function takeDue(
       select g.rule_id, g.group_key, g.next_due, case when g.state = 'pending' then least(g.since, g.next_due) else g.next_due end as from_at
       from rule_groups g
       where g.next_due <= ${now}::bigint and (g.state = 'pending' or g.next_due <= ${watermark}::bigint)
+        and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)
       order by g.next_due limit 2000
       for update skip locked
     ), noted as (
@@ -72,22 +79,29 @@ export async function takeDue(
       from due d join rule_versions v on v.rule_id = d.rule_id and v.superseded_at is null and v.enabled
       order by 1, 2, 3
       on conflict (rule_id, revision, group_key, late) do update
-        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at)
+        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
+          generation = p.generation + 1
       returning rule_id, xmax = 0 as fresh
     )
     select distinct rule_id from noted where fresh`.execute(db);
   return rows.map(({ rule_id }) => rule_id);
 }
 
-/** Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal. They count as signalled now. */
+/**
+ * Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal; they count as signalled now. Those of
+ * revisions that are gone or settled, left by a waker that came too late, are removed.
+ */
 export async function takeUnanswered(db: Sql, olderThanMs: number): Promise<string[]> {
+  const stale = sql`signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'`;
+  await sql`
+    delete from pending_evaluations p where ${stale} and not exists (
+      select from rule_versions v where v.rule_id = p.rule_id and v.revision = p.revision and not v.settled)`.execute(
+    db,
+  );
   const { rows } = await sql<{ rule_id: string }>`
     with stale as (
       update pending_evaluations set signalled_at = now()
-      where ctid in (
-        select ctid from pending_evaluations
-        where signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'
-        limit 1000 for update skip locked)
+      where ctid in (select ctid from pending_evaluations where ${stale} limit 1000 for update skip locked)
       returning rule_id
     )
     select distinct rule_id from stale`.execute(db);

@@ -124,12 +124,15 @@ export class Engine {
       this.signalled.push(...ids);
     };
     while (true) {
-      const result = await evaluate({ orm, clock: () => this.now, log: silent, signalIncidents }, ruleId);
+      const result = await evaluate(
+        { orm, clock: () => this.now, signalIncidents, signalRules: async () => {} },
+        ruleId,
+      );
       if (result.gone) return;
       if (result.backfill !== null) {
         const rule = await loadRule(sqlOf(this.orm), ruleId);
         const version = rule?.versions.find(({ revision }) => revision === result.backfill);
-        if (version) await backfill(orm, version, () => {});
+        if (version) await backfill(orm, version);
       } else if (!result.more) return;
     }
   }

@@ -1,0 +1,117 @@
+import type { Sql } from '../../db/orm.ts';
+import { bucketCounts, countedEvents, type GroupIncident, type Version } from '../../db/queries/judging.ts';
+import { compileGroupKey, OVERFLOW_GROUP } from '../../domain/group.ts';
+import { compileMatchers } from '../../domain/matcher.ts';
+import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
+import { startOf } from '../../domain/start.ts';
+import { type Episode, type Horizon, judge, type Standing, type Start } from '../../domain/transition.ts';
+import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
+import { matchersOf } from '../../ingest/rule-set.ts';
+
+/** A group to be weighed: from where on its events changed (epoch ms), and its incidents that may matter. */
+export interface GroupToWeigh {
+  key: string;
+  from: number;
+  incidents: readonly GroupIncident[];
+}
+
+export interface Weighed {
+  /** `observed`: events in the window when it opened. */
+  episodes: (Episode & { observed: number })[];
+  standing: Standing;
+}
+
+/** What is known of a group's events: counts by bucket, and exact times of the buckets that had to be read. */
+interface Known extends GroupToWeigh {
+  start: Start;
+  counts: Map<number, number>;
+  times: Map<number, number[]>;
+}
+
+/**
+ * Works out, for each group, when the rule fired: from counts by bucket, reading exact times only of the buckets that leave
+ * the answer open, for all groups at once.
+ */
+export async function weigh(
+  db: Sql,
+  version: Version,
+  groups: readonly GroupToWeigh[],
+  horizon: Horizon,
+): Promise<Map<string, Weighed>> {
+  const spec = windowSpecOf(version.definition);
+  const result = new Map<string, Weighed>();
+  let undecided = await knownOf(db, version, groups, spec);
+  while (undecided.length > 0) {
+    const needed = new Set<number>();
+    const next: Known[] = [];
+    for (const group of undecided) {
+      try {
+        result.set(group.key, decide(group, spec, horizon));
+      } catch (error) {
+        if (!(error instanceof NeedsTimes)) throw error;
+        next.push(group);
+        if (group.key === OVERFLOW_GROUP) spread(error.buckets, group);
+        else for (const bucket of error.buckets) needed.add(bucket);
+      }
+    }
+    if (needed.size > 0) await readTimes(db, version, next, [...needed], spec);
+    undecided = next;
+  }
+  return result;
+}
+
+function decide({ counts, times, start }: Known, spec: WindowSpec, horizon: Horizon): Weighed {
+  const window = new WindowCounts(spec, counts, times);
+  const { episodes, standing } = judge(window, spec, start, horizon);
+  return { episodes: episodes.map((e) => ({ ...e, observed: window.countAt(e.opened_at) })), standing };
+}
+
+async function knownOf(
+  db: Sql,
+  version: Version,
+  groups: readonly GroupToWeigh[],
+  spec: WindowSpec,
+): Promise<Known[]> {
+  const effectiveAt = version.revision === 1 ? null : version.effective_at;
+  const started = groups.map((group) => {
+    const incidents = group.incidents.map((i) => ({ ...i, carried: i.revision === version.revision }));
+    return { ...group, start: startOf({ from: group.from, spec, effectiveAt, incidents }) };
+  });
+  const counts = await bucketCounts(
+    db,
+    version,
+    started.map(({ key, start }) => ({
+      group_key: key,
+      from: bucketOf(start.at - spec.windowMs, spec.bucketMs),
+    })),
+  );
+  return started.map((group) => ({ ...group, counts: counts.get(group.key)!, times: new Map() }));
+}
+
+/** Reads whole buckets and gives every group that is still undecided its share: none is left with a part of a bucket. */
+async function readTimes(
+  db: Sql,
+  version: Version,
+  groups: readonly Known[],
+  buckets: readonly number[],
+  { bucketMs }: WindowSpec,
+): Promise<void> {
+  const matches = compileMatchers(matchersOf(version.definition));
+  const keyOf = compileGroupKey(version.definition.group_by);
+  const byKey = new Map(
+    groups.filter(({ key }) => key !== OVERFLOW_GROUP).map((group) => [group.key, group]),
+  );
+  for (const { times } of byKey.values()) for (const bucket of buckets) times.set(bucket, []);
+  const ranges = [...buckets].sort((a, b) => a - b).map((from) => ({ from, to: from + bucketMs }));
+  for (const event of await countedEvents(db, version, ranges)) {
+    if (!matches(event)) continue;
+    byKey.get(keyOf(event))?.times.get(bucketOf(event.occurred_at, bucketMs))?.push(event.occurred_at);
+  }
+  for (const { times } of byKey.values())
+    for (const bucket of buckets) times.get(bucket)!.sort((a, b) => a - b);
+}
+
+/** Overflow groups are good to a bucket: which events went there is not kept, so all stand at their bucket's start. */
+function spread(buckets: readonly number[], { counts, times }: Known): void {
+  for (const bucket of buckets) times.set(bucket, Array(counts.get(bucket) ?? 0).fill(bucket));
+}
