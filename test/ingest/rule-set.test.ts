@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { RuleDefinition } from '../../domain/rule.ts';
-import { RuleSet } from '../../ingest/rule-set.ts';
+import { compileRule, RuleSet } from '../../ingest/rule-set.ts';
 import { tally } from '../../ingest/tally.ts';
 import { anEvent, aRule } from '../support/engine.ts';
 
@@ -9,15 +9,13 @@ const NOW = Date.UTC(2026, 4, 4, 12);
 const rules = (definitions: Record<string, Partial<RuleDefinition>>) =>
   new RuleSet(
     1,
-    Object.entries(definitions).map(([rule_id, definition]) => ({
-      rule_id,
-      revision: 1,
-      definition: aRule({ definition }).definition,
-    })),
+    Object.entries(definitions).map(([rule_id, definition]) =>
+      compileRule({ rule_id, revision: 1, definition: aRule({ definition }).definition }),
+    ),
   );
 
 const matching = (set: RuleSet, changes: Parameters<typeof anEvent>[0]) =>
-  set.matching(anEvent(changes), NOW).map(({ id }) => id);
+  set.matchAll([anEvent(changes)], NOW).map(({ rule }) => rule.id);
 
 describe('the rules in force', () => {
   it('are asked only about events of their type', () => {
@@ -54,7 +52,7 @@ describe('the tally of an append', () => {
     anEvent({ occurred_at: NOW - 1001, payload: { host: 'a' }, severity: 'low' }),
   ];
   const set = rules({ r: { group_by: ['payload.host'] } });
-  const sums = tally(events, set, NOW, (_rule, group) => group);
+  const sums = tally(events, set.matchAll(events, NOW), NOW);
 
   it('has a count for each bucket of each group', () => {
     const counts = sums.counts.map(({ g, b, n }) => [g, b - NOW, n]);

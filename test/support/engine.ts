@@ -1,15 +1,18 @@
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { backfill } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
+import { type Incident, IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
-import { type RuleInput, updateRule } from '../../db/queries/rule-changes.ts';
+import { type OpenIncidents, type RuleInput, updateRule } from '../../db/queries/rule-changes.ts';
 import { takeDue, takeOutbox } from '../../db/queries/wake.ts';
 import { advanceWatermark } from '../../db/queries/watermark.ts';
 import type { Event } from '../../domain/event.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
 import { Append, type Appended } from '../../ingest/append.ts';
 import { freshDatabase } from './servers.ts';
+import { waitFor } from './wait-for.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -139,28 +142,90 @@ export class Engine {
 
   /** As judge, but the process dies instead of committing its n-th transaction. */
   async judgeAndCrash(ruleId: string, nth: number): Promise<void> {
-    let left = nth;
+    try {
+      await this.judgeWith(ruleId, (n) => {
+        if (n === nth) throw new Crash('killed before the commit');
+      });
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+    }
+  }
+
+  /** As judge, with something happening before each of its commits, counted from 0. */
+  async judgeWith(ruleId: string, beforeCommit: (n: number) => void | Promise<void>): Promise<void> {
+    let commits = 0;
     const fork = () => {
       const em = this.orm.em.fork();
       const transactional = em.transactional.bind(em);
       em.transactional = (work, options) =>
         transactional(async (inner) => {
           const result = await work(inner);
-          if (left-- === 0) throw new Crash('killed before the commit');
+          await beforeCommit(commits++);
           return result;
         }, options);
       return em;
     };
-    const crashing = { em: { fork } } as unknown as Orm;
-    try {
-      await this.judge(ruleId, crashing);
-    } catch (error) {
-      if (!(error instanceof Crash)) throw error;
-    }
+    await this.judge(ruleId, { em: { fork } } as unknown as Orm);
   }
 
-  async edit(ruleId: string, patch: Partial<RuleInput>): Promise<void> {
-    await updateRule(this.orm, ruleId, () => patch, this.now);
+  /** Changes a rule and says what becomes of its open incidents. */
+  async edit(ruleId: string, patch: Partial<RuleInput>): Promise<OpenIncidents | undefined> {
+    return (await updateRule(this.orm, ruleId, () => patch, this.now))?.open_incidents;
+  }
+
+  /** Appends, wakes and judges: what happens by itself within a moment. */
+  async arrive(ruleId: string, events: readonly Event[]): Promise<void> {
+    await this.wake(await this.append(events));
+    await this.judge(ruleId);
+  }
+
+  /** The clock and the watermark go on to `now`, and what is due is judged. */
+  async pass(ruleId: string, now: number): Promise<void> {
+    this.now = now;
+    await this.settle(ruleId);
+  }
+
+  /** A rule's incidents in the order in which they opened. */
+  incidents(ruleId: string): Promise<Incident[]> {
+    const orderBy = { openedAt: 'asc', groupKey: 'asc' } as const;
+    return this.orm.em.fork().find(IncidentEntity, { ruleId }, { orderBy });
+  }
+
+  /** Kinds of the notices that people get of an incident, in order. */
+  async notices(incidentId: string): Promise<string[]> {
+    const orderBy = { at: 'asc', kind: 'asc' } as const;
+    return (await this.orm.em.fork().find(NoticeEntity, { incidentId }, { orderBy })).map(({ kind }) => kind);
+  }
+
+  /** How many rows a table has for a rule. */
+  async rows(table: string, ruleId: string): Promise<number> {
+    const { rows } = await sql<{ n: number }>`
+      select count(*)::int as n from ${sql.table(table)} where rule_id = ${ruleId}`.execute(sqlOf(this.orm));
+    return rows[0]!.n;
+  }
+
+  /** Resolves when `work` is done or waits for a lock that somebody holds. */
+  async doneOrBlocked(work: Promise<unknown>): Promise<void> {
+    const blocked = waitFor(
+      async () => {
+        const { rows } = await sql`
+          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+          sqlOf(this.orm),
+        );
+        return rows.length > 0;
+      },
+      { what: 'somebody to wait for a lock', everyMs: 5, timeoutMs: 10_000 },
+    );
+    blocked.catch(() => {});
+    await Promise.race([work, blocked]);
+  }
+
+  /** Events that a rule's revision has counted so far. */
+  async counted(ruleId: string, revision: number): Promise<number> {
+    const { rows } = await sql<{ n: number }>`
+      select coalesce(sum(n), 0)::int as n from window_counts
+      where rule_id = ${ruleId} and revision = ${revision}`.execute(sqlOf(this.orm));
+    return rows[0]!.n;
   }
 
   /** Lets everything come to rest: all that was stored is woken, due and judged, with the watermark at the clock. */

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import { sqlOf } from '../../db/orm.ts';
+import { dropPartitions } from '../../db/queries/retention.ts';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import { DAY_MS } from '../../domain/event.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const NOON = Date.UTC(2026, 4, 4, 12);
+
+describe('a new rule', () => {
+  let engine: Engine;
+  beforeEach(async () => {
+    engine = await Engine.start(NOON);
+  });
+  afterEach(() => engine.stop());
+
+  const ticks = (n: number, occurred_at: number, event_type = 'tick') =>
+    Array.from({ length: n }, () => anEvent({ occurred_at, event_type }));
+
+  it('counts the events that are already in its window, its first millisecond in, and no older ones', async () => {
+    await engine.append([
+      ...ticks(1, NOON - 10_001),
+      ...ticks(1, NOON - 10_000),
+      ...ticks(4, NOON - 5000),
+      ...ticks(9, NOON - 5000, 'tock'),
+    ]);
+    const { id } = await createRule(engine.orm, aRule({ threshold: 5 }), NOON);
+    await engine.judge(id);
+    assert.equal(await engine.counted(id, 1), 5);
+    const [incident] = await engine.incidents(id);
+    assert.equal(incident?.openedAt.getTime(), NOON - 5000);
+    assert.equal(incident?.state, 'open');
+    assert.deepEqual(await engine.notices(incident!.id), ['opened']);
+  });
+
+  it('adds what it finds to what comes meanwhile', async () => {
+    await engine.append(ticks(2, NOON - 1000));
+    const { id } = await createRule(engine.orm, aRule(), NOON);
+    await engine.wake(await engine.append(ticks(1, NOON)));
+    assert.equal((await engine.incidents(id)).length, 0, 'judged before it was ready');
+    await engine.judge(id);
+    assert.equal((await engine.incidents(id))[0]?.openedAt.getTime(), NOON);
+  });
+
+  it('counts each event exactly once while appends race with its creation and its changes', async () => {
+    const appends = Array.from({ length: 3 }, () => engine.newAppend());
+    let stored = 0;
+    let racing = true;
+    const senders = appends.map(async (append) => {
+      while (racing) {
+        await append.run(ticks(7, engine.now));
+        stored += 7;
+      }
+    });
+    const grown = (by: number) => {
+      const from = stored;
+      return waitFor(() => stored >= from + by, { what: `${by} more events`, everyMs: 1 });
+    };
+    await grown(20);
+    const { id } = await createRule(engine.orm, aRule({ window: 600, threshold: 1_000_000 }), engine.now);
+    for (let i = 0; i < 4; i++) {
+      await grown(20);
+      if (i % 2 === 1) await engine.judge(id);
+      const { definition } = aRule({ window: 601 + i, threshold: 1_000_000 });
+      await engine.edit(id, { definition });
+    }
+    await grown(20);
+    racing = false;
+    await Promise.all(senders);
+    await engine.wake();
+    await engine.judge(id);
+    assert.equal(await engine.counted(id, 5), stored);
+    for (const revision of [1, 2, 3, 4]) assert.equal(await engine.counted(id, revision), 0);
+  });
+
+  it('counts nothing twice when its counting is broken off and begun again', async () => {
+    await engine.append(ticks(5, NOON - 1000));
+    const { id } = await createRule(engine.orm, aRule(), NOON);
+    for (let i = 0; i < 3; i++) await engine.judgeAndCrash(id, 0);
+    assert.equal(await engine.counted(id, 1), 0);
+    await engine.judge(id);
+    assert.equal(await engine.counted(id, 1), 5);
+    assert.equal((await engine.incidents(id)).length, 1);
+  });
+
+  it('counts days whose counts were dropped because no rule reached back so far', async () => {
+    await engine.append(ticks(3, NOON - 5 * DAY_MS));
+    await dropPartitions(engine.orm, 'window_counts', NOON - DAY_MS);
+    const { id } = await createRule(engine.orm, aRule({ window: 7 * 86_400 }), NOON);
+    await engine.judge(id);
+    assert.equal(await engine.counted(id, 1), 3);
+    assert.equal((await engine.incidents(id)).length, 1);
+  });
+
+  it('can be changed while it still counts, and holds up no event that is none of its own', async () => {
+    await engine.append(ticks(5, NOON - 1000));
+    const { id } = await createRule(engine.orm, aRule(), NOON);
+    let edit: Promise<unknown> | undefined;
+    await engine.judgeWith(id, async () => {
+      if (edit) return;
+      edit = engine.edit(id, { definition: aRule({ threshold: 4 }).definition });
+      await engine.doneOrBlocked(edit);
+      await engine.append(ticks(1, NOON, 'tock'));
+    });
+    await edit;
+    await engine.append(ticks(1, NOON));
+    await engine.settle(id);
+    assert.equal(await engine.counted(id, 2), 6);
+    const { rows } = await sql`select 1 from rule_versions where not settled`.execute(sqlOf(engine.orm));
+    assert.equal(rows.length, 1);
+  });
+});
