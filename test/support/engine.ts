@@ -153,6 +153,11 @@ export class Engine {
 
   /** As judge, with something happening before each of its commits, counted from 0. */
   async judgeWith(ruleId: string, beforeCommit: (n: number) => void | Promise<void>): Promise<void> {
+    await this.judge(ruleId, this.hooked(beforeCommit));
+  }
+
+  /** The same database, with something happening before each commit. */
+  hooked(beforeCommit: (n: number) => void | Promise<void>): Orm {
     let commits = 0;
     const fork = () => {
       const em = this.orm.em.fork();
@@ -165,7 +170,7 @@ export class Engine {
         }, options);
       return em;
     };
-    await this.judge(ruleId, { em: { fork } } as unknown as Orm);
+    return { em: { fork } } as unknown as Orm;
   }
 
   /** Changes a rule and says what becomes of its open incidents. */
@@ -206,18 +211,21 @@ export class Engine {
 
   /** Resolves when `work` is done or waits for a lock that somebody holds. */
   async doneOrBlocked(work: Promise<unknown>): Promise<void> {
-    const blocked = waitFor(
+    let done = false;
+    const end = () => {
+      done = true;
+    };
+    work.then(end, end);
+    await waitFor(
       async () => {
         const { rows } = await sql`
           select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
           sqlOf(this.orm),
         );
-        return rows.length > 0;
+        return done || rows.length > 0;
       },
-      { what: 'somebody to wait for a lock', everyMs: 5, timeoutMs: 10_000 },
+      { what: 'it to be done or to wait for a lock', everyMs: 5 },
     );
-    blocked.catch(() => {});
-    await Promise.race([work, blocked]);
   }
 
   /** Events that a rule's revision has counted so far. */
@@ -237,7 +245,7 @@ export class Engine {
   }
 
   /** What another process would append with, at the same time. */
-  newAppend(): Append {
-    return new Append({ orm: this.orm, clock: () => this.now, log: silent });
+  newAppend(orm: Orm = this.orm): Append {
+    return new Append({ orm, clock: () => this.now, log: silent });
   }
 }

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import type { Event } from '../../domain/event.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+
+const NOON = Date.UTC(2026, 4, 4, 12);
+const WINDOW = 10_000;
+
+/** Wakers and appends do not wait for judges: what they do in the middle of a judgement must not be lost. */
+describe('events that come between a judge’s read and its commit', () => {
+  let engine: Engine;
+  let rule: string;
+  beforeEach(async () => {
+    engine = await Engine.start(NOON);
+    ({ id: rule } = await createRule(engine.orm, aRule(), NOON));
+    await engine.judge(rule);
+  });
+  afterEach(() => engine.stop());
+
+  const ticks = (n: number, occurred_at: number) => Array.from({ length: n }, () => anEvent({ occurred_at }));
+
+  /** Judges; before the first commit the events are stored and their waker did its work, or waits for that commit. */
+  async function judgeWhile(events: readonly Event[]): Promise<void> {
+    let woken: Promise<unknown> | undefined;
+    await engine.judgeWith(rule, async () => {
+      if (woken) return;
+      const ids = await engine.append(events);
+      woken = engine.wake(ids);
+      await engine.doneOrBlocked(woken);
+    });
+    assert.ok(woken, 'there was nothing to judge');
+    await woken;
+    await engine.judge(rule);
+  }
+
+  const spans = async () =>
+    (await engine.incidents(rule)).map(({ openedAt, endedAt }) => [
+      openedAt.getTime() - NOON,
+      endedAt && endedAt.getTime() - NOON,
+    ]);
+
+  it('keep a group firing that was just about to stop', async () => {
+    await engine.arrive(rule, ticks(3, NOON));
+    engine.now = NOON + 15_000;
+    await engine.sweep(engine.now);
+    await judgeWhile(ticks(3, NOON + WINDOW));
+    assert.deepEqual(await spans(), [[0, null]]);
+    await engine.pass(rule, NOON + 60_000);
+    assert.deepEqual(await spans(), [[0, 2 * WINDOW + 1]]);
+    const [incident] = await engine.incidents(rule);
+    const notices = await engine.notices(incident!.id);
+    assert.equal(notices.filter((kind) => kind === 'opened').length, 1);
+    assert.equal(notices.filter((kind) => kind === 'resolved').length, incident!.reopened + 1);
+  });
+
+  it('open another when the group stops and starts again', async () => {
+    await engine.arrive(rule, ticks(3, NOON));
+    engine.now = NOON + 15_000;
+    await engine.sweep(engine.now);
+    await judgeWhile(ticks(3, NOON + 12_000));
+    assert.deepEqual(await spans(), [
+      [0, WINDOW + 1],
+      [12_000, null],
+    ]);
+  });
+
+  it('move the beginning of what is just being opened', async () => {
+    await engine.wake(await engine.append(ticks(3, NOON)));
+    await judgeWhile(ticks(3, NOON - 2000));
+    assert.deepEqual(await spans(), [[-2000, null]]);
+  });
+
+  it('open what was just judged to be quiet', async () => {
+    await engine.wake(await engine.append([...ticks(2, NOON), ...ticks(1, NOON - WINDOW - 1)]));
+    await judgeWhile(ticks(1, NOON));
+    assert.deepEqual(await spans(), [[0, null]]);
+  });
+
+  it('are judged although the judge dies there', async () => {
+    await engine.wake(await engine.append(ticks(3, NOON)));
+    await assert.rejects(
+      engine.judgeWith(rule, async () => {
+        await engine.wake(await engine.append(ticks(3, NOON - 2000)));
+        throw new Error('killed');
+      }),
+      /killed/,
+    );
+    assert.deepEqual(await spans(), []);
+    await engine.judge(rule);
+    assert.deepEqual(await spans(), [[-2000, null]]);
+  });
+
+  it('of two wakers at once are seen by the one that commits last', async () => {
+    const first = await engine.append(ticks(2, NOON));
+    const second = await engine.append(ticks(1, NOON));
+    await Promise.all([engine.wake(first), engine.wake(second)]);
+    await engine.judge(rule);
+    assert.deepEqual(await spans(), [[0, null]]);
+  });
+
+  it('are not judged twice by two judges at once', async () => {
+    await engine.wake(await engine.append(ticks(3, NOON)));
+    let other: Promise<unknown> | undefined;
+    await engine.judgeWith(rule, async () => {
+      other ??= engine.judge(rule);
+      await engine.doneOrBlocked(other);
+    });
+    await other;
+    assert.deepEqual(await spans(), [[0, null]]);
+    const [incident] = await engine.incidents(rule);
+    assert.deepEqual(await engine.notices(incident!.id), ['opened']);
+  });
+});

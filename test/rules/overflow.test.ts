@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import { ruleProgress } from '../../db/queries/rule-reads.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+
+const NOON = Date.UTC(2026, 4, 4, 12);
+
+describe('a rule with more groups than it may have', () => {
+  let engine: Engine;
+  beforeEach(async () => {
+    engine = await Engine.start(NOON);
+  });
+  afterEach(() => engine.stop());
+
+  const RULE = aRule({ definition: { group_by: ['payload.host'], max_groups: 2 } });
+  const hosts = (...names: string[]) =>
+    names.map((host) => anEvent({ occurred_at: engine.now, payload: { host } }));
+  const overflow = async (rule: string) => (await ruleProgress(engine.orm, [rule])).get(rule)?.overflow;
+  const keys = async (rule: string) => (await engine.incidents(rule)).map(({ groupKey }) => groupKey);
+
+  it('folds the rest into one group, with one incident that says so', async () => {
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    await engine.judge(id);
+    await engine.arrive(id, hosts('a', 'b', 'c', 'd', 'e', 'f'));
+    const [incident, ...others] = await engine.incidents(id);
+    assert.deepEqual(others, []);
+    assert.equal(incident?.groupKey, '*');
+    assert.deepEqual(incident?.groupLabels, { overflow: 'true' });
+    assert.equal(await overflow(id), 4);
+    await engine.pass(id, NOON + 60_000);
+    const [ended] = await engine.incidents(id);
+    assert.equal(ended?.state, 'resolved');
+    assert.ok(Math.abs(ended!.endedAt!.getTime() - (NOON + 10_001)) <= 1000, 'good to a bucket');
+  });
+
+  it('goes on judging the groups that it has, by themselves', async () => {
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    await engine.judge(id);
+    await engine.arrive(id, hosts('a', 'b', 'c', 'd'));
+    assert.deepEqual(await keys(id), []);
+    await engine.arrive(id, hosts('b', 'b'));
+    assert.deepEqual(await keys(id), ['["b"]']);
+  });
+
+  it('keeps to it whoever appends, and however many at once', async () => {
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    const appends = Array.from({ length: 6 }, () => engine.newAppend());
+    await Promise.all(appends.map((append, i) => append.run(hosts(`h${i}`, `h${i}`, `h${i + 1}`))));
+    engine.restart();
+    await engine.append(hosts('h0', 'new'));
+    const { length } = await engine.orm.em
+      .fork()
+      .execute(`select from rule_groups where rule_id = '${id}' and group_key <> '*'`);
+    assert.equal(length, 2);
+    const [sum] = await engine.orm.em
+      .fork()
+      .execute<{ n: number }[]>(`select sum(n)::int as n from window_counts where group_key = '*'`);
+    assert.equal(await overflow(id), sum?.n);
+    assert.equal(await engine.counted(id, 1), 20);
+  });
+
+  it('keeps to it when it counts what was there before', async () => {
+    await engine.append(hosts('a', 'b', 'c', 'd', 'e'));
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    await engine.judge(id);
+    assert.deepEqual(await keys(id), ['*']);
+    assert.equal(await engine.counted(id, 1), 5);
+  });
+
+  it('never folds away the only group of a rule that has no groups', async () => {
+    const { id } = await createRule(engine.orm, aRule({ definition: { max_groups: 1 } }), NOON);
+    await engine.judge(id);
+    await engine.arrive(id, hosts('a', 'b', 'c'));
+    assert.deepEqual(await keys(id), ['']);
+  });
+
+  it('has room for another group, once one of a changed rule has gone', async () => {
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    await engine.judge(id);
+    await engine.arrive(id, hosts('a', 'b'));
+    engine.now += 1000;
+    const { definition } = aRule({ definition: { group_by: ['source_id'], max_groups: 2 } });
+    await engine.edit(id, { definition });
+    await engine.settle(id);
+    await engine.arrive(id, hosts('a', 'b', 'c'));
+    assert.deepEqual(await keys(id), ['["source"]']);
+  });
+});

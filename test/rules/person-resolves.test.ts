@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { IncidentEntity } from '../../db/entities/incident.ts';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+
+const NOON = Date.UTC(2026, 4, 4, 12);
+
+describe('an incident that a person resolved while its rule still fires', () => {
+  let engine: Engine;
+  let rule: string;
+  beforeEach(async () => {
+    engine = await Engine.start(NOON);
+    ({ id: rule } = await createRule(engine.orm, aRule(), NOON));
+    await engine.judge(rule);
+    await engine.arrive(rule, ticks());
+    engine.now += 1000;
+    // As the incident's own workflow does.
+    const resolvedAt = new Date(engine.now);
+    await engine.orm.em
+      .fork()
+      .nativeUpdate(
+        IncidentEntity,
+        { ruleId: rule },
+        { state: 'resolved', resolvedAt, resolvedBy: 'ada', resolveReason: 'manual' },
+      );
+  });
+  afterEach(() => engine.stop());
+
+  const ticks = (occurred_at = engine.now) => Array.from({ length: 3 }, () => anEvent({ occurred_at }));
+  const told = async () =>
+    Promise.all(
+      (await engine.incidents(rule)).map(async ({ id, state, resolveReason, endedAt }) => [
+        ...[state, resolveReason, endedAt && endedAt.getTime() - NOON],
+        await engine.notices(id),
+      ]),
+    );
+  const MUTED = ['resolved', 'manual', null, ['opened']];
+
+  it('stays resolved, and its group is mute, for as long as it goes on', async () => {
+    await engine.arrive(rule, ticks());
+    await engine.pass(rule, NOON + 9000);
+    await engine.arrive(rule, ticks());
+    await engine.pass(rule, NOON + 18_000);
+    assert.deepEqual(await told(), [MUTED]);
+  });
+
+  it('is ended by the rule without a word, and what comes after that is a new one', async () => {
+    await engine.pass(rule, NOON + 20_000);
+    const ended = ['resolved', 'manual', 10_001, ['opened']];
+    assert.deepEqual(await told(), [ended]);
+    const [incident] = await engine.incidents(rule);
+    assert.equal(incident?.resolvedAt?.getTime(), NOON + 1000);
+    await engine.arrive(rule, ticks());
+    assert.deepEqual(await told(), [ended, ['open', null, null, ['opened']]]);
+  });
+
+  it('is not opened again by late events that show it went on', async () => {
+    await engine.pass(rule, NOON + 15_000);
+    await engine.arrive(rule, ticks(NOON + 9000));
+    assert.deepEqual(await told(), [MUTED]);
+    await engine.pass(rule, NOON + 60_000);
+    assert.deepEqual(await told(), [['resolved', 'manual', 19_001, ['opened']]]);
+  });
+
+  it('stays resolved when the rule is changed and still fires', async () => {
+    await engine.edit(rule, { definition: aRule({ threshold: 2 }).definition });
+    await engine.settle(rule);
+    await engine.arrive(rule, ticks());
+    assert.deepEqual(await told(), [MUTED]);
+    await engine.pass(rule, NOON + 60_000);
+    assert.deepEqual(await told(), [['resolved', 'manual', 11_001, ['opened']]]);
+  });
+
+  it('stays resolved when the rule is disabled', async () => {
+    await engine.edit(rule, { enabled: false });
+    await engine.settle(rule);
+    assert.deepEqual(await told(), [['resolved', 'manual', 1000, ['opened']]]);
+  });
+});

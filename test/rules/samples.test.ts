@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import { DeadLetterEntity } from '../../db/entities/dead-letter.ts';
+import { ProducerEntity } from '../../db/entities/producer.ts';
+import { sqlOf } from '../../db/orm.ts';
+import { claimTimes } from '../../db/queries/append.ts';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import { removeSamples } from '../../db/queries/samples.ts';
+import type { ProducerSettings } from '../../domain/producer.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+
+const NOON = Date.UTC(2026, 4, 4, 12);
+
+describe('removing the samples', () => {
+  let engine: Engine;
+  let sample: string;
+  let own: string;
+  beforeEach(async () => {
+    engine = await Engine.start(NOON);
+    const em = engine.orm.em.fork();
+    const times = { createdAt: new Date(NOON), updatedAt: new Date(NOON) };
+    for (const [id, isSample] of [
+      ['sampled', true],
+      ['mine', false],
+    ] as const) {
+      em.create(ProducerEntity, { id, sample: isSample, settings: {} as ProducerSettings, ...times });
+      em.create(DeadLetterEntity, {
+        ...{ id: crypto.randomUUID(), sourceId: id, kind: 'event', state: 'waiting', failure: 'invalid' },
+        ...{ reason: 'x', field: null, content: {}, eventCount: 1, ...times },
+      } as never);
+    }
+    await em.flush();
+    sample = (await createRule(engine.orm, aRule({ sample: true }), NOON)).id;
+    own = (await createRule(engine.orm, aRule({ threshold: 4 }), NOON)).id;
+    const events = ['sampled', 'sampled', 'sampled', 'mine', 'mine'].map((source_id) =>
+      anEvent({ occurred_at: NOON, source_id }),
+    );
+    await claimTimes(sqlOf(engine.orm), events);
+    await engine.wake(await engine.append(events));
+    for (const rule of [sample, own]) await engine.judge(rule);
+    engine.now += 1000;
+  });
+  afterEach(() => engine.stop());
+
+  const count = async (from: string) =>
+    (
+      await sql<{ n: number }>`select coalesce(sum(n), 0)::int as n from ${sql.raw(from)}`.execute(
+        sqlOf(engine.orm),
+      )
+    ).rows[0]!.n;
+
+  it('takes all they stored with it, says how much that was, and leaves the rest', async () => {
+    assert.equal((await engine.incidents(sample)).length, 1);
+    const { removed } = await removeSamples(engine.orm, engine.now);
+    assert.deepEqual(removed, { rules: 1, producers: 1, events: 3, incidents: 1, dead_letters: 1 });
+    for (const table of [
+      ...['rule_versions', 'rule_groups', 'window_counts', 'pending_evaluations', 'alert_incidents'],
+    ]) {
+      assert.equal(await engine.rows(table, sample), 0, table);
+    }
+    assert.equal(await count(`(select 1 as n from events) e`), 2);
+    assert.equal(await count(`(select 1 as n from event_ids) e`), 2);
+    assert.equal(await count('event_rollups'), 2);
+    assert.equal(await count(`(select 1 as n from producers) p`), 1);
+    assert.equal(await count(`(select 1 as n from dead_letters) d`), 1);
+    assert.equal(await count(`(select 1 as n from alert_rules) r`), 1);
+    for (const table of ['notices', 'incident_timeline']) {
+      const left = `(select 1 as n from ${table} where incident_id not in (select id from alert_incidents)) x`;
+      assert.equal(await count(left), 0, table);
+    }
+  });
+
+  it('lets other rules count anew, and ends what only samples had opened', async () => {
+    assert.equal((await engine.incidents(own))[0]?.state, 'open');
+    const { signal } = await removeSamples(engine.orm, engine.now);
+    assert.deepEqual([...signal].sort(), [sample, own].sort());
+    await engine.settle(own);
+    assert.equal(await engine.counted(own, 2), 2);
+    const [incident] = await engine.incidents(own);
+    assert.deepEqual([incident?.state, incident?.resolveReason], ['resolved', 'rule changed']);
+    engine.now += 1000;
+    await engine.arrive(
+      own,
+      [1, 2].map(() => anEvent({ occurred_at: engine.now })),
+    );
+    assert.deepEqual(
+      (await engine.incidents(own)).map(({ state }) => state),
+      ['resolved', 'open'],
+    );
+  });
+
+  it('leaves no counts of an append that was under way', async () => {
+    let removing: Promise<unknown> | undefined;
+    const append = engine.newAppend(
+      engine.hooked(async () => {
+        removing = removeSamples(engine.orm, engine.now);
+        await engine.doneOrBlocked(removing);
+      }),
+    );
+    await append.run([anEvent({ occurred_at: NOON, source_id: 'mine' })]);
+    assert.ok(removing);
+    await removing;
+    assert.equal(await engine.rows('window_counts', sample), 0);
+    assert.equal(await engine.rows('rule_groups', sample), 0);
+  });
+
+  it('removes nothing where there are none', async () => {
+    await removeSamples(engine.orm, engine.now);
+    const { removed, signal } = await removeSamples(engine.orm, engine.now);
+    assert.deepEqual(removed, { rules: 0, producers: 0, events: 0, incidents: 0, dead_letters: 0 });
+    assert.deepEqual(signal, []);
+  });
+});
