@@ -76,6 +76,24 @@ describe('events that come between a judge’s read and its commit', () => {
     assert.deepEqual(await spans(), [[0, null]]);
   });
 
+  it('open again what was just judged to be over, also when they are noted before that judge is done', async () => {
+    await engine.arrive(rule, ticks(3, NOON));
+    await engine.pass(rule, NOON + 15_000);
+    const edge = NOON + WINDOW + 1;
+    await engine.wake(await engine.append(ticks(2, edge)));
+    let judging: Promise<unknown> | undefined;
+    // What the judge reads last, it waits for.
+    await engine.orm.em.fork().transactional(async (em) => {
+      await em.execute('lock table notices in access exclusive mode');
+      judging = engine.judge(rule);
+      await engine.doneOrBlocked(judging);
+      await engine.wake(await engine.append(ticks(1, edge)));
+    });
+    await judging;
+    await engine.judge(rule);
+    assert.deepEqual(await spans(), [[0, null]]);
+  });
+
   it('are judged although the judge dies there', async () => {
     await engine.wake(await engine.append(ticks(3, NOON)));
     await assert.rejects(
