@@ -64,8 +64,6 @@ const schema = z.object({
   CHANNELS_FILE: z.string().optional(),
   /** Address people reach the API by, for links in notices. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8000'),
-  /** Temporal Web UI, for links. */
-  TEMPORAL_UI_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8233'),
   /** A bundle of the workflows made beforehand; made at start when absent. */
   WORKFLOW_BUNDLE: z.string().optional(),
 });

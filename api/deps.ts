@@ -24,5 +24,4 @@ export interface ApiSettings {
   channels: readonly string[];
   /** Where people reach the API, and Temporal's Web UI. */
   publicUrl: string;
-  temporalUiUrl: string;
 }

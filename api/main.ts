@@ -40,7 +40,6 @@ async function main(config: Config): Promise<void> {
       ingestRateLimit: config.INGEST_RATE_LIMIT,
       channels: config.CHANNELS.map(({ name }) => name),
       publicUrl: config.PUBLIC_URL,
-      temporalUiUrl: config.TEMPORAL_UI_URL,
     },
   });
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app.callback());

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 
 /** Where a page ends: the time (epoch ms) and id of its last row. Lists run from new to old, by id within a millisecond. */
 export interface Cursor {

@@ -6,16 +6,17 @@ import {
   type SystemState,
   systemState,
 } from '../db/queries/status-reads.ts';
+import { listeners } from '../db/queries/watermark.ts';
+import { holdsOf, LONGEST_HOLD_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
 import type { ApiDeps } from './deps.ts';
 import type { statusOut } from './schemas/status.ts';
 
 type Status = z.output<typeof statusOut>;
+type Listeners = Awaited<ReturnType<typeof listeners>>;
 
-/** A process whose last beat is older than this is taken for gone, in seconds. */
-const FRESH = 5;
 /** How long things may wait before alerting counts as impaired, in seconds. */
 const PATIENCE = { watermark: 60, outbox: 10, evaluations: 30, notices: 60 };
-/** What must run for events to become incidents and reach people. A worker of role `all` does all of it. */
+/** What must run for events to become incidents and reach people. */
 const NEEDED = ['ingest', 'rules', 'incidents', 'notify'];
 
 /** Looks at the whole system. Answers also when parts of it don't: that is what it is for. */
@@ -34,7 +35,7 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
 /** Turns what was found into the document. Decides what counts as impaired. */
 export function describe(
   now: number,
-  database: { state: SystemState; processes: ProcessState[] } | null,
+  database: { state: SystemState; processes: ProcessState[]; listeners: Listeners } | null,
   temporal: boolean,
   channels: readonly string[],
 ): Status {
@@ -57,20 +58,34 @@ export function describe(
       role,
       started_at: new Date(started_at).toISOString(),
       beat_age_seconds,
-      alive: beat_age_seconds <= FRESH,
+      alive: beat_age_seconds * 1000 <= QUIET_AFTER_MS,
       in_flight,
       buffered,
     };
   });
   const roles = new Set(processes.filter(({ alive }) => alive).map(({ role }) => role));
-  const missing = roles.has('all') ? [] : NEEDED.filter((role) => !roles.has(role));
+  const missing = NEEDED.filter((role) => !roles.has(role));
   for (const role of missing) impaired.push(`no ${role} worker is alive`);
   const watermarkLag = state.watermark === 0 ? null : Math.max(0, (now - state.watermark) / 1000);
   const late = (what: string, age: number | null, patience: number) => {
     if (age !== null && age > patience) impaired.push(`${what} for ${Math.round(age)} s`);
   };
   if (watermarkLag === null) impaired.push('the watermark has not been set yet');
-  late('the ingest watermark has stood', watermarkLag, PATIENCE.watermark);
+  const holds = holdsOf(database.listeners.processes, database.listeners.producers, now);
+  const slowest = holds.toSorted((a, b) => a.at - b.at)[0];
+  late(
+    `the ingest watermark has stood at ${slowest?.who ?? 'nobody listening'}`,
+    watermarkLag,
+    PATIENCE.watermark,
+  );
+  for (const { id, appended_through } of database.listeners.producers) {
+    const behind = now - appended_through;
+    if (behind > LONGEST_HOLD_MS) {
+      impaired.push(
+        `producer ${id} is ${Math.round(behind / 60_000)} min behind: incidents resolve without waiting for it`,
+      );
+    }
+  }
   late('appended events have waited for their rules to be woken', state.outbox_age, PATIENCE.outbox);
   late('rules have not answered their wake', state.evaluations_age, PATIENCE.evaluations);
   late('notices have waited for their delivery', state.notices_age, PATIENCE.notices);
@@ -97,8 +112,8 @@ export function describe(
 
 async function readDatabase({ orm }: ApiDeps, now: number) {
   const db = sqlOf(orm);
-  const [state, processes] = await Promise.all([systemState(db, now), processStates(db)]);
-  return { state, processes };
+  const [state, processes, who] = await Promise.all([systemState(db, now), processStates(db), listeners(db)]);
+  return { state, processes, listeners: who };
 }
 
 async function temporalAnswers({ client }: ApiDeps): Promise<boolean> {

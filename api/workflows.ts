@@ -9,9 +9,8 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, type QueryDefinition, type UpdateDefinition } from '@temporalio/common';
 import { signalRule } from '../ingest/signal-rule.ts';
-import { deadLetterWorkflowId, incidentWorkflowId, producerWorkflowId } from '../workflows/ids.ts';
-import { type ProducerInput, ruleChanged } from '../workflows/messages.ts';
-import { QUEUES } from '../workflows/queues.ts';
+import { ruleChanged } from '../workflows/messages.ts';
+import type { Startable } from '../workflows/startable.ts';
 import type { ApiDeps } from './deps.ts';
 import { Conflict, Unavailable } from './problem.ts';
 
@@ -20,16 +19,6 @@ const DEADLINE_MS = 5000;
 
 /** The server's word for a workflow that ended while the update was under way. */
 const ENDED_MEANWHILE = 'AcceptedUpdateCompletedWorkflow';
-
-/** A workflow that may have to be started for a message to reach it. */
-export interface Startable {
-  type: string;
-  workflowId: string;
-  taskQueue: string;
-  args: unknown[];
-  /** Shown by the Temporal Web UI. */
-  staticSummary: string;
-}
 
 /**
  * Sends an update, starting the workflow if it doesn't run, and waits for its result.
@@ -129,37 +118,4 @@ function isTemporalError(error: unknown): boolean {
     if (isGrpcServiceError(e) || /^(ServiceError|Workflow)/.test(e.name)) return true;
   }
   return false;
-}
-
-/** The workflow of an incident. */
-export function incidentWorkflow(incidentId: string): Startable {
-  return {
-    type: 'incident',
-    workflowId: incidentWorkflowId(incidentId),
-    taskQueue: QUEUES.incidents,
-    args: [{ incident_id: incidentId }],
-    staticSummary: `Incident ${incidentId}`,
-  };
-}
-
-/** The workflow of a producer. */
-export function producerWorkflow(input: ProducerInput): Startable {
-  return {
-    type: 'producer',
-    workflowId: producerWorkflowId(input.source_id),
-    taskQueue: QUEUES.producers,
-    args: [input],
-    staticSummary: `Producer of ${input.source_id}`,
-  };
-}
-
-/** The workflow that keeps a source's dead letters. */
-export function deadLetterWorkflow(sourceId: string): Startable {
-  return {
-    type: 'deadLetter',
-    workflowId: deadLetterWorkflowId(sourceId),
-    taskQueue: QUEUES.producers,
-    args: [{ source_id: sourceId }],
-    staticSummary: `Dead letters of ${sourceId}`,
-  };
 }

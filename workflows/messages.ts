@@ -71,7 +71,7 @@ export const producerStatus = defineQuery<ProducerStatus>('status');
 
 // ── dead-letter/<source> ─────────────────────────────────────────────────────────────────────────
 
-/** A batch that failed for good, as its dead-letter workflow holds it. `id` is derived from (source, first_sequence). */
+/** A batch that failed for good, as its dead-letter workflow holds it. `id` is derived from (source, sequence, tick). */
 export interface HeldBatch {
   id: string;
   batch: Batch;

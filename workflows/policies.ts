@@ -23,7 +23,7 @@ const FINAL: Failure[] = [FAILURES.invalid, FAILURES.refused, FAILURES.rejected,
 /** Longest pause between two tries of a batch, in milliseconds. The watermark waits this long after a gap. */
 export const LONGEST_PRODUCER_BACKOFF_MS = 10_000;
 
-const backoff = (initial: string, longest: string, attempts?: number): RetryPolicy => ({
+const backoff = (initial: string, longest: string | number, attempts?: number): RetryPolicy => ({
   initialInterval: initial,
   backoffCoefficient: 2,
   maximumInterval: longest,
@@ -37,7 +37,7 @@ const backoff = (initial: string, longest: string, attempts?: number): RetryPoli
  */
 export const emitPolicy = {
   startToCloseTimeout: '30s',
-  retry: backoff('500ms', '10s', 64),
+  retry: backoff('500ms', LONGEST_PRODUCER_BACKOFF_MS, 64),
 } satisfies ActivityOptions;
 
 /** Reads and writes of our own tables: they must happen, so they are tried for as long as it takes. */

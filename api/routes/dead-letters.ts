@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
 import { findDeadLetter, listDeadLetters, waitingBySource } from '../../db/queries/dead-letter-reads.ts';
 import { discardDeadLetters, redriveDeadLetters } from '../../workflows/messages.ts';
+import { deadLetterWorkflow } from '../../workflows/startable.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { Conflict, NotFound } from '../problem.ts';
@@ -18,7 +19,7 @@ import {
   showDeadLetter,
 } from '../schemas/dead-letter.ts';
 import { actor, idParams, queryInteger, withDefault } from '../schemas/parameters.ts';
-import { deadLetterWorkflow, updateWithStart } from '../workflows.ts';
+import { updateWithStart } from '../workflows.ts';
 
 /** Dead letters in one message to their workflow. */
 const CHUNK = 100;

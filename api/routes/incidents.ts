@@ -9,6 +9,7 @@ import {
 } from '../../db/queries/incident-reads.ts';
 import { INCIDENT_STATES } from '../../domain/incident.ts';
 import { acknowledgeIncident, commentIncident, resolveIncident } from '../../workflows/messages.ts';
+import { incidentWorkflow } from '../../workflows/startable.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { Conflict, NotFound } from '../problem.ts';
@@ -23,7 +24,7 @@ import {
   uuid,
   withDefault,
 } from '../schemas/parameters.ts';
-import { incidentWorkflow, updateWithStart } from '../workflows.ts';
+import { updateWithStart } from '../workflows.ts';
 
 const text = z.string().trim().min(1).max(10_000);
 const byPerson = z.object({ actor, comment: text.optional() });

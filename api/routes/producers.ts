@@ -15,6 +15,7 @@ import {
   producerStatus,
   resumeProducer,
 } from '../../workflows/messages.ts';
+import { producerWorkflow } from '../../workflows/startable.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Conflict, NotFound } from '../problem.ts';
 import { stopProducerWorkflow } from '../producers.ts';
@@ -31,7 +32,7 @@ import {
   showProducer,
   showProducerDetail,
 } from '../schemas/producer.ts';
-import { ask, producerWorkflow, updateWithStart } from '../workflows.ts';
+import { ask, updateWithStart } from '../workflows.ts';
 
 const byPerson = z.object({ actor }).prefault({});
 const now = { description: 'The producer as it is now', schema: producerDetailOut };

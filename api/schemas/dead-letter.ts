@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 import type { DeadLetterRow } from '../../db/queries/dead-letter-reads.ts';
 import { actor, time, uuid } from './parameters.ts';
 

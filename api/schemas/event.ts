@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 import type { Event } from '../../domain/event.ts';
 import { time } from './parameters.ts';
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 import type { IncidentRow, NoticeRow, TimelineRow } from '../../db/queries/incident-reads.ts';
 import { INCIDENT_STATES } from '../../domain/incident.ts';
 import { time } from './parameters.ts';

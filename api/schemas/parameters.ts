@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 
 /** A whole number in a query. OpenAPI shows it as the integer it is. */
 export function queryInteger(min: number, max: number) {

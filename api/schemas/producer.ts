@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 import type { Producer } from '../../db/entities/producer.ts';
 import type { ProducerSettings } from '../../domain/producer.ts';
 import { settingsFlaw } from '../../domain/tick.ts';

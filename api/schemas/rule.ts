@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import 'zod-openapi';
 import { MATCH_OPERATORS, type Matcher } from '../../domain/matcher.ts';
 import { time } from './parameters.ts';
 

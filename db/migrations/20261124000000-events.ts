@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The data plane: what an event costs. Raw SQL, because the ORM's diff would rebuild partitioned tables. Times are
- * epoch milliseconds except on `events`, which people query by hand.
+ * The data plane: what an event costs. Raw SQL, because the ORM's diff would rebuild partitioned tables. Event times
+ * are epoch milliseconds except on `events`, which people query by hand.
  */
 export class Events extends Migration {
   override up(): void {

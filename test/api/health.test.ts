@@ -95,12 +95,21 @@ describe('what counts as impaired', () => {
     ...{ role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0 },
   });
   const everyRole = ['api', 'ingest', 'rules', 'incidents', 'notify'].map((role) => process(role));
-  const look = (state: Partial<SystemState> = {}, processes = everyRole, temporal = true) =>
-    describeStatus(now, { state: { ...calm, ...state }, processes }, temporal, ['hook']);
+  const listening = { role: 'api', started_at: now - 60_000, beat_at: now - 70_000 };
+  const quiet = { ...listening, oldest_unappended: null, held_at: null, held_until: null };
+  const beating = { ...quiet, role: 'ingest', beat_at: now - 500 };
+  const look = (
+    state: Partial<SystemState> = {},
+    processes = everyRole,
+    temporal = true,
+    producers: { id: string; appended_through: number }[] = [],
+  ) => {
+    const listeners = { processes: [quiet, beating], producers };
+    return describeStatus(now, { state: { ...calm, ...state }, processes, listeners }, temporal, ['hook']);
+  };
 
-  it('is nothing while everything runs, by role or in one process', () => {
+  it('is nothing while everything runs', () => {
     assert.deepEqual([look().status, look().impaired, look().workers], ['ok', [], true]);
-    assert.equal(look({}, [process('api'), process('all')]).status, 'ok');
   });
 
   for (const [what, status, sentence] of [
@@ -111,7 +120,12 @@ describe('what counts as impaired', () => {
       look({}, [...everyRole.slice(0, -1), process('notify', now - 6000)]),
       /no notify worker/,
     ],
-    ['a watermark that stands', look({ watermark: now - 61_000 }), /watermark has stood for 61 s/],
+    ['a watermark that stands', look({ watermark: now - 61_000 }), /watermark has stood at api for 61 s/],
+    [
+      'a producer that no longer holds it',
+      look({}, everyRole, true, [{ id: 'meter', appended_through: now - 20 * 60_000 }]),
+      /producer meter is 20 min behind/,
+    ],
     ['no watermark yet', look({ watermark: 0 }), /watermark has not been set/],
     ['wakes that nobody took', look({ outbox: 3, outbox_age: 11 }), /waited for their rules/],
     ['rules that don’t answer', look({ evaluations: 1, evaluations_age: 31 }), /not answered their wake/],

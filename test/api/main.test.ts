@@ -60,10 +60,16 @@ describe('the API process', () => {
       'select count(*)::int as n from events where event_id = any($1::uuid[])',
       [stored],
     );
-    const { rows: processes } = await client.query("select 1 from processes where role = 'api'");
+    const { rows: processes } = await client.query(
+      "select oldest_unappended from processes where role = 'api'",
+    );
     await client.end();
     assert.equal(rows[0]!.n, stored.length);
-    assert.equal(processes.length, 0, 'it took itself off the record');
+    assert.deepEqual(
+      processes,
+      [{ oldest_unappended: null }],
+      'it stays on record, quiet and with nothing in hand, until another takes its place',
+    );
   });
 
   it('stops at once though a client keeps its connection open', async () => {
