@@ -2,7 +2,8 @@
 # Not Alpine: the Temporal SDK's native code needs glibc.
 FROM node:24-bookworm-slim
 
-ENV NODE_ENV=production
+# Small nurseries and few malloc arenas: as in embedded/role.ts.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=8 MALLOC_ARENA_MAX=2
 WORKDIR /app
 
 COPY package.json package-lock.json ./

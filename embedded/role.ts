@@ -6,6 +6,11 @@ import type { Running } from './supervise.ts';
 const root = join(import.meta.dirname, '..');
 /** How long a role may take to finish what it has begun after SIGTERM. */
 const drainMs = 30_000;
+/**
+ * Small nurseries and few malloc arenas. The workers' seven threads otherwise take memory that they don't use: measured on the
+ * samples, 440 MB and flat instead of 600 MB and growing after eight minutes, with 140 MB of live objects either way.
+ */
+const thrift = { args: ['--max-semi-space-size=8'], env: { MALLOC_ARENA_MAX: '2' } };
 
 export type Role = Running & Pick<Launched, 'output' | 'hasExited'>;
 
@@ -13,7 +18,13 @@ export type RoleOptions = { name: string; args: string[]; env: NodeJS.ProcessEnv
 
 /** Runs a script of the project, such as `api/main.ts`, as a process that drains on SIGTERM. */
 export async function startRole({ name, args, env, logFile, log }: RoleOptions): Promise<Role> {
-  const child = await launch({ command: process.execPath, args, env, cwd: root, logFile });
+  const child = await launch({
+    command: process.execPath,
+    args: [...thrift.args, ...args],
+    env: { ...thrift.env, ...env },
+    cwd: root,
+    logFile,
+  });
   return {
     ...child,
     async stop() {
