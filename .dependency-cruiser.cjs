@@ -27,7 +27,7 @@ module.exports = {
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
     },
     only('db-knows-domain', '^db/', '^(domain|db)/'),
-    only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids|queues))'),
+    only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids|queues|startable))'),
     only('workflows-are-sandboxed', '^workflows/', '^(domain|workflows)/', {
       dependencyTypesNot: ['type-only'],
     }),
@@ -35,9 +35,13 @@ module.exports = {
     only(
       'activities-know-ingest',
       '^activities/',
-      '^(domain|db|ingest|activities|workflows/(messages|ids|queues|policies))',
+      '^(domain|db|ingest|activities|workflows/(messages|ids|queues|startable|policies))',
     ),
-    only('api-never-runs-activities', '^api/', '^(domain|db|ingest|api|workflows/(messages|ids|queues))'),
+    only(
+      'api-never-runs-activities',
+      '^api/',
+      '^(domain|db|ingest|api|workflows/(messages|ids|queues|startable))',
+    ),
     only('workers-compose', '^workers/', '^(domain|db|ingest|activities|workers|workflows)/'),
     {
       name: 'only-roots-read-config',

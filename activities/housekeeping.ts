@@ -2,12 +2,11 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
-import { type Expected, expectedWorkflows } from '../db/queries/expected-workflows.ts';
+import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
 import { dropPartitions, forgetEvents, forgetIdleGroups, longestReach } from '../db/queries/retention.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS } from '../domain/event.ts';
-import { incidentWorkflowId, producerWorkflowId, ruleWorkflowId } from '../workflows/ids.ts';
-import { QUEUES } from '../workflows/queues.ts';
+import { incidentWorkflow, producerWorkflow, ruleWorkflow, type Startable } from '../workflows/startable.ts';
 import { heartbeating } from './heartbeating.ts';
 
 /** Pause between two workflow starts: 20 a second leave the server room for its other work. */
@@ -55,50 +54,38 @@ export function createHousekeepingActivities({
   }
 
   async function reconcile() {
-    const expected = await expectedWorkflows(sqlOf(orm));
+    const { rules, producers, incidents } = await expectedWorkflows(sqlOf(orm));
     return {
-      rules: await startMissing('alertRule', expected.rules),
-      producers: await startMissing('producer', expected.producers),
-      incidents: await startMissing('incident', expected.incidents),
+      rules: await startMissing(
+        'alertRule',
+        rules.map(({ id }) => ruleWorkflow(id)),
+      ),
+      producers: await startMissing(
+        'producer',
+        producers.map(({ id, settings, paused }) => producerWorkflow({ source_id: id, settings, paused })),
+      ),
+      incidents: await startMissing(
+        'incident',
+        incidents.map(({ id }) => incidentWorkflow(id)),
+      ),
     };
   }
 
-  async function startMissing(type: keyof typeof KINDS, rows: readonly Expected[]): Promise<number> {
-    const kind = KINDS[type];
+  async function startMissing(kind: string, expected: readonly Startable[]): Promise<number> {
     const running = new Set<string>();
-    const query = `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`;
+    const query = `WorkflowType = '${kind}' AND ExecutionStatus = 'Running'`;
     for await (const { workflowId } of client.workflow.list({ query, pageSize: 1000 }))
       running.add(workflowId);
     let started = 0;
-    for (const row of rows) {
-      const workflowId = kind.id(row.id);
-      if (running.has(workflowId)) continue;
-      await client.workflow.start(type, {
-        workflowId,
-        taskQueue: kind.queue,
-        args: [kind.input(row)],
-        workflowIdConflictPolicy: 'USE_EXISTING',
-      });
+    for (const { type, ...options } of expected) {
+      if (running.has(options.workflowId)) continue;
+      await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
       started++;
       await new Promise((resolve) => setTimeout(resolve, START_EVERY_MS));
     }
-    if (started > 0) log.info({ type, started }, 'workflows started from their rows');
+    if (started > 0) log.info({ type: kind, started }, 'workflows started from their rows');
     return started;
   }
 }
-
-const KINDS = {
-  alertRule: { id: ruleWorkflowId, queue: QUEUES.rules, input: ({ id }: Expected) => ({ rule_id: id }) },
-  producer: {
-    id: producerWorkflowId,
-    queue: QUEUES.producers,
-    input: ({ id, settings, paused }: Expected) => ({ source_id: id, settings, paused }),
-  },
-  incident: {
-    id: incidentWorkflowId,
-    queue: QUEUES.incidents,
-    input: ({ id }: Expected) => ({ incident_id: id }),
-  },
-};
 
 export type HousekeepingActivities = ReturnType<typeof createHousekeepingActivities>;

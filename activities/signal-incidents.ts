@@ -1,8 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { incidentWorkflowId } from '../workflows/ids.ts';
 import { incidentChanged } from '../workflows/messages.ts';
-import { QUEUES } from '../workflows/queues.ts';
+import { incidentWorkflow } from '../workflows/startable.ts';
 
 /** How long a signal may take before the sweep is left to repeat it, in milliseconds. */
 const SIGNAL_DEADLINE_MS = 5000;
@@ -12,21 +11,15 @@ const SIGNAL_DEADLINE_MS = 5000;
  * already: a failure here is logged, and the sweep signals again.
  */
 export async function signalIncidents(client: Client, ids: readonly string[], log: Logger): Promise<void> {
-  const results = await Promise.allSettled(
-    ids.map((id) =>
-      client.withDeadline(Date.now() + SIGNAL_DEADLINE_MS, () =>
-        client.workflow.signalWithStart('incident', {
-          workflowId: incidentWorkflowId(id),
-          taskQueue: QUEUES.incidents,
-          args: [{ incident_id: id }],
-          staticSummary: `Follows incident ${id} until someone has it`,
-          signal: incidentChanged,
-          signalArgs: [],
-        }),
-      ),
-    ),
-  );
+  const results = await Promise.allSettled(ids.map((id) => signalIncident(client, id)));
   for (const result of results) {
     if (result.status === 'rejected') log.warn({ err: result.reason }, 'an incident could not be signalled');
   }
+}
+
+async function signalIncident(client: Client, id: string): Promise<void> {
+  const { type, ...options } = incidentWorkflow(id);
+  await client.withDeadline(Date.now() + SIGNAL_DEADLINE_MS, () =>
+    client.workflow.signalWithStart(type, { ...options, signal: incidentChanged, signalArgs: [] }),
+  );
 }

@@ -1,7 +1,6 @@
 import type { Client } from '@temporalio/client';
-import { ruleWorkflowId } from '../workflows/ids.ts';
 import { type ruleChanged, wakeRule } from '../workflows/messages.ts';
-import { QUEUES } from '../workflows/queues.ts';
+import { ruleWorkflow } from '../workflows/startable.ts';
 
 /** How long a signal may take before the sweep is left to repeat it, in milliseconds. */
 const SIGNAL_DEADLINE_MS = 5000;
@@ -15,14 +14,8 @@ export async function signalRule(
   ruleId: string,
   signal: typeof wakeRule | typeof ruleChanged = wakeRule,
 ): Promise<void> {
+  const { type, ...options } = ruleWorkflow(ruleId);
   await client.withDeadline(Date.now() + SIGNAL_DEADLINE_MS, () =>
-    client.workflow.signalWithStart('alertRule', {
-      workflowId: ruleWorkflowId(ruleId),
-      taskQueue: QUEUES.rules,
-      args: [{ rule_id: ruleId }],
-      staticSummary: `Judges the windows of rule ${ruleId}`,
-      signal,
-      signalArgs: [],
-    }),
+    client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] }),
   );
 }

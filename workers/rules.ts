@@ -1,8 +1,8 @@
 import { Worker } from '@temporalio/worker';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createRuleActivities } from '../activities/rules/index.ts';
-import { HOUSEKEEPING_WORKFLOW_ID } from '../workflows/ids.ts';
 import { QUEUES } from '../workflows/queues.ts';
+import { HOUSEKEEPING } from '../workflows/startable.ts';
 import type { WorkerContext } from './context.ts';
 
 /** Judges rules and keeps the house. */
@@ -28,10 +28,6 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
 
 /** Makes sure that the one housekeeping workflow runs. */
 export async function startHousekeeping({ client }: WorkerContext): Promise<void> {
-  await client.workflow.start('housekeeping', {
-    workflowId: HOUSEKEEPING_WORKFLOW_ID,
-    taskQueue: QUEUES.rules,
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    staticSummary: 'Partitions, retention, and workflows that should run',
-  });
+  const { type, ...options } = HOUSEKEEPING;
+  await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
 }

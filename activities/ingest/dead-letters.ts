@@ -12,10 +12,9 @@ import { producerRow } from '../../db/queries/producer-progress.ts';
 import type { Event } from '../../domain/event.ts';
 import { deadLetterId } from '../../domain/simulate.ts';
 import { batchSize } from '../../domain/tick.ts';
-import { deadLetterWorkflowId } from '../../workflows/ids.ts';
-import { addDeadLetter, type Batch, type DeadLetterInput, type HeldBatch } from '../../workflows/messages.ts';
+import { addDeadLetter, type Batch, type HeldBatch } from '../../workflows/messages.ts';
 import { FAILURES } from '../../workflows/policies.ts';
-import { QUEUES } from '../../workflows/queues.ts';
+import { deadLetterWorkflow } from '../../workflows/startable.ts';
 import { eventsOf, refusedRows, storeEvents } from './batch-events.ts';
 import type { IngestActivityDependencies } from './emit.ts';
 import { invalidBatch } from './failures.ts';
@@ -39,15 +38,13 @@ export function createProducerActivities(
     async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
       const { source_id, first_sequence, tick_at } = failed.batch;
       const held = { ...failed, id: deadLetterId('batch', source_id, first_sequence, tick_at) };
+      const { type, ...options } = deadLetterWorkflow(source_id);
       try {
         await client.workflow.executeUpdateWithStart(addDeadLetter, {
           args: [held],
-          startWorkflowOperation: new WithStartWorkflowOperation('deadLetter', {
-            workflowId: deadLetterWorkflowId(source_id),
-            taskQueue: QUEUES.producers,
-            args: [{ source_id } satisfies DeadLetterInput],
+          startWorkflowOperation: new WithStartWorkflowOperation(type, {
+            ...options,
             workflowIdConflictPolicy: 'USE_EXISTING',
-            staticSummary: `Dead letters of ${source_id}`,
           }),
         });
       } catch (error) {
