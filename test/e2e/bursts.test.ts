@@ -26,7 +26,8 @@ describe('bursts', function () {
         ...{ what: `${count} resolved incidents`, timeoutMs: 60_000 },
       });
     const starts: number[] = [];
-    const burst = async (start: number) => {
+    const burst = async (ago = EVENTS) => {
+      const start = Date.now() - ago;
       starts.push(start);
       await sendBurst(
         system,
@@ -35,12 +36,13 @@ describe('bursts', function () {
       );
     };
 
-    await burst(Date.now() - EVENTS);
+    await burst();
     await waitFor(async () => (await incidents())[0]?.state === 'open', { what: 'the first incident' });
     await resolved(1);
-    await burst(Date.now() - EVENTS);
+    await waitFor(() => Date.now() > starts[0]! + EVENTS + WINDOW_MS + EVENTS, { what: 'an empty window' });
+    await burst();
     await resolved(2);
-    await burst(Date.now() - 600_000);
+    await burst(600_000);
     await resolved(3);
     await settled(system);
 

@@ -63,14 +63,10 @@ describe('PostgreSQL away for longer than a window', function () {
       recorded.map(({ state, reopened, ended_at }) => ({ state, reopened, ended_at })),
       [{ state: 'open', reopened: 0, ended_at: null }],
     );
-    const timeline = await system.query<{ kind: string }>(
-      'select kind from incident_timeline where incident_id = $1 order by id',
-      [recorded[0]!.id],
+    const [undone] = await system.query<{ n: number }>(
+      `select count(*)::int as n from incident_timeline where kind in ('resolved', 'reopened', 'recovered')`,
     );
-    assert.deepEqual(
-      timeline.map(({ kind }) => kind),
-      ['opened'],
-    );
+    assert.equal(undone!.n, 0);
 
     await pauseProducers(system, sources);
     for (const id of sources) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { eventAt, makeProducers, makeRule, pauseProducers, statusOf } from '../support/load.ts';
+import { eventAt, makeProducers, makeRule, pauseProducers, sendBurst, statusOf } from '../support/load.ts';
 import { ROLES, type System } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { gatedReceiver } from './gated-receiver.ts';
@@ -102,6 +102,19 @@ describe('SIGTERM in the middle of the flow', function () {
     });
     await makeProducers(system, producers);
     let ending: Ending | undefined;
+    let release = () => {};
+    /** An incident of its own, whose notice is kept waiting. */
+    const tell = async (type: string) => {
+      release = hook.hold();
+      const own = await makeRule(system, {
+        name: type,
+        event_type: type,
+        threshold_count: 1,
+        window_seconds: 1,
+      });
+      await sendBurst(system, type, [Date.now()], 1);
+      return own;
+    };
 
     await whileWaiting(system, { table: 'events', transactions: 1 }, async () => {
       ending = system.terminate('ingest');
@@ -115,14 +128,14 @@ describe('SIGTERM in the middle of the flow', function () {
     await assertOrderly(ending);
     await system.start('rules');
 
-    let release = hook.hold();
+    const rules = [rule, await tell('told')];
     await waitFor(() => hook.waiting() > 0, { what: 'a notice on its way', timeoutMs: 60_000 });
     ending = system.terminate('notify');
     release();
     await assertOrderly(ending);
     await system.start('notify');
 
-    release = hook.hold();
+    rules.push(await tell('told again'));
     await waitFor(() => hook.waiting() > 0, { what: 'another notice', timeoutMs: 60_000 });
     await whileWaiting(system, { table: 'incident_timeline', transactions: 1, once: release }, async () => {
       ending = system.terminate('incidents');
@@ -134,11 +147,13 @@ describe('SIGTERM in the middle of the flow', function () {
     await pauseProducers(system, ids);
     await settled(system);
     for (const id of ids) await assertGapless(system, id, (await statusOf(system, id)).next_sequence);
-    assert.ok((await assertExact(system, rule)) > 0);
     const messages = messagesByNotice(hook.received);
-    for (const { id } of await incidentsOf(system, rule)) {
-      for (const kind of ['opened', 'resolved'])
-        assert.equal(messages.get(`${kind} ${id}`)?.length, 1, `${kind} ${id}`);
+    for (const each of rules) {
+      assert.ok((await assertExact(system, each)) > 0);
+      for (const { id } of await incidentsOf(system, each)) {
+        for (const kind of ['opened', 'resolved'])
+          assert.equal(messages.get(`${kind} ${id}`)?.length, 1, `${kind} ${id}`);
+      }
     }
   });
 });

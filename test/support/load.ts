@@ -66,15 +66,18 @@ export async function statusOf(system: System, id: string): Promise<Status> {
 /** How long the next tick of a producer has been due by now, in milliseconds. */
 export const overdue = ({ next_tick_at }: Status) => Date.now() - Date.parse(next_tick_at);
 
-/** Waits until producers have emitted what is due, pauses them, and waits for what they have in flight. */
+/** Waits until all that producers have emitted is stored up to now, pauses them, and waits for their last batches. */
 export async function pauseProducers(system: System, ids: readonly string[]): Promise<void> {
-  const each = (condition: (status: Status) => boolean, what: string) =>
-    waitFor(async () => (await Promise.all(ids.map((id) => statusOf(system, id)))).every(condition), {
+  const each = (condition: (id: string) => Promise<boolean>, what: string) =>
+    waitFor(async () => (await Promise.all(ids.map(condition))).every(Boolean), {
       ...{ what, timeoutMs: 120_000, everyMs: 250 },
     });
-  await each((status) => overdue(status) < 2_000 && status.in_flight < 2, 'producers to have caught up');
+  await each(async (id) => {
+    const { body } = await system.call<{ appended_through: string }>('GET', `/producers/${id}`);
+    return Date.now() - Date.parse(body.appended_through) < 2_500;
+  }, 'producers to have caught up');
   for (const id of ids) await expectStatus(200, system.call('POST', `/producers/${id}/pause`, {}));
-  await each(({ in_flight }) => in_flight === 0, 'the last batches to be stored');
+  await each(async (id) => (await statusOf(system, id)).in_flight === 0, 'the last batches to be stored');
 }
 
 /** The body of an answer, which must have this status. */
