@@ -27,6 +27,9 @@ const EVENT_FIELDS = new Set(['event_type', 'severity', 'source_id', 'event_id']
 /** Longest pattern accepted, in characters: RE2 is linear in the text, but its program grows with the pattern. */
 const MAX_PATTERN = 1000;
 
+/** Most instructions of a compiled pattern: matching takes up to that many steps for each character of a field. */
+const MAX_PROGRAM = 500;
+
 /**
  * Reads one field of an event. Own properties only, so that `payload.constructor` finds nothing.
  * @returns undefined where the path leads nowhere.
@@ -138,9 +141,16 @@ function compilePattern(value: Json | undefined, field: string): RE2JS {
   if (value.length > MAX_PATTERN) {
     throw new MatcherError(`the pattern on ${field} is longer than ${MAX_PATTERN} characters`);
   }
+  let pattern: RE2JS;
   try {
-    return RE2JS.compile(value);
+    pattern = RE2JS.compile(value);
   } catch (error) {
     throw new MatcherError(`bad pattern on ${field}: ${(error as Error).message}`);
   }
+  if (pattern.programSize() > MAX_PROGRAM) {
+    throw new MatcherError(
+      `the pattern on ${field} is too costly: write it with fewer or smaller repetitions`,
+    );
+  }
+  return pattern;
 }

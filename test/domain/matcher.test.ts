@@ -142,12 +142,15 @@ describe('a matcher', () => {
     refusal({ field, op: 'like', value: 'a' }, /unknown operator "like" on payload\.a/);
   });
 
-  it('with a pattern that is broken, backtracks or is too long is refused, and its field named', () => {
+  it('with a pattern that is broken, backtracks, is too long or too costly is refused, and its field named', () => {
     const field = 'payload.a';
     for (const value of ['(', '[', '*', '(?=a)', '(a)\\1', 'a{1001}', '((a{100}){100}){100}']) {
       refusal({ field, op: '=~', value }, /bad pattern on payload\.a/);
     }
     refusal({ field, op: '!~', value: 'a'.repeat(1001) }, /pattern on payload\.a is longer than 1000/);
+    for (const value of ['(a?){1000}', '.{1000}', '(a?){400}(a){400}']) {
+      refusal({ field, op: '=~', value }, /pattern on payload\.a is too costly/);
+    }
   });
 });
 
