@@ -9,7 +9,6 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, type QueryDefinition, type UpdateDefinition } from '@temporalio/common';
 import { signalRule } from '../ingest/signal-rule.ts';
-import { ruleChanged } from '../workflows/messages.ts';
 import type { Startable } from '../workflows/startable.ts';
 import type { ApiDeps } from './deps.ts';
 import { Conflict, Unavailable } from './problem.ts';
@@ -79,7 +78,7 @@ export async function ask<Ret>(
  * fails, housekeeping brings it home.
  */
 export async function tellRule({ client, log }: ApiDeps, ruleId: string): Promise<void> {
-  const told = signalRule(client, ruleId, ruleChanged).catch((error: unknown) => {
+  const told = signalRule(client, ruleId).catch((error: unknown) => {
     log.warn({ err: error, rule_id: ruleId }, 'the rule workflow could not be told; housekeeping will');
   });
   await Promise.race([told, sleep(1000, undefined, { ref: false })]);

@@ -5,7 +5,7 @@ import { claimTimes } from '../db/queries/append.ts';
 import { Append } from './append.ts';
 import { Buffer, type BufferLimits } from './buffer.ts';
 import { type Ingest, StoreUnavailable } from './outcome.ts';
-import { signalRule } from './signal-rule.ts';
+import { signalRules } from './signal-rule.ts';
 import { Waker } from './waker.ts';
 
 /** Composes the way in: buffer ► append ► wake. One a process. */
@@ -23,7 +23,7 @@ export function createIngest({
   limits: Omit<BufferLimits, 'appendsInFlight'> & Partial<BufferLimits>;
 }): Ingest {
   const append = new Append({ orm, clock, log });
-  const waker = new Waker({ orm, signal: (ruleId) => signalRule(client, ruleId), log });
+  const waker = new Waker({ orm, signal: (ids) => signalRules(client, ids, log), log });
   const buffer = new Buffer(
     (events) => append.run(events),
     (ids) => waker.committed(ids),

@@ -6,8 +6,7 @@ import { overdueNotices } from '../db/queries/overdue-notices.ts';
 import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
 import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
 import { holdsOf } from '../domain/watermark.ts';
-import { signalRule } from '../ingest/signal-rule.ts';
-import { Waker } from '../ingest/waker.ts';
+import { signalRules } from '../ingest/signal-rule.ts';
 
 const EVERY_MS = 1000;
 /** Outbox rows this old were left behind by the process that wrote them. */
@@ -36,7 +35,6 @@ export function startSweep({
   clock: () => number;
   log: Logger;
 }): Sweep {
-  const waker = new Waker({ orm, signal: (ruleId) => signalRule(client, ruleId), log });
   const signalled = new Map<string, { next: number; pause: number }>();
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
@@ -54,7 +52,7 @@ export function startSweep({
       ...(await takeDue(db, { now, watermark })),
       ...(await takeUnanswered(db, UNANSWERED_MS)),
     ]);
-    await waker.signalAll([...rules]);
+    await signalRules(client, [...rules], log);
 
     const overdue = await overdueNotices(db, now - OVERDUE_MS);
     const due = overdue.filter((id) => (signalled.get(id)?.next ?? 0) <= now);

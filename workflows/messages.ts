@@ -113,9 +113,9 @@ export const deadLetterStatus = defineQuery<DeadLetterStatus>('status');
 
 // ── rule/<id> ────────────────────────────────────────────────────────────────────────────────────
 
-/** Some window of the rule may have changed: a pending_evaluations row says which. */
+/** The rule, or some window of it, may have changed: its rows say what. */
 export const wakeRule = defineSignal('wake');
-/** The rule itself changed. */
+/** Nobody sends it any more; kept for runs that have it in their history. */
 export const ruleChanged = defineSignal('changed');
 export interface RuleState {
   evaluations: number;

@@ -2,8 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
-import { signalRule } from '../../ingest/signal-rule.ts';
-import { Waker } from '../../ingest/waker.ts';
+import { signalRules } from '../../ingest/signal-rule.ts';
 import { heartbeating } from '../heartbeating.ts';
 import { signalIncidents } from '../signal-incidents.ts';
 import { backfill } from './backfill.ts';
@@ -21,7 +20,6 @@ export function createRuleActivities({
   clock: () => number;
   log: Logger;
 }) {
-  const waker = new Waker({ orm, signal: (ruleId) => signalRule(client, ruleId), log });
   return {
     /** Judges what is pending for the rule, for a few seconds at the most. */
     async evaluateRule({ rule_id }: { rule_id: string }): Promise<Evaluated> {
@@ -30,7 +28,7 @@ export function createRuleActivities({
           orm,
           clock,
           signalIncidents: (ids) => signalIncidents(client, ids, log),
-          signalRules: (ids) => waker.signalAll(ids),
+          signalRules: (ids) => signalRules(client, ids, log),
         },
         rule_id,
       );

@@ -11,7 +11,6 @@ import { signalRule } from '../../ingest/signal-rule.ts';
 import { ruleWorkers, startHousekeeping } from '../../workers/rules.ts';
 import { startSweep } from '../../workers/sweep.ts';
 import { ruleWorkflowId } from '../../workflows/ids.ts';
-import { ruleChanged } from '../../workflows/messages.ts';
 import { silent } from '../support/engine.ts';
 import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -66,11 +65,11 @@ export async function stage() {
     /** Does what the API does for a new rule. */
     async create(input: RuleInput): Promise<string> {
       const { id } = await createRule(orm, input, clock());
-      await signalRule(client, id, ruleChanged);
+      await signalRule(client, id);
       return id;
     },
     workflow: (ruleId: string) => client.workflow.getHandle(ruleWorkflowId(ruleId)),
-    changed: (ruleId: string) => signalRule(client, ruleId, ruleChanged),
+    changed: (ruleId: string) => signalRule(client, ruleId),
     /** The rule's only incident, once it is in this state. */
     incident: (ruleId: string, state: string): Promise<Incident> =>
       waitFor(() => orm.em.fork().findOne(IncidentEntity, { ruleId, state: state as Incident['state'] }), {
