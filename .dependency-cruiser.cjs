@@ -46,7 +46,9 @@ module.exports = {
     {
       name: 'only-roots-read-config',
       severity: 'error',
-      from: { pathNot: '^(config\\.ts|.*/main\\.ts|db/migrate\\.ts|embedded/|test/|bench/)' },
+      from: {
+        pathNot: '^(config\\.ts|.*/main\\.ts|db/migrate\\.ts|workers/alive\\.ts|embedded/|test/|bench/)',
+      },
       to: { path: '^config\\.ts$', dependencyTypesNot: ['type-only'] },
     },
   ],

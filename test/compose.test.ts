@@ -15,6 +15,7 @@ type Service = {
   environment?: Record<string, string>;
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: { test: string[] };
+  pull_policy?: string;
   ports?: string[];
   volumes?: string[];
   stop_grace_period?: string;
@@ -27,7 +28,7 @@ const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   volumes: Record<string, unknown>;
 };
 const services = Object.entries(compose.services);
-const ours = services.filter(([, { build }]) => build);
+const ours = services.filter(([, { image }]) => image === 'tocsin');
 const scriptOf = (service: Service) => service.command?.[1] ?? '';
 
 describe('docker compose', () => {
@@ -46,6 +47,24 @@ describe('docker compose', () => {
   it('has one worker service for each role', () => {
     const roles = ours.filter(([, s]) => scriptOf(s) === 'workers/main.ts').map(([, s]) => s.command?.[2]);
     assert.deepEqual(roles.toSorted(), WORKER_ROLES.filter((role) => role !== 'all').toSorted());
+  });
+
+  it('builds our image once, and looks for it nowhere else', () => {
+    assert.deepEqual(
+      ours.filter(([, { build }]) => build).map(([name]) => name),
+      ['migrate'],
+    );
+    for (const [name, { build, pull_policy }] of ours) {
+      assert.equal(pull_policy, build ? 'build' : 'never', name);
+    }
+  });
+
+  it('asks each worker for its own heartbeat', () => {
+    for (const [name, service] of ours.filter(([, s]) => scriptOf(s) === 'workers/main.ts')) {
+      const [, node, script, role] = service.healthcheck?.test ?? [];
+      assert.deepEqual([node, role], ['node', service.command?.[2]], name);
+      assert.ok(existsSync(join(root, script!)), `${name}: ${script} does not exist`);
+    }
   });
 
   it('sets only variables that the configuration knows', () => {
@@ -90,9 +109,9 @@ describe('docker compose', () => {
   });
 
   it('publishes ports on loopback only, and pins every image', () => {
-    for (const [name, { ports = [], image, build }] of services) {
+    for (const [name, { ports = [], image }] of services) {
       for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/, name);
-      if (!build) assert.match(image!, /:\d+\.\d+(\.\d+)?/, `${name}: ${image} is not pinned`);
+      if (image !== 'tocsin') assert.match(image!, /:\d+\.\d+(\.\d+)?/, `${name}: ${image} is not pinned`);
     }
     assert.match(read('Dockerfile'), /^FROM node:24-bookworm-slim$/m);
   });

@@ -31,11 +31,15 @@ try {
   console.error(
     error instanceof ConfigError ? error.message : `worker ${role} failed: ${(error as Error).message}`,
   );
-  process.exitCode = 1;
+  // Whatever was started half must not keep a process alive that works for nobody.
+  process.exit(1);
 }
 
 /** Runs one role, or all, until SIGTERM or SIGINT; then finishes what it has in hand. */
 async function main(role: WorkerRole, config: Config): Promise<void> {
+  // Until there is something in hand, stopping is leaving.
+  let stop: () => void = () => process.exit(0);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop());
   const log = pino({ level: config.LOG_LEVEL, base: { role } });
   useLogger(log);
   const clock = Date.now;
@@ -67,6 +71,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     ...(plays('incidents') ? await incidentWorkers(context) : []),
     ...(plays('notify') ? await notifyWorkers(context) : []),
   ];
+  if (plays('rules')) await startHousekeeping(context);
   const heartbeats = WORKER_ROLES.filter((part) => part !== 'all' && plays(part)).map((part) =>
     startHeartbeat({
       orm,
@@ -77,17 +82,17 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     }),
   );
   const sweep = plays('rules') ? startSweep(context) : null;
-  if (plays('rules')) await startHousekeeping(context);
-
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
-  process.once('SIGTERM', shutdown);
-  process.once('SIGINT', shutdown);
   log.info({ queues: workers.map((worker) => worker.options.taskQueue) }, 'worker ready');
   try {
-    // When one stops for an error the others must not go on as if nothing had happened.
-    await Promise.all(workers.map((worker) => worker.run().finally(shutdown)));
+    // When one stops for an error the others must not go on as if nothing had happened; all drain before the end.
+    const running = workers.map((worker) => worker.run().finally(shutdown));
+    stop = shutdown;
+    const ended = await Promise.allSettled(running);
+    const failed = ended.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
   } finally {
     await sweep?.stop();
     await ingest?.stop();
