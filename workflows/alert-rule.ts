@@ -18,8 +18,14 @@ import { RULE_ID } from './search-attributes.ts';
 const EVALUATIONS_A_RUN = 1000;
 const SIGNALS_A_RUN = 5000;
 
-const { evaluateRule } = proxyLocalActivities<RuleActivities>(localPolicy);
-const { backfillRule } = proxyActivities<RuleActivities>(backfillPolicy);
+const { evaluateRule } = proxyLocalActivities<RuleActivities>({
+  ...localPolicy,
+  summary: 'Judge what is pending',
+});
+const { backfillRule } = proxyActivities<RuleActivities>({
+  ...backfillPolicy,
+  summary: 'Count what was in the window before',
+});
 
 export interface AlertRuleInput {
   rule_id: string;

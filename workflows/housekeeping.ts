@@ -15,7 +15,14 @@ import { housekeepingPolicy } from './policies.ts';
 const EVERY = '1 minute';
 const ROUNDS_A_RUN = 500;
 
-const { keepPartitions, reconcile } = proxyActivities<HousekeepingActivities>(housekeepingPolicy);
+const { keepPartitions } = proxyActivities<HousekeepingActivities>({
+  ...housekeepingPolicy,
+  summary: 'Partitions ahead, retention behind',
+});
+const { reconcile } = proxyActivities<HousekeepingActivities>({
+  ...housekeepingPolicy,
+  summary: 'Start what should run',
+});
 
 /** Does a round at once. */
 export const tidyNow = defineSignal('tidyNow');

@@ -26,7 +26,14 @@ import {
 import { FAILURES, localPolicy } from './policies.ts';
 import { INCIDENT_STATE, RULE_ID, SEVERITY } from './search-attributes.ts';
 
-const { loadIncident, acknowledge, resolve, comment } = proxyLocalActivities<IncidentActivities>(localPolicy);
+const { loadIncident } = proxyLocalActivities<IncidentActivities>({
+  ...localPolicy,
+  summary: 'Read the incident and its notices',
+});
+const { acknowledge, resolve, comment } = proxyLocalActivities<IncidentActivities>({
+  ...localPolicy,
+  summary: 'Record what a person did',
+});
 
 export interface IncidentInput {
   incident_id: string;
