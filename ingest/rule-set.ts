@@ -21,7 +21,7 @@ export interface CompiledRule {
 }
 
 /** The equality filters are matchers like any other. */
-export function matchersOf({ event_type, severity, match }: RuleDefinition): Matcher[] {
+function matchersOf({ event_type, severity, match }: RuleDefinition): Matcher[] {
   const filters: Matcher[] = [];
   if (event_type !== null) filters.push({ field: 'event_type', op: '=', value: event_type });
   if (severity !== null) filters.push({ field: 'severity', op: '=', value: severity });

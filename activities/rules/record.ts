@@ -3,19 +3,18 @@ import { v5 as uuidv5 } from 'uuid';
 import { IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import type { Sql } from '../../db/orm.ts';
 import { countedEvents, type GroupIncident, type RuleWords, type Version } from '../../db/queries/judging.ts';
-import { compileGroupKey, groupLabels, OVERFLOW_GROUP } from '../../domain/group.ts';
+import { groupLabels, OVERFLOW_GROUP } from '../../domain/group.ts';
 import type { IncidentChange } from '../../domain/incident.ts';
-import { compileMatchers } from '../../domain/matcher.ts';
+import type { NoticeKind } from '../../domain/notice.ts';
 import { worse } from '../../domain/severity.ts';
-import { matchersOf } from '../../ingest/rule-set.ts';
+import { compileRule } from '../../ingest/rule-set.ts';
 
 /** Namespace of the ids derived here (UUIDv5). Never changes: it is what keeps an incident from opening twice. */
 const NAMESPACE = '5f0c1c51-7c1b-4a55-9d0e-6f6a4c1c9a61';
 
 export const incidentId = (ruleId: string, groupKey: string, episode: number) =>
   uuidv5(`${ruleId}/${groupKey}/${episode}`, NAMESPACE);
-export const noticeId = (incident: string, kind: string, n: number) =>
-  uuidv5(`${incident}/${kind}/${n}`, NAMESPACE);
+const noticeId = (incident: string, kind: string, n: number) => uuidv5(`${incident}/${kind}/${n}`, NAMESPACE);
 
 export interface Recording {
   version: Version;
@@ -92,15 +91,15 @@ async function open(
       window_seconds: definition.condition.window_seconds,
     },
   });
-  note(em, id, opened_at, 'opened', {
+  addEntry(em, id, opened_at, 'opened', {
     late,
     recorded_at: new Date(now).toISOString(),
     observed_count: observed.get(opened_at) ?? 0,
   });
-  if (ended_at !== null) note(em, id, ended_at, 'resolved', { reason: 'recovered' });
+  if (ended_at !== null) addEntry(em, id, ended_at, 'resolved', { reason: 'recovered' });
   if (!late || words.late === 'notify') {
-    notify(em, id, 'opened', 0, now);
-    if (ended_at !== null) notify(em, id, 'resolved', 0, now);
+    addNotice(em, id, 'opened', 0, now);
+    if (ended_at !== null) addNotice(em, id, 'resolved', 0, now);
   }
   return id;
 }
@@ -117,11 +116,11 @@ async function amend(
       const reason =
         change.ended_at === version.effective_at && version.revision > 1 ? 'rule changed' : 'recovered';
       await update({ endedAt: new Date(change.ended_at) });
-      if (before.state === 'resolved') note(em, change.id, change.ended_at, 'recovered', {});
+      if (before.state === 'resolved') addEntry(em, change.id, change.ended_at, 'recovered', {});
       else {
         await update({ state: 'resolved', resolvedAt: new Date(change.ended_at), resolveReason: reason });
-        note(em, change.id, change.ended_at, 'resolved', { reason });
-        if (told.has(change.id)) notify(em, change.id, 'resolved', before.reopened, now);
+        addEntry(em, change.id, change.ended_at, 'resolved', { reason });
+        if (told.has(change.id)) addNotice(em, change.id, 'resolved', before.reopened, now);
       }
       return;
     }
@@ -131,14 +130,14 @@ async function amend(
       if (reopen) {
         const reopened = before.reopened + 1;
         await update({ state: 'open', resolvedAt: null, resolveReason: null, reopened });
-        note(em, change.id, now, 'reopened', { resolved_at: date(before.ended_at)?.toISOString() });
-        notify(em, change.id, 'reopened', reopened, now);
+        addEntry(em, change.id, now, 'reopened', { resolved_at: date(before.ended_at)?.toISOString() });
+        addNotice(em, change.id, 'reopened', reopened, now);
         return;
       }
       if (ended_at !== null && before.state === 'resolved' && before.resolved_by === null) {
         await update({ resolvedAt: new Date(ended_at) });
       }
-      note(em, change.id, now, 'extended', {
+      addEntry(em, change.id, now, 'extended', {
         opened_at: new Date(opened_at).toISOString(),
         ended_at: date(ended_at)?.toISOString() ?? null,
       });
@@ -149,10 +148,10 @@ async function amend(
       if (before.state !== 'resolved') {
         await update({ state: 'resolved', resolvedAt: new Date(now), resolveReason: 'merged' });
         // Receivers know it by its own id: they must hear that it is over.
-        if (told.has(change.id)) notify(em, change.id, 'resolved', before.reopened, now);
+        if (told.has(change.id)) addNotice(em, change.id, 'resolved', before.reopened, now);
       }
-      note(em, change.id, now, 'merged', { into: change.into });
-      note(em, change.into, now, 'extended', { merged: change.id });
+      addEntry(em, change.id, now, 'merged', { into: change.into });
+      addEntry(em, change.into, now, 'extended', { merged: change.id });
       return;
     }
   }
@@ -160,7 +159,8 @@ async function amend(
 
 const date = (at: number | null) => (at === null ? null : new Date(at));
 
-function note(
+/** Puts something that the rule did on the incident's timeline. `at` in epoch ms. */
+export function addEntry(
   em: SqlEntityManager,
   incident: string,
   at: number,
@@ -170,13 +170,14 @@ function note(
   em.create(TimelineEntity, { incidentId: incident, at: new Date(at), kind, actor: 'rule', detail });
 }
 
-function notify(
+/** Has people told. `n` tells apart notices of one kind: how often the incident was reopened before. `now` in epoch ms. */
+export function addNotice(
   em: SqlEntityManager,
   incident: string,
-  kind: 'opened' | 'resolved' | 'reopened',
+  kind: NoticeKind,
   n: number,
   now: number,
-) {
+): void {
   em.create(NoticeEntity, {
     id: noticeId(incident, kind, n),
     incidentId: incident,
@@ -197,11 +198,12 @@ async function worstSeverity(
   openedAt: number,
   windowMs: number,
 ): Promise<string> {
-  const matches = compileMatchers(matchersOf(version.definition));
-  const keyOf = compileGroupKey(version.definition.group_by);
+  const rule = compileRule(version);
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
   const events = await countedEvents(db, version, [window], MOST_FOR_SEVERITY);
   return events
-    .filter((event) => matches(event) && (groupKey === OVERFLOW_GROUP || keyOf(event) === groupKey))
+    .filter(
+      (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),
+    )
     .reduce((worst, event) => worse(worst, event.severity), 'info');
 }

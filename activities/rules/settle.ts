@@ -1,6 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
-import { IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
-import { type Orm, sqlOf, transaction } from '../../db/orm.ts';
+import type { SqlEntityManager } from '@mikro-orm/postgresql';
+import { type Incident, IncidentEntity } from '../../db/entities/incident.ts';
+import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
 import { announced, holdVersion, type RuleWords, type Version } from '../../db/queries/judging.ts';
 import {
   busyGroups,
@@ -14,7 +15,7 @@ import {
 } from '../../db/queries/revisions.ts';
 import { takeOutbox } from '../../db/queries/wake.ts';
 import { judgePending, type Pass } from './judge.ts';
-import { noticeId } from './record.ts';
+import { addEntry, addNotice } from './record.ts';
 
 /**
  * Judges a superseded revision for the last time, up to the instant its successor came into force, and hands its open
@@ -72,6 +73,19 @@ async function drainOutbox(orm: Orm): Promise<string[]> {
   }
 }
 
+/** What becomes of incidents that are open when their revision is superseded. */
+type Fate = { carried: true; revision: number } | { carried: false; reason: string };
+
+/** The successor has them if it counts the same groups; else they end, for a reason. */
+function fateOf(version: Version, next: Version | null, { deleted }: RuleWords): Fate {
+  if (next?.enabled && sameGroups(version, next)) return { carried: true, revision: next.revision };
+  if (deleted) return { carried: false, reason: 'rule deleted' };
+  return { carried: false, reason: next?.enabled ? 'rule changed' : 'rule disabled' };
+}
+
+const sameGroups = (a: Version, b: Version) =>
+  JSON.stringify(a.definition.group_by) === JSON.stringify(b.definition.group_by);
+
 async function handOver(
   orm: Orm,
   version: Version,
@@ -81,65 +95,57 @@ async function handOver(
 ): Promise<string[]> {
   return transaction(orm, async (db, em) => {
     if (!(await holdVersion(db, version))) return [];
+    const { rule_id: ruleId } = version;
     const at = version.superseded_at!;
     const open = await em.find(
       IncidentEntity,
-      { ruleId: version.rule_id, endedAt: null, mergedInto: null },
+      { ruleId, endedAt: null, mergedInto: null },
       { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { openedAt: 'asc' } },
     );
-    const sameGroups =
-      next?.enabled === true &&
-      JSON.stringify(next.definition.group_by) === JSON.stringify(version.definition.group_by);
-    const busy = await busyGroups(db, version.rule_id);
-    if (sameGroups) {
-      for (const incident of open) incident.revision = next.revision;
-    } else {
-      const reason = words.deleted ? 'rule deleted' : next?.enabled ? 'rule changed' : 'rule disabled';
-      const told = await announced(
-        db,
-        open.map(({ id }) => id),
-      );
-      for (const incident of open) {
-        incident.endedAt = new Date(at);
-        if (incident.state === 'resolved') continue;
-        incident.state = 'resolved';
-        incident.resolvedAt = new Date(at);
-        incident.resolveReason = reason;
-        em.create(TimelineEntity, {
-          incidentId: incident.id,
-          at: new Date(at),
-          kind: 'resolved',
-          actor: 'rule',
-          detail: { reason },
-        });
-        if (!told.has(incident.id)) continue;
-        em.create(NoticeEntity, {
-          id: noticeId(incident.id, 'resolved', incident.reopened),
-          incidentId: incident.id,
-          kind: 'resolved',
-          at: new Date(now),
-          done: false,
-        });
-      }
-    }
+    const busy = await busyGroups(db, ruleId);
+    const fate = fateOf(version, next, words);
+    if (fate.carried) for (const incident of open) incident.revision = fate.revision;
+    else await endIncidents(db, em, open, { at, reason: fate.reason, now });
     await em.flush();
     await closeRevision(db, version);
-    await resetGroups(db, version.rule_id);
-    if (!sameGroups && next) await forgetGroups(db, version.rule_id, next.revision);
+    await resetGroups(db, ruleId);
+    if (!fate.carried && next) await forgetGroups(db, ruleId, next.revision);
     if (next?.enabled) {
-      const groups = new Set([
+      await judgeAnew(db, next, at, [
         ...busy.map(({ group_key }) => group_key),
         ...open.map(({ groupKey }) => groupKey),
       ]);
-      await notePending(
-        db,
-        version.rule_id,
-        next.revision,
-        [...groups].map((group_key) => ({ group_key, from_at: at, to_at: at })),
-      );
     }
-    return sameGroups ? [] : open.map(({ id }) => id);
+    return fate.carried ? [] : open.map(({ id }) => id);
   });
+}
+
+/** Ends incidents, and tells those of it who were told of them. One that a person resolved before stays as it is. */
+async function endIncidents(
+  db: Sql,
+  em: SqlEntityManager,
+  open: readonly Incident[],
+  { at, reason, now }: { at: number; reason: string; now: number },
+): Promise<void> {
+  const told = await announced(
+    db,
+    open.map(({ id }) => id),
+  );
+  for (const incident of open) {
+    incident.endedAt = new Date(at);
+    if (incident.state === 'resolved') continue;
+    incident.state = 'resolved';
+    incident.resolvedAt = new Date(at);
+    incident.resolveReason = reason;
+    addEntry(em, incident.id, at, 'resolved', { reason });
+    if (told.has(incident.id)) addNotice(em, incident.id, 'resolved', incident.reopened, now);
+  }
+}
+
+/** Has the revision now in force judge groups from `at` (epoch ms), where it came into force. */
+async function judgeAnew(db: Sql, version: Version, at: number, groupKeys: readonly string[]): Promise<void> {
+  const groups = [...new Set(groupKeys)].map((group_key) => ({ group_key, from_at: at, to_at: at }));
+  await notePending(db, version.rule_id, version.revision, groups);
 }
 
 /** Removes a deleted rule once its last revision is settled. */

@@ -1,12 +1,11 @@
 import type { Sql } from '../../db/orm.ts';
 import { bucketCounts, countedEvents, type GroupIncident, type Version } from '../../db/queries/judging.ts';
-import { compileGroupKey, OVERFLOW_GROUP } from '../../domain/group.ts';
-import { compileMatchers } from '../../domain/matcher.ts';
+import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
 import { startOf } from '../../domain/start.ts';
 import { type Episode, type Horizon, judge, type Standing, type Start } from '../../domain/transition.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
-import { matchersOf } from '../../ingest/rule-set.ts';
+import { compileRule } from '../../ingest/rule-set.ts';
 
 /** A group to be weighed: from where on its events changed (epoch ms), and its incidents that may matter. */
 export interface GroupToWeigh {
@@ -96,8 +95,7 @@ async function readTimes(
   buckets: readonly number[],
   { bucketMs }: WindowSpec,
 ): Promise<void> {
-  const matches = compileMatchers(matchersOf(version.definition));
-  const keyOf = compileGroupKey(version.definition.group_by);
+  const { matches, groupKey } = compileRule(version);
   const byKey = new Map(
     groups.filter(({ key }) => key !== OVERFLOW_GROUP).map((group) => [group.key, group]),
   );
@@ -105,7 +103,7 @@ async function readTimes(
   const ranges = [...buckets].sort((a, b) => a - b).map((from) => ({ from, to: from + bucketMs }));
   for (const event of await countedEvents(db, version, ranges)) {
     if (!matches(event)) continue;
-    byKey.get(keyOf(event))?.times.get(bucketOf(event.occurred_at, bucketMs))?.push(event.occurred_at);
+    byKey.get(groupKey(event))?.times.get(bucketOf(event.occurred_at, bucketMs))?.push(event.occurred_at);
   }
   for (const { times } of byKey.values())
     for (const bucket of buckets) times.get(bucket)!.sort((a, b) => a - b);

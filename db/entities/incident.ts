@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { IncidentState } from '../../domain/incident.ts';
+import type { DeliveryOutcome, NoticeKind } from '../../domain/notice.ts';
 
 /** One episode of one group of one rule. `id` is derived from (rule, group, episode), so that it can't be opened twice. */
 export const IncidentEntity = defineEntity({
@@ -75,7 +76,7 @@ export const NoticeEntity = defineEntity({
   properties: {
     id: p.uuid().primary(),
     incidentId: p.uuid(),
-    kind: p.string().length(16).$type<'opened' | 'resolved' | 'reopened'>(),
+    kind: p.string().length(16).$type<NoticeKind>(),
     at: p.datetime(3),
     /** Every channel has it, gave up on it, or there was none. */
     done: p.boolean().default(false),
@@ -98,7 +99,7 @@ export const DeliveryEntity = defineEntity({
     channel: p.string().length(64),
     attempt: p.integer(),
     at: p.datetime(3),
-    outcome: p.string().length(16).$type<'sent' | 'retry' | 'failed'>(),
+    outcome: p.string().length(16).$type<DeliveryOutcome>(),
     durationMs: p.integer(),
     /** What the other side answered, without secrets. */
     detail: p.text(),

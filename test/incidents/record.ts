@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import { connect, transaction } from '../../db/orm.ts';
+import type { NoticeKind } from '../../domain/notice.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -84,7 +85,7 @@ export const incidentRow = () => ({
   metadata: { observed_count: 5, window_seconds: 60 },
 });
 
-const notice = (incidentId: string, kind: 'opened' | 'reopened' | 'resolved') => ({
+const notice = (incidentId: string, kind: NoticeKind) => ({
   ...{ id: randomUUID() as string, incidentId, kind },
   at: new Date(),
 });
