@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { ConfigError, loadConfig } from '../config.ts';
+import { LOCKS } from './locks.ts';
 import { connect } from './orm.ts';
 import { ensurePartitions } from './partitions.ts';
 
@@ -9,7 +10,7 @@ try {
   // Held while this connection lives: migrators that start together go one after the other.
   const lock = new pg.Client(config.DATABASE_URL);
   await lock.connect();
-  await lock.query('select pg_advisory_lock(4)');
+  await lock.query('select pg_advisory_lock($1)', [LOCKS.migration]);
   const orm = await connect(config.DATABASE_URL, 2);
   try {
     const applied = await orm.migrator.up();

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { DAY_MS } from '../domain/event.ts';
+import { LOCKS } from './locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from './orm.ts';
 
 /** Days that partitions are made ahead of the clock. */
@@ -39,7 +40,7 @@ export async function ensureDay(orm: Orm, day: number): Promise<number> {
     const name = `${parent}_${dayName(day)}`;
     if (existing.has(name)) continue;
     await transaction(orm, async (db) => {
-      await sql`select pg_advisory_xact_lock(3)`.execute(db);
+      await sql`select pg_advisory_xact_lock(${LOCKS.partitions})`.execute(db);
       if ((await partitionNames(db)).has(name)) return;
       await sql`set local lock_timeout = '5s'`.execute(db);
       await sql

@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
+import { LOCKS } from '../locks.ts';
 import type { Sql } from '../orm.ts';
-
-/** Advisory locks, by their first key: 1 the rule set, 2 an append's slot, 3 partitions, 4 migration, 5 a rule's groups. */
-export const RULE_SET_LOCK = 1;
 
 /**
  * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second statement,
@@ -12,12 +10,12 @@ export const RULE_SET_LOCK = 1;
  * other's counts. Low slots are taken first, so a quiet system keeps few rows.
  */
 export async function enterAppend(db: Sql): Promise<{ version: number; slot: number }> {
-  await sql`select pg_advisory_xact_lock_shared(${RULE_SET_LOCK})`.execute(db);
+  await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
   const { rows } = await sql<{ version: string; slot: number | null }>`
-    select version, (select s from generate_series(0, 31) s where pg_try_advisory_xact_lock(2, s) limit 1) as slot
+    select version, (select s from generate_series(0, 31) s where pg_try_advisory_xact_lock(${LOCKS.slot}, s) limit 1) as slot
     from rule_set`.execute(db);
   const { version, slot } = rows[0]!;
-  if (slot === null) await sql`select pg_advisory_xact_lock(2, 0)`.execute(db);
+  if (slot === null) await sql`select pg_advisory_xact_lock(${LOCKS.slot}, 0)`.execute(db);
   return { version: Number(version), slot: slot ?? 0 };
 }
 
@@ -126,7 +124,7 @@ export async function admitGroups(
   wanted: readonly { rule_id: string; group_key: string; max_groups: number }[],
 ): Promise<{ rule_id: string; group_key: string }[]> {
   await sql`
-    select pg_advisory_xact_lock(5, hashtext(rule_id::text)) from (
+    select pg_advisory_xact_lock(${LOCKS.groups}, hashtext(rule_id::text)) from (
       select distinct rule_id from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as x(rule_id uuid)
       order by rule_id) r`.execute(db);
   const { rows } = await sql<{ rule_id: string; group_key: string }>`

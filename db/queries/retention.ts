@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { DAY_MS } from '../../domain/event.ts';
+import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
 import { dayOf, partitionDays } from '../partitions.ts';
-import { RULE_SET_LOCK } from './append.ts';
 
 /**
  * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers out; a
@@ -63,13 +63,12 @@ export async function forgetIdleGroups(orm: Orm): Promise<number> {
     limit ${MOST_FORGOTTEN}`.execute(sqlOf(orm));
   if (candidates.rows.length === 0) return 0;
   return transaction(orm, async (db) => {
-    await sql`set local lock_timeout = '3s'`.execute(db);
-    await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(db);
+    await lockRuleSet(db);
     const gone = await sql`
       delete from rule_groups g using jsonb_to_recordset(${JSON.stringify(candidates.rows)}::jsonb)
         as x(rule_id uuid, group_key text)
       where g.rule_id = x.rule_id and g.group_key = x.group_key and ${idle}`.execute(db);
-    await sql`update rule_set set version = version + 1`.execute(db);
+    await newRuleSetVersion(db);
     return Number(gone.numAffectedRows ?? 0);
   });
 }

@@ -1,10 +1,12 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
+import { newRuleSetVersion } from '../locks.ts';
 import type { Sql } from '../orm.ts';
 import { payloadOf, type Version } from './judging.ts';
+import { mergePending } from './wake.ts';
 
-/** The slot that a backfill counts in: appends use 0 to 31. */
-const BACKFILL_SLOT = 32;
+/** The slot that backfills and removals count in: appends use 0 to 31. */
+export const BACKFILL_SLOT = 32;
 
 /** Events of the window that were stored when the revision came into force: one page, in order of identity by time. */
 export async function eventsToBackfill(
@@ -67,9 +69,7 @@ export async function notePending(
     select ${ruleId}::uuid, ${revision}::int, group_key, false, from_at, to_at
     from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as x(group_key text, from_at bigint, to_at bigint)
     order by group_key
-    on conflict (rule_id, revision, group_key, late) do update
-      set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
-        generation = p.generation + 1`.execute(db);
+    ${mergePending}`.execute(db);
 }
 
 /** Outbox rows of now, once no waker has any of them in hand. */
@@ -113,7 +113,7 @@ export async function forgetGroups(db: Sql, ruleId: string, revision: number): P
     delete from rule_groups g where rule_id = ${ruleId} and state = 'ok' and not exists (
       select from window_counts c
       where c.rule_id = g.rule_id and c.revision = ${revision} and c.group_key = g.group_key)`.execute(db);
-  await sql`update rule_set set version = version + 1`.execute(db);
+  await newRuleSetVersion(db);
 }
 
 /** Closes the books on a revision: its counts and what was pending for it go. */

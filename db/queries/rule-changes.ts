@@ -3,8 +3,8 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
 import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../entities/rule.ts';
+import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, transaction } from '../orm.ts';
-import { RULE_SET_LOCK } from './append.ts';
 
 /** A rule as people give it, validated. */
 export interface RuleInput {
@@ -142,9 +142,7 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
     select 1 from rule_versions where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(
     db,
   );
-  // An append that hangs must not take all others with it: rather this change fails.
-  await sql`set local lock_timeout = '3s'`.execute(db);
-  await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(db);
+  await lockRuleSet(db);
   const { rows } = await sql<{ snapshot: string; latest: number | null }>`
     select pg_current_snapshot()::text as snapshot, (extract(epoch from greatest(
       (select max(effective_at) from rule_versions where rule_id = ${rule.id}),
@@ -173,7 +171,7 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
     settled: false,
   });
   await em.flush();
-  await sql`update rule_set set version = version + 1`.execute(db);
+  await newRuleSetVersion(db);
 }
 
 /** Groups by the old fields make room for those by the new; the ones that are not ok go when the old revision is settled. */

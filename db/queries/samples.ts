@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
+import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
-import { RULE_SET_LOCK } from './append.ts';
-import { removeRule } from './revisions.ts';
+import { BACKFILL_SLOT, removeRule } from './revisions.ts';
 import { recountRules } from './rule-changes.ts';
 
 /** What was removed, in rows. */
@@ -40,11 +40,10 @@ export async function removeSamples(orm: Orm, now: number): Promise<{ removed: R
     removed.incidents += await transaction(orm, async (tx) => {
       // A judge in hand ends before the lock is taken, or every append would wait for it too.
       await sql`select 1 from rule_versions where rule_id = ${id} order by revision for update`.execute(tx);
-      await sql`set local lock_timeout = '3s'`.execute(tx);
-      await sql`select pg_advisory_xact_lock(${RULE_SET_LOCK})`.execute(tx);
+      await lockRuleSet(tx);
       await removeRule(tx, id);
       // The set of rules is another one now: appends must not count for this one any more.
-      await sql`update rule_set set version = version + 1`.execute(tx);
+      await newRuleSetVersion(tx);
       return removeIncidents(tx, id);
     });
   }
@@ -72,7 +71,7 @@ async function removeEvents(db: Sql, sources: readonly string[]): Promise<number
       delete from event_ids where event_id in (select event_id from gone)
     ), rolled as (
       insert into event_rollups as r (minute, severity, event_type, slot, n)
-      select minute, severity, event_type, 32, -count(*) from gone group by 1, 2, 3
+      select minute, severity, event_type, ${BACKFILL_SLOT}::smallint, -count(*) from gone group by 1, 2, 3
       on conflict (minute, severity, event_type, slot) do update set n = r.n + excluded.n
     )
     select count(*)::int as n from gone`.execute(db);

@@ -2,6 +2,15 @@ import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 
 /**
+ * Ends an insert into pending_evaluations as p: what is noted already takes in the new range, under a new generation, so that
+ * a judge who read it before leaves it.
+ */
+export const mergePending = sql`
+  on conflict (rule_id, revision, group_key, late) do update
+    set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
+      generation = p.generation + 1`;
+
+/**
  * Takes outbox rows and notes the groups whose state may change as pending evaluations, in one statement and so at once.
  *
  * A group that fires or is pending and hears of events after its `since` only goes on longer: its deadline finds
@@ -47,9 +56,7 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
     ), noted as (
       insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
       select * from candidates
-      on conflict (rule_id, revision, group_key, late) do update
-        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
-          generation = p.generation + 1
+      ${mergePending}
       returning rule_id, xmax = 0 as fresh
     )
     select distinct rule_id from noted where fresh`.execute(db);
@@ -78,9 +85,7 @@ export async function takeDue(
       select d.rule_id, v.revision, d.group_key, false, d.from_at, d.next_due
       from due d join rule_versions v on v.rule_id = d.rule_id and v.superseded_at is null and v.enabled
       order by 1, 2, 3
-      on conflict (rule_id, revision, group_key, late) do update
-        set from_at = least(p.from_at, excluded.from_at), to_at = greatest(p.to_at, excluded.to_at),
-          generation = p.generation + 1
+      ${mergePending}
       returning rule_id, xmax = 0 as fresh
     )
     select distinct rule_id from noted where fresh`.execute(db);
