@@ -7,7 +7,7 @@ import { migrationsList } from './migrations/index.ts';
 import { releaseBroken } from './pool.ts';
 
 export type Orm = MikroORM;
-/** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds, see time.ts. */
+/** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds. */
 // biome-ignore lint/suspicious/noExplicitAny: raw SQL names its own row types
 export type Sql = Kysely<any>;
 
