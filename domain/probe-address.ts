@@ -10,8 +10,10 @@ const FORBIDDEN = [
   '192.0.0.192/32',
   '168.63.129.16/32',
   'fe80::/10',
-  'fd00:ec2::254/128',
+  'fd00:ec2::/32',
   'fd20:ce::254/128',
+  // Local-use NAT64 (RFC 8215): where the IPv4 address is in it, only its network knows.
+  '64:ff9b:1::/48',
 ].map((range) => ipaddr.parseCIDR(range));
 
 /** Whether a check must not connect to this IP address, also when IPv6 wraps an IPv4 address. Not an address: true. */

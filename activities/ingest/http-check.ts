@@ -100,7 +100,13 @@ function statusOf(url: URL, { socket }: Connected, signal: AbortSignal): Promise
       resolve(response.statusCode!);
       response.destroy();
     });
+    // Asked for by nobody, and without a listener Node would tell of it to nobody either.
+    outgoing.once('upgrade', (response, upgraded) => {
+      resolve(response.statusCode!);
+      upgraded.destroy();
+    });
     outgoing.on('error', reject);
+    outgoing.once('close', () => reject(new Error('the connection closed without an answer')));
     outgoing.end();
   });
 }

@@ -60,6 +60,18 @@ describe('an HTTP check', () => {
     assert.match(String(unknown.payload.error), /ENOTFOUND|EAI_AGAIN/);
   });
 
+  it('takes an answer that switches protocols for what it is, a wrong status', async () => {
+    server = await web((request) => {
+      request.socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+      );
+    });
+    const { severity, payload } = await check(checking(server.url));
+    assert.deepEqual([severity, payload.status, payload.error], ['high', 101, 'status 101']);
+    const expected = await check(checking(server.url, { expected_status: [101] }));
+    assert.equal(expected.severity, 'info');
+  });
+
   it('knows when a certificate ends, and sends nothing to a host it can not trust', async () => {
     const asked: (string | undefined)[] = [];
     const certificate = selfSigned(10);
@@ -98,10 +110,18 @@ describe('an HTTP check', () => {
         '168.63.129.16',
         '[fe80::1]',
         '[fd00:ec2::254]',
+        '[fd00:ec2::23]',
         '[fd20:ce::254]',
         '[::ffff:169.254.169.254]',
       ],
-      ...['[::ffff:a9fe:a9fe]', '[64:ff9b::a9fe:a9fe]', '[2002:a9fe:a9fe::]', '[::a9fe:a9fe]'],
+      ...[
+        '[::ffff:a9fe:a9fe]',
+        '[64:ff9b::a9fe:a9fe]',
+        '[64:ff9b::6464:64c8]',
+        '[64:ff9b:1::a9fe:a9fe]',
+        '[2002:a9fe:a9fe::]',
+        '[::a9fe:a9fe]',
+      ],
     ];
     for (const host of hosts) {
       const { severity, payload } = await check(
@@ -110,7 +130,15 @@ describe('an HTTP check', () => {
       assert.equal(severity, 'critical');
       assert.match(String(payload.error), /link-local or cloud metadata/, host);
     }
-    for (const own of ['127.0.0.1', '10.1.2.3', '192.168.1.1', '::1', 'fd12::1', '8.8.8.8']) {
+    for (const own of [
+      '127.0.0.1',
+      '10.1.2.3',
+      '192.168.1.1',
+      '::1',
+      'fd12::1',
+      '8.8.8.8',
+      '64:ff9b::808:808',
+    ]) {
       assert.equal(forbiddenAddress(own), false, own);
     }
   });
