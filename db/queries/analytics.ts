@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../orm.ts';
+import { ms } from '../time.ts';
 
 /** Whole minutes that lie in [from, to); epoch milliseconds. */
 export interface MinuteRange {
@@ -20,7 +21,7 @@ export async function summary(db: Sql): Promise<Summary> {
     select
       (select coalesce(sum(n), 0)::float8 from event_rollups) as total_events,
       (select count(*)::float8 from alert_incidents) as total_alerts,
-      (select (extract(epoch from occurred_at) * 1000)::float8 from events
+      (select ${ms('occurred_at')} from events
         order by occurred_at desc, event_id desc limit 1) as latest`.execute(db);
   return rows[0]!;
 }

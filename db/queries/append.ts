@@ -3,6 +3,7 @@ import type { Event } from '../../domain/event.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
 import { LOCKS } from '../locks.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 
 /**
  * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second statement,
@@ -51,12 +52,12 @@ export async function insertEvents(db: Sql, events: readonly Event[], now: numbe
   const { rows } = await sql<{ event_id: string; at: number }>`
     insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
     select event_id, to_timestamp(occurred_at / 1000.0), source_id, severity, event_type, payload,
-      to_timestamp(${now}::double precision / 1000.0)
+      ${instant(now)}
     from jsonb_to_recordset(${JSON.stringify(events)}::jsonb) as e(
       event_id uuid, occurred_at bigint, source_id text, severity text, event_type text, payload jsonb)
     order by event_id, occurred_at
     on conflict do nothing
-    returning event_id, (extract(epoch from occurred_at) * 1000)::float8 as at`.execute(db);
+    returning event_id, ${ms('occurred_at')} as at`.execute(db);
   return new Set(rows.map(({ event_id, at }) => eventKey(event_id, at)));
 }
 
@@ -68,7 +69,7 @@ export async function storedEvents(
   keys: readonly { event_id: string; occurred_at: number }[],
 ): Promise<Map<string, Event>> {
   const { rows } = await sql<Event>`
-    select e.event_id, (extract(epoch from e.occurred_at) * 1000)::float8 as occurred_at,
+    select e.event_id, ${ms('e.occurred_at')} as occurred_at,
       e.source_id, e.severity, e.event_type, e.payload
     from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(event_id uuid, occurred_at bigint)
     join events e on e.event_id = k.event_id and e.occurred_at = to_timestamp(k.occurred_at / 1000.0)`.execute(

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Json } from '../../domain/event.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 
 export interface DeadLetterFilter {
   source_id?: string;
@@ -26,8 +27,8 @@ export interface DeadLetterRow {
 }
 
 const COLUMNS = sql`id, source_id, kind, state, failure, reason, field, event_count, attempts,
-  (extract(epoch from created_at) * 1000)::float8 as created_at,
-  (extract(epoch from updated_at) * 1000)::float8 as updated_at`;
+  ${ms('created_at')} as created_at,
+  ${ms('updated_at')} as updated_at`;
 
 /** Dead letters from new to old, without their content. `after`: only those that come after this one. */
 export async function listDeadLetters(
@@ -37,9 +38,7 @@ export async function listDeadLetters(
 ): Promise<DeadLetterRow[]> {
   const conditions = conditionsOf(filter);
   if (after) {
-    conditions.push(
-      sql`(created_at, id) < (${new Date(after.at).toISOString()}::timestamptz, ${after.id}::uuid)`,
-    );
+    conditions.push(sql`(created_at, id) < (${instant(after.at)}, ${after.id}::uuid)`);
   }
   const { rows } = await sql<DeadLetterRow>`
     select ${COLUMNS} from dead_letters

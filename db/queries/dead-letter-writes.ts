@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Json } from '../../domain/event.ts';
 import { type Orm, sqlOf } from '../orm.ts';
+import { instant } from '../time.ts';
 
 /** A dead letter to be kept. `content` is the batch or the event as it was to be stored. */
 export interface NewDeadLetter {
@@ -56,7 +57,10 @@ export async function waitingDeadLetters(
   return rows;
 }
 
-/** Settles waiting dead letters of a source, and says which: what was settled before is left out. `at`: epoch ms. */
+/**
+ * Settles waiting dead letters of a source, and says which: what was settled before is left out. `redriven` wins over
+ * `discarded`, because what a redrive stored is stored, whoever gave it up meanwhile. `at`: epoch ms.
+ */
 export async function settleDeadLetters(
   orm: Orm,
   {
@@ -67,9 +71,10 @@ export async function settleDeadLetters(
   }: { sourceId: string; ids: string[]; state: 'redriven' | 'discarded'; at: number },
 ): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    update dead_letters set state = ${state}, updated_at = to_timestamp(${at}::float8 / 1000),
+    update dead_letters set state = ${state}, updated_at = ${instant(at)},
       attempts = attempts + ${state === 'redriven' ? 1 : 0}
-    where id = any(${ids}::uuid[]) and source_id = ${sourceId} and state = 'waiting'
+    where id = any(${ids}::uuid[]) and source_id = ${sourceId}
+      and (state = 'waiting' or state = 'discarded' and ${state} = 'redriven')
     returning id`.execute(sqlOf(orm));
   return rows.map(({ id }) => id);
 }
@@ -81,7 +86,7 @@ export async function failedAgain(
 ): Promise<void> {
   await sql`
     update dead_letters set attempts = attempts + 1, reason = ${storableText(reason.slice(0, 2000))},
-      field = coalesce(${field}::text, field), updated_at = to_timestamp(${at}::float8 / 1000)
+      field = coalesce(${field}::text, field), updated_at = ${instant(at)}
     where id = ${id} and state = 'waiting'`.execute(sqlOf(orm));
 }
 

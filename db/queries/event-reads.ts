@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 
 /** Which events to list. Times in epoch milliseconds, `from` in and `to` out. */
 export interface EventFilter {
@@ -20,7 +21,7 @@ export interface EventPage {
   limit: number;
 }
 
-const COLUMNS = sql`event_id, source_id, (extract(epoch from occurred_at) * 1000)::float8 as occurred_at,
+const COLUMNS = sql`event_id, source_id, ${ms('occurred_at')} as occurred_at,
   severity, event_type, payload`;
 
 /** One event by its id, or null. */
@@ -69,5 +70,3 @@ function conditionsOf({
   }
   return conditions;
 }
-
-const instant = (at: number) => sql`${new Date(at).toISOString()}::timestamptz`;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
+import { instant } from '../time.ts';
 
 /** One heartbeat. Times in epoch milliseconds. */
 export interface Beat {
@@ -12,13 +13,11 @@ export interface Beat {
   held: { at: number; until: number } | null;
 }
 
-const time = (at: number | null | undefined) => sql`to_timestamp(${at ?? null}::float8 / 1000)`;
-
 export async function beat(db: Sql, { id, role, startedAt, now, ingests, load, held }: Beat): Promise<void> {
   await sql`
     insert into processes (id, role, started_at, beat_at, ingests, oldest_unappended, held_at, held_until, in_flight, buffered)
-    values (${id}, ${role}, ${time(startedAt)}, ${time(now)}, ${ingests}, ${time(load.oldestUnappended)},
-      ${time(held?.at)}, ${time(held?.until)}, ${load.inFlight}, ${load.buffered})
+    values (${id}, ${role}, ${instant(startedAt)}, ${instant(now)}, ${ingests}, ${instant(load.oldestUnappended)},
+      ${instant(held?.at ?? null)}, ${instant(held?.until ?? null)}, ${load.inFlight}, ${load.buffered})
     on conflict (id) do update set beat_at = excluded.beat_at, oldest_unappended = excluded.oldest_unappended,
       held_at = excluded.held_at, held_until = excluded.held_until, in_flight = excluded.in_flight, buffered = excluded.buffered`.execute(
     db,

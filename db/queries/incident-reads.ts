@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { IncidentState } from '../../domain/incident.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 
 /** Times in epoch milliseconds; `from` and `to` of when it opened, `from` in and `to` out. */
 export interface IncidentFilter {
@@ -63,8 +64,6 @@ export interface NoticeRow {
   deliveries: DeliveryRow[];
 }
 
-const ms = (column: string) => sql`(extract(epoch from ${sql.ref(column)}) * 1000)::float8`;
-
 const COLUMNS = sql`id, rule_id, rule_name, summary, severity, state, late, ${ms('since')} as since,
   ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at, ${ms('recorded_at')} as recorded_at,
   ${ms('acknowledged_at')} as acknowledged_at, acknowledged_by, ${ms('resolved_at')} as resolved_at, resolved_by,
@@ -106,7 +105,7 @@ export async function incidentNotices(db: Sql, id: string): Promise<NoticeRow[]>
     select id, kind, ${ms('at')} as at, done,
       coalesce((
         select jsonb_agg(jsonb_build_object('channel', d.channel, 'attempt', d.attempt,
-          'at', extract(epoch from d.at) * 1000, 'outcome', d.outcome, 'duration_ms', d.duration_ms,
+          'at', ${ms('d.at')}, 'outcome', d.outcome, 'duration_ms', d.duration_ms,
           'detail', d.detail) order by d.at, d.channel, d.attempt)
         from deliveries d where d.notice_id = notices.id and d.incident_id = notices.incident_id
       ), '[]'::jsonb) as deliveries
@@ -126,5 +125,3 @@ function conditionsOf({ state, rule_id, severity, labels, from, to }: IncidentFi
   }
   return conditions;
 }
-
-const instant = (at: number) => sql`${new Date(at).toISOString()}::timestamptz`;

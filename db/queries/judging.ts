@@ -3,6 +3,7 @@ import type { Event } from '../../domain/event.ts';
 import type { IncidentOnRecord } from '../../domain/incident.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 
 /** A revision of a rule, as judging needs it. Times in epoch milliseconds. */
 export interface Version {
@@ -41,8 +42,6 @@ export type GroupIncident = IncidentOnRecord & {
   revision: number;
   reopened: number;
 };
-
-const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8`);
 
 /** The rule and its revisions that still have something to judge, oldest first. Null when the rule is gone. */
 export async function loadRule(
@@ -150,7 +149,7 @@ export async function incidentsOnRecord(
       state, resolved_by, revision, reopened
     from alert_incidents
     where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) and merged_into is null
-      and (ended_at is null or ended_at >= to_timestamp(${endedSince}::float8 / 1000))
+      and (ended_at is null or ended_at >= ${instant(endedSince)})
     order by opened_at for update`.execute(db);
   return rows;
 }
@@ -195,14 +194,14 @@ export async function countedEvents(
   const { rows } = await sql<Event>`
     select e.* from jsonb_to_recordset(${JSON.stringify(ranges)}::jsonb) as r("from" float8, "to" float8)
     cross join lateral (
-      select event_id, (extract(epoch from occurred_at) * 1000)::float8 as occurred_at, source_id, severity, event_type,
+      select event_id, ${ms('occurred_at')} as occurred_at, source_id, severity, event_type,
         ${payloadOf(definition)}
       from events
       where events.occurred_at >= to_timestamp(r."from" / 1000) and events.occurred_at < to_timestamp(r."to" / 1000)
         ${event_type === null ? sql`` : sql`and event_type = ${event_type}`}
         ${severity === null ? sql`` : sql`and severity = ${severity}`}
         and case when pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)
-          then events.occurred_at >= to_timestamp(${counted_from}::float8 / 1000)
+          then events.occurred_at >= ${instant(counted_from)}
           else received_at - events.occurred_at <= ${allowed_lateness_seconds} * interval '1 second' end
       ${newest === undefined ? sql`offset 0` : sql`order by events.occurred_at desc limit ${newest}`}
     ) e`.execute(db);

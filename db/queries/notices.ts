@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { v5 as uuidv5 } from 'uuid';
-import type { DeliveryOutcome, NoticeKind, OutstandingNotice, Progress } from '../../domain/notice.ts';
+import type { DeliveryOutcome, OutstandingNotice } from '../../domain/notice.ts';
 import type { Sql } from '../orm.ts';
+import { ms } from '../time.ts';
 
 /** One attempt to deliver a notice through a channel. */
 export interface Attempt {
@@ -14,11 +15,11 @@ export interface Attempt {
 
 /** The incident's notices that aren't done, with the best outcome so far on each channel that was tried. */
 export async function outstandingNotices(db: Sql, incidentId: string): Promise<OutstandingNotice[]> {
-  const { rows } = await sql<{ id: string; kind: NoticeKind; at: string; progress: Progress[] }>`
-    select n.id, n.kind, extract(epoch from n.at) * 1000 as at, coalesce((
+  const { rows } = await sql<OutstandingNotice>`
+    select n.id, n.kind, ${ms('n.at')} as at, coalesce((
       select jsonb_agg(d) from (
         select distinct on (channel) channel, attempt as attempts, outcome, detail,
-          (extract(epoch from at) * 1000)::bigint as at,
+          ${ms('at')} as at,
           exists (
             select from incident_timeline t where t.incident_id = n.incident_id
               and t.kind in ('notice_sent', 'notice_failed')
@@ -29,7 +30,7 @@ export async function outstandingNotices(db: Sql, incidentId: string): Promise<O
       ) d), '[]') as progress
     from notices n where n.incident_id = ${incidentId} and not n.done
     order by n.at`.execute(db);
-  return rows.map((row) => ({ ...row, at: Number(row.at) }));
+  return rows;
 }
 
 /** Whether the channel has the notice, by any attempt. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { ProducerSettings } from '../../domain/producer.ts';
 import { type Orm, sqlOf } from '../orm.ts';
+import { instant } from '../time.ts';
 
 /** What a producer was told, or null when its row is gone. */
 export async function producerRow(
@@ -23,6 +24,6 @@ export async function recordProgress(
   await sql`
     update producers set
       appended = appended + ${stored},
-      appended_through = greatest(appended_through, to_timestamp(${appendedThrough}::float8 / 1000))
+      appended_through = greatest(appended_through, ${instant(appendedThrough)})
     where id = ${sourceId}`.execute(sqlOf(orm));
 }

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import { newRuleSetVersion } from '../locks.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 import { payloadOf, type Version } from './judging.ts';
 import { mergePending } from './wake.ts';
 
@@ -17,11 +18,11 @@ export async function eventsToBackfill(
 ): Promise<Event[]> {
   const { event_type, severity } = definition;
   const { rows } = await sql<Event>`
-    select event_id, (extract(epoch from occurred_at) * 1000)::float8 as occurred_at, source_id, severity, event_type,
+    select event_id, ${ms('occurred_at')} as occurred_at, source_id, severity, event_type,
       ${payloadOf(definition)}
     from events
-    where occurred_at >= to_timestamp(${counted_from}::float8 / 1000)
-      ${after === null ? sql`` : sql`and (occurred_at, event_id) > (to_timestamp(${after.occurred_at}::float8 / 1000), ${after.event_id}::uuid)`}
+    where occurred_at >= ${instant(counted_from)}
+      ${after === null ? sql`` : sql`and (occurred_at, event_id) > (${instant(after.occurred_at)}, ${after.event_id}::uuid)`}
       ${event_type === null ? sql`` : sql`and event_type = ${event_type}`}
       ${severity === null ? sql`` : sql`and severity = ${severity}`}
       and pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)

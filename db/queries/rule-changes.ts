@@ -5,6 +5,7 @@ import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
 import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../entities/rule.ts';
 import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, transaction } from '../orm.ts';
+import { instant } from '../time.ts';
 
 /** A rule as people give it, validated. */
 export interface RuleInput {
@@ -153,7 +154,7 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
   const effectiveAt = Math.max(now, (latest ?? 0) + 1);
   const spec = windowSpecOf(rule.definition);
   await sql`
-    update rule_versions set superseded_at = ${new Date(effectiveAt).toISOString()}::timestamptz
+    update rule_versions set superseded_at = ${instant(effectiveAt)}
     where rule_id = ${rule.id} and superseded_at is null`.execute(db);
   em.create(RuleVersionEntity, {
     ruleId: rule.id,

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { migrationsList } from '../migrations/index.ts';
 import type { Sql } from '../orm.ts';
+import { instant, ms } from '../time.ts';
 
 /** Everything of the database that says whether alerting works. Ages in seconds, null where there is nothing to be old. */
 export interface SystemState {
@@ -52,8 +53,8 @@ export async function systemState(db: Sql, now: number): Promise<SystemState> {
 /** Every process on record, by role. */
 export async function processStates(db: Sql): Promise<ProcessState[]> {
   const { rows } = await sql<ProcessState>`
-    select role, (extract(epoch from started_at) * 1000)::float8 as started_at,
-      (extract(epoch from beat_at) * 1000)::float8 as beat_at, in_flight, buffered
+    select role, ${ms('started_at')} as started_at,
+      ${ms('beat_at')} as beat_at, in_flight, buffered
     from processes order by role, processes.started_at`.execute(db);
   return rows;
 }
@@ -69,6 +70,6 @@ export async function missingMigrations(db: Sql): Promise<string[]> {
 export async function ingestLoad(db: Sql, now: number): Promise<{ in_flight: number; buffered: number }> {
   const { rows } = await sql<{ in_flight: number; buffered: number }>`
     select coalesce(sum(in_flight), 0)::int as in_flight, coalesce(sum(buffered), 0)::int as buffered
-    from processes where ingests and beat_at > to_timestamp((${now}::float8 - 5000) / 1000)`.execute(db);
+    from processes where ingests and beat_at > ${instant(now - 5000)}`.execute(db);
   return rows[0]!;
 }

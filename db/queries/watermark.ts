@@ -1,18 +1,18 @@
 import { sql } from 'kysely';
 import { type ListeningProcess, LONGEST_HOLD_MS, type RunningProducer } from '../../domain/watermark.ts';
 import type { Sql } from '../orm.ts';
-
-const ms = (column: string) => sql.raw(`(extract(epoch from ${column}) * 1000)::float8 as ${column}`);
+import { instant, ms } from '../time.ts';
 
 /** Ingest processes and running producers, and how far each is. */
 export async function listeners(
   db: Sql,
 ): Promise<{ processes: ListeningProcess[]; producers: RunningProducer[] }> {
   const processes = await sql<ListeningProcess>`
-    select role, ${ms('started_at')}, ${ms('beat_at')}, ${ms('oldest_unappended')}, ${ms('held_at')}, ${ms('held_until')}
+    select role, ${ms('started_at')} as started_at, ${ms('beat_at')} as beat_at,
+      ${ms('oldest_unappended')} as oldest_unappended, ${ms('held_at')} as held_at, ${ms('held_until')} as held_until
     from processes where ingests`.execute(db);
   const producers = await sql<RunningProducer>`
-    select id, ${ms('appended_through')} from producers
+    select id, ${ms('appended_through')} as appended_through from producers
     where not paused and appended_through is not null`.execute(db);
   return { processes: processes.rows, producers: producers.rows };
 }
@@ -28,7 +28,5 @@ export async function advanceWatermark(db: Sql, value: number, now: number): Pro
 /** Forgets processes that ended without a word, once they hold nothing back any more. */
 export async function forgetProcesses(db: Sql, now: number): Promise<void> {
   await sql`
-    delete from processes where beat_at < to_timestamp((${now}::float8 - ${LONGEST_HOLD_MS}::float8) / 1000)`.execute(
-    db,
-  );
+    delete from processes where beat_at < ${instant(now - LONGEST_HOLD_MS)}`.execute(db);
 }
