@@ -1,8 +1,8 @@
 import { type Orm, type Sql, transaction } from '../../db/orm.ts';
 import { dayOf, ensureDay } from '../../db/partitions.ts';
-import { admitGroups } from '../../db/queries/append.ts';
+import { admitGroups, countOverflow } from '../../db/queries/append.ts';
 import { keepVersion, type Version } from '../../db/queries/judging.ts';
-import { eventsToBackfill, markReady, writeBackfill } from '../../db/queries/revisions.ts';
+import { BACKFILL_SLOT, eventsToBackfill, markReady, writeBackfill } from '../../db/queries/revisions.ts';
 import { DAY_MS, MAX_AHEAD_MS } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { bucketOf } from '../../domain/window.ts';
@@ -55,7 +55,7 @@ export async function backfill(orm: Orm, version: Version): Promise<void> {
   });
 }
 
-/** Admits the groups under the rule's cap and folds the rest into the overflow group. */
+/** Admits the groups under the rule's cap and folds the rest into the overflow group, where they are counted. */
 async function fold(
   db: Sql,
   version: Version,
@@ -77,12 +77,15 @@ async function fold(
     ).map(({ group_key }) => group_key),
   );
   const folded = new Map<string, { g: string; b: number; n: number }>();
+  let overflow = 0;
   for (const { g, b, n } of counts) {
     const group = admitted.has(g) ? g : OVERFLOW_GROUP;
+    if (group === OVERFLOW_GROUP) overflow += n;
     const key = `${b} ${group}`;
     const count = folded.get(key);
     if (count) count.n += n;
     else folded.set(key, { g: group, b, n });
   }
+  if (overflow > 0) await countOverflow(db, BACKFILL_SLOT, new Map([[version.rule_id, overflow]]));
   return [...folded.values()];
 }

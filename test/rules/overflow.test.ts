@@ -65,6 +65,7 @@ describe('a rule with more groups than it may have', () => {
     await engine.judge(id);
     assert.deepEqual(await keys(id), ['*']);
     assert.equal(await engine.counted(id, 1), 5);
+    assert.equal(await overflow(id), 3);
   });
 
   it('never folds away the only group of a rule that has no groups', async () => {
