@@ -64,12 +64,12 @@ export function createProducerActivities(
      * wait are in neither list. A letter that fails stays as it is, with the new reason.
      */
     async redriveBatches(input: { source_id: string; ids: string[] }) {
-      const redriven: string[] = [];
+      const stored: string[] = [];
       const failed: string[] = [];
       for (const letter of await waitingDeadLetters(orm, input.source_id, input.ids)) {
         try {
           await redrive(letter, deps);
-          redriven.push(letter.id);
+          stored.push(letter.id);
         } catch (error) {
           failed.push(letter.id);
           const { message } = error as Error;
@@ -77,7 +77,12 @@ export function createProducerActivities(
         }
       }
       const { source_id: sourceId } = input;
-      await settleDeadLetters(orm, { sourceId, ids: redriven, state: 'redriven', at: clock() });
+      const redriven = await settleDeadLetters(orm, {
+        sourceId,
+        ids: stored,
+        state: 'redriven',
+        at: clock(),
+      });
       return { redriven, failed };
     },
 

@@ -24,10 +24,15 @@ describe('dead letters', () => {
   let there: Stage;
   /** What the append does instead of storing; null: it stores. */
   let outage: (() => Error) | null = null;
+  /** Happens once, after the append has been asked to store and before it does. */
+  let meanwhile: (() => Promise<unknown>) | null = null;
   const refusing = (ingest: Ingest): Ingest => ({
     ...ingest,
     accept: async (events) => {
       if (outage) throw outage();
+      const first = meanwhile;
+      meanwhile = null;
+      await first?.();
       return ingest.accept(events);
     },
   });
@@ -142,6 +147,21 @@ describe('dead letters', () => {
     await there.deadLetters('source-2').result();
     assert.equal((await there.stored('source-2')).length, 20);
     await keepHistory(there.client.workflow.getHandle(workflowId), 'dead-letter-redriven');
+  });
+
+  it('are redriven when they were discarded while their events were stored', async () => {
+    const letter = held('source-6', FAILURES.refused);
+    await add(letter);
+    await there.deadLetters('source-6').result();
+    let discarded: unknown;
+    meanwhile = async () => {
+      discarded = await discard('source-6', [letter.id]);
+    };
+    assert.deepEqual(await redrive('source-6', [letter.id]), { redriven: [letter.id], failed: [] });
+    assert.deepEqual(discarded, { discarded: [letter.id] });
+    assert.equal((await there.stored('source-6')).length, 20);
+    assert.equal((await there.letters('source-6'))[0]!.state, 'redriven');
+    assert.deepEqual(await discard('source-6', [letter.id]), { discarded: [] });
   });
 
   it('refuse a batch beyond those they can hold, and say so', async () => {
