@@ -48,12 +48,18 @@ export class Conflict extends Problem {
   }
 }
 
-/** Read as JSON, but not what the route takes. */
+/** Nobody reads more, and a hostile body has hundreds of thousands. */
+const MAX_ERRORS = 50;
+
+/** Read as JSON, but not what the route takes. `errors` has the first 50; `detail` says how many there are. */
 export class Invalid extends Problem {
   constructor(errors: FieldError[]) {
     const [first] = errors;
-    const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-    super(422, `${first?.field ? `${first.field}: ` : ''}${first?.reason ?? 'invalid'}${more}`, { errors });
+    const cut = errors.length > MAX_ERRORS ? `, of which \`errors\` has ${MAX_ERRORS - 1}` : '';
+    const more = errors.length > 1 ? ` (and ${errors.length - 1} more${cut})` : '';
+    super(422, `${first?.field ? `${first.field}: ` : ''}${first?.reason ?? 'invalid'}${more}`, {
+      errors: errors.slice(0, MAX_ERRORS),
+    });
   }
 }
 

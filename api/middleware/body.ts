@@ -3,7 +3,7 @@ import { Malformed, Problem } from '../problem.ts';
 
 /** The reference's limits are none; these keep one request from holding the process's memory. In bytes. */
 export const EVENT_BODY_LIMIT = 1 << 20;
-export const BODY_LIMIT = 4 << 20;
+export const BODY_LIMIT = 256 << 10;
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
