@@ -50,21 +50,32 @@ export function rulePatchOf(
 
 function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
   const base = current ?? DEFAULTS;
+  const condition = conditionOf(given, current?.condition ?? null);
   const definition: RuleDefinition = {
-    condition: conditionOf(given, current?.condition ?? null),
+    condition,
     event_type: cleared(given.event_type, base.event_type),
     severity: cleared(given.severity, base.severity),
     match: (given.match as Matcher[] | null | undefined) ?? base.match,
     group_by: given.group_by ?? base.group_by,
     for_seconds: given.for_seconds ?? base.for_seconds,
     keep_firing_seconds: given.keep_firing_seconds ?? base.keep_firing_seconds,
-    recovery_threshold: given.recovery_threshold ?? base.recovery_threshold,
+    recovery_threshold: recoveryOf(given, base, condition),
     allowed_lateness_seconds: given.allowed_lateness_seconds ?? base.allowed_lateness_seconds,
     max_groups: given.max_groups ?? base.max_groups,
   };
   const errors = flaws(definition, retentionMs);
   if (errors.length > 0) throw new Invalid(errors);
   return definition;
+}
+
+/** Zero clears it. One that was set before goes down with the threshold: clients of the reference don't know it. */
+function recoveryOf(
+  { recovery_threshold: given }: RuleGiven,
+  { recovery_threshold: before }: Pick<RuleDefinition, 'recovery_threshold'>,
+  { threshold_count }: CountCondition,
+): number | null {
+  if (given === 0) return null;
+  return given ?? (before === null ? null : Math.min(before, threshold_count));
 }
 
 const cleared = (given: string | null | undefined, base: string | null) =>

@@ -65,9 +65,9 @@ const settings = {
   keep_firing_seconds: seconds(0).meta({
     description: 'The rule fires on for this long after its condition ended',
   }),
-  recovery_threshold: thresholdCount.meta({
+  recovery_threshold: z.int().min(0).max(2_147_483_647).meta({
     description:
-      'While firing, it goes on until fewer than this many are in the window; the threshold if absent',
+      'While firing, it goes on until fewer than this many are in the window; the threshold if absent or 0. It follows a threshold that is set below it',
   }),
   allowed_lateness_seconds: seconds(0).meta({
     description: 'Events older than this on arrival are stored, not judged',
@@ -97,7 +97,7 @@ export const ruleIn = given.extend({ name: settings.name }).meta({ id: 'RuleInpu
 export const rulePatch = given.omit({ sample: true }).meta({
   id: 'RulePatch',
   description:
-    'What is absent or null stays. An empty `event_type`, `severity` or `incident_severity` clears it.',
+    'What is absent or null stays. An empty `event_type`, `severity` or `incident_severity` and a `recovery_threshold` of 0 clear it.',
 });
 export type RuleGiven = z.output<typeof rulePatch> & { sample?: boolean | null };
 
@@ -112,7 +112,9 @@ export const ruleOut = z
     ...settings,
     event_type: settings.event_type.nullable(),
     severity: settings.severity.nullable(),
-    recovery_threshold: settings.recovery_threshold.nullable(),
+    recovery_threshold: thresholdCount
+      .meta({ description: 'While firing, it goes on until fewer than this many are in the window' })
+      .nullable(),
     incident_severity: settings.incident_severity.nullable(),
     match: z.array(z.custom<Matcher>().meta({ override: { $ref: '#/components/schemas/Matcher' } })),
     created_at: time,

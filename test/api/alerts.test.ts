@@ -213,9 +213,21 @@ describe('/alerts', () => {
     assert.deepEqual([body.event_type, body.severity], [null, null]);
   });
 
+  it('lowers the recovery threshold with the threshold, and clears it by 0', async () => {
+    const { id } = await create({ recovery_threshold: 4 });
+    const change = async (changes: object) =>
+      (await api.put(`/alerts/${id}`, changes)).body.recovery_threshold as number | null;
+    assert.equal(await change({ threshold_count: 3 }), 3);
+    assert.equal(await change({ threshold_count: 5 }), 3);
+    assert.equal(await change({ recovery_threshold: null }), 3);
+    assert.equal(await change({ recovery_threshold: 0 }), null);
+    assert.equal((await create({ recovery_threshold: 0 })).recovery_threshold, null);
+  });
+
   it('refuses a change that would not make a rule, and leaves it as it was', async () => {
     const { id } = await create({ recovery_threshold: 4 });
-    assert.equal((await api.put(`/alerts/${id}`, { threshold_count: 3 })).status, 422);
+    const both = { threshold_count: 3, recovery_threshold: 4 };
+    assert.equal((await api.put(`/alerts/${id}`, both)).status, 422);
     assert.equal((await api.put(`/alerts/${id}`, { window_seconds: 1e9 })).status, 422);
     assert.equal((await api.put(`/alerts/${id}`, [])).status, 422);
     assert.equal((await api.get(`/alerts/${id}`)).body.revision, 1);
@@ -241,8 +253,25 @@ describe('/alerts', () => {
     for (const id of ['1', 'a%00b']) assert.equal((await api.delete(`/alerts/${id}`)).status, 422);
   });
 
-  it('refuses a body above 4 MiB', async () => {
-    assert.equal((await api.post('/alerts', rule({ annotations: { a: 'x'.repeat(5 << 20) } }))).status, 413);
+  it('refuses a body above 256 KiB', async () => {
+    assert.equal(
+      (await api.post('/alerts', rule({ annotations: { a: 'x'.repeat(256 << 10) } }))).status,
+      413,
+    );
+  });
+
+  it('refuses a body of more values than a rule can have, without looking at each', async () => {
+    const { status, body } = await api.post('/alerts', rule({ match: Array(30_000).fill(0) }));
+    assert.equal(status, 422);
+    assert.deepEqual(body.errors, [{ field: '', reason: 'the body has more than 20000 values' }]);
+  });
+
+  it('names at most 50 of the things wrong with a body, and says how many there are', async () => {
+    const labels = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`l${i}`, 0]));
+    const { status, body } = await api.post('/alerts', rule({ labels }));
+    assert.equal(status, 422);
+    assert.equal(body.errors.length, 50);
+    assert.match(body.detail, /^labels\.l0: .* \(and \d{3} more, of which `errors` has 49\)$/);
   });
 });
 
