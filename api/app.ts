@@ -17,7 +17,7 @@ export function createApp(deps: ApiDeps): Koa {
   const app = new Koa();
   app.on('error', (error) => deps.log.error({ err: error }, 'connection failed'));
   app.use(problems(deps.log));
-  app.use(sameOrigin(deps.settings.publicUrl));
+  app.use(sameOrigin(deps.settings));
   app.use(docs(JSON.stringify(openApiDocument(routes))));
   const router = new Router();
   for (const route of routes) {

@@ -24,4 +24,6 @@ export interface ApiSettings {
   channels: readonly string[];
   /** Where people reach the API, and Temporal's Web UI. */
   publicUrl: string;
+  /** Address the API listens on. */
+  host: string;
 }

@@ -40,6 +40,7 @@ async function main(config: Config): Promise<void> {
       ingestRateLimit: config.INGEST_RATE_LIMIT,
       channels: config.CHANNELS.map(({ name }) => name),
       publicUrl: config.PUBLIC_URL,
+      host: config.HOST,
     },
   });
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app.callback());

@@ -1,17 +1,42 @@
+import { isIP } from 'node:net';
 import type { Middleware } from 'koa';
+import { isLoopback } from '../../config.ts';
 import { Problem } from '../problem.ts';
 
+const SAFE = ['GET', 'HEAD', 'OPTIONS'];
+
 /**
- * Refuses changes that a browser sends on behalf of another site: an API on loopback is in reach of every page its
- * user opens. Clients that are not browsers send no Origin and pass.
+ * Refuses what a browser sends on behalf of another site: an API on loopback is in reach of every page its user opens.
+ * Changes must come from our own pages, and while `host`, the address we listen on, is loopback, everything must be asked of
+ * a name that is ours: another site's name may have been made to resolve to this machine (DNS rebinding), and its page
+ * then counts as our own. Clients that are not browsers send no Origin, and ask for loopback by its name.
  */
-export function sameOrigin(publicUrl: string): Middleware {
-  const own = new URL(publicUrl).origin;
+export function sameOrigin({ publicUrl, host }: { publicUrl: string; host: string }): Middleware {
+  const own = new URL(publicUrl);
+  const names = new Set(['localhost', own.hostname]);
+  const isOurs = (asked: string) => {
+    if (!URL.canParse(`http://${asked}`)) return false;
+    const { hostname } = new URL(`http://${asked}`);
+    // Nobody can make an address mean another machine.
+    return names.has(hostname) || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
+  };
+  const local = isLoopback(host);
   return async (ctx, next) => {
+    if (local && ctx.host && !isOurs(ctx.host)) {
+      throw new Problem(
+        403,
+        `${ctx.host} is not a name of this API: set PUBLIC_URL to the address people use`,
+      );
+    }
     const origin = ctx.get('Origin');
-    if (origin && !['GET', 'HEAD', 'OPTIONS'].includes(ctx.method) && origin !== own) {
-      if (origin !== `http://${ctx.host}` && origin !== `https://${ctx.host}`) {
-        throw new Problem(403, 'requests from other sites are refused');
+    if (origin && !SAFE.includes(ctx.method) && origin !== own.origin) {
+      const same = origin === `http://${ctx.host}` || origin === `https://${ctx.host}`;
+      if (!same) throw new Problem(403, 'requests from other sites are refused');
+      if (!isOurs(ctx.host)) {
+        throw new Problem(
+          403,
+          'requests from other sites are refused: set PUBLIC_URL to the address people use',
+        );
       }
     }
     await next();

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import type { ApiDeps } from '../../api/deps.ts';
 import { describe as describeStatus } from '../../api/status.ts';
 import { connect } from '../../db/orm.ts';
 import type { SystemState } from '../../db/queries/status-reads.ts';
@@ -147,5 +149,51 @@ describe('what counts as impaired', () => {
       notices_age: 3,
     });
     assert.equal(waiting.status, 'ok');
+  });
+});
+
+/** The status of a request as a browser sends it: fetch lets nobody choose the Host. */
+function statusOf(url: string, method: string, headers: Record<string, string>): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const sent = request(`${url}/health`, { method, headers }, (response) => {
+    response.resume();
+    resolve(response.statusCode!);
+  });
+  sent.on('error', reject).end();
+  return promise;
+}
+
+describe('a request under another name', () => {
+  const ours = ['localhost:8000', '127.0.0.1:8000', '[::1]:8000', '10.0.0.7', 'tocsin.example:8000'];
+  const theirs = ['evil.example', 'localhost.evil.example:8000', '127.0.0.1.evil.example', 'a@b@c'];
+  const publicUrl = 'https://tocsin.example';
+
+  it('is refused while only this machine is listened to', async () => {
+    const api = await stage({ change: ({ settings }) => ({ settings: { ...settings, publicUrl } }) });
+    try {
+      for (const Host of ours) assert.equal(await statusOf(api.url, 'GET', { Host }), 200, Host);
+      for (const Host of theirs) assert.equal(await statusOf(api.url, 'GET', { Host }), 403, Host);
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('is refused elsewhere if a page makes a change by it, and taken from whoever is no browser', async () => {
+    const change = ({ settings }: ApiDeps) => ({ settings: { ...settings, publicUrl, host: '0.0.0.0' } });
+    const api = await stage({ change });
+    const page = (Host: string, Origin = `http://${Host}`) => statusOf(api.url, 'POST', { Host, Origin });
+    try {
+      // 405: let through to where there is nothing to post.
+      for (const Host of ours) assert.equal(await page(Host), 405, Host);
+      for (const Host of theirs) assert.equal(await page(Host), 403, Host);
+      assert.equal(await page('10.0.0.7', publicUrl), 405);
+      assert.equal(await page('10.0.0.7', 'http://10.0.0.8'), 403);
+      assert.equal(await page('10.0.0.7', 'null'), 403);
+      for (const Host of [...ours, 'api:8000']) {
+        assert.equal(await statusOf(api.url, 'POST', { Host }), 405, Host);
+      }
+    } finally {
+      await api.close();
+    }
   });
 });
