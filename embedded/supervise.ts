@@ -32,7 +32,13 @@ export async function supervise<T extends Running>(
 
   async function startNoted(previous: T | undefined): Promise<T> {
     const running = await start(previous);
-    remember(runDir, name, running.pid);
+    try {
+      remember(runDir, name, running.pid);
+    } catch (error) {
+      // What nobody has noted would be left running.
+      await running.stop();
+      throw error;
+    }
     return running;
   }
 

@@ -100,19 +100,29 @@ export class System {
 
   /** Throws StartupError if a port that people are told about is taken. */
   async requirePorts(): Promise<void> {
-    await requireFree(this.#settings.apiPort, 'the API', 'stop that one, or set PORT');
+    const { apiPort, apiHost } = this.#settings;
+    await requireFree(apiPort, 'the API', 'stop that one, or set PORT', apiHost);
   }
 
   /** Stops everything in order, however far it had come. */
   async stop(): Promise<void> {
     refuseLaunches();
-    if (this.#claimed) remember(this.#settings.runDir, stopping, process.pid);
+    if (this.#claimed) this.#noteStopping();
     for (const group of stopOrder) {
       const running = group.flatMap((name) => this.#supervised.get(name) ?? []);
       await Promise.all(running.map((each) => each.stop()));
     }
     await endRemaining();
     if (this.#claimed) for (const name of [stopping, supervisor]) forget(this.#settings.runDir, name);
+  }
+
+  /** For the next start, which waits then. Without it, on a full disk, that one gives up at once; all is stopped anyway. */
+  #noteStopping(): void {
+    try {
+      remember(this.#settings.runDir, stopping, process.pid);
+    } catch (error) {
+      this.#log(`The stop could not be noted: ${error instanceof Error ? error.message : error}`);
+    }
   }
 
   async #keep<T extends Running>(name: string, start: (previous?: T) => Promise<T>): Promise<Supervised<T>> {

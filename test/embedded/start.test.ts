@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { endOrphans, remembered } from '../../embedded/orphans.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { type Launched, launch } from '../../embedded/process.ts';
+import { supervise } from '../../embedded/supervise.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -176,5 +177,25 @@ describe('npm start', function () {
     process.kill(-terminal.pid, 'SIGTERM');
     await terminal.exited;
     assert.deepEqual(supervised(), []);
+  });
+});
+
+describe('a process that cannot be noted', () => {
+  it('is stopped again: nobody would end it after us', async () => {
+    let stopped = 0;
+    const running = {
+      pid: process.pid,
+      exited: new Promise<never>(() => {}),
+      async stop() {
+        stopped += 1;
+      },
+    };
+    // As on a full disk: nothing can be written there.
+    const options = { runDir: join(import.meta.filename, 'run'), log: () => {} };
+    await assert.rejects(
+      supervise('api', async () => running, options),
+      { code: 'ENOTDIR' },
+    );
+    assert.equal(stopped, 1);
   });
 });
