@@ -3,11 +3,11 @@ import { readSettings } from './settings.ts';
 
 /**
  * `npm run samples -- add|remove [url]`: the sample producers and rules, added where they are missing or removed with all
- * that they stored. `url` is the API's, http://127.0.0.1:8000 (or PORT's) by default.
+ * that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and PORT's) by default.
  */
 const [command, url] = process.argv.slice(2);
 try {
-  const api = url?.replace(/\/$/, '') ?? `http://127.0.0.1:${readSettings().apiPort}`;
+  const api = url?.replace(/\/$/, '') ?? readSettings().apiUrl;
   if (command === 'add') {
     const { producers, rules } = await addSamples(api);
     console.log(`Added ${producers} sample producers and ${rules} sample rules.`);

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { StartupError } from './startup-error.ts';
 
@@ -5,6 +6,10 @@ export type Settings = {
   dataDir: string;
   runDir: string;
   apiPort: number;
+  /** Where this machine reaches the API: HOST, or 127.0.0.1 where that is all addresses or none is given. */
+  apiHost: string;
+  /** Base URL of the API there. */
+  apiUrl: string;
   /** Undefined: the port of last time, else 5433, else any free one. */
   pgPort?: number;
   temporalPort: number;
@@ -20,10 +25,14 @@ type Environment = Record<string, string | undefined>;
 /** What `npm start` takes from the environment. Throws StartupError naming a variable that makes no sense. */
 export function readSettings(env: Environment = process.env): Settings {
   const dataDir = resolve(env.DATA_DIR || `${import.meta.dirname}/../.data`);
+  const apiHost = reachable(env.HOST || 'localhost');
+  const apiPort = port(env, 'PORT') ?? 8000;
   return {
     dataDir,
     runDir: `${dataDir}/run`,
-    apiPort: port(env, 'PORT') ?? 8000,
+    apiPort,
+    apiHost,
+    apiUrl: `http://${isIPv6(apiHost) ? `[${apiHost}]` : apiHost}:${apiPort}`,
     pgPort: port(env, 'PG_PORT'),
     temporalPort: port(env, 'TEMPORAL_PORT') ?? 7233,
     uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,
@@ -33,6 +42,8 @@ export function readSettings(env: Environment = process.env): Settings {
     samples: !/^(off|no|false|0)$/i.test(env.SAMPLES ?? ''),
   };
 }
+
+const reachable = (host: string) => (['localhost', '0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host);
 
 function port(env: Environment, name: string): number | undefined {
   if (!env[name]) return undefined;

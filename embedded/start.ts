@@ -23,7 +23,7 @@ async function start(settings: Settings, system: System): Promise<void> {
     settings.databaseUrl ?? system.postgres(),
     settings.temporalAddress ? existingTemporal(settings) : system.temporal(),
   ]);
-  const apiUrl = `http://127.0.0.1:${settings.apiPort}`;
+  const { apiUrl } = settings;
   const env = {
     PUBLIC_URL: apiUrl,
     ...(temporal.uiUrl ? { TEMPORAL_UI_URL: temporal.uiUrl } : {}),
