@@ -18,7 +18,9 @@ const SILENCE_MS = 15_000;
 
 /**
  * Mail by SMTP. A 5xx answer is final, anything else is tried again (RFC 5321, 4.2.1). `Message-ID` is the same over
- * retries; all mails of an incident refer to one id, so that mail programs show them as one thread.
+ * retries; all mails of an incident refer to one id, so that mail programs show them as one thread. When some recipients
+ * are refused for now, all get it again under that id, which mail programs show once: better twice than never. Those
+ * refused for good are named.
  */
 export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
   const redact = redactor([smtp]);
@@ -42,7 +44,9 @@ export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
           messageId: `<${messageId(notice.id, name)}@tocsin>`,
           references: `<incident-${notice.incident.id}@tocsin>`,
         });
-        const { response, rejected } = await inTime(sending, signal);
+        const { response, rejected, rejectedErrors = [] } = await inTime(sending, signal);
+        const passing = rejectedErrors.find(({ responseCode = 0 }) => responseCode < 500);
+        if (passing) throw new RetryableFailure(cut(redact(`${passing.recipient}: ${passing.message}`), 300));
         const refused = rejected.length > 0 ? `, but refused ${rejected.join(', ')}` : '';
         return { detail: cut(redact(`${response}${refused}`), 300) };
       } catch (error) {

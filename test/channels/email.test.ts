@@ -86,6 +86,25 @@ describe('an e-mail', () => {
     await assert.rejects(send(url), { name: 'FinalFailure', message: /550.*no such user/ });
   });
 
+  it('is tried again for all while one recipient is refused for now, whoever else is taken or refused for good', async () => {
+    const url = await listen({
+      onRcptTo({ address }, _session, done) {
+        const code = Number(address.slice(0, 3));
+        done(code === 250 ? null : failure(code, 'not you'));
+      },
+    });
+    const to = (...codes: number[]) =>
+      emailChannel({
+        ...{ name: 'mail', smtp: url, from: 'tocsin@example.com' },
+        to: codes.map((code) => `${code}@example.com`),
+      }).send(sampleNotice(), AbortSignal.timeout(5000));
+    await assert.rejects(to(250, 450), { name: 'RetryableFailure', message: /450@example\.com.*not you/ });
+    await assert.rejects(to(450, 250, 550), { name: 'RetryableFailure' });
+    await assert.rejects(to(450, 550), { name: 'RetryableFailure' });
+    await assert.rejects(to(551, 550), { name: 'FinalFailure' });
+    assert.match((await to(250, 550)).detail, /, but refused 550@example\.com$/);
+  });
+
   it('authenticates, and never tells the password', async () => {
     const credentials = 'tocsin:sesame-open@';
     const url = await listen(
