@@ -19,13 +19,15 @@ export interface NotifyDependencies {
   publicUrl: string;
   /** How long a channel may take, in milliseconds. */
   timeoutMs?: number;
+  /** How long putting an outcome on record may take, in milliseconds. */
+  recordMs?: number;
 }
 
 export type NotifyActivities = ReturnType<typeof createNotifyActivities>;
 
 /** Sending of notices. */
 export function createNotifyActivities(dependencies: NotifyDependencies) {
-  const { orm, clock, log, publicUrl, timeoutMs = 15_000 } = dependencies;
+  const { orm, clock, log, publicUrl, timeoutMs = 15_000, recordMs = 5_000 } = dependencies;
   const byName = new Map(dependencies.channels.map((channel) => [channel.name, channel]));
 
   /** Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent again. */
@@ -63,10 +65,10 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
     }
   }
 
-  /** Once sent, a failure here would only make it be sent again: the workflow puts the last outcome on record too. */
+  /** Once sent, a failure here would only make it be sent again, as would waiting long: the workflow puts the last outcome on record too. */
   async function record(attempt: Attempt, outcome: Parameters<typeof endAttempt>[2]): Promise<void> {
     try {
-      await endAttempt(sqlOf(orm), attempt, outcome);
+      await inTime(endAttempt(sqlOf(orm), attempt, outcome), AbortSignal.timeout(recordMs));
     } catch (error) {
       log.warn({ ...attempt, reason: (error as Error).message }, 'outcome of a delivery not recorded yet');
     }

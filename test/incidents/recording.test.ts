@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { LockMode } from '@mikro-orm/core';
 import { ApplicationFailure } from '@temporalio/common';
 import { pino } from 'pino';
 import { type Channel, RetryableFailure } from '../../activities/channels/channel.ts';
@@ -94,6 +95,36 @@ describe('an attempt to deliver', () => {
       timeline.map(({ kind, actor }) => [kind, actor]),
       [['notice_sent', 'tocsin']],
     );
+  });
+
+  it('says what it came to even when its row is locked meanwhile', async () => {
+    const other = await connect(database.url, 2);
+    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let held = Promise.resolve();
+    const channel: Channel = {
+      ...{ name: 'ops', kind: 'test' },
+      async send() {
+        held = transaction(other, async (_db, em) => {
+          await em.findOneOrFail(
+            DeliveryEntity,
+            { noticeId: notice_id },
+            { lockMode: LockMode.PESSIMISTIC_WRITE },
+          );
+          locked.resolve();
+          await release.promise;
+        });
+        await locked.promise;
+        return { detail: '200' };
+      },
+    };
+    const { deliver } = createNotifyActivities({
+      ...{ orm, channels: [channel], clock: Date.now, log, publicUrl: 'http://tocsin.test', recordMs: 30 },
+    });
+    const attempt = { incident_id, notice_id, channel: 'ops', attempt: 1 };
+    assert.deepEqual(await deliver(attempt), { outcome: 'sent', detail: '200' });
+    release.resolve();
+    await held;
+    await other.close(true);
   });
 
   it('is not made when an earlier one has arrived after all', async () => {
