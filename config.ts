@@ -4,25 +4,45 @@ import { z } from 'zod';
 /** The reference's token: fine on loopback, refused anywhere else. */
 export const DEFAULT_INGEST_TOKEN = 'local-token';
 
+const webUrl = z.url({ protocol: /^https?$/ }).superRefine(decodable);
+const channelName = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters');
+/** Standard Webhooks has the key between 24 and 64 bytes. */
+const webhookSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]+=*$/, 'must be whsec_ and base64')
+  .superRefine((secret, context) => {
+    const text = secret.slice('whsec_'.length);
+    const key = Buffer.from(text, 'base64');
+    const complain = (message: string) => context.addIssue({ code: 'custom', message });
+    if (key.toString('base64') !== text) complain('is not whole base64 after whsec_');
+    else if (key.length < 24 || key.length > 64) {
+      complain(`must have 24 to 64 bytes in base64 after whsec_, but has ${key.length}`);
+    }
+  });
+
 /** Where notices go. `events` limits a channel to some kinds of notice; all by default. */
 const channel = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('webhook'),
-    name: z.string().min(1).max(64),
-    url: z.url({ protocol: /^https?$/ }),
+    name: channelName,
+    url: webUrl,
     /** Standard Webhooks secrets, `whsec_…`; several while one rotates. */
-    secrets: z.array(z.string().regex(/^whsec_[A-Za-z0-9+/]+=*$/, 'must be whsec_ and base64')).default([]),
+    secrets: z.array(webhookSecret).default([]),
   }),
   z.strictObject({
     kind: z.literal('slack'),
-    name: z.string().min(1).max(64),
-    url: z.url({ protocol: /^https?$/ }),
+    name: channelName,
+    url: webUrl,
   }),
   z.strictObject({
     kind: z.literal('email'),
-    name: z.string().min(1).max(64),
+    name: channelName,
     /** smtp://user:password@host:port */
-    smtp: z.url({ protocol: /^smtps?$/ }),
+    smtp: z.url({ protocol: /^smtps?$/ }).superRefine(decodable),
     from: z.string().min(3),
     to: z.array(z.email()).min(1),
   }),
@@ -62,7 +82,7 @@ const schema = z.object({
     .default('[]')
     .transform((text, context) => parseChannels(text, context)),
   CHANNELS_FILE: z.string().optional(),
-  /** Address people reach the API by, for links in notices. */
+  /** Address people reach the API by: for links in notices, and the name under which it takes changes from browsers. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8000'),
   /** A bundle of the workflows made beforehand; made at start when absent. */
   WORKFLOW_BUNDLE: z.string().optional(),
@@ -112,6 +132,20 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
 /** Whether only this machine reaches the address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** What a URL says of its user and password is sent decoded. */
+function decodable(text: string, context: z.RefinementCtx): void {
+  if (!URL.canParse(text)) return;
+  const { username, password } = new URL(text);
+  try {
+    decodeURIComponent(`${username}:${password}`);
+  } catch {
+    context.addIssue({
+      code: 'custom',
+      message: 'has a % in its user or password that begins no escape: write it as %25',
+    });
+  }
 }
 
 function readChannels(path: string): string {

@@ -46,6 +46,22 @@ describe('.env.example', () => {
   });
 });
 
+describe('npm start', () => {
+  it('reaches the API where it listens', () => {
+    for (const [HOST, url] of [
+      ['', 'http://127.0.0.1:8000'],
+      ['0.0.0.0', 'http://127.0.0.1:8000'],
+      ['::', 'http://127.0.0.1:8000'],
+      ['localhost', 'http://127.0.0.1:8000'],
+      ['127.8.8.8', 'http://127.8.8.8:8000'],
+      ['::1', 'http://[::1]:8000'],
+      ['tocsin.example', 'http://tocsin.example:8000'],
+    ] as const) {
+      assert.equal(readSettings({ HOST }).apiUrl, url);
+    }
+  });
+});
+
 describe('the configuration', () => {
   it('needs nothing but a database', () => {
     const config = loadConfig({ DATABASE_URL: URL });
@@ -134,13 +150,35 @@ describe('channels', () => {
     assert.match(refusal({ CHANNELS_FILE: `${file}.gone` }), /^CHANNELS_FILE: .*channels\.json\.gone/);
   });
 
+  it('of the README are taken', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
+    const [, sample] = /```json\n(\[[^`]*)```/.exec(readme) ?? [];
+    assert.equal(loadConfig({ DATABASE_URL: URL, CHANNELS: sample! }).CHANNELS.length, 3);
+  });
+
+  it('that would only break once something is sent are refused at once, without their secrets', () => {
+    const refuse = (channel: object) => refusal({ CHANNELS: JSON.stringify([channel]) });
+    const secret = (bytes: number) => `whsec_${Buffer.alloc(bytes, 'ab').toString('base64')}`;
+    assert.match(refuse({ ...hook, url: 'https://u:p%ZZ@h/' }), /^CHANNELS: 0\.url: has a % in [^Z]*$/);
+    assert.match(refuse({ ...mail, smtp: 'smtp://u:p%ZZ@h' }), /^CHANNELS: 0\.smtp: has a % in /);
+    assert.match(refuse({ ...hook, secrets: [secret(23)] }), /^CHANNELS: 0\.secrets\.0: .*but has 23$/);
+    assert.match(refuse({ ...hook, secrets: [secret(65)] }), /^CHANNELS: 0\.secrets\.0: .*but has 65$/);
+    assert.match(refuse({ ...hook, secrets: [`${secret(24)}a`] }), /^CHANNELS: 0\.secrets\.0: is not whole/);
+    assert.match(refuse({ ...hook, name: 'o\nps' }), /^CHANNELS: 0\.name: .*control characters/);
+    const good = { ...hook, url: 'https://u:p%25@h/', secrets: [secret(24), secret(64)] };
+    assert.deepEqual(loadConfig({ DATABASE_URL: URL, CHANNELS: JSON.stringify([good]) }).CHANNELS, [good]);
+  });
+
   it('that make no sense are refused by their place in the list', () => {
     const refuse = (...channels: object[]) => refusal({ CHANNELS: JSON.stringify(channels) });
     assert.match(refusal({ CHANNELS: '[' }), /^CHANNELS: must be a JSON list/);
     assert.match(refusal({ CHANNELS: '{}' }), /^CHANNELS: /);
     assert.match(refuse(hook, { ...hook, name: 'two', url: 'ftp://x' }), /^CHANNELS: 1\.url: /);
     assert.match(refuse({ ...hook, kind: 'pigeon' }), /^CHANNELS: 0\.kind: /);
-    assert.match(refuse({ ...hook, secrets: ['whsec_ok', 'secret'] }), /^CHANNELS: 0\.secrets\.1: .*whsec_/);
+    assert.match(
+      refuse({ ...hook, secrets: [`whsec_${'a'.repeat(32)}`, 'secret'] }),
+      /^CHANNELS: 0\.secrets\.1: .*whsec_/,
+    );
     assert.match(refuse({ ...mail, to: ['c@d.example', 'nobody'] }), /^CHANNELS: 0\.to\.1: /);
     assert.match(refuse({ ...mail, to: [] }), /^CHANNELS: 0\.to: /);
     assert.match(refuse({ ...hook, ulr: 'https://x' }), /^CHANNELS: 0.*ulr/);
