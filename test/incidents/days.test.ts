@@ -4,7 +4,7 @@ import { timeSkippingServer } from '../../embedded/test-server.ts';
 import { searchAttributes } from '../../temporal-config/register.ts';
 import { DELIVERY_SCHEDULE_MS } from '../../workflows/policies.ts';
 import { type Receiver, receiver } from '../channels/receiver.ts';
-import { keepHistory } from './history.ts';
+import { keepHistory } from '../support/histories.ts';
 import { type Stage, stage } from './stage.ts';
 
 /** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
@@ -54,7 +54,7 @@ describe('a receiver that is away for days', () => {
     assert.ok(tookDays >= days && tookDays < days + 0.1, `took ${tookDays} days, scheduled are ${days}`);
     const last = (await there!.timeline(id)).at(-1)!;
     assert.deepEqual([last.kind, last.detail.attempts], ['notice_sent', 10]);
-    await keepHistory(handle, 'days');
+    await keepHistory(handle, 'incident-days');
   });
 
   it('is given up after ten attempts', async () => {

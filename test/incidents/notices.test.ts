@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Receiver, receiver } from '../channels/receiver.ts';
+import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { keepHistory } from './history.ts';
 import { type Stage, stage } from './stage.ts';
 
 describe('notices of an incident', () => {
@@ -39,7 +39,7 @@ describe('notices of an incident', () => {
     );
     const kindsOfTimeline = (await there.timeline(id)).map(({ kind }) => kind);
     assert.deepEqual(kindsOfTimeline, ['opened', 'notice_sent', 'resolved', 'notice_sent']);
-    await keepHistory(handle, 'opened-resolved');
+    await keepHistory(handle, 'incident-opened-resolved');
   });
 
   it('are delivered both, in order, when the incident is over before it was looked at', async () => {
@@ -78,7 +78,7 @@ describe('notices of an incident', () => {
     assert.equal(new Set(hook.received.map(({ headers }) => headers['webhook-id'])).size, 2);
     const outcomes = (await there.deliveries(id)).map(({ attempt, outcome }) => `${attempt} ${outcome}`);
     assert.deepEqual(outcomes, ['1 retry', '2 retry', '3 retry', '4 sent', '1 sent']);
-    await keepHistory(handle, 'retried');
+    await keepHistory(handle, 'incident-retried');
   });
 
   it('are given up after the last attempt or a final refusal, and the timeline says so', async () => {
@@ -136,6 +136,6 @@ describe('notices of an incident', () => {
       ['opened', 'resolved'],
     );
     assert.equal(there.logged.filter(({ msg }) => String(msg).startsWith('notified nobody')).length, 2);
-    await keepHistory(handle, 'notified-nobody');
+    await keepHistory(handle, 'incident-notified-nobody');
   });
 });

@@ -11,8 +11,8 @@ import {
   resolveIncident,
 } from '../../workflows/messages.ts';
 import { QUEUES } from '../../workflows/queues.ts';
+import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { keepHistory } from './history.ts';
 import { type Stage, stage } from './stage.ts';
 
 /** The type and message of the failure that rejected or failed an update. */
@@ -93,7 +93,7 @@ describe('people and an incident', () => {
         ['resolved', true],
       ],
     );
-    await keepHistory(handle, 'resolved-by-person');
+    await keepHistory(handle, 'incident-resolved-by-person');
   });
 
   it('comment it, also when its workflow has ended', async () => {

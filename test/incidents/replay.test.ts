@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { Worker } from '@temporalio/worker';
-import { keptHistories } from './history.ts';
+import { keptHistories } from '../support/histories.ts';
 import { incidentBundle } from './stage.ts';
 
 /** Runs that began under earlier code go on under today's: whoever breaks this needs patched(). */
 describe('incident workflows of the past', () => {
   it('replay under the code of today', async () => {
-    const histories = keptHistories();
+    const histories = keptHistories('incident-');
     assert.ok(histories.length >= 6, 'there are histories');
     const workflowBundle = await incidentBundle();
     const failures: string[] = [];

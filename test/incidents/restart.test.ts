@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { connect } from '../../db/orm.ts';
 import { incidentStatus } from '../../workflows/messages.ts';
 import { type Receiver, receiver } from '../channels/receiver.ts';
+import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { keepHistory } from './history.ts';
 import { type Stage, stage } from './stage.ts';
 
 describe('an incident whose workflow was lost', () => {
@@ -51,7 +51,7 @@ describe('an incident whose workflow was lost', () => {
     assert.deepEqual(kinds(bad), ['opened', 'opened', 'resolved']);
     const attempts = (await there.deliveries(id)).filter(({ channel }) => channel === 'bad');
     assert.deepEqual(attempts.map(({ attempt }) => attempt).sort(), [1, 1, 2]);
-    await keepHistory(second, 'restarted');
+    await keepHistory(second, 'incident-restarted');
   });
 
   it('settles what was sent but not yet on the timeline', async () => {
