@@ -55,7 +55,7 @@ export async function ensureDay(orm: Orm, day: number): Promise<number> {
 }
 
 /** Names of the attached partitions. */
-export async function partitionNames(db: Sql): Promise<Set<string>> {
+async function partitionNames(db: Sql): Promise<Set<string>> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name from pg_inherits i
     join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent

@@ -1,7 +1,7 @@
 import type { IncidentState } from './incident.ts';
 
 /** Something about an incident that people must hear of. */
-export const NOTICE_KINDS = ['opened', 'reopened', 'resolved'] as const;
+const NOTICE_KINDS = ['opened', 'reopened', 'resolved'] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
 /** An incident as others see it: the API's fields, times in ISO 8601. */

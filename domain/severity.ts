@@ -1,10 +1,10 @@
 /** The house scale, worst first. Any other string is kept on the event and ranks as `info`. */
-export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
+const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
 
 export type Severity = (typeof SEVERITIES)[number];
 
 /** 0 for critical to 4 for info and for every string the scale doesn't know. */
-export function severityRank(severity: string): number {
+function severityRank(severity: string): number {
   const rank = (SEVERITIES as readonly string[]).indexOf(severity);
   return rank === -1 ? SEVERITIES.length - 1 : rank;
 }

@@ -34,7 +34,7 @@ export function tickAtOrBefore(sourceId: string, settings: ProducerSettings, at:
 }
 
 /** Milliseconds of burst from the epoch up to an instant. Bursts start at multiples of `every_seconds`: all sources together. */
-export function burstMs(burst: { every_seconds: number; length_seconds: number }, at: number): number {
+function burstMs(burst: { every_seconds: number; length_seconds: number }, at: number): number {
   const every = burst.every_seconds * 1000;
   const length = burst.length_seconds * 1000;
   return Math.floor(at / every) * length + Math.min(at % every, length);

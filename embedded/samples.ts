@@ -1,15 +1,8 @@
+import type { Burst } from '../domain/producer.ts';
 import { StartupError } from './startup-error.ts';
 
 /** A producer as `POST /producers` takes it. */
 type SampleProducer = { id: string; kind: 'simulated'; settings: Record<string, unknown>; sample: true };
-
-type Burst = {
-  every_seconds: number;
-  length_seconds: number;
-  factor: number;
-  event_type: string;
-  severity: string;
-};
 
 const severities = ['critical', 'high', 'medium'];
 const eventTypes = ['cpu_spike', 'latency_anomaly'];
@@ -42,7 +35,7 @@ const bursts: Record<string, Burst> = {
   },
 };
 
-export const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
+const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
   const id = `source-${index + 1}`;
   const settings = {
     rate_per_second: rate,
@@ -59,7 +52,7 @@ export const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
  * second of each pair and all seven 6.7; every threshold is more than seven standard deviations above what that gives.
  * The lower recovery thresholds keep a window that wavers about its threshold from opening one incident after another.
  */
-export const sampleRules = [
+const sampleRules = [
   {
     name: 'Critical CPU spikes on one source',
     event_type: 'cpu_spike',

@@ -67,7 +67,6 @@ export const TimelineEntity = defineEntity({
     detail: p.json<Record<string, unknown>>(),
   },
 });
-export type TimelineEntry = InferEntity<typeof TimelineEntity>;
 
 /** Something about an incident that people must hear of. Written with the change itself, in its transaction. */
 export const NoticeEntity = defineEntity({

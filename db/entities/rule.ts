@@ -54,4 +54,3 @@ export const RuleVersionEntity = defineEntity({
     settled: p.boolean().default(false),
   },
 });
-export type RuleVersion = InferEntity<typeof RuleVersionEntity>;

@@ -42,7 +42,7 @@ export async function wasSent(db: Sql, { notice_id, channel }: Attempt): Promise
 }
 
 /** What a row says from before the sending until there is an outcome; for good if the process dies in between. */
-export const BEGUN = 'begun, no outcome recorded';
+const BEGUN = 'begun, no outcome recorded';
 
 /** Leaves the attempt's trace before anything is sent. `at` in epoch milliseconds. */
 export async function beginAttempt(db: Sql, attempt: Attempt, at: number): Promise<void> {
