@@ -60,10 +60,10 @@ export interface ProducerInput {
 export const pauseProducer = defineUpdate<ProducerStatus, [By]>('pause');
 export const resumeProducer = defineUpdate<ProducerStatus, [By]>('resume');
 export const setProducerRate = defineUpdate<ProducerStatus, [{ rate_per_second: number }]>('setRate');
-/** Sent with start: makes the producer, or gives a running one new settings. */
+/** Sent with start: makes the producer, or gives a running one new settings. Without `paused` it stays as it is. */
 export const configureProducer = defineUpdate<
   ProducerStatus,
-  [{ settings: ProducerSettings; paused: boolean }]
+  [{ settings: ProducerSettings; paused?: boolean }]
 >('configure');
 /** Finishes what is in flight and ends. */
 export const stopProducer = defineUpdate<ProducerStatus, [By]>('stop');

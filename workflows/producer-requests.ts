@@ -14,6 +14,11 @@ export function requireResumable({ paused, breaker }: Pace): void {
   if (!paused && breaker.opened === 0) refuse('the producer is running already');
 }
 
+/** What a stopping one is told would be lost with it. */
+export function requireStaying(stopping: boolean): void {
+  if (stopping) refuse('the producer is stopping');
+}
+
 export function requireRunnable(settings: ProducerSettings): void {
   const flaw = settingsFlaw(settings);
   if (flaw) refuse(flaw);

@@ -30,6 +30,7 @@ import {
   requireRate,
   requireResumable,
   requireRunnable,
+  requireStaying,
   withRate,
 } from './producer-requests.ts';
 import { QUEUES } from './queues.ts';
@@ -80,9 +81,14 @@ export async function producer(input: ProducerInput): Promise<void> {
     configureProducer,
     ({ settings, paused }) => {
       told = true;
-      return pace.configure(settings, paused);
+      return pace.configure(settings, paused ?? pace.paused);
     },
-    { validator: ({ settings }) => requireRunnable(settings) },
+    {
+      validator: ({ settings }) => {
+        requireStaying(stopping);
+        requireRunnable(settings);
+      },
+    },
   );
   setHandler(stopProducer, (_by) => {
     stopping = true;

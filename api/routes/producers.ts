@@ -48,9 +48,13 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     if (!row) throw new NotFound('Producer');
     return row;
   };
-  const configure = ({ id, settings, paused }: Pick<Producer, 'id' | 'settings' | 'paused'>) =>
+  /** `told` is what a running one hears; the row's `paused` is for one that has to be started. */
+  const configure = (
+    { id, settings, paused }: Pick<Producer, 'id' | 'settings' | 'paused'>,
+    told: { paused: boolean | undefined },
+  ) =>
     updateWithStart(client, producerWorkflow({ source_id: id, settings, paused }), configureProducer, [
-      { settings, paused },
+      { settings, paused: told.paused },
     ]);
   const turn = async (id: string, update: typeof pauseProducer, paused: boolean, who: string) => {
     const row = await find(id);
@@ -59,7 +63,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     const status = await updateWithStart(client, workflow, update, [{ actor: who }]).catch(
       (error: unknown) => {
         // An earlier request got through to the workflow and not to the row: bring them together again.
-        if (error instanceof Conflict && row.paused !== paused) return configure({ ...row, paused });
+        if (error instanceof Conflict && row.paused !== paused) return configure(row, { paused });
         throw error;
       },
     );
@@ -98,7 +102,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
         const given = { id, settings: producerSettings(kind, settings), paused, sample };
         const row = await insertProducer(orm, given, clock());
         if (!row) throw new Conflict(`there is a producer ${id} already`);
-        const status = await configure(row).catch((error: unknown) => {
+        const status = await configure(row, row).catch((error: unknown) => {
           log.warn({ err: error, source_id: id }, 'the producer could not be started; housekeeping will');
           return null;
         });
@@ -131,8 +135,11 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       problems: [404, 409, 503],
       async handle({ params: { id }, body }) {
         const row = await find(id);
-        const change = { settings: changedSettings(row.settings, body), paused: body.paused ?? row.paused };
-        return { status: 200, body: await changed(id, change, await configure({ id, ...change })) };
+        const settings = changedSettings(row.settings, body);
+        const paused = body.paused ?? undefined;
+        // What isn't asked for isn't said: somebody may be pausing it at this moment.
+        const status = await configure({ ...row, settings }, { paused });
+        return { status: 200, body: await changed(id, { settings, paused }, status) };
       },
     }),
     route({

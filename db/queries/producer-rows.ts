@@ -30,7 +30,7 @@ export async function insertProducer(
   return inserted.affectedRows === 0 ? null : em.findOneOrFail(ProducerEntity, { id: given.id });
 }
 
-/** Changes what a producer was told. Null when it is gone. `now` in epoch ms. */
+/** Changes what a producer was told; what is undefined stays. Null when it is gone. `now` in epoch ms. */
 export async function updateProducer(
   orm: Orm,
   id: string,
@@ -38,7 +38,8 @@ export async function updateProducer(
   now: number,
 ): Promise<Producer | null> {
   const em = orm.em.fork();
-  const changed = await em.nativeUpdate(ProducerEntity, { id }, { ...change, updatedAt: new Date(now) });
+  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  const changed = await em.nativeUpdate(ProducerEntity, { id }, { ...given, updatedAt: new Date(now) });
   return changed === 0 ? null : em.findOne(ProducerEntity, { id });
 }
 

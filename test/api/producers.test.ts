@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { producerWorkflowId } from '../../workflows/ids.ts';
+import { pauseProducer } from '../../workflows/messages.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Stage, stage } from './stage.ts';
 
@@ -95,6 +97,18 @@ describe('/producers', () => {
     assert.equal((await api.get('/producers/changed')).body.settings.rate_per_second, 9);
     const unchanged = await api.put('/producers/changed', { settings: null, paused: null });
     assert.deepEqual(unchanged.body.settings, body.settings);
+  });
+
+  it('leaves a pause alone that reached the workflow and not yet the row', async () => {
+    await make('half-paused');
+    const workflow = api.client.workflow.getHandle(producerWorkflowId('half-paused'));
+    await workflow.executeUpdate(pauseProducer, { args: [{ actor: 'ada' }] });
+    const { body } = await api.put('/producers/half-paused', { settings: { rate_per_second: 9 } });
+    assert.deepEqual([body.settings.rate_per_second, body.status.state], [9, 'paused']);
+    await api.query(`update producers set paused = true where id = 'half-paused'`);
+    const unpaused = await api.put('/producers/half-paused', { paused: false });
+    assert.deepEqual([unpaused.body.paused, unpaused.body.status.state], [false, 'running']);
+    assert.equal((await api.delete('/producers/half-paused')).status, 204);
   });
 
   it('turns a producer into one of another kind', async () => {

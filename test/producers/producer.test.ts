@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
-import { pauseProducer, resumeProducer, setProducerRate } from '../../workflows/messages.ts';
+import {
+  configureProducer,
+  pauseProducer,
+  resumeProducer,
+  setProducerRate,
+  stopProducer,
+} from '../../workflows/messages.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { simulated } from './settings.ts';
@@ -10,8 +16,21 @@ const by = { actor: 'test' };
 
 describe('a simulated producer', () => {
   let there: Stage;
+  /** What an append waits for before it stores. */
+  let held: Promise<void> | null = null;
   before(async () => {
-    there = await stage();
+    there = await stage({
+      between: (ingest) => ({
+        ...ingest,
+        accept: async (events) => {
+          await held;
+          return ingest.accept(events);
+        },
+      }),
+    });
+  });
+  afterEach(() => {
+    held = null;
   });
   after(() => there.close());
 
@@ -89,6 +108,18 @@ describe('a simulated producer', () => {
     const first: WorkflowHandle = there.client.workflow.getHandle(handle.workflowId, runId);
     const history = await first.fetchHistory();
     assert.ok(history.events!.length < 4096, `${history.events!.length} events in a run`);
+  });
+
+  it('takes no new settings while it finishes what it began', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    held = promise;
+    const handle = await there.start('source-5', simulated());
+    await waitFor(async () => (await there.status(handle)).in_flight > 0, { what: 'a batch on its way' });
+    await handle.executeUpdate(stopProducer, { args: [by] });
+    const settings = simulated({ rate_per_second: 1 });
+    await rejected(handle.executeUpdate(configureProducer, { args: [{ settings }] }), /stopping/);
+    resolve();
+    await handle.result();
   });
 
   it('ends when its row is gone, and starts paused when its row says so', async () => {
