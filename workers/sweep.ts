@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { signalIncidents } from '../activities/signal-incidents.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
-import { overdueNotices } from '../db/queries/overdue-notices.ts';
+import { overdueNotices, stillOverdue } from '../db/queries/overdue-notices.ts';
 import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
 import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
 import { holdsOf } from '../domain/watermark.ts';
@@ -54,9 +54,13 @@ export function startSweep({
     ]);
     await signalRules(client, [...rules], log);
 
-    const overdue = await overdueNotices(db, now - OVERDUE_MS);
-    const due = overdue.filter((id) => (signalled.get(id)?.next ?? 0) <= now);
-    for (const id of signalled.keys()) if (!overdue.includes(id)) signalled.delete(id);
+    const before = now - OVERDUE_MS;
+    const resting = [...signalled].flatMap(([id, { next }]) => (next > now ? [id] : []));
+    const waiting = resting.length === 0 ? [] : await stillOverdue(db, before, resting);
+    // Those that wait must not take the places of others: any number may be stuck at once.
+    const due = await overdueNotices(db, before, waiting);
+    const overdue = new Set([...waiting, ...due]);
+    for (const id of signalled.keys()) if (!overdue.has(id)) signalled.delete(id);
     for (const id of due) {
       const pause = (signalled.get(id)?.pause ?? OVERDUE_MS) * 2;
       signalled.set(id, { next: now + pause, pause });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { LockMode } from '@mikro-orm/core';
+import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { pino } from 'pino';
 import { type Channel, RetryableFailure } from '../../activities/channels/channel.ts';
@@ -9,8 +10,10 @@ import { createNotifyActivities } from '../../activities/notify.ts';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import { connect, type Orm, transaction } from '../../db/orm.ts';
 import type { NoticeDocument } from '../../domain/notice.ts';
+import { startSweep } from '../../workers/sweep.ts';
 import { freshDatabase } from '../support/servers.ts';
-import { incidentRow } from './record.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { incidentRow, record } from './record.ts';
 
 const log = pino({ level: 'silent' });
 
@@ -159,5 +162,32 @@ describe('an attempt to deliver', () => {
     const { deliver } = createNotifyActivities(dependencies);
     const outcome = await deliver({ incident_id, notice_id, channel: 'ops', attempt: 1 });
     assert.deepEqual([outcome.outcome, outcome.detail], ['retry', 'no answer in time']);
+  });
+});
+
+describe('notices that nobody takes up', () => {
+  it('are all signalled, however many are stuck before them', async () => {
+    const there = await record();
+    const signalled = new Set<string>();
+    let times = 0;
+    const client = {
+      withDeadline: (_deadline: number, call: () => Promise<void>) => call(),
+      workflow: {
+        async signalWithStart(_type: string, { workflowId }: { workflowId: string }) {
+          signalled.add(workflowId);
+          times += 1;
+        },
+      },
+    } as unknown as Client;
+    const now = Date.now() + 60_000;
+    for (let stuck = 0; stuck < 401; stuck += 1) await there.open();
+    const sweep = startSweep({ orm: there.orm, client, clock: () => now, log });
+    try {
+      await waitFor(() => signalled.size === 401, { what: 'every incident to be signalled' });
+      assert.equal(times, 401, 'one was signalled before its pause was over');
+    } finally {
+      await sweep.stop();
+      await there.close();
+    }
   });
 });
