@@ -9,12 +9,17 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure, type QueryDefinition, type UpdateDefinition } from '@temporalio/common';
 import { signalRule } from '../ingest/signal-rule.ts';
+import { incidentWorkflowId } from '../workflows/ids.ts';
+import { incidentChanged } from '../workflows/messages.ts';
 import type { Startable } from '../workflows/startable.ts';
 import type { ApiDeps } from './deps.ts';
 import { Conflict, Unavailable } from './problem.ts';
 
 /** How long a request waits for Temporal, in milliseconds. */
 const DEADLINE_MS = 5000;
+
+/** Most incidents told at once. */
+const TOLD_AT_ONCE = 16;
 
 /** The server's word for a workflow that ended while the update was under way. */
 const ENDED_MEANWHILE = 'AcceptedUpdateCompletedWorkflow';
@@ -82,6 +87,23 @@ export async function tellRule({ client, log }: ApiDeps, ruleId: string): Promis
     log.warn({ err: error, rule_id: ruleId }, 'the rule workflow could not be told; housekeeping will');
   });
   await Promise.race([told, sleep(1000, undefined, { ref: false })]);
+}
+
+/** Tells workflows of incidents that their rows changed, a few at a time. Those that don't run have nothing to do about it. */
+export async function tellIncidents({ client, log }: ApiDeps, ids: readonly string[]): Promise<void> {
+  for (let i = 0; i < ids.length; i += TOLD_AT_ONCE) {
+    await Promise.all(
+      ids.slice(i, i + TOLD_AT_ONCE).map(async (id) => {
+        const handle = client.workflow.getHandle(incidentWorkflowId(id));
+        try {
+          await client.withDeadline(Date.now() + DEADLINE_MS, () => handle.signal(incidentChanged));
+        } catch (error) {
+          if (error instanceof WorkflowNotFoundError) return;
+          log.warn({ err: error, incident_id: id }, 'the incident workflow could not be told');
+        }
+      }),
+    );
+  }
 }
 
 /** Calls Temporal within the deadline, and turns its errors into answers. @throws Conflict, Unavailable */

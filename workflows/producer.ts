@@ -90,26 +90,28 @@ export async function producer(input: ProducerInput): Promise<void> {
       },
     },
   );
-  setHandler(stopProducer, (_by) => {
+  const end = () => {
     stopping = true;
     pace.changed();
+  };
+  setHandler(stopProducer, (_by) => {
+    end();
     return pace.status();
   });
   // A cancelled producer finishes what it began, as a stopped one does: half a batch would be neither here nor there.
-  void CancellationScope.current().cancelRequested.catch(() => {
-    stopping = true;
-    pace.changed();
-  });
+  void CancellationScope.current().cancelRequested.catch(end);
 
   const emit = async (batch: Batch): Promise<void> => {
     const size = batchSize(batch.settings, batch);
     const last = batch.first_sequence + size - 1;
     const summary = size === 0 ? 'nothing to emit' : `${batch.first_sequence}–${last}`;
     try {
-      const { stored, duplicates, refused } = await ingest.emitBatch.executeWithOptions({ summary }, [batch]);
+      const emitted = await ingest.emitBatch.executeWithOptions({ summary }, [batch]);
+      const { stored, duplicates, refused, gone } = emitted;
       succeeded(pace.breaker);
       pace.emitted += stored + duplicates;
       pace.deadLettered += refused;
+      if (gone) end();
     } catch (error) {
       pace.lastError = reasonOf(error);
       failed(pace.breaker, Date.now());

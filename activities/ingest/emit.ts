@@ -26,6 +26,8 @@ export interface Emitted {
   duplicates: number;
   /** Events that are dead letters now, each with its field and reason. */
   refused: number;
+  /** Set when the producer's row is gone: whoever emits should stop. */
+  gone?: true;
 }
 
 /** The activities of queue `ingest`. */
@@ -51,12 +53,12 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
           log.warn({ source_id: batch.source_id, refused: refused.length }, 'events became dead letters');
           await insertDeadLetters(orm, refusedRows(batch, events, refused, now));
         }
-        await recordProgress(orm, {
+        const known = await recordProgress(orm, {
           sourceId: batch.source_id,
           stored,
           appendedThrough: appendedThrough(batch),
         });
-        return { stored, duplicates, refused: refused.length };
+        return { stored, duplicates, refused: refused.length, ...(known ? {} : { gone: true }) };
       } catch (error) {
         throw asFailure(error, carried ? [carried] : []);
       }

@@ -155,6 +155,10 @@ export function producerRoutes(deps: ApiDeps): Route[] {
         await find(id);
         await stopProducerWorkflow(deps, id);
         if (!(await deleteProducer(orm, id))) throw new NotFound('Producer');
+        // Housekeeping may have started it again while there was a row. One that emits learns by itself that there is none.
+        await stopProducerWorkflow(deps, id).catch((error: unknown) => {
+          log.warn({ err: error, source_id: id }, 'a removed producer could not be stopped once more');
+        });
         return { status: 204 };
       },
     }),

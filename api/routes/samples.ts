@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { listProducers } from '../../db/queries/producer-rows.ts';
-import { removeSamples } from '../../db/queries/samples.ts';
+import { pauseSamples, removeEventsOf, removeSamples } from '../../db/queries/samples.ts';
 import type { ApiDeps } from '../deps.ts';
 import { stopProducerWorkflow, untilProducerEnded } from '../producers.ts';
 import { type Route, route } from '../route.ts';
-import { tellRule } from '../workflows.ts';
+import { tellIncidents, tellRule } from '../workflows.ts';
 
 /** How long sample producers may take to finish their last batches, in milliseconds. */
 const LAST_BATCHES_MS = 10_000;
@@ -12,6 +11,10 @@ const LAST_BATCHES_MS = 10_000;
 /** The producers and rules that come with Tocsin, marked `sample`. */
 export function sampleRoutes(deps: ApiDeps): Route[] {
   const { orm, clock } = deps;
+  const stop = async (ids: readonly string[]) => {
+    await Promise.all(ids.map((id) => stopProducerWorkflow(deps, id)));
+    await Promise.all(ids.map((id) => untilProducerEnded(deps, id, LAST_BATCHES_MS)));
+  };
   return [
     route({
       method: 'delete',
@@ -34,12 +37,15 @@ export function sampleRoutes(deps: ApiDeps): Route[] {
       },
       problems: [503],
       async handle() {
-        const samples = (await listProducers(orm)).filter(({ sample }) => sample);
-        await Promise.all(samples.map(({ id }) => stopProducerWorkflow(deps, id)));
-        await Promise.all(samples.map(({ id }) => untilProducerEnded(deps, id, LAST_BATCHES_MS)));
-        const { removed, signal } = await removeSamples(orm, clock());
-        await Promise.all(signal.map((id) => tellRule(deps, id)));
-        return { status: 200, body: removed };
+        const producers = await pauseSamples(orm, clock());
+        await stop(producers);
+        const { removed, signal, incidents } = await removeSamples(orm, clock());
+        // Housekeeping starts what has a row and doesn't run: it may have done so until the rows were gone.
+        await stop(producers);
+        const late = await removeEventsOf(orm, producers, clock());
+        const rules = new Set([...signal, ...late.recounted]);
+        await Promise.all([...[...rules].map((id) => tellRule(deps, id)), tellIncidents(deps, incidents)]);
+        return { status: 200, body: { ...removed, events: removed.events + late.events } };
       },
     }),
   ];

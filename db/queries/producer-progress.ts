@@ -15,15 +15,16 @@ export async function producerRow(
 
 /**
  * Moves a producer on: `stored` more events, and every event before `appendedThrough` (epoch ms) is appended, or will
- * be an answer from its dead letters. Never goes back. Nothing happens when the row is gone.
+ * be an answer from its dead letters. Never goes back. False when the row is gone.
  */
 export async function recordProgress(
   orm: Orm,
   { sourceId, stored, appendedThrough }: { sourceId: string; stored: number; appendedThrough: number },
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
     update producers set
       appended = appended + ${stored},
       appended_through = greatest(appended_through, ${instant(appendedThrough)})
     where id = ${sourceId}`.execute(sqlOf(orm));
+  return (numAffectedRows ?? 0n) > 0n;
 }

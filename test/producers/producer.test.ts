@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
+import { sql } from 'kysely';
+import { sqlOf } from '../../db/orm.ts';
 import {
   configureProducer,
   pauseProducer,
@@ -130,6 +132,10 @@ describe('a simulated producer', () => {
         args: [{ source_id: id, settings: simulated() }],
       });
     await (await started('nobody')).result();
+    const orphan = await there.start('source-6', simulated());
+    await there.storedCount('source-6', 4);
+    await sql`delete from producers where id = 'source-6'`.execute(sqlOf(there.orm));
+    await orphan.result();
     const handle = await there.start('source-4', simulated(), true);
     await there.stop(handle);
     const again = await started('source-4');

@@ -5,7 +5,7 @@ import { ProducerEntity } from '../../db/entities/producer.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { claimTimes } from '../../db/queries/append.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
-import { removeSamples } from '../../db/queries/samples.ts';
+import { pauseSamples, removeEventsOf, removeSamples } from '../../db/queries/samples.ts';
 import type { ProducerSettings } from '../../domain/producer.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 
@@ -51,7 +51,9 @@ describe('removing the samples', () => {
 
   it('takes all they stored with it, says how much that was, and leaves the rest', async () => {
     assert.equal((await engine.incidents(sample)).length, 1);
-    const { removed } = await removeSamples(engine.orm, engine.now);
+    const [open] = await engine.incidents(sample);
+    const { removed, incidents } = await removeSamples(engine.orm, engine.now);
+    assert.deepEqual(incidents, [open!.id]);
     assert.deepEqual(removed, { rules: 1, producers: 1, events: 3, incidents: 1, dead_letters: 1 });
     for (const table of [
       ...['rule_versions', 'rule_groups', 'window_counts', 'pending_evaluations', 'alert_incidents'],
@@ -89,6 +91,28 @@ describe('removing the samples', () => {
     );
   });
 
+  it('takes more events than one statement removes, of one instant or many', async () => {
+    const more = Array.from({ length: 5500 }, (_, i) =>
+      anEvent({ occurred_at: NOON - (i < 5200 ? 0 : i), source_id: 'sampled' }),
+    );
+    for (let i = 0; i < more.length; i += 1000) await engine.append(more.slice(i, i + 1000));
+    const { removed } = await removeSamples(engine.orm, engine.now);
+    assert.equal(removed.events, 5503);
+    assert.equal(await count(`(select 1 as n from events) e`), 2);
+    assert.equal(await count('event_rollups'), 2);
+  });
+
+  it('takes what comes after, which rules count anew for', async () => {
+    assert.deepEqual(await pauseSamples(engine.orm, engine.now), ['sampled']);
+    assert.equal(await count(`(select 1 as n from producers where paused) p`), 1);
+    await removeSamples(engine.orm, engine.now);
+    const none = await removeEventsOf(engine.orm, ['sampled'], engine.now);
+    assert.deepEqual(none, { events: 0, recounted: [] });
+    await engine.append([anEvent({ occurred_at: engine.now, source_id: 'sampled' })]);
+    const late = await removeEventsOf(engine.orm, ['sampled'], engine.now);
+    assert.deepEqual(late, { events: 1, recounted: [own] });
+  });
+
   it('leaves no counts of an append that was under way', async () => {
     let removing: Promise<unknown> | undefined;
     const append = engine.newAppend(
@@ -106,8 +130,8 @@ describe('removing the samples', () => {
 
   it('removes nothing where there are none', async () => {
     await removeSamples(engine.orm, engine.now);
-    const { removed, signal } = await removeSamples(engine.orm, engine.now);
+    const { removed, signal, incidents } = await removeSamples(engine.orm, engine.now);
     assert.deepEqual(removed, { rules: 0, producers: 0, events: 0, incidents: 0, dead_letters: 0 });
-    assert.deepEqual(signal, []);
+    assert.deepEqual([signal, incidents], [[], []]);
   });
 });
