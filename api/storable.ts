@@ -6,6 +6,9 @@ const MAX_DEPTH = 64;
 /** Most values in such a body: half a million empty ones took four seconds to look at. */
 const MAX_VALUES = 20_000;
 
+/** Most keys of one object in it: twenty thousand wrong labels took half a second to complain about. */
+const MAX_KEYS = 1000;
+
 /** Whether PostgreSQL can keep the text as it is: no NUL, no broken surrogates. */
 export function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
@@ -32,6 +35,9 @@ export function checkStorable(root: unknown): void {
     values += entries.length;
     if (values > MAX_VALUES) {
       throw new Invalid([{ field: '', reason: `the body has more than ${MAX_VALUES} values` }]);
+    }
+    if (!Array.isArray(value) && entries.length > MAX_KEYS) {
+      throw new Invalid([{ field: path, reason: `must have at most ${MAX_KEYS} keys` }]);
     }
     for (const [key, item] of entries) {
       if (!isStorable(key)) {

@@ -266,6 +266,12 @@ describe('/alerts', () => {
     assert.deepEqual(body.errors, [{ field: '', reason: 'the body has more than 20000 values' }]);
   });
 
+  it('refuses more keys than anything can have, without looking at each', async () => {
+    const labels = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`l${i}`, 0]));
+    const { body } = await api.post('/alerts', rule({ labels }));
+    assert.deepEqual(body.errors, [{ field: 'labels', reason: 'must have at most 1000 keys' }]);
+  });
+
   it('names at most 50 of the things wrong with a body, and says how many there are', async () => {
     const labels = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`l${i}`, 0]));
     const { status, body } = await api.post('/alerts', rule({ labels }));
