@@ -24,6 +24,6 @@ export interface ApiSettings {
   channels: readonly string[];
   /** Where people reach the API, and Temporal's Web UI. */
   publicUrl: string;
-  /** Address the API listens on. */
-  host: string;
+  /** Whether it listens on loopback: only this machine reaches it. */
+  local: boolean;
 }

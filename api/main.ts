@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
-import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { type Config, ConfigError, isLoopback, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
 import { DAY_MS } from '../domain/event.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
@@ -40,7 +40,7 @@ async function main(config: Config): Promise<void> {
       ingestRateLimit: config.INGEST_RATE_LIMIT,
       channels: config.CHANNELS.map(({ name }) => name),
       publicUrl: config.PUBLIC_URL,
-      host: config.HOST,
+      local: isLoopback(config.HOST),
     },
   });
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app.callback());

@@ -1,17 +1,16 @@
 import { isIP } from 'node:net';
 import type { Middleware } from 'koa';
-import { isLoopback } from '../../config.ts';
 import { Problem } from '../problem.ts';
 
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
  * Refuses what a browser sends on behalf of another site: an API on loopback is in reach of every page its user opens.
- * Changes must come from our own pages, and while `host`, the address we listen on, is loopback, everything must be asked of
- * a name that is ours: another site's name may have been made to resolve to this machine (DNS rebinding), and its page
+ * Changes must come from our own pages, and while only this machine reaches us (`local`), everything must be asked of a name
+ * that is ours: another site's name may have been made to resolve to this machine (DNS rebinding), and its page
  * then counts as our own. Clients that are not browsers send no Origin, and ask for loopback by its name.
  */
-export function sameOrigin({ publicUrl, host }: { publicUrl: string; host: string }): Middleware {
+export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boolean }): Middleware {
   const own = new URL(publicUrl);
   const names = new Set(['localhost', own.hostname]);
   const isOurs = (asked: string) => {
@@ -20,7 +19,6 @@ export function sameOrigin({ publicUrl, host }: { publicUrl: string; host: strin
     // Nobody can make an address mean another machine.
     return names.has(hostname) || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
   };
-  const local = isLoopback(host);
   return async (ctx, next) => {
     if (local && ctx.host && !isOurs(ctx.host)) {
       throw new Problem(

@@ -179,7 +179,7 @@ describe('a request under another name', () => {
   });
 
   it('is refused elsewhere if a page makes a change by it, and taken from whoever is no browser', async () => {
-    const change = ({ settings }: ApiDeps) => ({ settings: { ...settings, publicUrl, host: '0.0.0.0' } });
+    const change = ({ settings }: ApiDeps) => ({ settings: { ...settings, publicUrl, local: false } });
     const api = await stage({ change });
     const page = (Host: string, Origin = `http://${Host}`) => statusOf(api.url, 'POST', { Host, Origin });
     try {

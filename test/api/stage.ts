@@ -70,7 +70,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     ingestRateLimit: 100,
     channels,
     publicUrl: 'http://127.0.0.1:8000',
-    host: '127.0.0.1',
+    local: true,
   };
   const deps: ApiDeps = { orm, client: engine.client, ingest, log, clock: Date.now, settings };
   const all = { ...deps, ...change(deps) };
