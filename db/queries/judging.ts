@@ -16,6 +16,8 @@ export interface Version {
   superseded_at: number | null;
   counted_from: number;
   snapshot: string;
+  /** The successor's snapshot: what it doesn't see came after this revision's time. Null for the one in force. */
+  until_snapshot: string | null;
 }
 
 /** The rule's own words, for incidents. */
@@ -55,7 +57,8 @@ export async function loadRule(
   if (!words) return null;
   const { rows } = await sql<Version>`
     select rule_id, revision, definition, enabled, ready, ${ms('effective_at')} as effective_at,
-      ${ms('superseded_at')} as superseded_at, ${ms('counted_from')} as counted_from, snapshot
+      ${ms('superseded_at')} as superseded_at, ${ms('counted_from')} as counted_from, snapshot,
+      lead(snapshot) over (order by revision) as until_snapshot
     from rule_versions where rule_id = ${ruleId} and not settled order by revision`.execute(db);
   return { words, versions: rows };
 }
@@ -180,13 +183,13 @@ export function payloadOf({ match, group_by }: RuleDefinition) {
 
 /**
  * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and those that
- * came later and not too late. SQL only narrows down; the caller's matcher decides. The inner query is kept apart
+ * came later, not too late, and before its successor. SQL only narrows down; the caller's matcher decides. The inner query is kept apart
  * (`offset 0`), so that each range reads its own partitions only: as a join, a rule's event type has all of them read.
  * @param newest at most this many of each range, the newest first; all, in no order, without
  */
 export async function countedEvents(
   db: Sql,
-  { definition, snapshot, counted_from }: Version,
+  { definition, snapshot, until_snapshot, counted_from }: Version,
   ranges: readonly { from: number; to: number }[],
   newest?: number,
 ): Promise<Event[]> {
@@ -203,6 +206,7 @@ export async function countedEvents(
         and case when pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)
           then events.occurred_at >= ${instant(counted_from)}
           else received_at - events.occurred_at <= ${allowed_lateness_seconds} * interval '1 second' end
+        ${until_snapshot === null ? sql`` : sql`and pg_visible_in_snapshot(xid, ${until_snapshot}::pg_snapshot)`}
       ${newest === undefined ? sql`offset 0` : sql`order by events.occurred_at desc limit ${newest}`}
     ) e`.execute(db);
   return rows;
