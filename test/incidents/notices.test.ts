@@ -115,7 +115,9 @@ describe('notices of an incident', () => {
     const id = await there.open();
     await there.recover(id);
     const handle = await there.signal(id);
-    await waitFor(() => hook.received.length === 2, { what: 'both notices' });
+    await waitFor(() => hook.received.length === 2 && stuck.received.length > 0, {
+      what: 'both notices, and a try at the stuck channel',
+    });
     assert.equal(stuck.received.length, 1);
     await handle.terminate();
     await stuck.close();
