@@ -1,16 +1,27 @@
-import { addSamples, removeSamples } from './samples.ts';
+import { parseArgs } from 'node:util';
+import { addSamples, addSamplesToEmpty, removeSamples } from './samples.ts';
 import { readSettings } from './settings.ts';
 
 /**
- * `npm run samples -- add|remove [url]`: the sample producers and rules, added where they are missing or removed with all
- * that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and PORT's) by default.
+ * `npm run samples -- add|remove [url] [--once]`: the sample producers and rules, added where they are missing or removed
+ * with all that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and PORT's) by default. With `--once` they
+ * are added only where there is no producer and no rule yet.
  */
-const [command, url] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { once: { type: 'boolean' } },
+  allowPositionals: true,
+  strict: false,
+});
+const [command, url] = positionals;
 try {
   const api = url?.replace(/\/$/, '') ?? readSettings().apiUrl;
   if (command === 'add') {
-    const { producers, rules } = await addSamples(api);
-    console.log(`Added ${producers} sample producers and ${rules} sample rules.`);
+    const added = await (values.once ? addSamplesToEmpty(api) : addSamples(api));
+    console.log(
+      added
+        ? `Added ${added.producers} sample producers and ${added.rules} sample rules.`
+        : 'Added no samples: there are producers or rules already.',
+    );
   } else if (command === 'remove') {
     const removed = Object.entries(await removeSamples(api)).map(
       ([what, count]) => `${count} ${what.replaceAll('_', ' ')}`,

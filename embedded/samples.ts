@@ -1,3 +1,6 @@
+import http from 'node:http';
+import https from 'node:https';
+import { text as readText } from 'node:stream/consumers';
 import type { Burst } from '../domain/producer.ts';
 import { StartupError } from './startup-error.ts';
 
@@ -106,9 +109,27 @@ export async function addSamples(api: string): Promise<{ producers: number; rule
   return made;
 }
 
+/**
+ * The same, but only where there is no producer and no rule at all: where there is any, somebody has made the system theirs,
+ * and what is missing was removed. Resolves to undefined then.
+ */
+export async function addSamplesToEmpty(
+  api: string,
+): Promise<{ producers: number; rules: number } | undefined> {
+  for (const path of ['/producers', '/alerts']) {
+    const there = (await (await call(api, 'GET', path, undefined, [200])).json()) as unknown[];
+    if (there.length > 0) return undefined;
+  }
+  return addSamples(api);
+}
+
 /** Removes the samples and all that came of them. Resolves to the API's counts; throws StartupError when it refuses. */
 export async function removeSamples(api: string): Promise<Record<string, number>> {
-  return (await (await call(api, 'DELETE', '/samples', undefined, [200])).json()) as Record<string, number>;
+  const { status, text } = await patientDelete(new URL(`${api}/samples`)).catch(() => {
+    throw new StartupError(`The API at ${api} does not answer, or broke off: is it running?`);
+  });
+  if (status === 200) return JSON.parse(text) as Record<string, number>;
+  throw refusal('DELETE', `${api}/samples`, status, text);
 }
 
 async function call(
@@ -130,6 +151,21 @@ async function call(
     throw new StartupError(`The API at ${api} does not answer: is it running?`);
   }
   if (expected.includes(response.status)) return response;
-  const reason = (await response.text()).slice(0, 500);
-  throw new StartupError(`${method} ${api}${path} answered ${response.status}: ${reason}`);
+  throw refusal(method, `${api}${path}`, response.status, await response.text());
+}
+
+/** For as long as it takes: `fetch` gives up after five minutes without headers, and there may be days of events to remove. */
+function patientDelete(url: URL): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = url.protocol === 'https:' ? https.request : http.request;
+    const asked = request(url, { method: 'DELETE' }, (response) => {
+      readText(response).then((text) => resolve({ status: response.statusCode!, text }), reject);
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+function refusal(method: string, url: string, status: number, text: string): StartupError {
+  return new StartupError(`${method} ${url} answered ${status}: ${text.slice(0, 500)}`);
 }

@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from 'node:fs';
 import { Connection } from '@temporalio/client';
 import { register } from '../temporal-config/register.ts';
 import { readyBlock } from './banner.ts';
@@ -46,8 +47,17 @@ async function start(settings: Settings, system: System): Promise<void> {
   const workers = await system.role('workers', ['workers/main.ts', 'all'], env);
   await ready('The API', () => apiIsReady(apiUrl), api, log);
   await ready('The workers', () => workersRun(apiUrl, since), workers, log);
-  const samples = settings.samples ? await addSamples(apiUrl) : undefined;
+  const samples = settings.samples ? await samplesOnce(apiUrl, settings.dataDir) : undefined;
   console.log(`\n${readyBlock({ apiUrl, uiUrl: temporal.uiUrl, dataDir: settings.dataDir, samples })}\n`);
+}
+
+/** Once in the life of a data directory: whoever removed the samples has seen them. */
+async function samplesOnce(apiUrl: string, dataDir: string) {
+  const marker = `${dataDir}/samples-made`;
+  if (existsSync(marker)) return undefined;
+  const made = await addSamples(apiUrl);
+  writeFileSync(marker, '');
+  return made;
 }
 
 /** A Temporal server that is not ours gets the namespace and search attributes it lacks. */

@@ -59,6 +59,10 @@ describe('docker compose', () => {
     }
   });
 
+  it('adds samples to an empty system only, since it does so at every start', () => {
+    assert.ok(compose.services.samples!.command!.includes('--once'));
+  });
+
   it('asks each worker for its own heartbeat', () => {
     for (const [name, service] of ours.filter(([, s]) => scriptOf(s) === 'workers/main.ts')) {
       const [, node, script, role] = service.healthcheck?.test ?? [];

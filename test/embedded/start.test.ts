@@ -153,11 +153,11 @@ describe('npm start', function () {
     }
   });
 
-  it('removes the samples and all that came of them, and adds them again', async () => {
+  it('removes the samples and all that came of them, for good until they are added again', async () => {
     terminal = await start({ SAMPLES: 'off' });
     await ready();
-    const samples = async (command: string) => {
-      const args = ['embedded/samples-command.ts', command, api];
+    const samples = async (command: string, ...options: string[]) => {
+      const args = ['embedded/samples-command.ts', command, api, ...options];
       const run = await launch({
         command: process.execPath,
         args,
@@ -172,8 +172,15 @@ describe('npm start', function () {
     assert.deepEqual(await read('/producers'), []);
     assert.deepEqual(await read('/incidents'), []);
     assert.deepEqual(await read('/events'), []);
-    assert.match(await samples('add'), /^Added 7 sample producers and 3 sample rules/m);
+    process.kill(-terminal.pid, 'SIGTERM');
+    await terminal.exited;
+    terminal = await start();
+    await ready();
+    assert.deepEqual(await read('/alerts'), []);
+    assert.deepEqual(await read('/producers'), []);
+    assert.match(await samples('add', '--once'), /^Added 7 sample producers and 3 sample rules/m);
     assert.match(await samples('add'), /^Added 0 sample producers and 0 sample rules/m);
+    assert.match(await samples('add', '--once'), /^Added no samples/m);
     process.kill(-terminal.pid, 'SIGTERM');
     await terminal.exited;
     assert.deepEqual(supervised(), []);
