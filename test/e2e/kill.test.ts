@@ -26,16 +26,28 @@ const producers = [6, 6, 6, 6, 6, 6, 6].map((rate_per_second, i) => ({
   settings: { rate_per_second, tick_ms: 500, seed: i, ...(i % 2 === 1 ? { burst } : {}) },
 }));
 
+/** In the middle of appends: with three waiting, the API and the ingest worker are both at it, each with two at the most. */
+const appending = { table: 'events', transactions: 3 };
+/** When batches are stored, and nobody was told yet. */
+const stored = { table: 'producers', transactions: 2 };
+const killings: [PartName, typeof stored][] = [
+  ['ingest', stored],
+  ['api', appending],
+  ['temporal', stored],
+  ['postgres', appending],
+  ['rules', appending],
+];
+
 describe('kill -9', function () {
   this.timeout(300_000);
   const there = stage();
-  const stored = async () => {
+  const storedEvents = async () => {
     const [count] = await there.system.query<{ n: number }>('select count(*)::int as n from events');
     return count!.n;
   };
   const flowsOn = async () => {
-    const before = await waitFor(stored, { what: 'PostgreSQL', timeoutMs: 60_000 });
-    await waitFor(async () => (await stored()) >= before + 150, {
+    const before = await waitFor(storedEvents, { what: 'PostgreSQL', timeoutMs: 60_000 });
+    await waitFor(async () => (await storedEvents()) >= before + 150, {
       ...{ what: 'events to flow on', timeoutMs: 90_000, everyMs: 100 },
     });
   };
@@ -60,9 +72,8 @@ describe('kill -9', function () {
     await makeProducers(system, producers);
     await flowsOn();
 
-    for (const part of ['ingest', 'api', 'temporal', 'postgres', 'rules'] satisfies PartName[]) {
-      // Both processes that append have two appends under way at the most: with three waiting, both are at it.
-      await whileWaiting(system, { table: 'events', transactions: 3 }, () => system.kill(part));
+    for (const [part, moment] of killings) {
+      await whileWaiting(system, moment, () => system.kill(part));
       await system.start(part);
 
       await flowsOn();

@@ -66,18 +66,29 @@ export async function statusOf(system: System, id: string): Promise<Status> {
 /** How long the next tick of a producer has been due by now, in milliseconds. */
 export const overdue = ({ next_tick_at }: Status) => Date.now() - Date.parse(next_tick_at);
 
-/** Waits until all that producers have emitted is stored up to now, pauses them, and waits for their last batches. */
-export async function pauseProducers(system: System, ids: readonly string[]): Promise<void> {
-  const each = (condition: (id: string) => Promise<boolean>, what: string) =>
-    waitFor(async () => (await Promise.all(ids.map(condition))).every(Boolean), {
-      ...{ what, timeoutMs: 120_000, everyMs: 250 },
-    });
-  await each(async (id) => {
+/** Waits until all that producers had to emit up to now is stored. */
+export async function caughtUp(system: System, ids: readonly string[]): Promise<void> {
+  await forEach(ids, 'producers to have caught up', async (id) => {
     const { body } = await system.call<{ appended_through: string }>('GET', `/producers/${id}`);
     return Date.now() - Date.parse(body.appended_through) < 2_500;
-  }, 'producers to have caught up');
+  });
+}
+
+/** Waits until producers have caught up, pauses them, and waits for their last batches. */
+export async function pauseProducers(system: System, ids: readonly string[]): Promise<void> {
+  await caughtUp(system, ids);
   for (const id of ids) await expectStatus(200, system.call('POST', `/producers/${id}/pause`, {}));
-  await each(async (id) => (await statusOf(system, id)).in_flight === 0, 'the last batches to be stored');
+  await forEach(
+    ids,
+    'the last batches to be stored',
+    async (id) => (await statusOf(system, id)).in_flight === 0,
+  );
+}
+
+async function forEach(ids: readonly string[], what: string, condition: (id: string) => Promise<boolean>) {
+  await waitFor(async () => (await Promise.all(ids.map(condition))).every(Boolean), {
+    ...{ what, timeoutMs: 120_000, everyMs: 250 },
+  });
 }
 
 /** The body of an answer, which must have this status. */
@@ -99,11 +110,14 @@ export async function expectStatus<T>(
 export function insistentSender(system: System, type: string, everyMs: number) {
   const queue: ReturnType<typeof eventAt>[] = [];
   let made = 0;
+  let silent = false;
   let stopped = false;
   const timer = setInterval(() => queue.push(eventAt(type, Date.now(), made++)), everyMs);
+  timer.unref();
   const send = async () => {
-    while (!stopped || queue.length > 0) {
-      const event = queue.shift();
+    // A test that failed stops the system and not its senders.
+    while (!system.stopped && (!stopped || queue.length > 0)) {
+      const event = silent ? undefined : queue.shift();
       const answer = event && (await system.call('POST', '/internal/events', event).catch(() => undefined));
       if (event && ![200, 201].includes(answer?.status ?? 0)) queue.unshift(event);
       if (!answer || answer.status > 201) await sleep(everyMs);
@@ -111,6 +125,10 @@ export function insistentSender(system: System, type: string, everyMs: number) {
   };
   const senders = Promise.all(Array.from({ length: 4 }, send));
   return {
+    /** Keeps to itself what it has to say, or no longer. */
+    silence(on: boolean): void {
+      silent = on;
+    },
     async stop(): Promise<number> {
       clearInterval(timer);
       stopped = true;

@@ -33,6 +33,8 @@ export class System {
   readonly #parts = new Map<PartName, Part>();
   readonly #ended: Part[] = [];
   #databaseUrl = '';
+  /** Nothing of it runs any more, and nothing will. */
+  stopped = false;
 
   private constructor(ports: Ports, env: Record<string, string>) {
     this.#ports = ports;
@@ -141,6 +143,7 @@ export class System {
 
   /** Ends everything at once: nothing of it is kept. Only PostgreSQL has something to tidy away: its shared memory. */
   async stop(): Promise<void> {
+    this.stopped = true;
     const parts = [...this.#parts];
     for (const [name, { pid }] of parts) signalTo(pid, name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
     await within(10_000, Promise.all(parts.map(([, { exited }]) => exited)));
@@ -196,13 +199,13 @@ export class System {
 }
 
 async function ready(name: PartName, { output, exited }: Role): Promise<void> {
-  const failed = exited.then(() => {
-    throw new Error(`${name} ended before it was ready:\n${output()}`);
+  let ended = false;
+  void exited.then(() => {
+    ended = true;
   });
-  await Promise.race([
-    failed,
-    waitFor(() => READY.test(output()), { timeoutMs: 90_000, what: `${name} to be ready` }),
-  ]);
+  const what = `${name} to be ready`;
+  await waitFor(() => ended || READY.test(output()), { what, timeoutMs: 90_000 });
+  if (ended) throw new Error(`${name} ended before it was ready:\n${output()}`);
 }
 
 let bundle: Promise<string> | undefined;
