@@ -86,10 +86,7 @@ async function open(
     groupLabels: groupLabels(definition.group_by, groupKey),
     labels: words.labels,
     annotations: words.annotations,
-    metadata: {
-      observed_count: observed.get(opened_at) ?? 0,
-      window_seconds: definition.condition.window_seconds,
-    },
+    metadata: metadataOf(version, observed, opened_at),
   });
   addEntry(em, id, opened_at, 'opened', {
     late,
@@ -106,7 +103,7 @@ async function open(
 
 async function amend(
   em: SqlEntityManager,
-  { version, onRecord, told, now }: Recording,
+  { version, onRecord, told, observed, now }: Recording,
   change: Exclude<IncidentChange, { kind: 'open' }>,
 ): Promise<void> {
   const before = onRecord.find(({ id }) => id === change.id)!;
@@ -127,6 +124,8 @@ async function amend(
     case 'extend': {
       const { since, opened_at, ended_at, reopen } = change;
       await update({ since: new Date(since), openedAt: new Date(opened_at), endedAt: date(ended_at) });
+      // It opened earlier than events of before it had us believe: what was in the window then is another number.
+      if (opened_at < before.opened_at) await update({ metadata: metadataOf(version, observed, opened_at) });
       if (reopen) {
         const reopened = before.reopened + 1;
         await update({ state: 'open', resolvedAt: null, resolveReason: null, reopened });
@@ -155,6 +154,14 @@ async function amend(
       return;
     }
   }
+}
+
+/** The reference's {observed_count, window_seconds}: how many events were in the window when the incident opened. */
+function metadataOf(version: Version, observed: ReadonlyMap<number, number>, openedAt: number) {
+  return {
+    observed_count: observed.get(openedAt) ?? 0,
+    window_seconds: version.definition.condition.window_seconds,
+  };
 }
 
 const date = (at: number | null) => (at === null ? null : new Date(at));

@@ -26,6 +26,19 @@ describe('an incident', () => {
   }
   const again = async (rule: string) => (await engine.incidents(rule))[0]!;
 
+  it('says what was in the window when it opened, also when it turns out to have opened earlier', async () => {
+    const { rule, incident } = await incidentOf(aRule(), NOON, ['low', 'low', 'low', 'low', 'low']);
+    assert.equal(incident.metadata.observed_count, 5);
+    await engine.arrive(
+      rule,
+      [1, 2, 3].map(() => anEvent({ occurred_at: NOON - 1000 })),
+    );
+    const earlier = await again(rule);
+    assert.equal(earlier.id, incident.id);
+    assert.equal(earlier.openedAt.getTime(), NOON - 1000);
+    assert.equal(earlier.metadata.observed_count, 3);
+  });
+
   describe('that came late', () => {
     it('is recorded at the times when it was, marked late, resolved already, and notified all the same', async () => {
       engine.now = NOON;
