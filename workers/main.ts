@@ -89,7 +89,10 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   try {
     // When one stops for an error the others must not go on as if nothing had happened; all drain before the end.
     const running = workers.map((worker) => worker.run().finally(shutdown));
-    stop = shutdown;
+    stop = () => {
+      log.info('stopping: finishing what is in hand');
+      shutdown();
+    };
     const ended = await Promise.allSettled(running);
     const failed = ended.find((end) => end.status === 'rejected');
     if (failed) throw failed.reason;
