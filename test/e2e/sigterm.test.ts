@@ -22,10 +22,10 @@ const producers = Array.from({ length: 7 }, (_, i) => ({
   settings: { rate_per_second: 6, tick_ms: 500, seed: i, ...(i < 3 ? { burst } : {}) },
 }));
 
-type Ending = ReturnType<System['terminate']>;
+type Ending = Awaited<ReturnType<System['terminate']>>;
 
 async function assertOrderly(ending: Ending | undefined): Promise<void> {
-  const { ms, ...exit } = (await ending)!;
+  const { ms, ...exit } = await ending!.exited;
   assert.deepEqual(exit, { code: 0, signal: null });
   assert.ok(ms < DRAIN_MS, `took ${ms} ms`);
 }
@@ -63,7 +63,7 @@ describe('SIGTERM in the middle of the flow', function () {
         { what: 'every sender to wait for its answer' },
       );
       toldAt = Date.now();
-      ending = system.terminate('api');
+      ending = await system.terminate('api');
       await waitFor(
         () =>
           fetch(`${system.url}/health`).then(
@@ -117,20 +117,20 @@ describe('SIGTERM in the middle of the flow', function () {
     };
 
     await whileWaiting(system, { table: 'events', transactions: 1 }, async () => {
-      ending = system.terminate('ingest');
+      ending = await system.terminate('ingest');
     });
     await assertOrderly(ending);
     await system.start('ingest');
 
     await whileWaiting(system, { table: 'alert_incidents', transactions: 1 }, async () => {
-      ending = system.terminate('rules');
+      ending = await system.terminate('rules');
     });
     await assertOrderly(ending);
     await system.start('rules');
 
     const rules = [rule, await tell('told')];
     await waitFor(() => hook.waiting() > 0, { what: 'a notice on its way', timeoutMs: 60_000 });
-    ending = system.terminate('notify');
+    ending = await system.terminate('notify');
     release();
     await assertOrderly(ending);
     await system.start('notify');
@@ -138,7 +138,7 @@ describe('SIGTERM in the middle of the flow', function () {
     rules.push(await tell('told again'));
     await waitFor(() => hook.waiting() > 0, { what: 'another notice', timeoutMs: 60_000 });
     await whileWaiting(system, { table: 'incident_timeline', transactions: 1, once: release }, async () => {
-      ending = system.terminate('incidents');
+      ending = await system.terminate('incidents');
     });
     await assertOrderly(ending);
     await system.start('incidents');

@@ -84,11 +84,17 @@ export class System {
     await this.#end(name, 'SIGKILL');
   }
 
-  /** SIGTERM; resolves to how it ended and how many milliseconds that took. */
-  async terminate(name: RoleName): Promise<Exit & { ms: number }> {
+  /** SIGTERM; resolves when it was heard, to how it ended and after how many milliseconds. */
+  async terminate(name: RoleName): Promise<{ exited: Promise<Exit & { ms: number }> }> {
     const since = performance.now();
-    const exit = await this.#end(name, 'SIGTERM');
-    return { ...exit, ms: Math.round(performance.now() - since) };
+    const { output } = this.#parts.get(name) as Role;
+    let ended = false;
+    const exited = this.#end(name, 'SIGTERM').then((exit) => {
+      ended = true;
+      return { ...exit, ms: Math.round(performance.now() - since) };
+    });
+    await waitFor(() => ended || /"stopping: /.test(output()), { what: `${name} to hear that it must end` });
+    return { exited };
   }
 
   async restart(name: PartName): Promise<void> {
