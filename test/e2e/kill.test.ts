@@ -129,4 +129,30 @@ describe('kill -9', function () {
     const [incident] = await incidentsOf(system, rule);
     assert.equal(messagesByNotice(hook.received).get(`opened ${incident!.id}`)?.length, 1);
   });
+
+  it('of the rules worker between recording and telling leaves nobody untold', async () => {
+    const { system, hook } = there;
+    const rule = await makeRule(system, {
+      ...{ name: 'Recorded and not told', event_type: 'untold', threshold_count: 5, window_seconds: 600 },
+    });
+    const start = Date.now() - 10;
+    const sent = sendBurst(
+      system,
+      'untold',
+      Array.from({ length: 10 }, (_, i) => start + i),
+    );
+    // Without Temporal it can record, and then tell nobody.
+    await whileWaiting(system, { table: 'alert_incidents', transactions: 1 }, () => system.kill('temporal'));
+    await sent;
+    await waitFor(async () => (await incidentsOf(system, rule)).length > 0, { what: 'the incident' });
+    await system.kill('rules');
+    await system.start('temporal');
+    await system.start('rules');
+    const [incident] = await incidentsOf(system, rule);
+    // It is not resolved, so that nothing else would have it told.
+    await waitFor(() => messagesByNotice(hook.received).has(`opened ${incident!.id}`), {
+      ...{ what: 'the notice', timeoutMs: 90_000 },
+    });
+    assert.equal((await incidentsOf(system, rule)).length, 1);
+  });
 });
