@@ -1,19 +1,22 @@
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
+import type { Access } from './access.ts';
+import { Body } from './body/body.ts';
+import { ByteBudget } from './body/budget.ts';
 import type { ApiDeps } from './deps.ts';
 import { docs } from './docs.ts';
-import { readJson } from './middleware/body.ts';
 import { problems } from './middleware/problems.ts';
 import { sameOrigin } from './middleware/same-origin.ts';
 import { openApiDocument } from './openapi.ts';
-import { Invalid, NotFound, Problem } from './problem.ts';
-import { check, isOptional, parseQuery, type Route } from './route.ts';
+import { NotFound, Problem } from './problem.ts';
+import { check, parseQuery, type Route } from './route.ts';
 import { allRoutes } from './routes/index.ts';
 import { checkStorable } from './storable.ts';
 
 /** The API as a Koa app; the caller listens. Holds nothing that has to be closed. */
 export function createApp(deps: ApiDeps): Koa {
   const routes = allRoutes(deps);
+  const budget = new ByteBudget();
   const app = new Koa();
   app.on('error', (error) => deps.log.error({ err: error }, 'connection failed'));
   app.use(problems(deps.log));
@@ -21,44 +24,63 @@ export function createApp(deps: ApiDeps): Koa {
   app.use(docs(JSON.stringify(openApiDocument(routes))));
   const router = new Router();
   for (const route of routes) {
-    router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], endpoint(route));
+    router.register(
+      route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+      [route.method],
+      endpoint(route, deps.access, budget),
+    );
   }
   app.use(router.routes());
   app.use(nothingHere);
   return app;
 }
 
-function endpoint(route: Route): Middleware {
-  const optionalBody = route.body !== undefined && isOptional(route.body);
+function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
   return async (ctx) => {
+    const principal = await access.admit(ctx.req, route.role);
     route.authorize?.(ctx.req);
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);
-    const input = {
-      params: route.params ? check(route.params, params, 'path') : {},
-      query: route.query ? parseQuery(route.query, search) : {},
-      body: route.body ? await readBody(ctx, route.body, optionalBody) : undefined,
-      path: ctx.path,
-      search,
-    };
-    const { status, headers, body } = await route.handle(input);
-    ctx.status = status;
-    if (headers) ctx.set(headers);
-    if (body === undefined) {
-      ctx.body = null;
-      ctx.status = status;
-    } else {
-      ctx.type = 'application/json';
-      ctx.body = JSON.stringify(body);
+    const body = new Body(ctx.req, budget);
+    try {
+      const input = {
+        params: route.params ? check(route.params, params, 'path') : {},
+        query: route.query ? parseQuery(route.query, search) : {},
+        body: await route.body?.read(body, ctx.req),
+        request: ctx.req,
+        principal,
+        path: ctx.path,
+        search,
+      };
+      send(ctx, await route.handle(input));
+    } finally {
+      body.release();
     }
   };
 }
 
-async function readBody(ctx: Context, body: NonNullable<Route['body']>, optional: boolean): Promise<unknown> {
-  const raw = await readJson(ctx.req, body.limit);
-  if (raw === undefined && !optional) throw new Invalid([{ field: 'body', reason: 'is required' }]);
-  return body.parse(raw);
+function send(ctx: Context, { status, headers, type, body }: Sent): void {
+  ctx.status = status;
+  if (headers) ctx.set(headers);
+  if (body === undefined) {
+    ctx.body = null;
+    ctx.status = status;
+  } else if (type === undefined) {
+    ctx.type = 'application/json';
+    ctx.body = JSON.stringify(body);
+  } else {
+    ctx.set('Content-Type', type);
+    ctx.body = body;
+  }
+}
+
+/** A handler's answer, whatever its route declares. */
+interface Sent {
+  status: number;
+  headers?: Record<string, string>;
+  type?: string;
+  body?: unknown;
 }
 
 /** No route took the request: wrong path, or wrong method for it. */

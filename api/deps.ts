@@ -2,12 +2,14 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Orm } from '../db/orm.ts';
 import type { Ingest } from '../ingest/outcome.ts';
+import type { Access } from './access.ts';
 
 /** What the API is made from. */
 export interface ApiDeps {
   orm: Orm;
   client: Client;
   ingest: Ingest;
+  access: Access;
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;

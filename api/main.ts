@@ -6,6 +6,7 @@ import { connect } from '../db/orm.ts';
 import { DAY_MS } from '../domain/event.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
 import { createIngest } from '../ingest/ingest.ts';
+import { openAccess } from './access.ts';
 import { createApp } from './app.ts';
 
 /** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
@@ -32,6 +33,7 @@ async function main(config: Config): Promise<void> {
     orm,
     client,
     ingest,
+    access: openAccess,
     clock,
     log,
     settings: {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
-import { isOptional, type Route } from './route.ts';
+import type { ResponseSpec, Route } from './route.ts';
 
 const problem = z
   .object({
@@ -35,8 +35,8 @@ export function openApiDocument(routes: readonly Route[]) {
       ...(route.body
         ? {
             requestBody: {
-              required: !isOptional(route.body),
-              content: { 'application/json': { schema: route.body.schema } },
+              required: !route.body.optional,
+              content: mapValues(route.body.content, (schema) => ({ schema })),
             },
           }
         : {}),
@@ -57,34 +57,43 @@ export function openApiDocument(routes: readonly Route[]) {
 
 function successes({ responses }: Route): ZodOpenApiResponsesObject {
   return Object.fromEntries(
-    Object.entries(responses).map(([status, { description, schema, headers }]) => [
+    Object.entries(responses).map(([status, { description, schema, media, headers }]) => [
       status,
       {
         description,
         ...(headers
           ? { headers: mapValues(headers, (header) => ({ ...header, schema: { type: 'string' } })) }
           : {}),
-        ...(schema ? { content: { 'application/json': { schema } } } : {}),
+        ...contentOf({ schema, media }),
       },
     ]),
   ) as ZodOpenApiResponsesObject;
 }
 
-function failures(route: Route): ZodOpenApiResponsesObject {
+function contentOf({ schema, media }: Pick<ResponseSpec, 'schema' | 'media'>) {
+  if (!media) return schema ? { content: { 'application/json': { schema } } } : {};
+  const bySchema = (type: string) => ({ schema: schema && /json$/.test(type) ? schema : z.string() });
+  return { content: Object.fromEntries(media.map((type) => [type, bySchema(type)])) };
+}
+
+/** Statuses of the problems that a route may answer: its own, and those that follow from what it takes. */
+export function problemsOf(route: Route): number[] {
   const statuses = new Set(route.problems ?? []);
-  if (route.body) for (const status of [400, 413, 415]) statuses.add(status);
+  if (route.role) for (const status of [401, 403, 429, 503]) statuses.add(status);
+  if (route.body) for (const status of [400, 408, 413, 415, 503]) statuses.add(status);
   if (route.body || route.params || route.query) statuses.add(422);
+  return [...statuses].filter((status) => !(status in route.responses)).sort();
+}
+
+function failures(route: Route): ZodOpenApiResponsesObject {
   return Object.fromEntries(
-    [...statuses]
-      .filter((status) => !(status in route.responses))
-      .sort()
-      .map((status) => [
-        String(status),
-        {
-          description: STATUS_CODES[status],
-          content: { 'application/problem+json': { schema: problem } },
-        },
-      ]),
+    problemsOf(route).map((status) => [
+      String(status),
+      {
+        description: STATUS_CODES[status],
+        content: { 'application/problem+json': { schema: problem } },
+      },
+    ]),
   ) as ZodOpenApiResponsesObject;
 }
 

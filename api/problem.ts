@@ -10,6 +10,8 @@ export class Problem extends Error {
   readonly status: number;
   readonly errors: FieldError[] | undefined;
   readonly headers: Record<string, string>;
+  /** Members of its own, beside those of RFC 9457. */
+  readonly extensions: Record<string, number | string>;
 
   constructor(
     status: number,
@@ -17,13 +19,20 @@ export class Problem extends Error {
     {
       errors,
       headers = {},
+      extensions = {},
       cause,
-    }: { errors?: FieldError[]; headers?: Record<string, string>; cause?: unknown } = {},
+    }: {
+      errors?: FieldError[];
+      headers?: Record<string, string>;
+      extensions?: Record<string, number | string>;
+      cause?: unknown;
+    } = {},
   ) {
     super(detail, { cause });
     this.status = status;
     this.errors = errors;
     this.headers = headers;
+    this.extensions = extensions;
   }
 }
 

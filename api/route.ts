@@ -1,23 +1,29 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { BODY_LIMIT } from './middleware/body.ts';
+import type { Role } from '../domain/role.ts';
+import type { Principal } from './access.ts';
+import type { Body } from './body/body.ts';
 import { Invalid } from './problem.ts';
 import { checkStorable } from './storable.ts';
 
 export interface ResponseSpec {
   description: string;
-  /** Absent: no body. */
+  /** Of a JSON body. Absent, with no `media` either: no body. */
   schema?: z.ZodType;
+  /** Media types of a body that is sent as the handler made it; `schema` describes those that are JSON. */
+  media?: readonly string[];
   headers?: Record<string, { description: string }>;
 }
 
-/** What a body must be. `schema` feeds OpenAPI, and validates unless `parse` does. */
+/** What a body must be. */
 export interface BodySpec<B> {
-  schema: z.ZodType;
-  /** Largest body, in bytes. */
-  limit: number;
-  /** @throws Invalid */
-  parse: (raw: unknown) => B;
+  /** Media types and what each holds, for OpenAPI. The first is the usual one. */
+  content: Readonly<Record<string, z.ZodType>>;
+  /** A request may come without. */
+  optional: boolean;
+  /** Reads and validates it. @throws Problem */
+  read: (body: Body, request: IncomingMessage) => Promise<B>;
 }
 
 export type Shape = z.ZodObject;
@@ -27,6 +33,9 @@ export interface Input<P extends Shape, Q extends Shape, B> {
   params: z.output<P>;
   query: z.output<Q>;
   body: B;
+  /** Headers, and the end of the connection. */
+  request: IncomingMessage;
+  principal: Principal;
   /** Path and query as they came, for links to the next page. */
   path: string;
   search: URLSearchParams;
@@ -37,7 +46,11 @@ export type Reply<R extends Record<number, ResponseSpec>> = {
   [S in keyof R & number]: {
     status: S;
     headers?: Record<string, string>;
-  } & (R[S] extends { schema: infer Z extends z.ZodType } ? { body: z.input<Z> } : { body?: undefined });
+  } & (R[S] extends { media: readonly string[] }
+    ? { type: R[S]['media'][number]; body: Readable | Uint8Array | string }
+    : R[S] extends { schema: infer Z extends z.ZodType }
+      ? { body: z.input<Z> }
+      : { body?: undefined });
 }[keyof R & number];
 
 /** One endpoint: what it takes, what it answers and how. The same object routes, validates and feeds OpenAPI. */
@@ -45,13 +58,15 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   method: 'get' | 'post' | 'put' | 'delete';
   /** As OpenAPI writes it: `/events/{id}`. */
   path: string;
+  /** What a key needs for it; null: nothing, and no key either. */
+  role: Role | null;
   tags: [string];
   summary: string;
   description?: string;
   params?: P;
   query?: Q;
   body?: BodySpec<B>;
-  /** Headers that `authorize` reads, for OpenAPI. */
+  /** Headers that it reads, for OpenAPI. */
   headers?: Shape;
   /** Runs before anything of the body is read. @throws Problem */
   authorize?: (request: IncomingMessage) => void;
@@ -75,23 +90,6 @@ export function route<
   B = undefined,
 >(spec: RouteSpec<P, Q, B, R>): Route {
   return spec as unknown as Route;
-}
-
-/** A JSON body of this schema. Unknown keys are ignored, as in the reference. */
-export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): BodySpec<z.output<S>> {
-  return {
-    schema,
-    limit,
-    parse: (raw) => {
-      checkStorable(raw);
-      return check(schema, raw, '');
-    },
-  };
-}
-
-/** Whether a request may come without a body. */
-export function isOptional(body: BodySpec<unknown>): boolean {
-  return body.schema.safeParse(undefined).success;
 }
 
 /** Validates, or says what is wrong, field by field. @throws Invalid */

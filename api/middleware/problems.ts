@@ -49,6 +49,7 @@ function answer(ctx: Context, problem: Problem): void {
     status: problem.status,
     detail: problem.message,
     ...(problem.errors ? { errors: problem.errors } : {}),
+    ...problem.extensions,
   });
   ctx.set('Content-Type', 'application/problem+json');
 }

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { AlertRule } from '../../db/entities/rule.ts';
 import { createRule, deleteRule, updateRule } from '../../db/queries/rule-changes.ts';
 import { findRule, listRules, type RuleProgress, ruleProgress } from '../../db/queries/rule-reads.ts';
+import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { NotFound } from '../problem.ts';
-import { jsonBody, type Route, route } from '../route.ts';
+import { type Route, route } from '../route.ts';
 import { newRule, rulePatchOf } from '../rule-input.ts';
 import { idParams } from '../schemas/parameters.ts';
 import { changedRuleOut, ruleIn, ruleOut, rulePatch } from '../schemas/rule.ts';
@@ -18,13 +19,13 @@ export function alertRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/alerts',
+      role: 'operate',
       tags: ['alerts'],
       summary: 'Create a rule',
       description:
         'Give `threshold_count` and `window_seconds`, or `condition`. Events already in the window are counted: `ready` says when that is done.',
       body: jsonBody(ruleIn),
       responses: { 201: { description: 'Created', schema: ruleOut } },
-      problems: [503],
       async handle({ body }) {
         const rule = await createRule(orm, newRule(body, settings.retentionMs), clock());
         await tellRule(deps, rule.id);
@@ -34,10 +35,10 @@ export function alertRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/alerts',
+      role: 'read',
       tags: ['alerts'],
       summary: 'List rules',
       responses: { 200: { description: 'All rules, newest first', schema: z.array(ruleOut) } },
-      problems: [503],
       async handle() {
         const rules = await listRules(orm);
         const progress = await ruleProgress(
@@ -50,11 +51,12 @@ export function alertRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/alerts/{id}',
+      role: 'read',
       tags: ['alerts'],
       summary: 'One rule',
       params: idParams,
       responses: { 200: { description: 'The rule', schema: ruleOut } },
-      problems: [404, 503],
+      problems: [404],
       async handle({ params }) {
         const rule = await findRule(orm, params.id);
         if (!rule) throw new NotFound('Rule');
@@ -64,13 +66,14 @@ export function alertRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'put',
       path: '/alerts/{id}',
+      role: 'operate',
       tags: ['alerts'],
       summary: 'Change a rule',
       description: 'In force from this answer on; `open_incidents` says what becomes of those that are open.',
       params: idParams,
       body: jsonBody(rulePatch),
       responses: { 200: { description: 'The rule as it is now', schema: changedRuleOut } },
-      problems: [404, 503],
+      problems: [404],
       async handle({ params, body }) {
         const changed = await updateRule(
           orm,
@@ -87,6 +90,7 @@ export function alertRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'delete',
       path: '/alerts/{id}',
+      role: 'operate',
       tags: ['alerts'],
       summary: 'Delete a rule',
       params: idParams,
@@ -96,7 +100,7 @@ export function alertRoutes(deps: ApiDeps): Route[] {
           headers: { 'X-Open-Incidents': { description: 'How many were open, and what becomes of them' } },
         },
       },
-      problems: [404, 503],
+      problems: [404],
       async handle({ params }) {
         const deleted = await deleteRule(orm, params.id, clock());
         if (!deleted) throw new NotFound('Rule');

@@ -18,6 +18,7 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/analytics/summary',
+      role: 'read',
       tags: ['analytics'],
       summary: 'Totals',
       responses: {
@@ -30,7 +31,6 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
           }),
         },
       },
-      problems: [503],
       async handle() {
         const { total_events, total_alerts, latest } = await summary(sqlOf(orm));
         const latest_event_timestamp = latest === null ? null : iso(latest);
@@ -40,6 +40,7 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/analytics/severity-distribution',
+      role: 'read',
       tags: ['analytics'],
       summary: 'Events by severity',
       description: '`from` and `to` are widened to whole minutes.',
@@ -50,7 +51,6 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
           schema: z.array(z.object({ severity: z.string(), count: z.int() })),
         },
       },
-      problems: [503],
       async handle({ query }) {
         return { status: 200, body: await severityDistribution(sqlOf(orm), wholeMinutes(query)) };
       },
@@ -58,6 +58,7 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/analytics/time-series',
+      role: 'read',
       tags: ['analytics'],
       summary: 'Events by time',
       description:
@@ -69,7 +70,6 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
           schema: z.array(z.object({ minute: time, count: z.int() })),
         },
       },
-      problems: [503],
       async handle({ query }) {
         const points = await timeSeries(sqlOf(orm), wholeMinutes(query), query.step * 1000);
         return { status: 200, body: points.map(({ minute, count }) => ({ minute: iso(minute), count })) };

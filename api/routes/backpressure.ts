@@ -3,8 +3,9 @@ import { sqlOf } from '../../db/orm.ts';
 import { ingestLoad } from '../../db/queries/status-reads.ts';
 import { QUEUES } from '../../workflows/queues.ts';
 import { limitQueue, queueState } from '../backpressure.ts';
+import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
-import { jsonBody, type Route, route } from '../route.ts';
+import { type Route, route } from '../route.ts';
 
 const backpressureOut = z
   .object({
@@ -44,21 +45,21 @@ export function backpressureRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/backpressure',
+      role: 'read',
       tags: ['producers'],
       summary: 'How the ingest queue does, and its limit',
       responses: { 200: { description: 'The queue', schema: backpressureOut } },
-      problems: [503],
       handle: async () => ({ status: 200, body: await look() }),
     }),
     route({
       method: 'put',
       path: '/backpressure',
+      role: 'operate',
       tags: ['producers'],
       summary: 'Limit the ingest queue',
       description: 'In force at once for every worker. Events sent over HTTP are not held back by it.',
       body: jsonBody(limitIn),
       responses: { 200: { description: 'The queue', schema: backpressureOut } },
-      problems: [503],
       async handle({ body }) {
         await limitQueue(deps, body.activities_per_second);
         return { status: 200, body: await look() };

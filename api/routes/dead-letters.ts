@@ -3,10 +3,11 @@ import { sqlOf } from '../../db/orm.ts';
 import { findDeadLetter, listDeadLetters, waitingBySource } from '../../db/queries/dead-letter-reads.ts';
 import { discardDeadLetters, redriveDeadLetters } from '../../workflows/messages.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
+import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { Conflict, NotFound } from '../problem.ts';
-import { jsonBody, type Route, route } from '../route.ts';
+import { type Route, route } from '../route.ts';
 import {
   BULK_LIMIT,
   deadLetterDetailOut,
@@ -72,6 +73,7 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/dead-letters',
+      role: 'read',
       tags: ['dead letters'],
       summary: 'List dead letters',
       query: z.object({
@@ -89,7 +91,6 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
           headers: linkHeader,
         },
       },
-      problems: [503],
       async handle({ query: { limit, cursor, ...filter }, ...input }) {
         const found = await listDeadLetters(sqlOf(orm), filter, { after: cursor, limit: limit + 1 });
         const { rows, headers } = page(found, limit, ({ created_at, id }) => ({ at: created_at, id }), input);
@@ -99,12 +100,13 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/dead-letters/redrive',
+      role: 'operate',
       tags: ['dead letters'],
       summary: 'Send many dead letters through again',
       description: `The oldest ${BULK_LIMIT} that wait and fit. Those that fail again go on waiting, with the new reason.`,
       body: jsonBody(selection),
       responses: { 200: { description: 'What became of them', schema: redrivenOut } },
-      problems: [409, 503],
+      problems: [409],
       async handle({ body }) {
         const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
         for (const { source_id, ids } of await chosen(body)) {
@@ -118,12 +120,13 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/dead-letters/discard',
+      role: 'operate',
       tags: ['dead letters'],
       summary: 'Give many dead letters up',
       description: `The oldest ${BULK_LIMIT} that wait and fit. They stay on record.`,
       body: jsonBody(selection),
       responses: { 200: { description: 'Those given up', schema: discardedOut } },
-      problems: [409, 503],
+      problems: [409],
       async handle({ body }) {
         const result: z.output<typeof discardedOut> = { discarded: [] };
         for (const { source_id, ids } of await chosen(body)) {
@@ -135,23 +138,25 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/dead-letters/{id}',
+      role: 'read',
       tags: ['dead letters'],
       summary: 'One dead letter with its content',
       params: idParams,
       responses: { 200: { description: 'The dead letter', schema: deadLetterDetailOut } },
-      problems: [404, 503],
+      problems: [404],
       handle: async ({ params }) => ({ status: 200, body: showDeadLetter(await find(params.id)) }),
     }),
     route({
       method: 'post',
       path: '/dead-letters/{id}/redrive',
+      role: 'operate',
       tags: ['dead letters'],
       summary: 'Send a dead letter through again',
       description: 'Its events are stored once, however often. 409 says why it failed again.',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       async handle({ params: { id }, body }) {
         const { source_id } = await findWaiting(id);
         const { failed } = await redrive(source_id, [id], body.actor);
@@ -163,12 +168,13 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/dead-letters/{id}/discard',
+      role: 'operate',
       tags: ['dead letters'],
       summary: 'Give a dead letter up',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       async handle({ params: { id }, body }) {
         const { source_id } = await findWaiting(id);
         await discard(source_id, [id], body.actor);

@@ -28,6 +28,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/events',
+      role: 'read',
       tags: ['events'],
       summary: 'List events',
       query: z.object({
@@ -41,7 +42,6 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
         payload: payloadFilter,
       }),
       responses: { 200: list },
-      problems: [503],
       async handle({ query: { limit, offset, cursor, ...filter }, ...input }) {
         const found = await listEvents(sqlOf(orm), filter, {
           after: cursor,
@@ -55,11 +55,12 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/events/{id}',
+      role: 'read',
       tags: ['events'],
       summary: 'One event',
       params: idParams,
       responses: { 200: { description: 'The event', schema: eventOut } },
-      problems: [404, 503],
+      problems: [404],
       async handle({ params }) {
         const event = await findEvent(sqlOf(orm), params.id);
         if (!event) throw new NotFound('Event');
@@ -69,13 +70,13 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/events/source/{source_id}',
+      role: 'read',
       tags: ['events'],
       summary: 'Events of one source',
       description: 'An unknown source has none.',
       params: z.object({ source_id: z.string() }),
       query: z.object({ cursor: cursorParameter }),
       responses: { 200: list },
-      problems: [503],
       async handle({ params, query, ...input }) {
         const found = await listEvents(sqlOf(orm), params, { after: query.cursor, limit: SOURCE_PAGE + 1 });
         const { rows, headers } = page(found, SOURCE_PAGE, cursorOf, input);

@@ -13,6 +13,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/health',
+      role: null,
       tags: ['health'],
       summary: 'Whether this process lives',
       responses: { 200: { description: 'It does', schema: z.object({ status: z.literal('ok') }) } },
@@ -21,6 +22,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/readyz',
+      role: null,
       tags: ['health'],
       summary: 'Whether this process can serve requests',
       responses: {
@@ -38,6 +40,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/status',
+      role: 'read',
       tags: ['health'],
       summary: 'Whether the whole system does its work',
       description:

@@ -10,10 +10,11 @@ import {
 import { INCIDENT_STATES } from '../../domain/incident.ts';
 import { acknowledgeIncident, commentIncident, resolveIncident } from '../../workflows/messages.ts';
 import { incidentWorkflow } from '../../workflows/startable.ts';
+import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { Conflict, NotFound } from '../problem.ts';
-import { jsonBody, type Route, route } from '../route.ts';
+import { type Route, route } from '../route.ts';
 import { incidentDetailOut, incidentOut, showIncident, showIncidentDetail } from '../schemas/incident.ts';
 import {
   actor,
@@ -50,6 +51,7 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/incidents',
+      role: 'read',
       tags: ['incidents'],
       summary: 'List incidents',
       query: z.object({
@@ -68,7 +70,6 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
           headers: linkHeader,
         },
       },
-      problems: [503],
       async handle({ query: { limit, cursor, label, ...filter }, ...input }) {
         const found = await listIncidents(
           sqlOf(orm),
@@ -82,22 +83,24 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/incidents/{id}',
+      role: 'read',
       tags: ['incidents'],
       summary: 'One incident with its timeline and notices',
       params: idParams,
       responses: { 200: { description: 'The incident', schema: incidentDetailOut } },
-      problems: [404, 503],
+      problems: [404],
       handle: async ({ params }) => ({ status: 200, body: await detail(params.id) }),
     }),
     route({
       method: 'post',
       path: '/incidents/{id}/acknowledge',
+      role: 'operate',
       tags: ['incidents'],
       summary: 'Acknowledge an open incident',
       params: idParams,
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       async handle({ params: { id }, body }) {
         const { state } = await find(id);
         if (state !== 'open') throw new Conflict(`the incident is ${state} already`);
@@ -108,13 +111,14 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/incidents/{id}/resolve',
+      role: 'operate',
       tags: ['incidents'],
       summary: 'Resolve an incident by hand',
       description: 'Mutes its group until the rule has been ok for it once; then a new incident may open.',
       params: idParams,
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       async handle({ params: { id }, body }) {
         const { state } = await find(id);
         if (state === 'resolved') throw new Conflict('the incident is resolved already');
@@ -125,12 +129,13 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/incidents/{id}/comments',
+      role: 'operate',
       tags: ['incidents'],
       summary: 'Comment on an incident, also a resolved one',
       params: idParams,
       body: jsonBody(z.object({ actor, text })),
       responses: { 201: { description: 'Its timeline has the comment', schema: incidentDetailOut } },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       async handle({ params: { id }, body }) {
         await find(id);
         await updateWithStart(client, incidentWorkflow(id), commentIncident, [body]);

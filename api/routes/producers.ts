@@ -16,10 +16,11 @@ import {
   resumeProducer,
 } from '../../workflows/messages.ts';
 import { producerWorkflow } from '../../workflows/startable.ts';
+import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Conflict, NotFound } from '../problem.ts';
 import { stopProducerWorkflow } from '../producers.ts';
-import { jsonBody, type Route, route } from '../route.ts';
+import { type Route, route } from '../route.ts';
 import { actor } from '../schemas/parameters.ts';
 import {
   changedSettings,
@@ -82,22 +83,23 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/producers',
+      role: 'read',
       tags: ['producers'],
       summary: 'List producers',
       responses: { 200: { description: 'All producers by id', schema: z.array(producerOut) } },
-      problems: [503],
       handle: async () => ({ status: 200, body: (await listProducers(orm)).map(showProducer) }),
     }),
     route({
       method: 'post',
       path: '/producers',
+      role: 'operate',
       tags: ['producers'],
       summary: 'Make a producer and start it',
       description:
         'While Temporal is away the producer is kept and `status` is null: it starts by itself when Temporal is back.',
       body: jsonBody(producerIn),
       responses: { 201: { description: 'Made', schema: producerDetailOut } },
-      problems: [409, 503],
+      problems: [409],
       async handle({ body: { id, kind, settings, paused, sample } }) {
         const given = { id, settings: producerSettings(kind, settings), paused, sample };
         const row = await insertProducer(orm, given, clock());
@@ -113,11 +115,12 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'get',
       path: '/producers/{id}',
+      role: 'read',
       tags: ['producers'],
       summary: 'One producer and how it does',
       params: producerParams,
       responses: { 200: { description: 'The producer', schema: producerDetailOut } },
-      problems: [404, 503],
+      problems: [404],
       async handle({ params: { id } }) {
         const row = await find(id);
         const status = await ask(client, producerWorkflowId(id), producerStatus);
@@ -127,12 +130,13 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'put',
       path: '/producers/{id}',
+      role: 'operate',
       tags: ['producers'],
       summary: 'Change a producer',
       params: producerParams,
       body: jsonBody(producerPatch),
       responses: { 200: now },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       async handle({ params: { id }, body }) {
         const row = await find(id);
         const settings = changedSettings(row.settings, body);
@@ -145,12 +149,13 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'delete',
       path: '/producers/{id}',
+      role: 'operate',
       tags: ['producers'],
       summary: 'Stop a producer and remove it',
       description: 'It finishes what it began. Its events stay.',
       params: producerParams,
       responses: { 204: { description: 'Removed' } },
-      problems: [404, 503],
+      problems: [404],
       async handle({ params: { id } }) {
         await find(id);
         await stopProducerWorkflow(deps, id);
@@ -165,24 +170,26 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/producers/{id}/pause',
+      role: 'operate',
       tags: ['producers'],
       summary: 'Pause a producer',
       params: producerParams,
       body: jsonBody(byPerson),
       responses: { 200: now },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       handle: ({ params: { id }, body }) => turn(id, pauseProducer, true, body.actor),
     }),
     route({
       method: 'post',
       path: '/producers/{id}/resume',
+      role: 'operate',
       tags: ['producers'],
       summary: 'Let a producer go on',
       description: 'Also one whose breaker is open: it tries at once.',
       params: producerParams,
       body: jsonBody(byPerson),
       responses: { 200: now },
-      problems: [404, 409, 503],
+      problems: [404, 409],
       handle: ({ params: { id }, body }) => turn(id, resumeProducer, false, body.actor),
     }),
   ];

@@ -19,6 +19,7 @@ export function sampleRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'delete',
       path: '/samples',
+      role: 'operate',
       tags: ['samples'],
       summary: 'Remove samples with all that they stored',
       description:
@@ -35,7 +36,6 @@ export function sampleRoutes(deps: ApiDeps): Route[] {
           }),
         },
       },
-      problems: [503],
       async handle() {
         const producers = await pauseSamples(orm, clock());
         await stop(producers);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Event } from '../../domain/event.ts';
+import type { ItemResult } from '../../ingest/batch.ts';
 import { time } from './parameters.ts';
 
 export const eventOut = z
@@ -25,4 +26,34 @@ export function showEvent({ event_id, occurred_at, ...rest }: Event): z.output<t
     event_type: rest.event_type,
     payload: rest.payload,
   };
+}
+
+const fieldErrors = z.array(z.object({ field: z.string(), reason: z.string() }));
+
+/** What became of the items of a request. */
+export const batchOut = z
+  .object({
+    stored: z.int(),
+    duplicate: z.int(),
+    invalid: z.int(),
+    results: z
+      .array(
+        z.union([
+          z.object({ status: z.enum(['stored', 'duplicate']), event_id: z.uuid() }),
+          z.object({ status: z.literal('invalid'), index: z.int(), errors: fieldErrors }),
+        ]),
+      )
+      .meta({ description: 'One per item, in order; of NDJSON only the refused lines, the first 1,000' }),
+  })
+  .meta({ id: 'Batch' });
+
+/** Results as the API answers them. */
+export function showBatch(results: readonly ItemResult[]): z.input<typeof batchOut> {
+  const counts = { stored: 0, duplicate: 0, invalid: 0 };
+  const shown = results.map((result, index) => {
+    counts[result.status]++;
+    if (result.status === 'invalid') return { status: result.status, index, errors: result.errors };
+    return { status: result.status, event_id: result.event.event_id };
+  });
+  return { ...counts, results: shown };
 }

@@ -155,7 +155,7 @@ describe('POST /internal/events', () => {
       const headers = { 'content-type': type, 'x-ingest-token': TOKEN };
       assert.equal((await api.send(event(), headers)).status, 415);
     }
-    const compressed = { 'content-encoding': 'gzip', 'x-ingest-token': TOKEN };
+    const compressed = { 'content-encoding': 'br', 'x-ingest-token': TOKEN };
     assert.equal((await api.send(event(), compressed)).status, 415);
   });
 

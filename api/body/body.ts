@@ -1,0 +1,139 @@
+import type { IncomingMessage } from 'node:http';
+import { Malformed, Problem } from '../problem.ts';
+import type { ByteBudget } from './budget.ts';
+import { decoded } from './decode.ts';
+
+/** Longest pause of a sender within its body, in milliseconds. */
+const PATIENCE_MS = 10_000;
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * A request's body, read as far as its route wants it and never held beyond the budget. Limits are checked while reading, on what
+ * comes out of decompression as well as on what is declared.
+ */
+export class Body {
+  /** Media type in lower case, without parameters; '' when the sender gave none. */
+  readonly type: string;
+  /** The media type's parameters, in lower case. */
+  readonly parameters: readonly string[];
+  readonly #request: IncomingMessage;
+  readonly #budget: ByteBudget;
+  #held = 0;
+
+  constructor(request: IncomingMessage, budget: ByteBudget) {
+    const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
+    this.type = type.trim();
+    this.parameters = parameters.map((parameter) => parameter.trim());
+    this.#request = request;
+    this.#budget = budget;
+  }
+
+  /** Gives back what it holds of the budget. Nothing of the body may be used afterwards. */
+  release(bytes = this.#held): void {
+    this.#held -= bytes;
+    this.#budget.give(bytes);
+  }
+
+  /**
+   * What comes, decompressed. Each chunk is held against the budget until it is released.
+   * @param limit of all of it, in bytes, sent or decompressed
+   * @throws Malformed, Problem 408, 413 and 415, Unavailable
+   */
+  async *chunks(limit: number): AsyncGenerator<Buffer> {
+    const declared = Number(this.#request.headers['content-length'] ?? 0);
+    if (declared > limit) throw this.#tooLarge(limit);
+    const source = decoded(this.#request);
+    const idle = setTimeout(() => source.destroy(stalled), PATIENCE_MS);
+    let size = 0;
+    try {
+      for await (const chunk of source as AsyncIterable<Buffer>) {
+        clearTimeout(idle);
+        size += chunk.length;
+        if (size > limit) throw this.#tooLarge(limit);
+        this.#budget.take(chunk.length);
+        this.#held += chunk.length;
+        yield chunk;
+        // Only waiting for the sender counts, not what is done with a chunk.
+        idle.refresh();
+      }
+    } catch (error) {
+      if (error instanceof Problem) throw error;
+      throw this.#broken(error);
+    } finally {
+      clearTimeout(idle);
+    }
+  }
+
+  /** All of it. @throws as `chunks` */
+  async bytes(limit: number): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of this.chunks(limit)) chunks.push(chunk);
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  }
+
+  /** All of it as text. @throws as `chunks` */
+  async text(limit: number): Promise<string> {
+    return this.#text(await this.bytes(limit));
+  }
+
+  #text(bytes: Buffer): string {
+    const charset = this.parameters.find((parameter) => parameter.startsWith('charset='));
+    if (charset && !/^charset="?utf-?8"?$/.test(charset)) throw new Problem(415, 'the body must be UTF-8');
+    return utf8(bytes);
+  }
+
+  /** All of it as JSON; undefined for an empty body. `check` runs before anything is parsed. @throws as `chunks` */
+  async json(limit: number, check: () => void = () => {}): Promise<unknown> {
+    const bytes = await this.bytes(limit);
+    if (bytes.length === 0) return undefined;
+    check();
+    return parseJson(this.#text(bytes));
+  }
+
+  /** Refuses other media types than these. A missing one is taken for the first, as the reference does. */
+  expect(...types: readonly string[]): void {
+    if (this.type === '' || types.includes(this.type)) return;
+    if (types.includes('application/json') && /^application\/[\w.+-]+\+json$/.test(this.type)) return;
+    throw new Problem(415, `the body must be ${types.join(' or ')}`);
+  }
+
+  #tooLarge(limit: number): Problem {
+    // What still comes is not read: a sender of gigabytes costs no more than its first bytes.
+    return new Problem(413, `the body is larger than ${limit} bytes`, { headers: { Connection: 'close' } });
+  }
+
+  #broken(error: unknown): Problem {
+    if (error === stalled) {
+      return new Problem(408, `nothing came for ${PATIENCE_MS / 1000} s`, {
+        headers: { Connection: 'close' },
+      });
+    }
+    const { code } = error as { code?: string };
+    const encoding = this.#request.headers['content-encoding'];
+    if (code?.startsWith('Z_') || code?.startsWith('ERR_ZLIB') || code?.startsWith('ZSTD_')) {
+      return new Malformed(`the body is not whole ${encoding}`);
+    }
+    return new Malformed('the body broke off');
+  }
+}
+
+const stalled = new Error('the sender stalled');
+
+/** @throws Malformed */
+export function utf8(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new Malformed('the body is not UTF-8');
+  }
+}
+
+/** @throws Malformed */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Malformed('the body is not JSON');
+  }
+}

@@ -1,0 +1,32 @@
+import type { z } from 'zod';
+import { Invalid } from '../problem.ts';
+import { type BodySpec, check } from '../route.ts';
+import { checkStorable } from '../storable.ts';
+import type { Body } from './body.ts';
+
+/** Largest body of anything but events, in bytes. */
+export const BODY_LIMIT = 256 << 10;
+
+/** A JSON body of this schema. Unknown keys are ignored, as in the reference. */
+export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): BodySpec<z.output<S>> {
+  const optional = schema.safeParse(undefined).success;
+  return {
+    content: { 'application/json': schema },
+    optional,
+    async read(body) {
+      const raw = await readJson(body, limit, optional);
+      checkStorable(raw);
+      return check(schema, raw, '');
+    },
+  };
+}
+
+/**
+ * One JSON document; undefined for an empty body, where that is allowed. The type is looked at only where there is something
+ * to be typed: plenty of clients send one with an empty body. @throws as `Body.chunks`, and Invalid
+ */
+export async function readJson(body: Body, limit: number, optional = false): Promise<unknown> {
+  const raw = await body.json(limit, () => body.expect('application/json'));
+  if (raw === undefined && !optional) throw new Invalid([{ field: 'body', reason: 'is required' }]);
+  return raw;
+}

@@ -1,0 +1,38 @@
+import { type Idempotency, type ItemResult, storeBatch } from '../ingest/batch.ts';
+import type { Ingest } from '../ingest/outcome.ts';
+import type { Access, Principal } from './access.ts';
+
+/** The one way that events take from requests of whatever format into the buffer. */
+export class Intake {
+  readonly #ingest: Ingest;
+  readonly #access: Access;
+  readonly #clock: () => number;
+  readonly #retentionMs: number;
+
+  constructor(deps: {
+    ingest: Ingest;
+    access: Access;
+    clock: () => number;
+    settings: { retentionMs: number };
+  }) {
+    this.#ingest = deps.ingest;
+    this.#access = deps.access;
+    this.#clock = deps.clock;
+    this.#retentionMs = deps.settings.retentionMs;
+  }
+
+  /**
+   * Stores what a request brings; resolves after the commit, with a result per item.
+   * @param inputs items in the shape of `eventInput`, not validated yet
+   * @throws BufferFull, StoreUnavailable, Problem 429
+   */
+  async store(
+    principal: Principal,
+    inputs: readonly unknown[],
+    idempotency: Idempotency | null = null,
+  ): Promise<ItemResult[]> {
+    await this.#access.spend(principal, inputs.length);
+    const limits = { now: this.#clock(), retentionMs: this.#retentionMs };
+    return storeBatch(this.#ingest, inputs, limits, idempotency);
+  }
+}

@@ -1,0 +1,113 @@
+import type { ItemResult } from '../ingest/batch.ts';
+import { BufferFull } from '../ingest/outcome.ts';
+import type { Body } from './body/body.ts';
+import { type Lines, linesOf } from './body/lines.ts';
+import { problemOf } from './middleware/problems.ts';
+import { Problem } from './problem.ts';
+
+/** Largest stream of lines, in bytes after decompression, and its longest line. */
+export const STREAM_LIMIT = 1 << 30;
+export const LINE_LIMIT = 256 << 10;
+
+/** Stretches of a stream that are stored at once. More would only wait for each other. */
+const IN_FLIGHT = 4;
+
+/** Refused lines that an answer lists at the most. */
+export const MOST_LISTED = 1000;
+
+/** How long a stream waits for room in the buffer, in milliseconds; its sender is held back meanwhile. */
+const PATIENCE_MS = 10_000;
+
+/** What became of a stream's lines. Empty ones are none. */
+export interface StreamSummary {
+  stored: number;
+  duplicate: number;
+  invalid: number;
+  /** Those that were refused, by their place from 0; the first 1,000. */
+  refused: { index: number; errors: { field: string; reason: string }[] }[];
+}
+
+/** Stores items, and is told which lines of the body they are. */
+export type Store = (items: readonly unknown[], places: readonly number[]) => Promise<ItemResult[]>;
+
+/**
+ * Stores NDJSON while it comes, never held whole: each stretch that arrives is stored while the next is read.
+ * @throws Problem with `lines`: so many lines from the first on are answered for, and the rest is to be sent again
+ */
+export async function storeLines(body: Body, store: Store): Promise<StreamSummary> {
+  const summary: StreamSummary = { stored: 0, duplicate: 0, invalid: 0, refused: [] };
+  const inFlight = new Set<Promise<void>>();
+  let failure: { error: unknown; first: number } | null = null;
+  const fail = (error: unknown, first: number) => {
+    if (!failure || first < failure.first) failure = { error, first };
+  };
+  let read = 0;
+  try {
+    for await (const stretch of linesOf(body.chunks(STREAM_LIMIT), LINE_LIMIT)) {
+      if (failure) break;
+      read = stretch.first + stretch.lines.length;
+      const work: Promise<void> = storeStretch(stretch, store, summary)
+        .catch((error) => fail(error, stretch.first))
+        .finally(() => {
+          inFlight.delete(work);
+          body.release(stretch.bytes);
+        });
+      inFlight.add(work);
+      if (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight);
+    }
+  } catch (error) {
+    fail(error, read);
+  }
+  await Promise.all(inFlight);
+  if (failure) throw brokenOff(failure);
+  summary.refused.sort((a, b) => a.index - b.index).splice(MOST_LISTED);
+  return summary;
+}
+
+async function storeStretch({ first, lines }: Lines, store: Store, summary: StreamSummary): Promise<void> {
+  const items: unknown[] = [];
+  const places: number[] = [];
+  const refuse = (index: number, errors: { field: string; reason: string }[]) => {
+    summary.invalid++;
+    if (summary.refused.length < 2 * MOST_LISTED) summary.refused.push({ index, errors });
+  };
+  for (const [i, line] of lines.entries()) {
+    if (line instanceof Error) refuse(first + i, [{ field: '', reason: `the line ${line.message}` }]);
+    else if (line.trim() !== '') {
+      try {
+        items.push(JSON.parse(line));
+        places.push(first + i);
+      } catch {
+        refuse(first + i, [{ field: '', reason: 'the line is not JSON' }]);
+      }
+    }
+  }
+  if (items.length === 0) return;
+  const results = await patiently(() => store(items, places));
+  for (const [i, result] of results.entries()) {
+    if (result.status === 'invalid') refuse(places[i]!, result.errors);
+    else summary[result.status]++;
+  }
+}
+
+/** A stream that finds the buffer full waits: not reading on holds its sender back. @throws BufferFull at last */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (let pause = 50; ; pause *= 2) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof BufferFull) || performance.now() + pause > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+function brokenOff({ error, first }: { error: unknown; first: number }): Problem {
+  const { status, message, headers, cause } = problemOf(error);
+  return new Problem(status, `${message}; the first ${first} lines are answered for: send the others again`, {
+    headers,
+    cause,
+    extensions: { lines: first },
+  });
+}
