@@ -82,7 +82,7 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
       body: {
         content: { 'application/json': eventInput },
         optional: false,
-        read: (body) => readJson(body, BATCH_BODY_LIMIT),
+        read: (body) => readJson(body, EVENT_LIMIT),
       },
       responses: oneAnswer,
       handle: ({ body, principal }) => storeOne(principal, body),
