@@ -7,6 +7,7 @@ import type { ApiDeps } from './deps.ts';
 import { docs } from './docs.ts';
 import { problems } from './middleware/problems.ts';
 import { sameOrigin } from './middleware/same-origin.ts';
+import { unread } from './middleware/unread.ts';
 import { openApiDocument } from './openapi.ts';
 import { NotFound, Problem } from './problem.ts';
 import { check, parseQuery, type Route } from './route.ts';
@@ -19,6 +20,7 @@ export function createApp(deps: ApiDeps): Koa {
   const budget = new ByteBudget();
   const app = new Koa();
   app.on('error', (error) => deps.log.error({ err: error }, 'connection failed'));
+  app.use(unread);
   app.use(problems(deps.log));
   app.use(sameOrigin(deps.settings));
   app.use(docs(JSON.stringify(openApiDocument(routes))));

@@ -45,7 +45,8 @@ async function main(config: Config): Promise<void> {
       local: isLoopback(config.HOST),
     },
   });
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app.callback());
+  // A stream of events takes as long as it takes; bodies have a patience of their own (api/body).
+  const server = createServer({ requestTimeout: 0, headersTimeout: 10_000 }, app.callback());
   const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
 
   let stopping = false;

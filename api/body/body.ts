@@ -6,6 +6,9 @@ import { decoded } from './decode.ts';
 /** Longest pause of a sender within its body, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
+/** Slowest sender that is waited for, in bytes a second: one that drips holds a connection for next to nothing. */
+const SLOWEST = 1024;
+
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -44,24 +47,34 @@ export class Body {
     const declared = Number(this.#request.headers['content-length'] ?? 0);
     if (declared > limit) throw this.#tooLarge(limit);
     const source = decoded(this.#request);
-    const idle = setTimeout(() => source.destroy(stalled), PATIENCE_MS);
+    let waited = 0;
     let size = 0;
+    let timer: NodeJS.Timeout | undefined;
+    let since = 0;
+    const wait = () => {
+      since = performance.now();
+      timer = setTimeout(() => source.fail(stalled), PATIENCE_MS);
+    };
     try {
-      for await (const chunk of source as AsyncIterable<Buffer>) {
-        clearTimeout(idle);
+      wait();
+      for await (const chunk of source.chunks) {
+        clearTimeout(timer);
+        // Only waiting for the sender counts, not what is done with a chunk.
+        waited += performance.now() - since;
         size += chunk.length;
         if (size > limit) throw this.#tooLarge(limit);
+        if (waited > PATIENCE_MS && size < (waited / 1000) * SLOWEST) throw this.#tooSlow();
         this.#budget.take(chunk.length);
         this.#held += chunk.length;
         yield chunk;
-        // Only waiting for the sender counts, not what is done with a chunk.
-        idle.refresh();
+        wait();
       }
     } catch (error) {
       if (error instanceof Problem) throw error;
-      throw this.#broken(error);
+      throw error === stalled ? this.#tooSlow() : this.#broken(error);
     } finally {
-      clearTimeout(idle);
+      clearTimeout(timer);
+      source.leave();
     }
   }
 
@@ -99,16 +112,15 @@ export class Body {
   }
 
   #tooLarge(limit: number): Problem {
-    // What still comes is not read: a sender of gigabytes costs no more than its first bytes.
-    return new Problem(413, `the body is larger than ${limit} bytes`, { headers: { Connection: 'close' } });
+    return new Problem(413, `the body is larger than ${limit} bytes`);
+  }
+
+  #tooSlow(): Problem {
+    const slow = `nothing for ${PATIENCE_MS / 1000} s, or less than ${SLOWEST} bytes a second`;
+    return new Problem(408, `the body came too slowly: ${slow}`);
   }
 
   #broken(error: unknown): Problem {
-    if (error === stalled) {
-      return new Problem(408, `nothing came for ${PATIENCE_MS / 1000} s`, {
-        headers: { Connection: 'close' },
-      });
-    }
     const { code } = error as { code?: string };
     const encoding = this.#request.headers['content-encoding'];
     if (code?.startsWith('Z_') || code?.startsWith('ERR_ZLIB') || code?.startsWith('ZSTD_')) {

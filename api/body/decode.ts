@@ -1,29 +1,63 @@
 import type { IncomingMessage } from 'node:http';
-import { pipeline, type Readable } from 'node:stream';
-import { createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { Problem } from '../problem.ts';
 
-/** Largest window a zstd body may ask for, as a power of two: what its decoder holds. zstd's own default reaches 27. */
+/** Largest window that a zstd body may ask for, as a power of two: what its decoder holds. RFC 9659 has it for HTTP. */
 const ZSTD_WINDOW_LOG = 23;
-const ZSTD_WINDOW_LOG_MAX = 100;
 
 /** Content encodings taken, each with its decoder. */
-const DECODERS: Record<string, () => NodeJS.ReadWriteStream & Readable> = {
+const DECODERS: Record<string, () => Transform> = {
   gzip: createGunzip,
   'x-gzip': createGunzip,
   deflate: createInflate,
-  zstd: () => createZstdDecompress({ params: { [ZSTD_WINDOW_LOG_MAX]: ZSTD_WINDOW_LOG } }),
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } }),
 };
 
-/** The body without its content encoding. Fails as its decoder or its connection does. @throws Problem 415 */
-export function decoded(request: IncomingMessage): Readable {
-  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-  if (encoding === 'identity' || encoding === '') return request;
-  const decoder = DECODERS[encoding];
+/** A body without its content encoding. */
+export interface Decoded {
+  chunks: AsyncIterable<Buffer>;
+  /** Ends it from our side: whoever reads gets this error. */
+  fail: (error: Error) => void;
+  /** Reads no further. The request itself stays whole, so that it can be answered. */
+  leave: () => void;
+}
+
+/** @throws Problem 415 */
+export function decoded(request: IncomingMessage): Decoded {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase() || 'identity';
+  if (encoding === 'identity') {
+    const failure = Promise.withResolvers<never>();
+    failure.promise.catch(() => {});
+    return { chunks: unless(failure.promise, request), fail: failure.reject, leave() {} };
+  }
+  const decoder = DECODERS[encoding]?.();
   if (!decoder) {
     throw new Problem(415, `content encoding ${encoding} is not supported`, {
-      headers: { 'Accept-Encoding': 'gzip, zstd, deflate' },
+      headers: { 'Accept-Encoding': Object.keys(DECODERS).join(', ') },
     });
   }
-  return pipeline(request, decoder(), () => {}) as unknown as Readable;
+  const fail = (error: Error) => void decoder.destroy(error);
+  const brokeOff = () => fail(new Error('the request broke off'));
+  request.pipe(decoder);
+  request.on('error', fail).on('aborted', brokeOff);
+  return {
+    chunks: decoder,
+    fail,
+    leave() {
+      request.unpipe(decoder);
+      request.off('error', fail).off('aborted', brokeOff);
+      decoder.destroy();
+    },
+  };
+}
+
+/** What a request brings, until the failure comes. Destroying the request instead would take its answer away. */
+async function* unless(failure: Promise<never>, request: IncomingMessage): AsyncGenerator<Buffer> {
+  const chunks = request.iterator({ destroyOnReturn: false });
+  while (true) {
+    const { done, value } = await Promise.race([chunks.next(), failure]);
+    if (done) return;
+    yield value;
+  }
 }
