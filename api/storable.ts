@@ -1,13 +1,5 @@
+import { BODY_DEPTH, BODY_KEYS, BODY_VALUES } from './limits.ts';
 import { Invalid } from './problem.ts';
-
-/** Deepest nesting of any body but an event's, which has its own limit. */
-const MAX_DEPTH = 64;
-
-/** Most values in such a body: half a million empty ones took four seconds to look at. */
-const MAX_VALUES = 20_000;
-
-/** Most keys of one object in it: twenty thousand wrong labels took half a second to complain about. */
-const MAX_KEYS = 1000;
 
 /** Whether PostgreSQL can keep the text as it is: no NUL, no broken surrogates. */
 export function isStorable(text: string): boolean {
@@ -30,14 +22,14 @@ export function checkStorable(root: unknown): void {
       throw new Invalid([{ field: path, reason: 'must not be too large a number' }]);
     }
     if (value === null || typeof value !== 'object') continue;
-    if (depth >= MAX_DEPTH) throw new Invalid([{ field: path, reason: `nested deeper than ${MAX_DEPTH}` }]);
+    if (depth >= BODY_DEPTH) throw new Invalid([{ field: path, reason: `nested deeper than ${BODY_DEPTH}` }]);
     const entries = Object.entries(value);
     values += entries.length;
-    if (values > MAX_VALUES) {
-      throw new Invalid([{ field: '', reason: `the body has more than ${MAX_VALUES} values` }]);
+    if (values > BODY_VALUES) {
+      throw new Invalid([{ field: '', reason: `the body has more than ${BODY_VALUES} values` }]);
     }
-    if (!Array.isArray(value) && entries.length > MAX_KEYS) {
-      throw new Invalid([{ field: path, reason: `must have at most ${MAX_KEYS} keys` }]);
+    if (!Array.isArray(value) && entries.length > BODY_KEYS) {
+      throw new Invalid([{ field: path, reason: `must have at most ${BODY_KEYS} keys` }]);
     }
     for (const [key, item] of entries) {
       if (!isStorable(key)) {

@@ -2,21 +2,15 @@ import type { ItemResult } from '../ingest/batch.ts';
 import { BufferFull } from '../ingest/outcome.ts';
 import type { Body } from './body/body.ts';
 import { type Lines, linesOf } from './body/lines.ts';
+import { LINE_LIMIT, MOST_LISTED, STREAM_LIMIT } from './limits.ts';
 import { problemOf } from './middleware/problems.ts';
 import { Problem } from './problem.ts';
-
-/** Largest stream of lines, in bytes after decompression, and its longest line. */
-export const STREAM_LIMIT = 1 << 30;
-export const LINE_LIMIT = 256 << 10;
 
 /** Stretches of a stream that are stored at once. More would only wait for each other. */
 const IN_FLIGHT = 4;
 
-/** Refused lines that an answer lists at the most. */
-export const MOST_LISTED = 1000;
-
 /** How long a stream waits for room in the buffer, in milliseconds; its sender is held back meanwhile. */
-const PATIENCE_MS = 10_000;
+const ROOM_WITHIN_MS = 10_000;
 
 /** What became of a stream's lines. Empty ones are none. */
 export interface StreamSummary {
@@ -92,7 +86,7 @@ async function storeStretch({ first, lines }: Lines, store: Store, summary: Stre
 
 /** A stream that finds the buffer full waits: not reading on holds its sender back. @throws BufferFull at last */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
+  const until = performance.now() + ROOM_WITHIN_MS;
   for (let pause = 50; ; pause *= 2) {
     try {
       return await work();

@@ -1,13 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { PATIENCE_MS, SLOWEST } from '../limits.ts';
 import { Malformed, Problem } from '../problem.ts';
 import type { ByteBudget } from './budget.ts';
 import { decoded } from './decode.ts';
-
-/** Longest pause of a sender within its body, in milliseconds. */
-const PATIENCE_MS = 10_000;
-
-/** Slowest sender that is waited for, in bytes a second: one that drips holds a connection for next to nothing. */
-const SLOWEST = 1024;
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 

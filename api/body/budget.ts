@@ -1,7 +1,5 @@
+import { BUDGET_BYTES } from '../limits.ts';
 import { Unavailable } from '../problem.ts';
-
-/** Bytes of bodies that a process holds at once, all requests together. Parsed, they take several times that. */
-export const BUDGET_BYTES = 32 << 20;
 
 /**
  * What all requests under way may hold of their bodies. However many senders push at once, memory stays within this; whoever

@@ -1,10 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Transform } from 'node:stream';
 import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { ZSTD_WINDOW_LOG } from '../limits.ts';
 import { Problem } from '../problem.ts';
-
-/** Largest window that a zstd body may ask for, as a power of two: what its decoder holds. RFC 9659 has it for HTTP. */
-const ZSTD_WINDOW_LOG = 23;
 
 /** Content encodings taken, each with its decoder. */
 const DECODERS: Record<string, () => Transform> = {

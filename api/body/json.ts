@@ -1,11 +1,9 @@
 import type { z } from 'zod';
+import { BODY_LIMIT } from '../limits.ts';
 import { Invalid } from '../problem.ts';
 import { type BodySpec, check } from '../route.ts';
 import { checkStorable } from '../storable.ts';
 import type { Body } from './body.ts';
-
-/** Largest body of anything but events, in bytes. */
-export const BODY_LIMIT = 256 << 10;
 
 /** A JSON body of this schema. Unknown keys are ignored, as in the reference. */
 export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): BodySpec<z.output<S>> {

@@ -7,15 +7,11 @@ import type { Body } from '../body/body.ts';
 import { readJson } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Intake } from '../intake.ts';
+import { BATCH_BODY_LIMIT, BATCH_LIMIT, EVENT_LIMIT } from '../limits.ts';
 import { Invalid, Problem } from '../problem.ts';
 import { type BodySpec, type Route, route } from '../route.ts';
 import { batchOut, eventOut, showBatch, showEvent } from '../schemas/event.ts';
 import { type StreamSummary, storeLines } from '../stream.ts';
-
-/** Largest JSON body of one event and of several, in bytes, and most events in one. More are sent in parts, or as NDJSON. */
-const EVENT_LIMIT = 1 << 20;
-const BATCH_BODY_LIMIT = 5 << 20;
-const BATCH_LIMIT = 10_000;
 
 const NDJSON = ['application/x-ndjson', 'application/ndjson', 'application/jsonl', 'application/x-jsonlines'];
 
