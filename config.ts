@@ -51,6 +51,15 @@ export type ChannelConfig = z.infer<typeof channel>;
 
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
+/** Bytes, also as 500MB, 20GiB or 1.5T: by 1024, however it is written. */
+const bytes = z
+  .string()
+  .regex(/^\d+(\.\d+)?\s*([kmgt]i?)?b?$/i, 'must be a number of bytes, such as 20GiB')
+  .transform((text) => {
+    const [, number, unit = ''] = /^([\d.]+)\s*([kmgt]?)/i.exec(text)!;
+    return Math.round(Number(number) * 1024 ** ' kmgt'.indexOf(unit.toLowerCase() || ' '));
+  });
+
 const schema = z.object({
   /** PostgreSQL for events, rules and incidents. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
@@ -76,6 +85,14 @@ const schema = z.object({
   INGEST_RATE_LIMIT: z.coerce.number().positive().max(100_000).default(100),
   /** Days that events are kept. No rule's window may be longer. */
   RETENTION_DAYS: integer(1, 3650).default(30),
+  /** A path on PostgreSQL's disk, for its free space; found by itself when PostgreSQL runs on this machine. */
+  DISK_PATH: z.string().min(1).optional(),
+  /** What PostgreSQL may take in all, where no path shows its disk. */
+  DISK_BYTES: bytes.optional(),
+  /** Free space of that disk, in percent, below which it is told; with 50 GiB free it never is. */
+  DISK_WARN_PERCENT: z.coerce.number().min(0).max(100).default(15),
+  /** The same, below which no more events are taken; with 10 GiB free they always are. */
+  DISK_REFUSE_PERCENT: z.coerce.number().min(0).max(100).default(5),
   /** JSON list of notification channels, or CHANNELS_FILE for a file that holds it. */
   CHANNELS: z
     .string()

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Orm } from '../db/orm.ts';
+import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { Access } from './access.ts';
 
@@ -10,6 +11,8 @@ export interface ApiDeps {
   client: Client;
   ingest: Ingest;
   access: Access;
+  /** How PostgreSQL's disk is, as last seen. */
+  disk: { report(): DiskReport };
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;

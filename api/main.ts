@@ -4,6 +4,8 @@ import { pino } from 'pino';
 import { type Config, ConfigError, isLoopback, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
 import { DAY_MS } from '../domain/event.ts';
+import { DiskGuard, guarded } from '../ingest/disk-guard.ts';
+import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
 import { createIngest } from '../ingest/ingest.ts';
 import { openAccess } from './access.ts';
@@ -22,18 +24,28 @@ async function main(config: Config): Promise<void> {
   const orm = await connect(withStatementTimeout(config.DATABASE_URL), config.DATABASE_POOL);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
-  const ingest = createIngest({
-    orm,
-    client,
+  const disk = new DiskGuard({
+    measure: diskMeasure({ orm, path: config.DISK_PATH, quota: config.DISK_BYTES }),
+    limits: { warnPercent: config.DISK_WARN_PERCENT, refusePercent: config.DISK_REFUSE_PERCENT },
     clock,
     log,
-    limits: { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS },
-  });
+  }).start();
+  const ingest = guarded(
+    createIngest({
+      orm,
+      client,
+      clock,
+      log,
+      limits: { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS },
+    }),
+    disk,
+  );
   const app = createApp({
     orm,
     client,
     ingest,
     access: openAccess,
+    disk,
     clock,
     log,
     settings: {
@@ -64,6 +76,7 @@ async function main(config: Config): Promise<void> {
     clearTimeout(patience);
     await ingest.stop();
     await heartbeat.stop();
+    await disk.stop();
     await orm.close(true);
     // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a closed one.
     log.info('stopped');

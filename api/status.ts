@@ -8,8 +8,9 @@ import {
 } from '../db/queries/status-reads.ts';
 import { listeners } from '../db/queries/watermark.ts';
 import { holdsOf, LONGEST_HOLD_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
+import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { ApiDeps } from './deps.ts';
-import type { statusOut } from './schemas/status.ts';
+import type { diskOut, statusOut } from './schemas/status.ts';
 
 type Status = z.output<typeof statusOut>;
 type Listeners = Awaited<ReturnType<typeof listeners>>;
@@ -29,7 +30,7 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
     }),
     temporalAnswers(deps),
   ]);
-  return describe(now, database, temporal, deps.settings.channels);
+  return describe(now, database, temporal, deps.settings.channels, deps.disk.report());
 }
 
 /** Turns what was found into the document. Decides what counts as impaired. */
@@ -38,14 +39,19 @@ export function describe(
   database: { state: SystemState; processes: ProcessState[]; listeners: Listeners } | null,
   temporal: boolean,
   channels: readonly string[],
+  disk: DiskReport,
 ): Status {
   const impaired: string[] = [];
   if (!temporal) impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
   if (channels.length === 0) impaired.push('no channel is configured: incidents notify nobody');
+  if (disk.state === 'full')
+    impaired.push(`the disk of PostgreSQL is full${freeOf(disk)}: no events are taken`);
+  if (disk.state === 'low') impaired.push(`the disk of PostgreSQL is nearly full${freeOf(disk)}`);
   const base = {
     at: new Date(now).toISOString(),
     postgres: { reachable: database !== null },
     temporal: { reachable: temporal },
+    disk: showDisk(disk),
     channels: [...channels],
   };
   if (!database) {
@@ -108,6 +114,16 @@ export function describe(
     },
     incidents: { open: state.incidents_open, acknowledged: state.incidents_acknowledged },
   };
+}
+
+/** The disk as the API shows it. */
+export function showDisk({ measured_at, ...disk }: DiskReport): z.output<typeof diskOut> {
+  return { ...disk, measured_at: measured_at === null ? null : new Date(measured_at).toISOString() };
+}
+
+function freeOf({ free_bytes, total_bytes }: DiskReport): string {
+  if (free_bytes === null || total_bytes === null) return '';
+  return `, ${((100 * free_bytes) / total_bytes).toFixed(1)} % (${(free_bytes / 2 ** 30).toFixed(1)} GiB) free`;
 }
 
 async function readDatabase({ orm }: ApiDeps, now: number) {

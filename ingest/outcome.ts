@@ -21,6 +21,16 @@ export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }
 
+/** PostgreSQL's disk has no room: nothing is accepted until it has. */
+export class DiskFull extends Error {
+  override name = 'DiskFull';
+  readonly retryAfterSeconds: number;
+  constructor(retryAfterSeconds: number, options?: ErrorOptions) {
+    super('the disk of PostgreSQL is full: no events are taken until there is room', options);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** What an ingest process holds and has not appended, for its heartbeat. */
 export interface IngestLoad {
   buffered: number;
@@ -34,7 +44,7 @@ export interface Ingest {
   /**
    * Stores events whose identity is fixed, as one commit with whatever else is waiting, and resolves after it.
    * Outcomes are in the order given.
-   * @throws BufferFull, StoreUnavailable
+   * @throws BufferFull, DiskFull, StoreUnavailable
    */
   accept(events: readonly Event[]): Promise<Outcome[]>;
   /** Fixes the time of events that came with an id and none: the first claim wins, and racing retries agree. */

@@ -16,3 +16,8 @@ export function isDataError(error: unknown): boolean {
 export function isMissingPartition(error: unknown): boolean {
   return sqlState(error) === '23514' && /no partition of relation/.test((error as Error).message);
 }
+
+/** PostgreSQL had no room to write (disk_full). */
+export function isDiskFull(error: unknown): boolean {
+  return sqlState(error) === '53100';
+}

@@ -109,6 +109,17 @@ describe('the configuration', () => {
     assert.ok(!isLoopback('127.0.0.1.evil.example'));
   });
 
+  it('takes bytes as people write them', () => {
+    for (const [DISK_BYTES, bytes] of [
+      ['1000', 1000],
+      ['512kB', 512 * 1024],
+      ['1.5 GiB', 1.5 * 2 ** 30],
+      ['2T', 2 ** 41],
+    ] as const) {
+      assert.equal(loadConfig({ DATABASE_URL: URL, DISK_BYTES }).DISK_BYTES, bytes);
+    }
+  });
+
   it('names the setting that makes no sense', () => {
     for (const [key, value] of [
       ['PORT', 'http'],
@@ -122,6 +133,9 @@ describe('the configuration', () => {
       ['TEMPORAL_ADDRESS', 'http://temporal:7233'],
       ['TEMPORAL_ADDRESS', 'temporal'],
       ['PUBLIC_URL', 'ftp://x'],
+      ['DISK_BYTES', 'much'],
+      ['DISK_WARN_PERCENT', '101'],
+      ['DISK_REFUSE_PERCENT', '-1'],
     ] as const) {
       assert.match(refusal({ [key]: value }), new RegExp(`^${key}: `), value);
     }

@@ -9,6 +9,8 @@ import {
 import { pino } from 'pino';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
+import { DiskGuard, guarded } from '../ingest/disk-guard.ts';
+import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
 import { createIngest } from '../ingest/ingest.ts';
 import { WORKER_ROLES, type WorkerRole } from '../workflows/queues.ts';
@@ -56,15 +58,16 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     clock,
   };
   const plays = (part: WorkerRole) => role === part || role === 'all';
-  const ingest = plays('ingest')
-    ? createIngest({
-        orm,
-        client,
+  const disk = plays('ingest')
+    ? new DiskGuard({
+        measure: diskMeasure({ orm, path: config.DISK_PATH, quota: config.DISK_BYTES }),
+        limits: { warnPercent: config.DISK_WARN_PERCENT, refusePercent: config.DISK_REFUSE_PERCENT },
         clock,
         log,
-        limits: { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS },
-      })
+      }).start()
     : null;
+  const limits = { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS };
+  const ingest = disk ? guarded(createIngest({ orm, client, clock, log, limits }), disk) : null;
   const workers: Worker[] = [
     ...(ingest ? await ingestWorkers({ ...context, ingest }) : []),
     ...(plays('rules') ? await ruleWorkers(context) : []),
@@ -99,6 +102,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   } finally {
     await sweep?.stop();
     await ingest?.stop();
+    await disk?.stop();
     await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
     await connection.close();
     await orm.close(true);

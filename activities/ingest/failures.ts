@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { BufferFull } from '../../ingest/outcome.ts';
+import { BufferFull, DiskFull } from '../../ingest/outcome.ts';
 import { FAILURES } from '../../workflows/policies.ts';
 
 /**
- * What an error means for retries: a full buffer says when to come back; whatever isn't known to be final passes.
+ * What an error means for retries: a full buffer or disk says when to come back; whatever isn't known to be final passes.
  * `details` travel with the failure, to whoever handles it for good.
  */
 export function asFailure(error: unknown, details: unknown[] = []): ApplicationFailure {
@@ -24,7 +24,9 @@ export function asFailure(error: unknown, details: unknown[] = []): ApplicationF
     type: FAILURES.transient,
     details,
     cause: error instanceof Error ? error : undefined,
-    ...(error instanceof BufferFull ? { nextRetryDelay: error.retryAfterSeconds * 1000 } : {}),
+    ...(error instanceof BufferFull || error instanceof DiskFull
+      ? { nextRetryDelay: error.retryAfterSeconds * 1000 }
+      : {}),
   });
 }
 

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
-import { BufferFull, StoreUnavailable } from '../../ingest/outcome.ts';
-import { sqlState } from '../../ingest/store-errors.ts';
+import { BufferFull, DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
+import { isDiskFull, sqlState } from '../../ingest/store-errors.ts';
 import { Problem, Unavailable } from '../problem.ts';
 
 /** The one place where errors become answers. What a caller can't act on says "internal error", and the log the rest. */
@@ -26,7 +26,9 @@ export function problems(log: Logger): Middleware {
 /** Turns any error into a Problem that is fit to be shown. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof BufferFull) return new Unavailable(error.message, error.retryAfterSeconds, error);
+  if (error instanceof BufferFull || error instanceof DiskFull) {
+    return new Unavailable(error.message, error.retryAfterSeconds, error);
+  }
   if (error instanceof StoreUnavailable) {
     return new Unavailable('PostgreSQL is unavailable: send the same events again', 1, error);
   }
@@ -36,6 +38,7 @@ export function problemOf(error: unknown): Problem {
   if (state === '57014') {
     return new Unavailable('the query took too long: narrow it with from and to', 5, error);
   }
+  if (isDiskFull(error)) return new Unavailable('the disk of PostgreSQL is full', 30, error);
   if (isAway(error, state)) return new Unavailable('PostgreSQL is unavailable', 1, error);
   return new Problem(500, 'internal error', { cause: error });
 }

@@ -10,6 +10,7 @@ import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
 import { producerRoutes } from './producers.ts';
 import { sampleRoutes } from './samples.ts';
+import { storageRoutes } from './storage.ts';
 
 /** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
 export function allRoutes(deps: ApiDeps): Route[] {
@@ -24,5 +25,6 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...analyticsRoutes(deps),
     ...sampleRoutes(deps),
     ...healthRoutes(deps),
+    ...storageRoutes(deps),
   ];
 }

@@ -3,6 +3,20 @@ import { time } from './parameters.ts';
 
 const queue = z.object({ count: z.int(), oldest_seconds: z.number().nullable() });
 
+/** How PostgreSQL's disk is. */
+export const diskOut = z
+  .object({
+    state: z.enum(['ok', 'low', 'full', 'unknown']).meta({
+      description:
+        '`low`: see to it; `full`: no events are taken until there is room; `unknown`: nothing says how much is free',
+    }),
+    free_bytes: z.number().nullable(),
+    total_bytes: z.number().nullable(),
+    known_by: z.enum(['data directory', 'path', 'quota']).nullable(),
+    measured_at: time.nullable(),
+  })
+  .meta({ id: 'Disk' });
+
 export const statusOut = z
   .object({
     status: z.enum(['ok', 'impaired', 'down']),
@@ -11,6 +25,7 @@ export const statusOut = z
     workers: z.boolean().meta({ description: 'Live workers for every kind of work' }),
     postgres: z.object({ reachable: z.boolean() }),
     temporal: z.object({ reachable: z.boolean() }),
+    disk: diskOut,
     channels: z.array(z.string()).meta({ description: 'Names of the notification channels' }),
     processes: z
       .array(

@@ -4,6 +4,7 @@ import type { ApiDeps } from '../../api/deps.ts';
 import { describe as describeStatus } from '../../api/status.ts';
 import { connect } from '../../db/orm.ts';
 import type { SystemState } from '../../db/queries/status-reads.ts';
+import type { DiskReport } from '../../ingest/disk-guard.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { stage } from './stage.ts';
 
@@ -93,6 +94,10 @@ describe('what counts as impaired', () => {
     ...{ outbox: 0, outbox_age: null, evaluations: 0, evaluations_age: null, rules_not_ready: 0 },
     ...{ notices: 0, notices_age: null, dead_letters: 0, incidents_open: 0, incidents_acknowledged: 0 },
   };
+  const roomy: DiskReport = {
+    state: 'ok',
+    ...{ free_bytes: 2 ** 33, total_bytes: 2 ** 36, known_by: 'path', measured_at: now },
+  };
   const process = (role: string, beat_at = now - 500) => ({
     ...{ role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0 },
   });
@@ -105,9 +110,11 @@ describe('what counts as impaired', () => {
     processes = everyRole,
     temporal = true,
     producers: { id: string; appended_through: number }[] = [],
+    disk: Partial<DiskReport> = {},
   ) => {
     const listeners = { processes: [quiet, beating], producers };
-    return describeStatus(now, { state: { ...calm, ...state }, processes, listeners }, temporal, ['hook']);
+    const database = { state: { ...calm, ...state }, processes, listeners };
+    return describeStatus(now, database, temporal, ['hook'], { ...roomy, ...disk });
   };
 
   it('is nothing while everything runs', () => {
@@ -131,6 +138,12 @@ describe('what counts as impaired', () => {
     ['no watermark yet', look({ watermark: 0 }), /watermark has not been set/],
     ['wakes that nobody took', look({ outbox: 3, outbox_age: 11 }), /waited for their rules/],
     ['rules that don’t answer', look({ evaluations: 1, evaluations_age: 31 }), /not answered their wake/],
+    [
+      'a disk with little room',
+      look({}, everyRole, true, [], { state: 'low' }),
+      /nearly full, 12.5 % \(8.0 GiB\)/,
+    ],
+    ['a disk without', look({}, everyRole, true, [], { state: 'full' }), /no events are taken/],
     ['notices that wait', look({ notices: 1, notices_age: 61 }), /notices have waited/],
   ] as const) {
     it(`is ${what}`, () => {
@@ -138,6 +151,11 @@ describe('what counts as impaired', () => {
       assert.match(status.impaired.join(), sentence);
     });
   }
+
+  it('is not a disk of which nothing is known', () => {
+    const unknown = look({}, everyRole, true, [], { state: 'unknown', free_bytes: null, total_bytes: null });
+    assert.deepEqual([unknown.status, unknown.disk.state], ['ok', 'unknown']);
+  });
 
   it('is not a moment’s wait', () => {
     const waiting = look({

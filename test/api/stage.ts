@@ -21,6 +21,7 @@ import { allRoutes } from '../../api/routes/index.ts';
 import { loadConfig } from '../../config.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { DAY_MS } from '../../domain/event.ts';
+import type { DiskReport } from '../../ingest/disk-guard.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
 import { ingestWorkers } from '../../workers/ingest.ts';
@@ -30,6 +31,12 @@ export type Stage = Awaited<ReturnType<typeof stage>>;
 
 export const TOKEN = 'a-token-of-our-own';
 export const RETENTION_DAYS = 30;
+
+/** Nothing says how much room PostgreSQL has. */
+const UNKNOWN_DISK: DiskReport = {
+  state: 'unknown',
+  ...{ free_bytes: null, total_bytes: null, known_by: null, measured_at: null },
+};
 
 /** Nobody listens there. */
 const NOWHERE = '127.0.0.1:1';
@@ -79,6 +86,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     client: engine.client,
     ingest,
     access: openAccess,
+    disk: { report: () => UNKNOWN_DISK },
     log,
     clock: Date.now,
     settings,

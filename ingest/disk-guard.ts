@@ -1,0 +1,138 @@
+import type { Logger } from 'pino';
+import { type DiskLimits, type DiskState, judgeDisk } from '../domain/disk.ts';
+import type { KnownBy, MeasureDisk, Measured } from './disk-space.ts';
+import { DiskFull, type Ingest } from './outcome.ts';
+import { isDiskFull } from './store-errors.ts';
+
+/** Pause between two looks at the disk, in milliseconds. At 100 MB/s half a gigabyte is written meanwhile. */
+const EVERY_MS = 5_000;
+
+/** A look this old says nothing any more. Milliseconds. */
+const STALE_MS = 60_000;
+
+/** How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait. Milliseconds. */
+const FULL_FOR_MS = 30_000;
+
+/** How PostgreSQL's disk is. All but the state are null while that is unknown. */
+export interface DiskReport {
+  state: DiskState | 'unknown';
+  free_bytes: number | null;
+  total_bytes: number | null;
+  known_by: KnownBy | null;
+  /** Epoch milliseconds. */
+  measured_at: number | null;
+}
+
+/**
+ * Sees a disk run full before PostgreSQL stops on it. Looks every few seconds, never on the way of an event, and refuses events
+ * while there is too little room: what is on record stays readable, and retention goes on making room.
+ */
+export class DiskGuard {
+  readonly #measure: MeasureDisk;
+  readonly #limits: DiskLimits;
+  readonly #clock: () => number;
+  readonly #log: Logger;
+  #last: (Measured & { at: number }) | null = null;
+  #state: DiskState = 'ok';
+  #ranOutAt = Number.NEGATIVE_INFINITY;
+  #failing = false;
+  #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  #current = Promise.resolve();
+
+  constructor({
+    measure,
+    limits,
+    clock,
+    log,
+  }: {
+    measure: MeasureDisk;
+    limits: DiskLimits;
+    clock: () => number;
+    log: Logger;
+  }) {
+    this.#measure = measure;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  report(): DiskReport {
+    const now = this.#clock();
+    const last = this.#last && now - this.#last.at <= STALE_MS ? this.#last : null;
+    const ranOut = now - this.#ranOutAt < FULL_FOR_MS;
+    return {
+      state: ranOut ? 'full' : last ? this.#state : 'unknown',
+      free_bytes: last?.free ?? null,
+      total_bytes: last?.total ?? null,
+      known_by: last?.knownBy ?? null,
+      measured_at: last?.at ?? null,
+    };
+  }
+
+  /** @throws DiskFull while nothing more should be written */
+  requireRoom(): void {
+    if (this.report().state === 'full') throw new DiskFull(FULL_FOR_MS / 1000);
+  }
+
+  /** PostgreSQL itself had no room to write. */
+  ranOut(): void {
+    this.#ranOutAt = this.#clock();
+  }
+
+  /** Looks at the disk once. What can't be measured is told once, and is unknown after a while. */
+  async look(): Promise<void> {
+    try {
+      const measured = await this.#measure();
+      this.#last = measured && { ...measured, at: this.#clock() };
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) this.#log.warn({ err: error }, 'the free space of the disk could not be measured');
+      this.#failing = true;
+      return;
+    }
+    const before = this.#state;
+    this.#state = this.#last ? judgeDisk(this.#last, this.#limits, before) : 'ok';
+    if (this.#state === before) return;
+    const { free, total } = this.#last ?? {};
+    const level = this.#state === 'ok' ? 'info' : 'warn';
+    this.#log[level]({ before, state: this.#state, free, total }, 'the disk changed its state');
+  }
+
+  /** Looks now and then every few seconds, until it is stopped. */
+  start(everyMs = EVERY_MS): this {
+    const loop = () => {
+      this.#current = this.look().finally(() => {
+        if (!this.#stopped) this.#timer = setTimeout(loop, everyMs);
+      });
+    };
+    loop();
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#current;
+  }
+}
+
+/** A way in that is closed while the disk is full. */
+export function guarded(ingest: Ingest, disk: DiskGuard): Ingest {
+  const withRoom = async <T>(work: () => Promise<T>): Promise<T> => {
+    disk.requireRoom();
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      disk.ranOut();
+      throw new DiskFull(FULL_FOR_MS / 1000, { cause: error });
+    }
+  };
+  return {
+    accept: (events) => withRoom(() => ingest.accept(events)),
+    claimTimes: (claims) => withRoom(() => ingest.claimTimes(claims)),
+    load: () => ingest.load(),
+    stop: () => ingest.stop(),
+  };
+}
