@@ -1,5 +1,7 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { ROLES, type Role } from '../domain/role.ts';
+import { Problem } from './problem.ts';
 
 /** Who asks. */
 export interface Principal {
@@ -10,20 +12,44 @@ export interface Principal {
   roles: readonly Role[];
 }
 
+/** What a route asks of whoever comes. */
+export interface Demand {
+  /** What a key needs; null: nothing, and no key either. */
+  role: Role | null;
+  /** Takes the header `x-ingest-token`, as the reference's clients send it. */
+  token?: boolean;
+}
+
 /** Decides who may come in. */
 export interface Access {
   /**
    * Says who sent a request, before anything of its body is read.
-   * @param role what its route asks for; null: anyone may
    * @throws Problem 401 without a key that is known, 403 with one that lacks the role, 429 with one over its rate
    */
-  admit(request: IncomingMessage, role: Role | null): Promise<Principal>;
+  admit(request: IncomingMessage, demand: Demand): Promise<Principal>;
+  /** As `admit`, of a key that came in a body, such as PagerDuty's `routing_key`. @throws Problem 401, 403, 429 */
+  admitKey(secret: string, role: Role): Promise<Principal>;
   /** Counts events against a key's own rate. @throws Problem 429, before any of them is stored */
   spend(principal: Principal, events: number): Promise<void>;
 }
 
-/** Everyone may do everything: for an API that only its own machine reaches. */
-export const openAccess: Access = {
-  admit: async () => ({ id: null, name: 'anyone', roles: ROLES }),
-  spend: async () => {},
-};
+/** Everyone may do everything: for an API that only its own machine reaches. Only the ingest token is asked for, where it is due. */
+export function openAccess(ingestToken: string): Access {
+  const anyone: Principal = { id: null, name: 'anyone', roles: ROLES };
+  const isToken = tokenCheck(ingestToken);
+  return {
+    async admit({ headers }, { token }) {
+      if (token && !isToken(headers['x-ingest-token'])) throw new Problem(401, 'Invalid ingest token');
+      return anyone;
+    },
+    admitKey: async () => anyone,
+    spend: async () => {},
+  };
+}
+
+/** Compares in constant time, whatever the lengths. */
+export function tokenCheck(token: string): (given: string | string[] | undefined) => boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  const expected = digest(token);
+  return (given) => typeof given === 'string' && timingSafeEqual(digest(given), expected);
+}

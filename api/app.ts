@@ -39,8 +39,7 @@ export function createApp(deps: ApiDeps): Koa {
 
 function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
   return async (ctx) => {
-    const principal = await access.admit(ctx.req, route.role);
-    route.authorize?.(ctx.req);
+    const principal = await access.admit(ctx.req, route);
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);

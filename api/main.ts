@@ -44,7 +44,7 @@ async function main(config: Config): Promise<void> {
     orm,
     client,
     ingest,
-    access: openAccess,
+    access: openAccess(config.INGEST_TOKEN),
     disk,
     clock,
     log,

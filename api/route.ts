@@ -68,8 +68,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   body?: BodySpec<B>;
   /** Headers that it reads, for OpenAPI. */
   headers?: Shape;
-  /** Runs before anything of the body is read. @throws Problem */
-  authorize?: (request: IncomingMessage) => void;
+  /** Takes the header `x-ingest-token`, as the reference's clients send it. */
+  token?: true;
   responses: R;
   /** Statuses of the problems it may answer beyond those that follow from its schemas. */
   problems?: readonly number[];

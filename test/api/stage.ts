@@ -85,7 +85,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     orm,
     client: engine.client,
     ingest,
-    access: openAccess,
+    access: openAccess(TOKEN),
     disk: { report: () => UNKNOWN_DISK },
     log,
     clock: Date.now,
