@@ -62,6 +62,10 @@ export class System {
     return `http://127.0.0.1:${this.#ports.api}`;
   }
 
+  get databaseUrl(): string {
+    return this.#databaseUrl;
+  }
+
   get temporalAddress(): string {
     return `127.0.0.1:${this.#ports.temporal}`;
   }

@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import type { Event } from '../domain/event.ts';
+
+/** The type that the matching rules of the benchmark ask for. */
+export const LOAD_TYPE = 'load';
+
+const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'];
+
+/** What a service says of a request: about 170 bytes of payload. Its parts vary as they do in earnest. */
+export function payloadOf(n: number): Event['payload'] {
+  return {
+    host: `web-${n % 40}.eu-west-1.example.net`,
+    route: `/api/v2/accounts/${n % 997}/orders`,
+    status: n % 50 === 0 ? 503 : 200,
+    duration_ms: (n % 1000) / 4,
+    retried: n % 7 === 0,
+    trace: { id: `${n}-4bf92f3577b34da6a3ce`, sampled: true },
+  };
+}
+
+/** New events of one type, in the last second before `now` (epoch ms). */
+export function makeEvents(count: number, now: number, event_type = LOAD_TYPE): Event[] {
+  return Array.from({ length: count }, (_, n) => ({
+    event_id: randomUUID(),
+    source_id: `checkout-${n % 64}`,
+    occurred_at: now - (n % 1000),
+    severity: SEVERITIES[n % 5]!,
+    event_type,
+    payload: payloadOf(n),
+  }));
+}

@@ -1,0 +1,69 @@
+import { parseArgs } from 'node:util';
+import { System } from '../test/support/system.ts';
+import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
+import { type Bench, type Figure, verdictOf } from './bench.ts';
+import { CopyBaseline } from './copy-baseline.ts';
+import { measureBatches } from './measures/batches.ts';
+import { measureManyRules } from './measures/many-rules.ts';
+import { measureSingles } from './measures/singles.ts';
+import { connected } from './postgres.ts';
+import { printTable } from './table.ts';
+
+/** `npm run bench [-- --quick] [--json]`: how fast it is, on this machine, in shares of what its PostgreSQL can take. */
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
+});
+
+/** In this order; a new measure is a file beside these and a line here. */
+const MEASURES = { batches: measureBatches, singles: measureSingles, 'many-rules': measureManyRules };
+
+const tell = (line: string) => process.stderr.write(`${line}\n`);
+
+async function run(bench: Bench): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const [name, measure] of Object.entries(MEASURES)) {
+    if (options.only && !options.only.split(',').includes(name)) continue;
+    const since = performance.now();
+    figures.push(...(await measure(bench)));
+    tell(`${name}: ${((performance.now() - since) / 1000).toFixed(1)} s`);
+  }
+  return figures;
+}
+
+const begun = performance.now();
+await sweepAbandoned();
+const system = await System.start(['api']);
+try {
+  const url = system.databaseUrl;
+  const database = await connected(url);
+  const copy = await CopyBaseline.prepare(url, 20_000);
+  tell(`started: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  const figures = await run({ system, database, copy, quick: options.quick });
+  const seconds = (performance.now() - begun) / 1000;
+  await copy.close();
+  await database.end();
+  if (options.json) console.log(JSON.stringify({ quick: options.quick, seconds, figures }, null, 2));
+  else {
+    const rows = figures.map((figure) => {
+      const show = (value: number) =>
+        `${figure.unit ? Math.round(value) : value.toFixed(2)}${figure.unit && ` ${figure.unit}`}`;
+      return [
+        figure.measure,
+        show(figure.value),
+        show(figure.floor),
+        show(figure.aim),
+        verdictOf(figure),
+        figure.detail,
+      ];
+    });
+    printTable(['measure', 'is', 'at least', 'aim', '', 'that is'], rows);
+  }
+  if (figures.some((figure) => verdictOf(figure) === 'below')) process.exitCode = 1;
+} finally {
+  await system.stop();
+  removeTemporary();
+}

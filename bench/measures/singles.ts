@@ -1,0 +1,51 @@
+import autocannon from 'autocannon';
+import type { Bench, Figure } from '../bench.ts';
+import { LOAD_TYPE, payloadOf } from '../events.ts';
+import { replaceRules } from '../rules.ts';
+import { median } from '../table.ts';
+import { burst } from './batches.ts';
+
+const CONNECTIONS = 64;
+
+/** Single events from 64 connections at once, as a share of the batch rate just before and after. */
+export async function measureSingles(bench: Bench): Promise<Figure[]> {
+  await replaceRules(bench.database, 1000, 20);
+  const amount = bench.quick ? 8_000 : 40_000;
+  await singles(bench.system.url, amount);
+  const shares: number[] = [];
+  const rates: number[] = [];
+  let before = await burst(bench, 15_000);
+  for (let round = 0; round < (bench.quick ? 3 : 7); round++) {
+    const rate = await singles(bench.system.url, amount);
+    const after = await burst(bench, 15_000);
+    shares.push((2 * rate) / (before + after));
+    rates.push(rate);
+    before = after;
+  }
+  return [
+    {
+      measure: 'single-event POST, 64 connections: share of the batch rate',
+      value: median(shares),
+      ...{ floor: 0.1, aim: 0.2, better: 'more', unit: '' },
+      detail: `${Math.round(median(rates))} events/s`,
+    },
+  ];
+}
+
+/** Events a second. The event has no id: the server gives it one, so that the same bytes are a new event each time. */
+async function singles(baseUrl: string, amount: number): Promise<number> {
+  const event = { source_id: 'checkout-7', severity: 'high', event_type: LOAD_TYPE, payload: payloadOf(7) };
+  const since = performance.now();
+  const result = await autocannon({
+    url: `${baseUrl}/events`,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(event),
+    connections: CONNECTIONS,
+    amount,
+  });
+  const seconds = (performance.now() - since) / 1000;
+  if (result['2xx'] < amount)
+    throw new Error(`${amount - result['2xx']} of ${amount} events were not stored`);
+  return amount / seconds;
+}

@@ -1,0 +1,44 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { connect } from '../db/orm.ts';
+import { ensurePartitions } from '../db/partitions.ts';
+import { startPostgres } from '../embedded/postgres.ts';
+
+/** A PostgreSQL of its own, durable as in production, for as long as `work` takes. Its data is removed. */
+export async function withPostgres(work: (url: string) => Promise<void>): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'tocsin-bench-'));
+  // It may run as another user.
+  chmodSync(dir, 0o755);
+  try {
+    const postgres = await startPostgres({ dataDir: dir, log: () => {} });
+    try {
+      await work(postgres.url);
+    } finally {
+      await postgres.stop();
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** A connection whose end, when its server is stopped first, is nobody's concern. */
+export async function connected(url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/** Brings the schema up to date, and makes the partitions around today. */
+export async function migrate(url: string): Promise<void> {
+  const orm = await connect(url, 2);
+  try {
+    orm.config.getLogger().setDebugMode(false);
+    await orm.migrator.up();
+    await ensurePartitions(orm, Date.now());
+  } finally {
+    await orm.close(true);
+  }
+}

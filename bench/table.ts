@@ -1,0 +1,29 @@
+/** The middle one of some numbers; of an even count the mean of the two. */
+export function median(numbers: readonly number[]): number {
+  return percentile(numbers, 0.5);
+}
+
+/** The value below which a share (0 to 1) of the numbers lies, interpolated. NaN of none. */
+export function percentile(numbers: readonly number[], share: number): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(at)] ?? Number.NaN;
+  const above = sorted[Math.ceil(at)] ?? Number.NaN;
+  return below + (above - below) * (at - Math.floor(at));
+}
+
+/** Prints rows below their headings, numbers to the right. */
+export function printTable(headings: readonly string[], rows: readonly (readonly unknown[])[]): void {
+  const cells = [headings, ...rows].map((row) => row.map(String));
+  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  const toRight = headings.map((_, column) =>
+    rows.every((row) => /^[\d.,-]+( \S+)?$/.test(String(row[column]))),
+  );
+  for (const [i, row] of cells.entries()) {
+    const line = row.map((cell, column) =>
+      toRight[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+    );
+    console.log(line.join('  ').trimEnd());
+    if (i === 0) console.log(widths.map((width) => '─'.repeat(width)).join('  '));
+  }
+}
