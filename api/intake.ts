@@ -1,4 +1,5 @@
 import { type Idempotency, type ItemResult, storeBatch } from '../ingest/batch.ts';
+import type { Mapped } from '../ingest/formats/mapped.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { Access, Principal } from './access.ts';
 
@@ -23,16 +24,16 @@ export class Intake {
 
   /**
    * Stores what a request brings; resolves after the commit, with a result per item.
-   * @param inputs items in the shape of `eventInput`, not validated yet
+   * @param items what its format made of them; those that it could make nothing of count as well
    * @throws BufferFull, StoreUnavailable, Problem 429
    */
   async store(
     principal: Principal,
-    inputs: readonly unknown[],
+    items: readonly Mapped[],
     idempotency: Idempotency | null = null,
   ): Promise<ItemResult[]> {
-    await this.#access.spend(principal, inputs.length);
+    await this.#access.spend(principal, items.length);
     const limits = { now: this.#clock(), retentionMs: this.#retentionMs };
-    return storeBatch(this.#ingest, inputs, limits, idempotency);
+    return storeBatch(this.#ingest, items, limits, idempotency);
   }
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from '../domain/event.ts';
+import type { Mapped } from './formats/mapped.ts';
 import type { Ingest } from './outcome.ts';
 import { type InvalidEvent, type ValidationLimits, validateEvent } from './validate.ts';
 
@@ -35,15 +36,20 @@ interface Valid {
  */
 export async function storeBatch(
   ingest: Ingest,
-  inputs: readonly unknown[],
+  items: readonly Mapped[],
   limits: ValidationLimits,
   idempotency: Idempotency | null = null,
 ): Promise<ItemResult[]> {
-  const results: ItemResult[] = new Array(inputs.length);
+  const results: ItemResult[] = new Array(items.length);
   const valid: Valid[] = [];
-  for (const [index, input] of inputs.entries()) {
-    const id = idempotency ? derivedId(input, idempotency, index) : null;
-    const validated = validateEvent(id ? { ...(input as object), event_id: id } : input, limits);
+  for (const [index, item] of items.entries()) {
+    if ('invalid' in item) {
+      results[index] = { status: 'invalid', errors: item.invalid };
+      continue;
+    }
+    const id = idempotency ? derivedId(item.event, idempotency, index) : null;
+    const input = id ? { ...(item.event as object), event_id: id } : item.event;
+    const validated = validateEvent(input, limits);
     if ('invalid' in validated) results[index] = { status: 'invalid', errors: validated.invalid };
     else valid.push({ index, ...validated, derived: id !== null });
   }

@@ -1,0 +1,56 @@
+/** Severity numbers of OpenTelemetry's log data model, 1 to 24 in steps of four from trace to fatal, on the house scale. */
+export function severityOfNumber(number: number): string {
+  if (number >= 21) return 'critical';
+  if (number >= 17) return 'high';
+  if (number >= 13) return 'medium';
+  return 'info';
+}
+
+/**
+ * What log levels are called, on the house scale: syslog's names and numbers (RFC 5424), those of the usual logging libraries,
+ * and pino's numbers.
+ */
+export const SEVERITY_NAMES: Readonly<Record<string, string>> = {
+  critical: 'critical',
+  high: 'high',
+  medium: 'medium',
+  low: 'low',
+  info: 'info',
+  emerg: 'critical',
+  emergency: 'critical',
+  panic: 'critical',
+  fatal: 'critical',
+  alert: 'critical',
+  crit: 'critical',
+  error: 'high',
+  err: 'high',
+  severe: 'high',
+  warn: 'medium',
+  warning: 'medium',
+  notice: 'low',
+  information: 'info',
+  informational: 'info',
+  debug: 'info',
+  trace: 'info',
+  verbose: 'info',
+  0: 'critical',
+  1: 'critical',
+  2: 'critical',
+  3: 'high',
+  4: 'medium',
+  5: 'low',
+  6: 'info',
+  7: 'info',
+  10: 'info',
+  20: 'info',
+  30: 'info',
+  40: 'medium',
+  50: 'high',
+  60: 'critical',
+};
+
+/** A level by its name, whatever its case; undefined for one that nobody uses. */
+export function severityOfName(name: string): string | undefined {
+  const known = name.trim().toLowerCase();
+  return Object.hasOwn(SEVERITY_NAMES, known) ? SEVERITY_NAMES[known] : undefined;
+}
