@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { System } from '../test/support/system.ts';
 import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
@@ -14,7 +15,10 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    /** Names of measures, by commas: these alone. */
     only: { type: 'string' },
+    /** Directory for CPU profiles of the API process. */
+    profile: { type: 'string' },
   },
 });
 
@@ -22,6 +26,10 @@ const { values: options } = parseArgs({
 const MEASURES = { batches: measureBatches, singles: measureSingles, 'many-rules': measureManyRules };
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
+
+function profiling(dir: string | undefined): Record<string, string> {
+  return dir ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${resolve(dir)}` } : {};
+}
 
 async function run(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
@@ -36,7 +44,7 @@ async function run(bench: Bench): Promise<Figure[]> {
 
 const begun = performance.now();
 await sweepAbandoned();
-const system = await System.start(['api']);
+const system = await System.start(['api'], profiling(options.profile));
 try {
   const url = system.databaseUrl;
   const database = await connected(url);
@@ -44,6 +52,7 @@ try {
   tell(`started: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   const figures = await run({ system, database, copy, quick: options.quick });
   const seconds = (performance.now() - begun) / 1000;
+  if (options.profile) await (await system.terminate('api')).exited;
   await copy.close();
   await database.end();
   if (options.json) console.log(JSON.stringify({ quick: options.quick, seconds, figures }, null, 2));

@@ -72,6 +72,8 @@ export function compileMatcher(matcher: Matcher): Predicate {
 /** All matchers must hold. No matcher matches everything. @throws MatcherError */
 export function compileMatchers(matchers: readonly Matcher[]): Predicate {
   const predicates = matchers.map(compileMatcher);
+  const [only] = predicates;
+  if (only && predicates.length === 1) return only;
   return (event) => predicates.every((holds) => holds(event));
 }
 
@@ -126,7 +128,8 @@ function scalar(value: Json | undefined, field: string): string | number | boole
 
 function equals(wanted: string | number | boolean): (found: Json | undefined) => boolean {
   if (typeof wanted === 'number') return (found) => asNumber(found) === wanted;
-  return (found) => isScalar(found) && String(found) === String(wanted);
+  const text = String(wanted);
+  return (found) => found === text || (isScalar(found) && String(found) === text);
 }
 
 function asNumber(value: Json | undefined): number | undefined {

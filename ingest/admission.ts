@@ -1,7 +1,8 @@
 import type { Sql } from '../db/orm.ts';
 import { admitGroups, countOverflow } from '../db/queries/append.ts';
 import { OVERFLOW_GROUP } from '../domain/group.ts';
-import type { Match, RuleSet } from './rule-set.ts';
+import type { RuleSet } from './rule-set.ts';
+import { GroupTally } from './tally.ts';
 
 /** What an append found out about groups. Only once it is committed may the next one believe it. */
 export interface Learned {
@@ -13,37 +14,51 @@ export interface Learned {
 const MOST_REFUSED = 100_000;
 
 /**
- * Decides for every group that events fall into whether it is admitted under its rule's cap. Those that are not fall into
- * the rule's overflow group instead, and are counted there.
+ * Decides for every group that events fall into whether it is admitted under its rule's cap. The events of those that are not
+ * fall into the rule's overflow group instead, and are counted there.
  */
 export async function admit(
   db: Sql,
   rules: RuleSet,
-  matches: Match[],
+  groups: readonly GroupTally[],
   slot: number,
-): Promise<{ matches: Match[]; learned: Learned }> {
-  const unknown = new Map<string, { rule_id: string; group_key: string; max_groups: number }>();
-  for (const { rule, group } of matches) {
+): Promise<{ groups: GroupTally[]; learned: Learned }> {
+  const unknown = groups.filter(({ rule, group }) => {
     const key = groupId(rule.id, group);
-    if (rules.admitted.has(key) || rules.refused.has(key)) continue;
-    unknown.set(key, { rule_id: rule.id, group_key: group, max_groups: rule.maxGroups });
-  }
+    return !rules.admitted.has(key) && !rules.refused.has(key);
+  });
   const admitted = new Set<string>();
-  if (unknown.size > 0) {
-    for (const { rule_id, group_key } of await admitGroups(db, [...unknown.values()])) {
+  if (unknown.length > 0) {
+    const wanted = unknown.map(({ rule, group }) => ({
+      rule_id: rule.id,
+      group_key: group,
+      max_groups: rule.maxGroups,
+    }));
+    for (const { rule_id, group_key } of await admitGroups(db, wanted)) {
       admitted.add(groupId(rule_id, group_key));
     }
   }
-  const overflow = new Map<string, number>();
-  const placed = matches.map((match): Match => {
-    const key = groupId(match.rule.id, match.group);
-    if (rules.admitted.has(key) || admitted.has(key)) return match;
-    overflow.set(match.rule.id, (overflow.get(match.rule.id) ?? 0) + 1);
-    return { ...match, group: OVERFLOW_GROUP };
-  });
-  if (overflow.size > 0) await countOverflow(db, slot, overflow);
-  const refused = [...unknown.keys()].filter((key) => !admitted.has(key));
-  return { matches: placed, learned: { admitted: [...admitted], refused } };
+  const placed: GroupTally[] = [];
+  const overflowing = new Map<string, GroupTally>();
+  for (const tally of groups) {
+    const { rule, group } = tally;
+    const key = groupId(rule.id, group);
+    if (rules.admitted.has(key) || admitted.has(key)) placed.push(tally);
+    else {
+      const overflow = overflowing.get(rule.id) ?? new GroupTally(rule, OVERFLOW_GROUP);
+      overflowing.set(rule.id, overflow);
+      overflow.merge(tally);
+    }
+  }
+  if (overflowing.size > 0) {
+    const events = [...overflowing].map(([id, overflow]): [string, number] => [id, overflow.events]);
+    await countOverflow(db, slot, new Map(events));
+    placed.push(...overflowing.values());
+  }
+  const refused = unknown
+    .map(({ rule, group }) => groupId(rule.id, group))
+    .filter((key) => !admitted.has(key));
+  return { groups: placed, learned: { admitted: [...admitted], refused } };
 }
 
 /** Believes what a committed append learned. */

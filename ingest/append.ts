@@ -3,7 +3,6 @@ import { type Orm, transaction } from '../db/orm.ts';
 import { dayOf, ensureDay } from '../db/partitions.ts';
 import { enterAppend, eventKey, insertEvents, insertTally, storedEvents } from '../db/queries/append.ts';
 import type { Event } from '../domain/event.ts';
-import { bucketOf } from '../domain/window.ts';
 import { admit, type Learned, learn } from './admission.ts';
 import { type Outcome, StoreUnavailable } from './outcome.ts';
 import { RuleSet } from './rule-set.ts';
@@ -84,7 +83,7 @@ export class Append {
       if (news.length > 0) {
         const placed = await admit(db, rules, rules.matchAll(news, now), slot);
         learned = placed.learned;
-        const outboxId = await insertTally(db, slot, tally(news, placed.matches, now));
+        const outboxId = await insertTally(db, slot, tally(news, placed.groups));
         if (outboxId !== null) outboxIds = [outboxId];
       }
       const stored = duplicates.length > 0 ? await storedEvents(db, duplicates) : new Map<string, Event>();
@@ -107,8 +106,8 @@ export class Append {
     const now = this.#clock();
     const days = new Set<number>();
     for (const { occurred_at } of events) days.add(dayOf(occurred_at));
-    for (const { event, rule } of this.#rules.matchAll(events, now)) {
-      days.add(dayOf(bucketOf(event.occurred_at, rule.bucketMs)));
+    for (const { buckets } of this.#rules.matchAll(events, now)) {
+      for (const bucket of buckets.keys()) days.add(dayOf(bucket));
     }
     try {
       for (const day of days) await ensureDay(this.#orm, day);

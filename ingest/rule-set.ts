@@ -5,6 +5,7 @@ import { compileGroupKey } from '../domain/group.ts';
 import { compileMatchers, type Matcher, type Predicate } from '../domain/matcher.ts';
 import type { RuleDefinition } from '../domain/rule.ts';
 import { windowSpecOf } from '../domain/rule.ts';
+import { GroupTally } from './tally.ts';
 
 /** A rule ready to be asked about events. */
 export interface CompiledRule {
@@ -41,13 +42,6 @@ export function compileRule({ rule_id, revision, definition }: RuleInForce): Com
     // The only group of a rule that doesn't group always has a place.
     maxGroups: definition.group_by.length === 0 ? 1 : definition.max_groups,
   };
-}
-
-/** An event that a rule counts, and the group it falls into there. */
-export interface Match {
-  event: Event;
-  rule: CompiledRule;
-  group: string;
 }
 
 /**
@@ -95,19 +89,30 @@ export class RuleSet {
     return new RuleSet(version, rules);
   }
 
-  /** Every rule that counts each event, which arrives at `now` (epoch ms). */
-  matchAll(events: readonly Event[], now: number): Match[] {
-    const matches: Match[] = [];
-    for (const event of events) {
-      const typed = this.#byType.get(event.event_type);
-      for (const rules of typed ? [typed, this.#anyType] : [this.#anyType]) {
-        for (const rule of rules) {
-          if (now - event.occurred_at > rule.latenessMs || !rule.matches(event)) continue;
-          matches.push({ event, rule, group: rule.groupKey(event) });
-        }
-      }
+  /** What events, which arrive at `now` (epoch ms), add to each group of each rule that counts some of them. */
+  matchAll(events: readonly Event[], now: number): GroupTally[] {
+    const groups: GroupTally[] = [];
+    for (const [type, same] of Map.groupBy(events, ({ event_type }) => event_type)) {
+      for (const rule of this.#byType.get(type) ?? []) count(rule, same, now, groups);
     }
-    return matches;
+    for (const rule of this.#anyType) count(rule, events, now, groups);
+    return groups;
+  }
+}
+
+/** Rule by rule, and not event by event: what an event costs more for each rule that counts it is an addition. */
+function count(rule: CompiledRule, events: readonly Event[], now: number, into: GroupTally[]): void {
+  const groups = new Map<string, GroupTally>();
+  for (const event of events) {
+    if (now - event.occurred_at > rule.latenessMs || !rule.matches(event)) continue;
+    const key = rule.groupKey(event);
+    let group = groups.get(key);
+    if (!group) {
+      group = new GroupTally(rule, key);
+      groups.set(key, group);
+      into.push(group);
+    }
+    group.add(event.occurred_at, now);
   }
 }
 

@@ -1,11 +1,58 @@
 import { type Event, LATE_AFTER_MS } from '../domain/event.ts';
 import { bucketOf } from '../domain/window.ts';
-import type { Match } from './rule-set.ts';
+import type { CompiledRule } from './rule-set.ts';
 
 const MINUTE_MS = 60_000;
 
+/** When the first and the last of some events happened, epoch ms. */
+interface Span {
+  from: number;
+  to: number;
+}
+
+/** What the events of one append mean for one group of a rule. Built once a group and added to once an event. */
+export class GroupTally {
+  readonly rule: CompiledRule;
+  readonly group: string;
+  events = 0;
+  /** How many events by start of bucket, epoch ms. */
+  readonly buckets = new Map<number, number>();
+  inTime: Span | null = null;
+  late: Span | null = null;
+
+  constructor(rule: CompiledRule, group: string) {
+    this.rule = rule;
+    this.group = group;
+  }
+
+  /** An event at `at` that arrives at `now`, both epoch ms. */
+  add(at: number, now: number): void {
+    this.events++;
+    const bucket = bucketOf(at, this.rule.bucketMs);
+    this.buckets.set(bucket, (this.buckets.get(bucket) ?? 0) + 1);
+    if (now - at > LATE_AFTER_MS) this.late = around(this.late, at, at);
+    else this.inTime = around(this.inTime, at, at);
+  }
+
+  /** Takes in the events of another group of the same rule. */
+  merge({ events, buckets, inTime, late }: GroupTally): void {
+    this.events += events;
+    for (const [bucket, n] of buckets) this.buckets.set(bucket, (this.buckets.get(bucket) ?? 0) + n);
+    if (inTime) this.inTime = around(this.inTime, inTime.from, inTime.to);
+    if (late) this.late = around(this.late, late.from, late.to);
+  }
+}
+
+/** The span, made longer where it must be; a new one where there was none. */
+function around(span: Span | null, from: number, to: number): Span {
+  if (span === null) return { from, to };
+  if (from < span.from) span.from = from;
+  if (to > span.to) span.to = to;
+  return span;
+}
+
 /** A row of window_counts to be added to, by its column names cut to a letter: they travel in every append. */
-export interface CountRow {
+interface CountRow {
   r: string;
   v: number;
   g: string;
@@ -14,7 +61,7 @@ export interface CountRow {
 }
 
 /** A group of a rule that events touched, and when: what may have to be judged. */
-export interface TouchedRow {
+interface TouchedRow {
   r: string;
   v: number;
   g: string;
@@ -24,7 +71,7 @@ export interface TouchedRow {
   t: number;
 }
 
-export interface RollupRow {
+interface RollupRow {
   m: number;
   s: string;
   t: string;
@@ -38,32 +85,27 @@ export interface Tally {
   rollups: RollupRow[];
 }
 
-/** Adds up what new events, and the rules that they match, mean for windows and rollups. `now` is their time of arrival, epoch ms. */
-export function tally(events: readonly Event[], matches: readonly Match[], now: number): Tally {
+/** What new events, and the groups of rules that they fall into, mean for windows and rollups, as rows. */
+export function tally(events: readonly Event[], groups: readonly GroupTally[]): Tally {
+  const counts: CountRow[] = [];
+  const touched: TouchedRow[] = [];
+  for (const { rule, group: g, buckets, inTime, late } of groups) {
+    const [r, v] = [rule.id, rule.revision];
+    for (const [b, n] of buckets) counts.push({ r, v, g, b, n });
+    if (late) touched.push({ r, v, g, l: true, f: late.from, t: late.to });
+    if (inTime) touched.push({ r, v, g, l: false, f: inTime.from, t: inTime.to });
+  }
+  return { counts, touched, rollups: rollupsOf(events) };
+}
+
+function rollupsOf(events: readonly Event[]): RollupRow[] {
   const rollups = new Map<string, RollupRow>();
   for (const { occurred_at, severity, event_type } of events) {
-    const m = Math.floor(occurred_at / MINUTE_MS) * MINUTE_MS;
+    const m = bucketOf(occurred_at, MINUTE_MS);
     const key = `${m} ${severity}\0${event_type}`;
     const rollup = rollups.get(key);
     if (rollup) rollup.n++;
     else rollups.set(key, { m, s: severity, t: event_type, n: 1 });
   }
-  const counts = new Map<string, CountRow>();
-  const touched = new Map<string, TouchedRow>();
-  for (const { event, rule, group: g } of matches) {
-    const at = event.occurred_at;
-    const b = bucketOf(at, rule.bucketMs);
-    const countKey = `${rule.id} ${b} ${g}`;
-    const count = counts.get(countKey);
-    if (count) count.n++;
-    else counts.set(countKey, { r: rule.id, v: rule.revision, g, b, n: 1 });
-    const l = now - at > LATE_AFTER_MS;
-    const touchKey = `${rule.id} ${l} ${g}`;
-    const touch = touched.get(touchKey);
-    if (touch) {
-      touch.f = Math.min(touch.f, at);
-      touch.t = Math.max(touch.t, at);
-    } else touched.set(touchKey, { r: rule.id, v: rule.revision, g, l, f: at, t: at });
-  }
-  return { counts: [...counts.values()], touched: [...touched.values()], rollups: [...rollups.values()] };
+  return [...rollups.values()];
 }

@@ -52,7 +52,7 @@ describe('the tally of an append', () => {
     anEvent({ occurred_at: NOW - 1001, payload: { host: 'a' }, severity: 'low' }),
   ];
   const set = rules({ r: { group_by: ['payload.host'] } });
-  const sums = tally(events, set.matchAll(events, NOW), NOW);
+  const sums = tally(events, set.matchAll(events, NOW));
 
   it('has a count for each bucket of each group', () => {
     const counts = sums.counts.map(({ g, b, n }) => [g, b - NOW, n]);
