@@ -4,7 +4,7 @@ const only = (name, from, allowed, extra = {}) => ({
   severity: 'error',
   from: { path: from },
   to: {
-    path: '^(domain|db|ingest|workflows|activities|workers|api|embedded|bench|test)/',
+    path: '^(domain|db|ingest|metrics|workflows|activities|workers|api|embedded|bench|test)/',
     pathNot: allowed,
     ...extra,
   },
@@ -28,6 +28,7 @@ module.exports = {
     },
     only('db-knows-domain', '^db/', '^(domain|db)/'),
     only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids|queues|startable))'),
+    only('metrics-know-ingest', '^metrics/', '^(domain|db|ingest|metrics|workflows/queues)'),
     only('workflows-are-sandboxed', '^workflows/', '^(domain|workflows)/', {
       dependencyTypesNot: ['type-only'],
     }),
@@ -40,9 +41,9 @@ module.exports = {
     only(
       'api-never-runs-activities',
       '^api/',
-      '^(domain|db|ingest|api|workflows/(messages|ids|queues|startable))',
+      '^(domain|db|ingest|metrics|api|workflows/(messages|ids|queues|startable))',
     ),
-    only('workers-compose', '^workers/', '^(domain|db|ingest|activities|workers|workflows)/'),
+    only('workers-compose', '^workers/', '^(domain|db|ingest|metrics|activities|workers|workflows)/'),
     {
       name: 'only-roots-read-config',
       severity: 'error',

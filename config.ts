@@ -74,6 +74,9 @@ const schema = z.object({
   PORT: integer(0, 65535).default(8000),
   /** What senders of POST /internal/events give in x-ingest-token. */
   INGEST_TOKEN: z.string().min(1).default(DEFAULT_INGEST_TOKEN),
+  /** Where a worker's metrics are scraped; without a port, nowhere. The API has GET /metrics. */
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: integer(0, 65535).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** Connections each process may hold to PostgreSQL. */
   DATABASE_POOL: integer(2, 100).default(10),

@@ -1,10 +1,12 @@
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
+import { observeRequests } from '../metrics/requests.ts';
 import type { Access } from './access.ts';
 import { Body } from './body/body.ts';
 import { ByteBudget } from './body/budget.ts';
 import type { ApiDeps } from './deps.ts';
 import { docs } from './docs.ts';
+import { measure } from './middleware/measure.ts';
 import { problems } from './middleware/problems.ts';
 import { sameOrigin } from './middleware/same-origin.ts';
 import { unread } from './middleware/unread.ts';
@@ -21,6 +23,7 @@ export function createApp(deps: ApiDeps): Koa {
   const app = new Koa();
   app.on('error', (error) => deps.log.error({ err: error }, 'connection failed'));
   app.use(unread);
+  app.use(measure(observeRequests(deps.registry)));
   app.use(problems(deps.log));
   app.use(sameOrigin(deps.settings));
   app.use(docs(JSON.stringify(openApiDocument(routes))));
@@ -39,6 +42,7 @@ export function createApp(deps: ApiDeps): Koa {
 
 function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
   return async (ctx) => {
+    ctx.state.route = route.path;
     const principal = await access.admit(ctx.req, route);
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
 import type { Orm } from '../db/orm.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
@@ -13,6 +14,8 @@ export interface ApiDeps {
   access: Access;
   /** How PostgreSQL's disk is, as last seen. */
   disk: { report(): DiskReport };
+  /** What is measured, for GET /metrics. */
+  registry: Registry;
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;

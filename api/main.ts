@@ -4,10 +4,14 @@ import { pino } from 'pino';
 import { type Config, ConfigError, isLoopback, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
 import { DAY_MS } from '../domain/event.ts';
-import { DiskGuard, guarded } from '../ingest/disk-guard.ts';
+import { DiskGuard } from '../ingest/disk-guard.ts';
 import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
 import { createIngest } from '../ingest/ingest.ts';
+import { watchDisk } from '../metrics/disk.ts';
+import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
+import { createRegistry } from '../metrics/registry.ts';
+import { watchSystem } from '../metrics/system.ts';
 import { openAccess } from './access.ts';
 import { createApp } from './app.ts';
 
@@ -30,22 +34,20 @@ async function main(config: Config): Promise<void> {
     clock,
     log,
   }).start();
-  const ingest = guarded(
-    createIngest({
-      orm,
-      client,
-      clock,
-      log,
-      limits: { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS },
-    }),
-    disk,
-  );
+  const registry = createRegistry();
+  const observer = observeIngest(registry, 'http');
+  const limits = { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS };
+  const ingest = createIngest({ orm, client, clock, log, limits, disk, observer });
+  watchBuffer(registry, ingest, config.BUFFER_EVENTS);
+  watchDisk(registry, disk);
+  watchSystem(registry, { orm, client, clock });
   const app = createApp({
     orm,
     client,
     ingest,
     access: openAccess(config.INGEST_TOKEN),
     disk,
+    registry,
     clock,
     log,
     settings: {

@@ -7,6 +7,7 @@ import {
   systemState,
 } from '../db/queries/status-reads.ts';
 import { listeners } from '../db/queries/watermark.ts';
+import { within } from '../db/within.ts';
 import { holdsOf, LONGEST_HOLD_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { ApiDeps } from './deps.ts';
@@ -138,16 +139,5 @@ async function temporalAnswers({ client }: ApiDeps): Promise<boolean> {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Rejects when the work takes longer; the work itself goes on. */
-export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -4,6 +4,8 @@ import { type Orm, sqlOf } from '../db/orm.ts';
 import { claimTimes } from '../db/queries/append.ts';
 import { Append } from './append.ts';
 import { Buffer, type BufferLimits } from './buffer.ts';
+import { type DiskGuard, guarded } from './disk-guard.ts';
+import { type IngestObserver, observed, timed, unobserved } from './observer.ts';
 import { type Ingest, StoreUnavailable } from './outcome.ts';
 import { signalRules } from './signal-rule.ts';
 import { Waker } from './waker.ts';
@@ -15,21 +17,26 @@ export function createIngest({
   clock,
   log,
   limits,
+  disk,
+  observer = unobserved,
 }: {
   orm: Orm;
   client: Client;
   clock: () => number;
   log: Logger;
   limits: Omit<BufferLimits, 'appendsInFlight'> & Partial<BufferLimits>;
+  /** Closes the way in while there is no room. */
+  disk?: DiskGuard;
+  observer?: IngestObserver;
 }): Ingest {
   const append = new Append({ orm, clock, log });
-  const waker = new Waker({ orm, signal: (ids) => signalRules(client, ids, log), log });
+  const waker = new Waker({ orm, signal: (ids) => signalRules(client, ids, log), log, observer });
   const buffer = new Buffer(
-    (events) => append.run(events),
+    timed((events) => append.run(events), observer),
     (ids) => waker.committed(ids),
     { appendsInFlight: 2, ...limits },
   );
-  return {
+  const open: Ingest = {
     accept: (events) => buffer.accept(events),
     async claimTimes(claims) {
       try {
@@ -44,4 +51,5 @@ export function createIngest({
       await waker.idle();
     },
   };
+  return observed(disk ? guarded(open, disk) : open, observer);
 }

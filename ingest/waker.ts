@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { takeOutbox } from '../db/queries/wake.ts';
+import { type IngestObserver, unobserved } from './observer.ts';
 
 /**
  * Follows appends: turns their outbox rows into pending evaluations and signals the rules concerned. Appends that commit
@@ -10,25 +11,32 @@ export class Waker {
   readonly #orm: Orm;
   readonly #signal: (ruleIds: readonly string[]) => Promise<void>;
   readonly #log: Logger;
+  readonly #observer: IngestObserver;
   #ids: string[] = [];
+  /** When the oldest of them was committed, by `performance.now()`. */
+  #since = 0;
   #running: Promise<void> | null = null;
 
   constructor({
     orm,
     signal,
     log,
+    observer = unobserved,
   }: {
     orm: Orm;
     signal: (ruleIds: readonly string[]) => Promise<void>;
     log: Logger;
+    observer?: IngestObserver;
   }) {
     this.#orm = orm;
     this.#signal = signal;
     this.#log = log;
+    this.#observer = observer;
   }
 
   /** Returns at once. */
   committed(outboxIds: readonly string[]): void {
+    if (this.#ids.length === 0) this.#since = performance.now();
     this.#ids.push(...outboxIds);
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
@@ -43,8 +51,10 @@ export class Waker {
   async #run(): Promise<void> {
     while (this.#ids.length > 0) {
       const ids = this.#ids.splice(0, 1000);
+      const since = this.#since;
       try {
         await this.#signal(await takeOutbox(sqlOf(this.#orm), ids));
+        this.#observer.woken(performance.now() - since);
       } catch (error) {
         this.#log.warn({ err: error, rows: ids.length }, 'waking rules failed; the sweep will do it');
       }

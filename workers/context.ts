@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { NativeConnection, WorkflowBundleOption } from '@temporalio/worker';
+import type { NativeConnection, WorkerInterceptors, WorkflowBundleOption } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Orm } from '../db/orm.ts';
@@ -14,4 +14,6 @@ export interface WorkerContext {
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;
+  /** Measure what its activities do. */
+  interceptors?: WorkerInterceptors;
 }

@@ -11,6 +11,7 @@ export async function incidentWorkers(context: WorkerContext): Promise<Worker[]>
   const worker = await Worker.create({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
+    interceptors: context.interceptors,
     taskQueue: QUEUES.incidents,
     workflowBundle,
     activities: createIncidentActivities({ orm, clock, log, channels }),

@@ -18,7 +18,12 @@ const CACHED_WORKFLOWS = 300;
  */
 export async function ingestWorkers(context: WorkerContext & { ingest: Ingest }): Promise<Worker[]> {
   const { config, connection, workflowBundle, client, orm, ingest, clock, log } = context;
-  const base = { connection, namespace: config.TEMPORAL_NAMESPACE, shutdownGraceTime: '20s' };
+  const base = {
+    connection,
+    namespace: config.TEMPORAL_NAMESPACE,
+    interceptors: context.interceptors,
+    shutdownGraceTime: '20s',
+  };
   const activity = { orm, ingest, clock, log, retentionDays: config.RETENTION_DAYS };
   return Promise.all([
     Worker.create({

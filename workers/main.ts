@@ -9,14 +9,19 @@ import {
 import { pino } from 'pino';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
-import { DiskGuard, guarded } from '../ingest/disk-guard.ts';
+import { DiskGuard } from '../ingest/disk-guard.ts';
 import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
 import { createIngest } from '../ingest/ingest.ts';
+import { unobserved } from '../ingest/observer.ts';
+import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
+import { createRegistry } from '../metrics/registry.ts';
 import { WORKER_ROLES, type WorkerRole } from '../workflows/queues.ts';
 import type { WorkerContext } from './context.ts';
 import { incidentWorkers } from './incidents.ts';
 import { ingestWorkers } from './ingest.ts';
+import { measureActivities } from './measure.ts';
+import { serveMetrics } from './metrics-server.ts';
 import { notifyWorkers } from './notify.ts';
 import { ruleWorkers, startHousekeeping } from './rules.ts';
 import { useLogger } from './runtime.ts';
@@ -48,15 +53,6 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL);
   const connection = await connectTemporal(config.TEMPORAL_ADDRESS);
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
-  const context: WorkerContext = {
-    config,
-    orm,
-    client,
-    connection,
-    workflowBundle: await workflowBundle(config),
-    log,
-    clock,
-  };
   const plays = (part: WorkerRole) => role === part || role === 'all';
   const disk = plays('ingest')
     ? new DiskGuard({
@@ -66,8 +62,21 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
         log,
       }).start()
     : null;
+  const registry = createRegistry();
+  const observer = plays('ingest') ? observeIngest(registry, 'producer') : unobserved;
   const limits = { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS };
-  const ingest = disk ? guarded(createIngest({ orm, client, clock, log, limits }), disk) : null;
+  const ingest = disk ? createIngest({ orm, client, clock, log, limits, disk, observer }) : null;
+  if (ingest) watchBuffer(registry, ingest, config.BUFFER_EVENTS);
+  const context: WorkerContext = {
+    config,
+    orm,
+    client,
+    connection,
+    workflowBundle: await workflowBundle(config),
+    log,
+    clock,
+    interceptors: measureActivities(registry, observer),
+  };
   const workers: Worker[] = [
     ...(ingest ? await ingestWorkers({ ...context, ingest }) : []),
     ...(plays('rules') ? await ruleWorkers(context) : []),
@@ -84,6 +93,8 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
       ...(part === 'ingest' && ingest ? { load: ingest.load } : {}),
     }),
   );
+  const { METRICS_HOST: host, METRICS_PORT: port } = config;
+  const scraped = port === undefined ? null : await serveMetrics(registry, { host, port, log });
   const sweep = plays('rules') ? startSweep(context) : null;
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
@@ -103,6 +114,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     await sweep?.stop();
     await ingest?.stop();
     await disk?.stop();
+    await scraped?.close();
     await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
     await connection.close();
     await orm.close(true);

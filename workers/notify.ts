@@ -11,6 +11,7 @@ export async function notifyWorkers(context: WorkerContext): Promise<Worker[]> {
   const worker = await Worker.create({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
+    interceptors: context.interceptors,
     taskQueue: QUEUES.notify,
     activities: createNotifyActivities({ orm, channels, clock, log, publicUrl: config.PUBLIC_URL }),
     maxConcurrentActivityTaskExecutions: 20,

@@ -12,6 +12,7 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
     await Worker.create({
       connection,
       namespace: config.TEMPORAL_NAMESPACE,
+      interceptors: context.interceptors,
       taskQueue: QUEUES.rules,
       workflowBundle,
       activities: {

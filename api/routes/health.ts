@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
 import { missingMigrations } from '../../db/queries/status-reads.ts';
+import { within } from '../../db/within.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Unavailable } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { statusOut } from '../schemas/status.ts';
-import { systemStatus, within } from '../status.ts';
+import { systemStatus } from '../status.ts';
 
 /** Whether the process lives, whether it can serve, and whether the system does its work. */
 export function healthRoutes(deps: ApiDeps): Route[] {

@@ -8,6 +8,7 @@ import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
+import { metricsRoutes } from './metrics.ts';
 import { producerRoutes } from './producers.ts';
 import { sampleRoutes } from './samples.ts';
 import { storageRoutes } from './storage.ts';
@@ -26,5 +27,6 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...sampleRoutes(deps),
     ...healthRoutes(deps),
     ...storageRoutes(deps),
+    ...metricsRoutes(deps),
   ];
 }

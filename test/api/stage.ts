@@ -11,6 +11,7 @@ import {
 } from '@temporalio/worker';
 import { sql } from 'kysely';
 import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { z } from 'zod';
 import { openAccess } from '../../api/access.ts';
 import { createApp } from '../../api/app.ts';
@@ -23,6 +24,7 @@ import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import type { DiskReport } from '../../ingest/disk-guard.ts';
 import { createIngest } from '../../ingest/ingest.ts';
+import { observeIngest } from '../../metrics/ingest.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
 import { ingestWorkers } from '../../workers/ingest.ts';
 import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
@@ -66,11 +68,10 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
   const orm = await connect(database.url, 8);
   const log = pino({ level: 'silent' });
   const engine = await startTemporal(temporal, database.url, orm);
+  const registry = new Registry();
+  const observer = observeIngest(registry, 'http');
   const ingest = createIngest({
-    orm,
-    client: engine.client,
-    clock: Date.now,
-    log,
+    ...{ orm, client: engine.client, clock: Date.now, log, observer },
     limits: { bufferEvents: 20_000, appendEvents: 2_000 },
   });
   const settings = {
@@ -87,6 +88,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     ingest,
     access: openAccess(TOKEN),
     disk: { report: () => UNKNOWN_DISK },
+    registry,
     log,
     clock: Date.now,
     settings,

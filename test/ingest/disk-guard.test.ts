@@ -5,7 +5,7 @@ import { asFailure } from '../../activities/ingest/failures.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { clusterIdentity } from '../../db/queries/storage.ts';
 import type { Space } from '../../domain/disk.ts';
-import { DiskGuard, guarded } from '../../ingest/disk-guard.ts';
+import { DiskGuard } from '../../ingest/disk-guard.ts';
 import { diskMeasure, holdsCluster, type Measured } from '../../ingest/disk-space.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { DiskFull } from '../../ingest/outcome.ts';
@@ -36,16 +36,14 @@ describe('the disk guard', () => {
   });
 
   const wayIn = () =>
-    guarded(
-      createIngest({
-        orm: engine.orm,
-        client: undefined as never,
-        clock: () => engine.now,
-        log: silent,
-        limits: { bufferEvents: 1000, appendEvents: 100 },
-      }),
-      guard,
-    );
+    createIngest({
+      orm: engine.orm,
+      client: undefined as never,
+      clock: () => engine.now,
+      log: silent,
+      limits: { bufferEvents: 1000, appendEvents: 100 },
+      disk: guard,
+    });
   const stored = async () => (await sql`select from events`.execute(sqlOf(engine.orm))).rows.length;
 
   it('lets events in until the disk is full, and again once there is room', async () => {
