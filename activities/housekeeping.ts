@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
+import { foldRollups } from '../db/queries/fold.ts';
 import { dropPartitions, forgetEvents, forgetIdleGroups, longestReach } from '../db/queries/retention.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS } from '../domain/event.ts';
@@ -46,6 +47,7 @@ export function createHousekeepingActivities({
     const dropped =
       (await dropPartitions(orm, 'events', oldest)) +
       (await dropPartitions(orm, 'window_counts', now - reach - DAY_MS));
+    await foldRollups(orm, now);
     await forgetEvents(sqlOf(orm), oldest);
     await forgetProcesses(sqlOf(orm), now);
     const groups = await forgetIdleGroups(orm);

@@ -13,6 +13,8 @@ export const LOCKS = {
   migration: 4,
   /** With a rule's hash: groups are admitted to it by one append at a time, so that its cap is exact. */
   groups: 5,
+  /** Rollups are folded by one at a time. */
+  fold: 6,
 } as const;
 
 /**

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { ms } from '../time.ts';
+import { HOUR_MS, LEVELS } from './fold.ts';
 
 /** Whole minutes that lie in [from, to); epoch milliseconds. */
 export interface MinuteRange {
@@ -19,7 +20,7 @@ export interface Summary {
 export async function summary(db: Sql): Promise<Summary> {
   const { rows } = await sql<Summary>`
     select
-      (select coalesce(sum(n), 0)::float8 from event_rollups) as total_events,
+      (select coalesce(sum(n), 0)::float8 from (${counts({}, { by: 'hour' })}) c) as total_events,
       (select count(*)::float8 from alert_incidents) as total_alerts,
       (select ${ms('occurred_at')} from events
         order by occurred_at desc, event_id desc limit 1) as latest`.execute(db);
@@ -32,27 +33,65 @@ export async function severityDistribution(
   range: MinuteRange,
 ): Promise<{ severity: string; count: number }[]> {
   const { rows } = await sql<{ severity: string; count: number }>`
-    select severity, sum(n)::float8 as count from event_rollups where ${within(range)}
+    select severity, sum(n)::float8 as count from (${counts(range, { by: 'hour' })}) c
     group by severity having sum(n) > 0 order by count desc, severity`.execute(db);
   return rows;
 }
 
-/** Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a minute. */
+/**
+ * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a minute. Steps are
+ * summed up here: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group what is grouped already.
+ */
 export async function timeSeries(
   db: Sql,
   range: MinuteRange,
   step: number,
 ): Promise<{ minute: number; count: number }[]> {
-  const { rows } = await sql<{ minute: number; count: number }>`
-    select (minute - minute % ${step}::bigint)::float8 as minute, sum(n)::float8 as count
-    from event_rollups where ${within(range)}
-    group by 1 having sum(n) > 0 order by 1`.execute(db);
-  return rows;
+  const by = step % HOUR_MS === 0 ? 'hour' : 'minute';
+  const { rows } = await sql<{ at: number; n: number }>`
+    select at::float8 as at, n::float8 as n from (${counts(range, { by })}) c`.execute(db);
+  const steps = new Map<number, number>();
+  for (const { at, n } of rows) {
+    const minute = at - (at % step);
+    steps.set(minute, (steps.get(minute) ?? 0) + n);
+  }
+  return [...steps]
+    .filter(([, count]) => count > 0)
+    .map(([minute, count]) => ({ minute, count }))
+    .sort((a, b) => a.minute - b.minute);
 }
 
-function within({ from, to }: MinuteRange): RawBuilder<unknown> {
+/**
+ * The counts of a range, each event once: what is folded, from the coarsest totals that fit, and what is not, from the rollups.
+ * To be read in one statement: what is folded between two would be seen twice or not at all. By hour, `at` is the hour in
+ * the middle of the range and the minute at its ends; by minute there is no severity.
+ */
+function counts({ from, to }: MinuteRange, { by }: { by: 'hour' | 'minute' }): RawBuilder<unknown> {
+  const unfolded = sql`
+    select minute as at, severity, sum(n) as n from event_rollups where ${within('minute', from, to)}
+    group by minute, severity`;
+  if (by === 'minute') return sql`${totals(LEVELS.minute, from, to)} union all ${unfolded}`;
+  const firstHour = from === undefined ? undefined : Math.ceil(from / HOUR_MS) * HOUR_MS;
+  const lastHour = to === undefined ? undefined : Math.floor(to / HOUR_MS) * HOUR_MS;
+  const inOneHour = firstHour !== undefined && lastHour !== undefined && firstHour > lastHour;
+  const parts = inOneHour
+    ? [totals(LEVELS.minuteSeverity, from, to)]
+    : [
+        totals(LEVELS.hourSeverity, firstHour, lastHour),
+        ...(from === firstHour ? [] : [totals(LEVELS.minuteSeverity, from, firstHour)]),
+        ...(to === lastHour ? [] : [totals(LEVELS.minuteSeverity, lastHour, to)]),
+      ];
+  return sql.join([...parts, unfolded], sql` union all `);
+}
+
+function totals(level: number, from?: number, to?: number): RawBuilder<unknown> {
+  return sql`
+    select at, severity, n from event_totals where level = ${sql.lit(level)} and ${within('at', from, to)}`;
+}
+
+function within(column: string, from?: number, to?: number): RawBuilder<unknown> {
   const conditions = [sql`true`];
-  if (from !== undefined) conditions.push(sql`minute >= ${from}::bigint`);
-  if (to !== undefined) conditions.push(sql`minute < ${to}::bigint`);
+  if (from !== undefined) conditions.push(sql`${sql.ref(column)} >= ${from}::bigint`);
+  if (to !== undefined) conditions.push(sql`${sql.ref(column)} < ${to}::bigint`);
   return sql.join(conditions, sql` and `);
 }

@@ -3,6 +3,7 @@ import { DAY_MS } from '../../domain/event.ts';
 import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
 import { dayOf, partitionDays } from '../partitions.ts';
+import { LEVELS } from './fold.ts';
 
 /**
  * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers out; a
@@ -25,10 +26,18 @@ export async function dropPartitions(
   return dropped;
 }
 
-/** Removes what events before `before` (epoch ms) left in tables that aren't partitioned. */
+/**
+ * Removes what events before `before` (epoch ms) left in tables that aren't partitioned. Counts go by whole days, as the
+ * events' partitions do, so that totals are those of the events that are there.
+ */
 export async function forgetEvents(db: Sql, before: number): Promise<void> {
   await sql`delete from event_ids where occurred_at < ${Math.floor(before)}::bigint`.execute(db);
-  await sql`delete from event_rollups where minute < ${Math.floor(before)}::bigint`.execute(db);
+  const day = dayOf(before);
+  await sql`delete from event_rollups where minute < ${day}::bigint`.execute(db);
+  await sql`
+    delete from event_totals where level = any(${Object.values(LEVELS)}::smallint[]) and at < ${day}::bigint`.execute(
+    db,
+  );
 }
 
 /** How far back any rule in force may still judge, in milliseconds. */
