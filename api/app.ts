@@ -47,6 +47,7 @@ function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware 
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);
+    if (route.headers) check(route.headers, ctx.headers, 'headers');
     const body = new Body(ctx.req, budget);
     try {
       const input = {

@@ -99,7 +99,8 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
 
 function brokenOff({ error, first }: { error: unknown; first: number }): Problem {
   const { status, message, headers, cause } = problemOf(error);
-  return new Problem(status, `${message}; the first ${first} lines are answered for: send the others again`, {
+  const again = 'send the others again, or all of it under the same Idempotency-Key';
+  return new Problem(status, `${message}; the first ${first} lines are answered for: ${again}`, {
     headers,
     cause,
     extensions: { lines: first },

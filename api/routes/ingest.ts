@@ -19,7 +19,7 @@ const oneAnswer = {
 };
 
 const idempotencyKey = z.object({
-  'idempotency-key': z.string().max(255).optional().meta({
+  'idempotency-key': z.string().min(1).max(255).optional().meta({
     description:
       'Events without an `event_id` get theirs from this and from their place, so that the same request may be sent again',
   }),

@@ -155,6 +155,7 @@ const problem = z.strictObject({
   status: z.int(),
   detail: z.string().min(1),
   errors: z.array(z.strictObject({ field: z.string(), reason: z.string().min(1) })).optional(),
+  lines: z.int().optional(),
 });
 
 /** Every answer is one that its route declares; every failure is a problem that gives nothing away. */
