@@ -139,7 +139,7 @@ describe('POST /events', () => {
         sending.on('error', reject).on('response', (response) => resolve(response.resume().statusCode!));
       });
       sending.write(lines([event(), event()]));
-      await waitFor(async () => (await stored()) === 2);
+      await waitFor(async () => (await stored()) === 2, { what: 'the first lines' });
       sending.end(lines([event()]));
       assert.equal(await answered, 200);
       assert.equal(await stored(), 3);
@@ -287,7 +287,7 @@ describe('POST /events when it cannot store', () => {
     });
     sending.write(lines([event(), event(), event()]));
     const stored = () => api.query('select 1 from events');
-    await waitFor(async () => (await stored()).length === 3);
+    await waitFor(async () => (await stored()).length === 3, { what: 'the first lines' });
     sending.end(lines([event()]));
     const { status, text } = await answered;
     assert.equal(status, 503);
