@@ -42,7 +42,9 @@ export function createApp(deps: ApiDeps): Koa {
 
 function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
   return async (ctx) => {
+    // Known before anything can go wrong.
     ctx.state.route = route.path;
+    ctx.state.dialect = route.dialect;
     const principal = await access.admit(ctx.req, route);
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };

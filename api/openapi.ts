@@ -16,6 +16,8 @@ const problem = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457' });
 
+const PROBLEM: Readonly<Record<string, z.ZodType>> = { 'application/problem+json': problem };
+
 /** OpenAPI 3.1 of the routes, from the schemas that validate their requests. */
 export function openApiDocument(routes: readonly Route[]) {
   const paths: ZodOpenApiPathsObject = {};
@@ -81,7 +83,7 @@ export function problemsOf(route: Route): number[] {
   const statuses = new Set(route.problems ?? []);
   if (route.role) for (const status of [401, 403, 429, 503]) statuses.add(status);
   if (route.body) for (const status of [400, 408, 413, 415, 503]) statuses.add(status);
-  if (route.body || route.params || route.query) statuses.add(422);
+  if (route.body || route.params || route.query) statuses.add(route.dialect?.invalid ?? 422);
   return [...statuses].filter((status) => !(status in route.responses)).sort();
 }
 
@@ -91,7 +93,7 @@ function failures(route: Route): ZodOpenApiResponsesObject {
       String(status),
       {
         description: STATUS_CODES[status],
-        content: { 'application/problem+json': { schema: problem } },
+        content: mapValues(route.dialect?.content ?? PROBLEM, (schema) => ({ schema })),
       },
     ]),
   ) as ZodOpenApiResponsesObject;

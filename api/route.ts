@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Role } from '../domain/role.ts';
 import type { Principal } from './access.ts';
 import type { Body } from './body/body.ts';
-import { Invalid } from './problem.ts';
+import { Invalid, type Problem } from './problem.ts';
 import { checkStorable } from './storable.ts';
 
 export interface ResponseSpec {
@@ -24,6 +24,20 @@ export interface BodySpec<B> {
   optional: boolean;
   /** Reads and validates it. @throws Problem */
   read: (body: Body, request: IncomingMessage) => Promise<B>;
+}
+
+/** How a protocol that has its own form of failure says what went wrong, instead of RFC 9457. */
+export interface Dialect {
+  /** Media types of its failures and what each holds, for OpenAPI. */
+  content: Readonly<Record<string, z.ZodType>>;
+  /** What it says in place of 422. */
+  invalid: 400;
+  /** A failure in its words. `status` is the one that is answered. */
+  say: (
+    problem: Problem,
+    status: number,
+    request: IncomingMessage,
+  ) => { type: string; body: string | Uint8Array };
 }
 
 export type Shape = z.ZodObject;
@@ -73,6 +87,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   responses: R;
   /** Statuses of the problems it may answer beyond those that follow from its schemas. */
   problems?: readonly number[];
+  /** Absent: failures are `application/problem+json`. */
+  dialect?: Dialect;
   handle: (input: Input<P, Q, B>) => Promise<Reply<NoInfer<R>>>;
 }
 

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { BufferFull, DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
 import { isDiskFull, sqlState } from '../../ingest/store-errors.ts';
 import { Problem, Unavailable } from '../problem.ts';
+import type { Dialect } from '../route.ts';
 
 /** The one place where errors become answers. What a caller can't act on says "internal error", and the log the rest. */
 export function problems(log: Logger): Middleware {
@@ -44,6 +45,15 @@ export function problemOf(error: unknown): Problem {
 }
 
 function answer(ctx: Context, problem: Problem): void {
+  const { dialect } = ctx.state as { dialect?: Dialect };
+  if (dialect) {
+    const status = problem.status === 422 ? dialect.invalid : problem.status;
+    const { type, body } = dialect.say(problem, status, ctx.req);
+    ctx.status = status;
+    ctx.set({ ...problem.headers, 'Content-Type': type });
+    ctx.body = typeof body === 'string' ? body : Buffer.from(body);
+    return;
+  }
   ctx.status = problem.status;
   ctx.set(problem.headers);
   ctx.body = JSON.stringify({

@@ -5,6 +5,7 @@ import { analyticsRoutes } from './analytics.ts';
 import { backpressureRoutes } from './backpressure.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
+import { otlpRoutes } from './formats/otlp.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
@@ -17,6 +18,7 @@ import { storageRoutes } from './storage.ts';
 export function allRoutes(deps: ApiDeps): Route[] {
   return [
     ...ingestRoutes(deps),
+    ...otlpRoutes(deps),
     ...eventRoutes(deps),
     ...alertRoutes(deps),
     ...incidentRoutes(deps),

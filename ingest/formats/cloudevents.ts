@@ -1,9 +1,9 @@
 import { CloudEvent, ValidationError } from 'cloudevents';
-import { v5 as uuidv5 } from 'uuid';
 import { z } from 'zod';
 import type { Json } from '../../domain/event.ts';
 import type { InvalidEvent } from '../validate.ts';
 import { fitSource, fitType } from './fit.ts';
+import { idFrom } from './id.ts';
 import { type EventInput, type Mapped, unmapped } from './mapped.ts';
 import { severityOfName, severityOfNumber } from './severity.ts';
 
@@ -47,7 +47,7 @@ export function fromCloudEvent(raw: unknown): Mapped<EventInput> {
   if (invalid.length > 0) return { invalid };
   const attributes = Object.fromEntries(given) as Attributes;
   const { id, source, type, time, specversion: _, datacontenttype, ...others } = attributes;
-  const event_id = uuid.safeParse(id).success ? id : uuidv5(`${source}\0${id}`, CLOUDEVENT);
+  const event_id = uuid.safeParse(id).success ? id : idFrom(CLOUDEVENT, `${source}\0${id}`);
   const { severity, kept } = severityOf(others);
   const event = {
     event_id,

@@ -1,0 +1,133 @@
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import type { ItemResult } from '../../../ingest/batch.ts';
+import type { Mapped } from '../../../ingest/formats/mapped.ts';
+import { countRecords, fromExport } from '../../../ingest/formats/otlp.ts';
+import { decodeExport, encodeResponse, encodeStatus } from '../../../ingest/formats/otlp-proto.ts';
+import { Flaw } from '../../../ingest/formats/otlp-value.ts';
+import { parseJson, utf8 } from '../../body/body.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { Intake } from '../../intake.ts';
+import { EXPORT_BODY_LIMIT, EXPORT_LIMIT } from '../../limits.ts';
+import { Malformed, Problem } from '../../problem.ts';
+import { type BodySpec, type Dialect, type Route, route } from '../../route.ts';
+
+const JSON_TYPE = 'application/json';
+const PROTOBUF = 'application/x-protobuf';
+
+/** `google.rpc.Code` of an HTTP status; of those that are not here it is INTERNAL or INVALID_ARGUMENT. */
+const CODES: Readonly<Record<number, number>> = { 401: 16, 403: 7, 404: 5, 408: 4, 413: 8, 429: 8, 503: 14 };
+
+const statusOut = z.object({ code: z.int(), message: z.string() }).meta({ id: 'RpcStatus' });
+
+/** OTLP says what went wrong as `google.rpc.Status`, in the media type of the request. */
+const rpcStatus: Dialect = {
+  content: { [JSON_TYPE]: statusOut, [PROTOBUF]: z.string() },
+  invalid: 400,
+  say({ message }, status, request) {
+    const code = CODES[status] ?? (status < 500 ? 3 : 13);
+    if (isProtobuf(request)) return { type: PROTOBUF, body: encodeStatus(code, message) };
+    return { type: JSON_TYPE, body: JSON.stringify({ code, message }) };
+  },
+};
+
+const exported: BodySpec<Mapped[]> = {
+  content: {
+    [JSON_TYPE]: z.looseObject({ resourceLogs: z.array(z.unknown()).optional() }),
+    [PROTOBUF]: z.string(),
+  },
+  // In protobuf an export of nothing is no bytes at all.
+  optional: true,
+  async read(body, request) {
+    body.expect(JSON_TYPE, PROTOBUF);
+    const bytes = await body.bytes(EXPORT_BODY_LIMIT);
+    const given = isProtobuf(request) ? protobuf(bytes) : parseJson(utf8(bytes));
+    try {
+      if (countRecords(given) > EXPORT_LIMIT) {
+        throw new Problem(413, `more than ${EXPORT_LIMIT} log records: export them in smaller batches`);
+      }
+      return fromExport(given);
+    } catch (error) {
+      if (error instanceof Flaw) throw new Malformed(`the body is not an export of logs: ${error.message}`);
+      throw error;
+    }
+  },
+};
+
+function protobuf(bytes: Buffer): unknown {
+  try {
+    return decodeExport(bytes);
+  } catch (error) {
+    throw new Malformed(`the body is not an export of logs in protobuf: ${(error as Error).message}`);
+  }
+}
+
+const responseOut = z
+  .object({
+    partialSuccess: z.object({ rejectedLogRecords: z.string(), errorMessage: z.string() }).optional(),
+  })
+  .meta({ id: 'ExportLogsServiceResponse' });
+
+/** OpenTelemetry's protocol for logs over HTTP, as https://opentelemetry.io/docs/specs/otlp/ has it. */
+export function otlpRoutes(deps: ApiDeps): Route[] {
+  const intake = new Intake(deps);
+  return [
+    route({
+      method: 'post',
+      path: '/v1/logs',
+      role: 'ingest',
+      tags: ['events'],
+      summary: 'Store OpenTelemetry log records (OTLP)',
+      description:
+        'An `ExportLogsServiceRequest` as JSON or protobuf; gzip, zstd or deflate. Answers once everything is committed. Records that can’t ' +
+        'be taken are counted in `partialSuccess` and cost the others nothing. Sent again, a record is stored once.',
+      body: exported,
+      responses: {
+        200: {
+          description: 'Stored, but for those that `partialSuccess` counts',
+          schema: responseOut,
+          media: [JSON_TYPE, PROTOBUF],
+        },
+      },
+      dialect: rpcStatus,
+      async handle({ body, principal, request }) {
+        const rejected = rejectedOf(await intake.store(principal, body));
+        if (isProtobuf(request)) return { status: 200, type: PROTOBUF, body: encodeResponse(rejected) };
+        const partialSuccess = rejected && {
+          rejectedLogRecords: String(rejected.count),
+          errorMessage: rejected.message,
+        };
+        return {
+          status: 200,
+          type: JSON_TYPE,
+          body: JSON.stringify(partialSuccess ? { partialSuccess } : {}),
+        };
+      },
+    }),
+  ];
+}
+
+function isProtobuf({ headers }: IncomingMessage): boolean {
+  return (headers['content-type'] ?? '').toLowerCase().startsWith(PROTOBUF);
+}
+
+/** Distinct reasons that an answer lists. */
+const MOST_REASONS = 5;
+
+/** How many were refused, and why; null for none. */
+function rejectedOf(results: readonly ItemResult[]): { count: number; message: string } | null {
+  const reasons = new Map<string, number>();
+  let count = 0;
+  for (const result of results) {
+    if (result.status !== 'invalid') continue;
+    count++;
+    const reason = result.errors
+      .map(({ field, reason }) => (field ? `${field}: ${reason}` : reason))
+      .join(', ');
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  }
+  if (count === 0) return null;
+  const listed = [...reasons].slice(0, MOST_REASONS).map(([reason, times]) => `${times} × ${reason}`);
+  const more = reasons.size > MOST_REASONS ? ', and others' : '';
+  return { count, message: `refused: ${listed.join('; ')}${more}` };
+}

@@ -1,0 +1,75 @@
+import protobuf from 'protobufjs';
+
+/*
+ * OTLP's protobuf messages for logs, as opentelemetry-proto 1.7 has them. OpenTelemetry's own package for JavaScript
+ * (@opentelemetry/otlp-transformer) writes exports and reads responses; a receiver needs the other two directions, so the messages are
+ * described here and protobufjs compiles them. What is not described is passed over.
+ */
+const { root } = protobuf.parse(`
+  syntax = "proto3";
+
+  message ExportLogsServiceRequest { repeated ResourceLogs resource_logs = 1; }
+  message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2; }
+  message ScopeLogs { InstrumentationScope scope = 1; repeated LogRecord log_records = 2; }
+
+  message Resource { repeated KeyValue attributes = 1; }
+  message InstrumentationScope { string name = 1; string version = 2; repeated KeyValue attributes = 3; }
+
+  message LogRecord {
+    fixed64 time_unix_nano = 1;
+    int32 severity_number = 2;
+    string severity_text = 3;
+    AnyValue body = 5;
+    repeated KeyValue attributes = 6;
+    uint32 dropped_attributes_count = 7;
+    fixed32 flags = 8;
+    bytes trace_id = 9;
+    bytes span_id = 10;
+    fixed64 observed_time_unix_nano = 11;
+    string event_name = 12;
+  }
+
+  message KeyValue { string key = 1; AnyValue value = 2; }
+  message AnyValue {
+    oneof value {
+      string string_value = 1;
+      bool bool_value = 2;
+      int64 int_value = 3;
+      double double_value = 4;
+      ArrayValue array_value = 5;
+      KeyValueList kvlist_value = 6;
+      bytes bytes_value = 7;
+    }
+  }
+  message ArrayValue { repeated AnyValue values = 1; }
+  message KeyValueList { repeated KeyValue values = 1; }
+
+  message ExportLogsServiceResponse { ExportLogsPartialSuccess partial_success = 1; }
+  message ExportLogsPartialSuccess { int64 rejected_log_records = 1; string error_message = 2; }
+
+  // google.rpc.Status
+  message Status { int32 code = 1; string message = 2; }
+`);
+
+const request = root.lookupType('ExportLogsServiceRequest');
+const response = root.lookupType('ExportLogsServiceResponse');
+const status = root.lookupType('Status');
+
+/** An export in the shape of OTLP's JSON, but for int64 as Long and bytes as they are. @throws Error when it is none */
+export function decodeExport(bytes: Uint8Array): unknown {
+  return request.decode(bytes);
+}
+
+/** The answer to an export. `rejected` null: everything was taken. */
+export function encodeResponse(rejected: { count: number; message: string } | null): Uint8Array {
+  const partialSuccess = rejected && {
+    rejectedLogRecords: rejected.count,
+    errorMessage: rejected.message,
+  };
+  return response.encode(partialSuccess ? { partialSuccess } : {}).finish();
+}
+
+/** A failure. `code` as in gRPC. */
+export function encodeStatus(code: number, message: string): Uint8Array {
+  return status.encode({ code, message }).finish();
+}

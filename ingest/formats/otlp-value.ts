@@ -1,0 +1,120 @@
+import type { Json } from '../../domain/event.ts';
+import { MAX_DEPTH } from '../validate.ts';
+
+/*
+ * Values as OTLP writes them, from protobuf (int64 as Long, bytes as they are) and from JSON (int64 as string or number, bytes as
+ * base64, ids as hex) alike.
+ */
+
+/** A value that is not what its name says, or nested too deeply. The message says so. */
+export class Flaw extends Error {
+  override name = 'Flaw';
+}
+
+/** Elements of a repeated field; none where it is absent. @throws Flaw */
+export function list(message: unknown, name: string): readonly unknown[] {
+  const value = member(message, name);
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new Flaw(`${name} must be an array`);
+  return value;
+}
+
+/** A field of a message; undefined where it is absent. @throws Flaw where there is no message */
+export function member(message: unknown, name: string): unknown {
+  if (message === null || typeof message !== 'object') throw new Flaw('a message must be an object');
+  return Object.hasOwn(message, name) ? ((message as Record<string, unknown>)[name] ?? undefined) : undefined;
+}
+
+/** A text; '' where it is absent. @throws Flaw */
+export function text(message: unknown, name: string): string {
+  const value = member(message, name) ?? '';
+  if (typeof value !== 'string') throw new Flaw(`${name} must be a string`);
+  return value;
+}
+
+/** A number of up to 32 bits; 0 where it is absent. @throws Flaw */
+export function small(message: unknown, name: string): number {
+  const value = member(message, name) ?? 0;
+  if (typeof value !== 'number') throw new Flaw(`${name} must be a number`);
+  return value;
+}
+
+/** A trace or span id in hex; '' where it is absent. @throws Flaw */
+export function hex(message: unknown, name: string): string {
+  const value = member(message, name) ?? '';
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex');
+  if (typeof value !== 'string' || !/^[0-9a-f]*$/i.test(value)) throw new Flaw(`${name} must be hex`);
+  return value.toLowerCase();
+}
+
+/** An instant in nanoseconds since the epoch; 0 where it is absent. @throws Flaw */
+export function nanoseconds(message: unknown, name: string): bigint {
+  const value = member(message, name);
+  return value === undefined ? 0n : integer(value, name, true);
+}
+
+/** Attributes by their keys; of a key that comes twice the last counts. @throws Flaw */
+export function attributes(message: unknown, name = 'attributes', depth = 0): { [key: string]: Json } {
+  const found: { [key: string]: Json } = {};
+  for (const pair of list(message, name)) {
+    const key = text(pair, 'key');
+    const value = anyValue(member(pair, 'value'), depth + 1);
+    // Assigned, this one would be the prototype.
+    if (key === '__proto__') Object.defineProperty(found, key, { value, enumerable: true });
+    else found[key] = value;
+  }
+  return found;
+}
+
+/** What an AnyValue holds. Integers beyond what JSON numbers keep exactly, and numbers that JSON lacks, become texts. @throws Flaw */
+export function anyValue(any: unknown, depth = 0): Json {
+  if (any === undefined || any === null) return null;
+  if (typeof any !== 'object') throw new Flaw('a value must be an object');
+  if (depth > MAX_DEPTH) throw new Flaw(`a value is nested deeper than ${MAX_DEPTH}`);
+  for (const kind of Object.keys(any)) {
+    const value = (any as Record<string, unknown>)[kind];
+    if (value === null) continue;
+    const read = READERS[kind];
+    if (read) return read(value, depth);
+  }
+  return null;
+}
+
+const READERS: Readonly<Record<string, (value: unknown, depth: number) => Json>> = {
+  stringValue: (value) => typed(value, 'string', 'stringValue'),
+  boolValue: (value) => typed(value, 'boolean', 'boolValue'),
+  intValue(value) {
+    const whole = integer(value, 'intValue');
+    return Number.isSafeInteger(Number(whole)) ? Number(whole) : String(whole);
+  },
+  doubleValue(value) {
+    const number = typeof value === 'string' ? Number(value) : typed(value, 'number', 'doubleValue');
+    return Number.isFinite(number) ? number : String(number);
+  },
+  arrayValue: (value, depth) => list(value, 'values').map((item) => anyValue(item, depth + 1)),
+  kvlistValue: (value, depth) => attributes(value, 'values', depth),
+  bytesValue: (value) =>
+    value instanceof Uint8Array
+      ? Buffer.from(value).toString('base64')
+      : typed(value, 'string', 'bytesValue'),
+};
+
+function typed(value: unknown, type: 'string', name: string): string;
+function typed(value: unknown, type: 'boolean', name: string): boolean;
+function typed(value: unknown, type: 'number', name: string): number;
+function typed(value: unknown, type: string, name: string): unknown {
+  if (typeof value !== type) throw new Flaw(`${name} must be a ${type}`);
+  return value;
+}
+
+/** @throws Flaw */
+function integer(value: unknown, name: string, unsigned = false): bigint {
+  if (typeof value === 'object' && value !== null && 'low' in value && 'high' in value) {
+    const { low, high } = value as { low: number; high: number };
+    return (BigInt(unsigned ? high >>> 0 : high) << 32n) | BigInt(low >>> 0);
+  }
+  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return BigInt(value);
+  throw new Flaw(`${name} must be an integer`);
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { countRecords, fromExport } from '../../../ingest/formats/otlp.ts';
+import { decodeExport } from '../../../ingest/formats/otlp-proto.ts';
+import { Flaw } from '../../../ingest/formats/otlp-value.ts';
+
+const attribute = (key: string, value: unknown) => ({ key, value });
+const service = (name: string) => ({ attributes: [attribute('service.name', { stringValue: name })] });
+
+/** An export with these records of one scope. */
+const exporting = (logRecords: unknown[], resource: unknown = service('checkout')) => ({
+  resourceLogs: [{ resource, scopeLogs: [{ scope: { name: 'pino' }, logRecords }] }],
+});
+
+function events(request: unknown) {
+  return fromExport(request).map((item) => {
+    assert.ok('event' in item, JSON.stringify(item));
+    return item.event;
+  });
+}
+const one = (record: object, resource?: unknown) => events(exporting([record], resource))[0]!;
+
+function refused(record: unknown) {
+  const [item] = fromExport(exporting([record]));
+  assert.ok(item && 'invalid' in item, JSON.stringify(item));
+  return item.invalid[0]!.reason;
+}
+
+describe('an OTLP log record as an event', () => {
+  it('keeps all it says', () => {
+    const record = {
+      timeUnixNano: '1764000000123456789',
+      observedTimeUnixNano: 1764000000200,
+      severityNumber: 17,
+      severityText: 'ERROR',
+      body: { stringValue: 'boom' },
+      attributes: [attribute('http.status_code', { intValue: '500' })],
+      traceId: '0AF7651916CD43DD8448EB211C80319C',
+      spanId: 'b7ad6b7169203331',
+      flags: 1,
+      aFieldOfTomorrow: { nested: true },
+    };
+    const { event_id, ...event } = one(record);
+    assert.match(event_id!, /^[0-9a-f]{8}-[0-9a-f]{4}-5/);
+    assert.deepEqual(event, {
+      source_id: 'checkout',
+      event_type: 'log',
+      severity: 'high',
+      timestamp: '2025-11-24T16:00:00.123Z',
+      payload: {
+        body: 'boom',
+        attributes: { 'http.status_code': 500 },
+        severity_number: 17,
+        severity_text: 'ERROR',
+        trace_id: '0af7651916cd43dd8448eb211c80319c',
+        span_id: 'b7ad6b7169203331',
+        flags: 1,
+        time_unix_nano: '1764000000123456789',
+        observed_time_unix_nano: '1764000000200',
+        resource: { 'service.name': 'checkout' },
+        scope: { name: 'pino' },
+      },
+    });
+  });
+
+  it('has a severity for each number, and by its text where it has none', () => {
+    const severities = Array.from({ length: 25 }, (_, severityNumber) => one({ severityNumber }).severity);
+    assert.deepEqual(severities.slice(1), [
+      ...new Array(12).fill('info'),
+      ...new Array(4).fill('medium'),
+      ...new Array(4).fill('high'),
+      ...new Array(4).fill('critical'),
+    ]);
+    assert.equal(one({ severityText: 'Warning' }).severity, 'medium');
+    assert.equal(one({ severityText: 'whatever' }).severity, 'info');
+  });
+
+  it('is named by its event, by the attribute that was that before, or is a log', () => {
+    const attributes = [attribute('event.name', { stringValue: 'old' })];
+    assert.equal(one({ eventName: 'new', attributes }).event_type, 'new');
+    assert.equal(one({ attributes }).event_type, 'old');
+    assert.equal(one({}).event_type, 'log');
+  });
+
+  it('comes from its service, or from one that is unknown', () => {
+    assert.equal(one({}, {}).source_id, 'unknown_service');
+    assert.equal(one({}, service('')).source_id, 'unknown_service');
+    assert.equal(one({}, service('a')).source_id, 'a__');
+    assert.equal(
+      events({ resourceLogs: [{ scopeLogs: [{ logRecords: [{}] }] }] })[0]!.source_id,
+      'unknown_service',
+    );
+  });
+
+  it('happened when it was observed where it says no time, and now where it says neither', () => {
+    assert.equal(one({ observedTimeUnixNano: '1764000000123000000' }).timestamp, '2025-11-24T16:00:00.123Z');
+    assert.equal(one({ timeUnixNano: '0' }).timestamp, undefined);
+  });
+
+  it('keeps every kind of value, and as text what JSON cannot hold', () => {
+    const values: [unknown, unknown][] = [
+      [{ stringValue: '' }, ''],
+      [{ boolValue: false }, false],
+      [{ intValue: -7 }, -7],
+      [{ intValue: '9223372036854775807' }, '9223372036854775807'],
+      [{ doubleValue: 0.5 }, 0.5],
+      [{ doubleValue: 'NaN' }, 'NaN'],
+      [{ doubleValue: '-Infinity' }, '-Infinity'],
+      [{ bytesValue: 'AAEC' }, 'AAEC'],
+      [{ arrayValue: { values: [{ intValue: 1 }, {}] } }, [1, null]],
+      [{ arrayValue: {} }, []],
+      [{ kvlistValue: { values: [attribute('__proto__', { intValue: 1 })] } }, JSON.parse('{"__proto__":1}')],
+      [{ valueOfTomorrow: 1 }, null],
+      [null, null],
+    ];
+    const attributes = values.map(([value], i) => attribute(String(i), value));
+    const { payload } = one({ attributes });
+    assert.deepEqual(
+      Object.values(payload?.attributes as object),
+      values.map(([, kept]) => kept),
+    );
+    assert.equal(({} as { 1?: unknown })[1], undefined);
+  });
+
+  for (const [what, record, reason] of [
+    ['no object', 5, /object/],
+    ['an id that is not hex', { traceId: 'xyz' }, /traceId must be hex/],
+    ['a text for a severity number', { severityNumber: 'SEVERITY_NUMBER_INFO' }, /severityNumber/],
+    ['a fraction for an integer', { attributes: [attribute('a', { intValue: 0.5 })] }, /intValue/],
+    ['a time that is none', { timeUnixNano: 'now' }, /timeUnixNano/],
+    ['a time beyond all calendars', { timeUnixNano: Number.MAX_VALUE }, /no such time/],
+    ['attributes that are no list', { attributes: {} }, /attributes must be an array/],
+    [
+      'hostile depth',
+      { body: JSON.parse(`${'{"arrayValue":{"values":['.repeat(50_000)}{}${']}}'.repeat(50_000)}`) },
+      /deeper/,
+    ],
+  ] as const) {
+    it(`is refused for ${what}, and costs the others nothing`, () => {
+      assert.match(refused(record), reason);
+      assert.deepEqual(
+        fromExport(exporting([{}, record, {}])).map((item) => 'event' in item),
+        [true, false, true],
+      );
+    });
+  }
+
+  it('has the same id when it is sent again, and another than its equals in the same export', () => {
+    const record = { timeUnixNano: '1764000000123456789', body: { stringValue: 'tick' } };
+    const ids = (records: object[]) => events(exporting(records)).map(({ event_id }) => event_id);
+    const three = ids([record, record, { ...record, flags: 2 }]);
+    assert.equal(new Set(three).size, 3);
+    assert.deepEqual(ids([record, record, { ...record, flags: 2 }]), three);
+    assert.notEqual(one(record, service('cart')).event_id, three[0]);
+    assert.notEqual(ids([{ ...record, timeUnixNano: '1764000000123456790' }])[0], three[0]);
+  });
+
+  it('is counted before anything is mapped', () => {
+    assert.equal(countRecords({}), 0);
+    assert.equal(countRecords(exporting([{}, {}, 5])), 3);
+    for (const request of [null, 5, { resourceLogs: 5 }, { resourceLogs: [null] }, exporting(5 as never)]) {
+      assert.throws(() => countRecords(request), Flaw);
+    }
+  });
+
+  it('never fails for anything but a flaw, whatever comes', () => {
+    const any = fc.jsonValue();
+    const record = fc.record(
+      { timeUnixNano: any, severityNumber: any, body: any, attributes: any, traceId: any, eventName: any },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.array(record), any, (records, resource) => {
+        try {
+          fromExport(exporting(records, resource));
+        } catch (error) {
+          assert.ok(error instanceof Flaw);
+        }
+      }),
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
+        let request: unknown;
+        try {
+          request = decodeExport(bytes);
+        } catch {
+          return;
+        }
+        fromExport(request);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
