@@ -12,6 +12,7 @@ import { sameOrigin } from './middleware/same-origin.ts';
 import { unread } from './middleware/unread.ts';
 import { openApiDocument } from './openapi.ts';
 import { NotFound, Problem } from './problem.ts';
+import { attemptedBy, noteRefusals } from './rejections/attempt.ts';
 import { check, parseQuery, type Route } from './route.ts';
 import { allRoutes } from './routes/index.ts';
 import { checkStorable } from './storable.ts';
@@ -32,7 +33,9 @@ export function createApp(deps: ApiDeps): Koa {
     router.register(
       route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
       [route.method],
-      endpoint(route, deps.access, budget),
+      takesEvents(route)
+        ? [noteRefusals(route.path, deps.rejections), endpoint(route, deps.access, budget)]
+        : endpoint(route, deps.access, budget),
     );
   }
   app.use(router.routes());
@@ -40,12 +43,15 @@ export function createApp(deps: ApiDeps): Koa {
   return app;
 }
 
+const takesEvents = ({ role, ingests }: Route) => role === 'ingest' || ingests === true;
+
 function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
   return async (ctx) => {
     // Known before anything can go wrong.
     ctx.state.route = route.path;
     ctx.state.dialect = route.dialect;
     const principal = await access.admit(ctx.req, route);
+    attemptedBy(principal);
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);

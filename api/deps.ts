@@ -5,6 +5,7 @@ import type { Orm } from '../db/orm.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { Access } from './access.ts';
+import type { Rejections } from './rejections/recorder.ts';
 
 /** What the API is made from. */
 export interface ApiDeps {
@@ -14,6 +15,8 @@ export interface ApiDeps {
   access: Access;
   /** How PostgreSQL's disk is, as last seen. */
   disk: { report(): DiskReport };
+  /** Where refusals are noted. */
+  rejections: Rejections;
   /** What is measured, for GET /metrics. */
   registry: Registry;
   log: Logger;

@@ -2,6 +2,7 @@ import { type Idempotency, type ItemResult, storeBatch } from '../ingest/batch.t
 import type { Mapped } from '../ingest/formats/mapped.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { Access, Principal } from './access.ts';
+import { noteItems } from './rejections/attempt.ts';
 
 /** The one way that events take from requests of whatever format into the buffer. */
 export class Intake {
@@ -34,6 +35,8 @@ export class Intake {
   ): Promise<ItemResult[]> {
     await this.#access.spend(principal, items.length);
     const limits = { now: this.#clock(), retentionMs: this.#retentionMs };
-    return storeBatch(this.#ingest, items, limits, idempotency);
+    const results = await storeBatch(this.#ingest, items, limits, idempotency);
+    noteItems(items, results);
+    return results;
   }
 }

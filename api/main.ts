@@ -14,6 +14,7 @@ import { createRegistry } from '../metrics/registry.ts';
 import { watchSystem } from '../metrics/system.ts';
 import { openAccess } from './access.ts';
 import { createApp } from './app.ts';
+import { Rejections } from './rejections/recorder.ts';
 
 /** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -41,12 +42,14 @@ async function main(config: Config): Promise<void> {
   watchBuffer(registry, ingest, config.BUFFER_EVENTS);
   watchDisk(registry, disk);
   watchSystem(registry, { orm, client, clock });
+  const rejections = new Rejections({ orm, clock, log, registry, observer }).start();
   const app = createApp({
     orm,
     client,
     ingest,
     access: openAccess(config.INGEST_TOKEN),
     disk,
+    rejections,
     registry,
     clock,
     log,
@@ -78,6 +81,7 @@ async function main(config: Config): Promise<void> {
     clearTimeout(patience);
     await ingest.stop();
     await heartbeat.stop();
+    await rejections.stop();
     await disk.stop();
     await orm.close(true);
     // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a closed one.

@@ -80,6 +80,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   params?: P;
   query?: Q;
   body?: BodySpec<B>;
+  /** Takes events or alerts, though it asks for no key of role `ingest` itself: what it refuses is put on record all the same. */
+  ingests?: true;
   /** Headers that it reads, for OpenAPI. */
   headers?: Shape;
   /** Takes the header `x-ingest-token`, as the reference's clients send it. */

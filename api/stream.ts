@@ -5,6 +5,7 @@ import { type Lines, linesOf } from './body/lines.ts';
 import { LINE_LIMIT, MOST_LISTED, STREAM_LIMIT } from './limits.ts';
 import { problemOf } from './middleware/problems.ts';
 import { Problem } from './problem.ts';
+import { noteUnreadable } from './rejections/attempt.ts';
 
 /** Stretches of a stream that are stored at once. More would only wait for each other. */
 const IN_FLIGHT = 4;
@@ -65,14 +66,18 @@ async function storeStretch({ first, lines }: Lines, store: Store, summary: Stre
     summary.invalid++;
     if (summary.refused.length < 2 * MOST_LISTED) summary.refused.push({ index, errors });
   };
+  const unreadable = (i: number, line: string | null, reason: string) => {
+    refuse(first + i, [{ field: '', reason }]);
+    noteUnreadable(line, reason);
+  };
   for (const [i, line] of lines.entries()) {
-    if (line instanceof Error) refuse(first + i, [{ field: '', reason: `the line ${line.message}` }]);
+    if (line instanceof Error) unreadable(i, null, `the line ${line.message}`);
     else if (line.trim() !== '') {
       try {
         items.push(JSON.parse(line));
         places.push(first + i);
       } catch {
-        refuse(first + i, [{ field: '', reason: 'the line is not JSON' }]);
+        unreadable(i, line, 'the line is not JSON');
       }
     }
   }

@@ -16,6 +16,7 @@ export const RAW_TABLES = [
   /^events/,
   /^event_/,
   /^window_counts/,
+  /^rejection/,
   'rule_groups',
   'rule_overflow',
   'rule_set',

@@ -11,6 +11,7 @@ import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
 import { metricsRoutes } from './metrics.ts';
 import { producerRoutes } from './producers.ts';
+import { rejectionRoutes } from './rejections.ts';
 import { sampleRoutes } from './samples.ts';
 import { storageRoutes } from './storage.ts';
 
@@ -28,6 +29,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...analyticsRoutes(deps),
     ...sampleRoutes(deps),
     ...healthRoutes(deps),
+    ...rejectionRoutes(deps),
     ...storageRoutes(deps),
     ...metricsRoutes(deps),
   ];

@@ -1,10 +1,12 @@
 import { Events } from './20261124000000-events.ts';
 import { Tables } from './20261124000001-tables.ts';
 import { Reads } from './20261125000003-reads.ts';
+import { RejectionTables } from './20261125000004-rejections.ts';
 
 /** Every migration in order, by name: nothing is found by looking into folders. */
 export const migrationsList = [
   { name: '20261124000000-events', class: Events },
   { name: '20261124000001-tables', class: Tables },
   { name: '20261125000003-reads', class: Reads },
+  { name: '20261125000004-rejections', class: RejectionTables },
 ];

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Json } from '../../domain/event.ts';
 import { type Orm, sqlOf } from '../orm.ts';
+import { storableJson, storableText } from '../storable.ts';
 import { instant } from '../time.ts';
 
 /** A dead letter to be kept. `content` is the batch or the event as it was to be stored. */
@@ -88,15 +89,4 @@ export async function failedAgain(
     update dead_letters set attempts = attempts + 1, reason = ${storableText(reason.slice(0, 2000))},
       field = coalesce(${field}::text, field), updated_at = ${instant(at)}
     where id = ${id} and state = 'waiting'`.execute(sqlOf(orm));
-}
-
-/** PostgreSQL keeps neither NUL nor half a surrogate pair: what is wrong with an event must not hide the event. */
-function storableText(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\ufffd');
-}
-
-function storableJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === 'string' ? storableText(item) : item,
-  );
 }

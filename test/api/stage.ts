@@ -17,6 +17,7 @@ import { openAccess } from '../../api/access.ts';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/deps.ts';
 import { problemsOf } from '../../api/openapi.ts';
+import { Rejections } from '../../api/rejections/recorder.ts';
 import type { Route } from '../../api/route.ts';
 import { allRoutes } from '../../api/routes/index.ts';
 import { loadConfig } from '../../config.ts';
@@ -74,6 +75,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     ...{ orm, client: engine.client, clock: Date.now, log, observer },
     limits: { bufferEvents: 20_000, appendEvents: 2_000 },
   });
+  const rejections = new Rejections({ orm, clock: Date.now, log, registry, observer });
   const settings = {
     ingestToken: TOKEN,
     retentionMs: RETENTION_DAYS * DAY_MS,
@@ -89,6 +91,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     access: openAccess(TOKEN),
     disk: { report: () => UNKNOWN_DISK },
     registry,
+    rejections,
     log,
     clock: Date.now,
     settings,
@@ -126,6 +129,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
   return {
     url,
     orm,
+    rejections: all.rejections,
     routes,
     namespace: engine.namespace,
     client: engine.client,
@@ -142,6 +146,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await ingest.stop();
+      await all.rejections.stop();
       await engine.close();
       await orm.close(true);
       await database.drop();

@@ -1,0 +1,11 @@
+/** PostgreSQL keeps neither NUL nor half a surrogate pair: what is wrong with a text must not hide the rest of it. */
+export function storableText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd');
+}
+
+/** JSON that PostgreSQL can keep, whatever its texts hold. */
+export function storableJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'string' ? storableText(item) : item,
+  );
+}
