@@ -1,7 +1,15 @@
 import type { Logger } from 'pino';
-import { type Orm, transaction } from '../db/orm.ts';
+import type { AppendConnections } from '../db/append-connections.ts';
+import type { Orm } from '../db/orm.ts';
 import { dayOf, ensureDay } from '../db/partitions.ts';
-import { enterAppend, eventKey, insertEvents, insertTally, storedEvents } from '../db/queries/append.ts';
+import {
+  enterAppend,
+  eventKey,
+  insertEvents,
+  insertTally,
+  ownKeys,
+  storedEvents,
+} from '../db/queries/append.ts';
 import type { Event } from '../domain/event.ts';
 import { admit, type Learned, learn } from './admission.ts';
 import { type Outcome, StoreUnavailable } from './outcome.ts';
@@ -18,18 +26,33 @@ export interface Appended {
   outboxIds: string[];
 }
 
+/** What an append needs of its connections. */
+export type Transactions = Pick<AppendConnections, 'transaction'>;
+
 /**
  * The transaction that stores events. Everything an event means (its row, window counts, rollups, who to wake) is
  * committed at once or not at all. See docs/adr for why each statement stands where it does.
  */
 export class Append {
   readonly #orm: Orm;
+  readonly #connections: Transactions;
   readonly #clock: () => number;
   readonly #log: Logger;
   #rules = new RuleSet(0, []);
 
-  constructor({ orm, clock, log }: { orm: Orm; clock: () => number; log: Logger }) {
+  constructor({
+    orm,
+    connections,
+    clock,
+    log,
+  }: {
+    orm: Orm;
+    connections: Transactions;
+    clock: () => number;
+    log: Logger;
+  }) {
     this.#orm = orm;
+    this.#connections = connections;
     this.#clock = clock;
     this.#log = log;
   }
@@ -73,22 +96,27 @@ export class Append {
     const now = this.#clock();
     let rules = this.#rules;
     let learned: Learned | null = null;
-    const result = await transaction(this.#orm, async (db) => {
-      const { version, slot } = await enterAppend(db);
+    const result = await this.#connections.transaction(async (transaction) => {
+      const { db } = transaction;
+      const [{ version, slot }, added] = await Promise.all([
+        enterAppend(transaction),
+        insertEvents(transaction, events, now),
+      ]);
       if (version !== rules.version) rules = await RuleSet.load(db, version, rules);
       if (rules.version >= this.#rules.version) this.#rules = rules;
-      const fresh = await insertEvents(db, events, now);
+      const fresh = added === events.length ? null : await ownKeys(db, events);
       const { news, duplicates, isNew } = separate(events, fresh);
+      const stored = duplicates.length > 0 ? await storedEvents(db, duplicates) : new Map<string, Event>();
       let outboxIds: string[] = [];
       if (news.length > 0) {
         const placed = await admit(db, rules, rules.matchAll(news, now), slot);
         learned = placed.learned;
-        const outboxId = await insertTally(db, slot, tally(news, placed.groups));
+        const tallied = insertTally(transaction, slot, tally(news, placed.groups));
+        const [outboxId] = await Promise.all([tallied, transaction.commit()]);
         if (outboxId !== null) outboxIds = [outboxId];
-      }
-      const stored = duplicates.length > 0 ? await storedEvents(db, duplicates) : new Map<string, Event>();
+      } else await transaction.commit();
       const outcomes = events.map((event, i): Outcome => {
-        if (isNew[i]) return { status: 'stored', event };
+        if (isNew === null || isNew[i]) return { status: 'stored', event };
         return {
           status: 'duplicate',
           event: stored.get(eventKey(event.event_id, event.occurred_at)) ?? event,
@@ -117,8 +145,9 @@ export class Append {
   }
 }
 
-/** Tells the new from the known; of two alike in one batch the first is new. */
-function separate(events: readonly Event[], fresh: Set<string>) {
+/** Tells the new from the known; of two alike in one batch the first is new. `fresh` null: all are new. */
+function separate(events: readonly Event[], fresh: Set<string> | null) {
+  if (fresh === null) return { news: events, duplicates: [], isNew: null };
   const isNew: boolean[] = [];
   const news: Event[] = [];
   const duplicates: Event[] = [];

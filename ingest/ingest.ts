@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
+import { AppendConnections } from '../db/append-connections.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { claimTimes } from '../db/queries/append.ts';
 import { Append } from './append.ts';
@@ -29,12 +30,14 @@ export function createIngest({
   disk?: DiskGuard;
   observer?: IngestObserver;
 }): Ingest {
-  const append = new Append({ orm, clock, log });
+  const { appendsInFlight = 2 } = limits;
+  const connections = new AppendConnections(orm, appendsInFlight);
+  const append = new Append({ orm, connections, clock, log });
   const waker = new Waker({ orm, signal: (ids) => signalRules(client, ids, log), log, observer });
   const buffer = new Buffer(
     timed((events) => append.run(events), observer),
     (ids) => waker.committed(ids),
-    { appendsInFlight: 2, ...limits },
+    { appendsInFlight, ...limits },
   );
   const open: Ingest = {
     accept: (events) => buffer.accept(events),
@@ -49,6 +52,7 @@ export function createIngest({
     async stop() {
       await buffer.stop();
       await waker.idle();
+      await connections.close();
     },
   };
   return observed(disk ? guarded(open, disk) : open, observer);

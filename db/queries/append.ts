@@ -1,23 +1,39 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
+import type { PipelinedTransaction, Statement } from '../append-connections.ts';
 import { LOCKS } from '../locks.ts';
 import type { Sql } from '../orm.ts';
-import { instant, ms } from '../time.ts';
+import { ms } from '../time.ts';
+
+const shareRuleSet: Statement = {
+  name: 'share_rule_set',
+  text: `select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`,
+};
+const claimSlot: Statement = {
+  name: 'claim_slot',
+  text: `
+    select version::float8 as version,
+      (select s from generate_series(0, 31) s where pg_try_advisory_xact_lock(${LOCKS.slot}, s) limit 1) as slot
+    from rule_set`,
+};
 
 /**
  * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second statement,
  * whose snapshot is younger than the lock. The slot is this append's alone: concurrent appends never wait for each
  * other's counts. Low slots are taken first, so a quiet system keeps few rows.
  */
-export async function enterAppend(db: Sql): Promise<{ version: number; slot: number }> {
-  await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
-  const { rows } = await sql<{ version: string; slot: number | null }>`
-    select version, (select s from generate_series(0, 31) s where pg_try_advisory_xact_lock(${LOCKS.slot}, s) limit 1) as slot
-    from rule_set`.execute(db);
+export async function enterAppend({
+  send,
+  db,
+}: PipelinedTransaction): Promise<{ version: number; slot: number }> {
+  const [, { rows }] = await Promise.all([
+    send(shareRuleSet),
+    send<{ version: number; slot: number | null }>(claimSlot),
+  ]);
   const { version, slot } = rows[0]!;
   if (slot === null) await sql`select pg_advisory_xact_lock(${LOCKS.slot}, 0)`.execute(db);
-  return { version: Number(version), slot: slot ?? 0 };
+  return { version, slot: slot ?? 0 };
 }
 
 /** A revision of a rule that appends count for. */
@@ -47,17 +63,35 @@ export async function definitions(
   return rows;
 }
 
-/** Stores events and returns the keys (`event_id occurred_at`) of those that are new. Sorted, so that racing appends never deadlock. */
-export async function insertEvents(db: Sql, events: readonly Event[], now: number): Promise<Set<string>> {
-  const { rows } = await sql<{ event_id: string; at: number }>`
+const insert: Statement = {
+  name: 'insert_events',
+  text: `
     insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
     select event_id, to_timestamp(occurred_at / 1000.0), source_id, severity, event_type, payload,
-      ${instant(now)}
-    from jsonb_to_recordset(${JSON.stringify(events)}::jsonb) as e(
+      to_timestamp($2::float8 / 1000)
+    from jsonb_to_recordset($1::jsonb) as e(
       event_id uuid, occurred_at bigint, source_id text, severity text, event_type text, payload jsonb)
     order by event_id, occurred_at
-    on conflict do nothing
-    returning event_id, ${ms('occurred_at')} as at`.execute(db);
+    on conflict do nothing`,
+};
+
+/** Stores events and returns how many of them are new. Sorted, so that racing appends never deadlock. */
+export async function insertEvents(
+  { send }: PipelinedTransaction,
+  events: readonly Event[],
+  now: number,
+): Promise<number> {
+  return (await send(insert, [JSON.stringify(events), now])).rowCount ?? 0;
+}
+
+/** Which of the events this transaction has stored, by their keys. */
+export async function ownKeys(db: Sql, events: readonly Event[]): Promise<Set<string>> {
+  const keys = events.map(({ event_id, occurred_at }) => ({ event_id, occurred_at }));
+  const { rows } = await sql<{ event_id: string; at: number }>`
+    select e.event_id, ${ms('e.occurred_at')} as at
+    from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(event_id uuid, occurred_at bigint)
+    join events e on e.event_id = k.event_id and e.occurred_at = to_timestamp(k.occurred_at / 1000.0)
+    where e.xid = pg_current_xact_id()`.execute(db);
   return new Set(rows.map(({ event_id, at }) => eventKey(event_id, at)));
 }
 
@@ -78,28 +112,34 @@ export async function storedEvents(
   return new Map(rows.map((event) => [eventKey(event.event_id, event.occurred_at), event]));
 }
 
-/** Counts, rollups and the outbox row, in one statement. Returns the outbox row's id; null when nothing was touched. */
-export async function insertTally(
-  db: Sql,
-  slot: number,
-  tally: { counts: unknown[]; touched: unknown[]; rollups: unknown[] },
-): Promise<string | null> {
-  const { rows } = await sql<{ id: string }>`
+const tallied: Statement = {
+  name: 'insert_tally',
+  text: `
     with counted as (
       insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n)
-      select r, v, g, b, ${slot}::smallint, n
-      from jsonb_to_recordset(${JSON.stringify(tally.counts)}::jsonb) as x(r uuid, v int, g text, b bigint, n int)
+      select r, v, g, b, $1::smallint, n
+      from jsonb_to_recordset($2::jsonb) as x(r uuid, v int, g text, b bigint, n int)
       on conflict (rule_id, revision, group_key, bucket, slot) do update set n = c.n + excluded.n
     ), rolled as (
       insert into event_rollups as c (minute, severity, event_type, slot, n)
-      select m, s, t, ${slot}::smallint, n
-      from jsonb_to_recordset(${JSON.stringify(tally.rollups)}::jsonb) as x(m bigint, s text, t text, n bigint)
+      select m, s, t, $1::smallint, n
+      from jsonb_to_recordset($3::jsonb) as x(m bigint, s text, t text, n bigint)
       on conflict (minute, severity, event_type, slot) do update set n = c.n + excluded.n
     )
     insert into wake_outbox (touched)
-    select touched from (select ${JSON.stringify(tally.touched)}::jsonb as touched) x
+    select touched from (select $4::jsonb as touched) x
     where jsonb_array_length(touched) > 0
-    returning id`.execute(db);
+    returning id`,
+};
+
+/** Counts, rollups and the outbox row, in one statement. Returns the outbox row's id; null when nothing was touched. */
+export async function insertTally(
+  { send }: PipelinedTransaction,
+  slot: number,
+  tally: { counts: unknown[]; touched: unknown[]; rollups: unknown[] },
+): Promise<string | null> {
+  const given = [tally.counts, tally.rollups, tally.touched].map((rows) => JSON.stringify(rows));
+  const { rows } = await send<{ id: string }>(tallied, [slot, ...given]);
   return rows[0]?.id ?? null;
 }
 

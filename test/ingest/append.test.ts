@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import { AppendConnections } from '../../db/append-connections.ts';
 import { connect, sqlOf } from '../../db/orm.ts';
 import { claimTimes } from '../../db/queries/append.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
@@ -159,8 +160,10 @@ describe('an append', () => {
 
   it('says that nothing is known when PostgreSQL is away', async () => {
     const away = await connect('postgresql://nobody@127.0.0.1:1/nowhere', 2);
-    const append = new Append({ orm: away, clock: () => NOON, log: silent });
+    const connections = new AppendConnections(away, 1);
+    const append = new Append({ orm: away, connections, clock: () => NOON, log: silent });
     await assert.rejects(append.run(ticks(2)), StoreUnavailable);
+    await connections.close();
     await away.close(true);
   });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import { AppendConnections } from '../../db/append-connections.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { deleteRule } from '../../db/queries/rule-changes.ts';
 import { takeOutbox } from '../../db/queries/wake.ts';
@@ -88,7 +89,8 @@ describe('the workflow of a rule', () => {
     await there.startWorker();
     const [left, noted] = [await there.create(aRule()), await there.create(aRule({ window: 20 }))];
     for (const rule of [left, noted]) await idle(rule);
-    const append = new Append({ orm: there.orm, clock: Date.now, log: silent });
+    const connections = new AppendConnections(there.orm, 1);
+    const append = new Append({ orm: there.orm, connections, clock: Date.now, log: silent });
     const db = sqlOf(there.orm);
     // Stored and noted, but nobody was signalled.
     await append.run(ticks(3));
@@ -97,6 +99,7 @@ describe('the workflow of a rule', () => {
     await sql`update pending_evaluations set signalled_at = now() - interval '1 minute'`.execute(db);
     // Stored, but not even noted.
     await append.run(ticks(1));
+    await connections.close();
     await sql`update wake_outbox set created_at = now() - interval '1 minute'`.execute(db);
     there.startSweep();
     for (const rule of [left, noted]) await there.incident(rule, 'open');

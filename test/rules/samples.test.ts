@@ -115,12 +115,10 @@ describe('removing the samples', () => {
 
   it('leaves no counts of an append that was under way', async () => {
     let removing: Promise<unknown> | undefined;
-    const append = engine.newAppend(
-      engine.hooked(async () => {
-        removing = removeSamples(engine.orm, engine.now);
-        await engine.doneOrBlocked(removing);
-      }),
-    );
+    const append = engine.newAppend(async () => {
+      removing = removeSamples(engine.orm, engine.now);
+      await engine.doneOrBlocked(removing);
+    });
     await append.run([anEvent({ occurred_at: NOON + 5000, source_id: 'mine' })]);
     assert.ok(removing);
     await removing;

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { backfill } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
+import { AppendConnections } from '../../db/append-connections.ts';
 import { type Incident, IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
@@ -74,12 +75,14 @@ export class Engine {
   readonly orm: Orm;
   now: number;
   #append: Append;
+  readonly #connections: AppendConnections;
   readonly #drop: () => Promise<void>;
   /** Incidents that were signalled, in order. */
   readonly signalled: string[] = [];
 
   private constructor(orm: Orm, now: number, drop: () => Promise<void>) {
     this.orm = orm;
+    this.#connections = new AppendConnections(orm, 6);
     this.now = now;
     this.#drop = drop;
     this.#append = this.newAppend();
@@ -91,6 +94,7 @@ export class Engine {
   }
 
   async stop(): Promise<void> {
+    await this.#connections.close();
     await this.orm.close(true);
     await this.#drop();
   }
@@ -244,8 +248,16 @@ export class Engine {
     } while ((await this.sweep(this.now)).length > 0);
   }
 
-  /** What another process would append with, at the same time. */
-  newAppend(orm: Orm = this.orm): Append {
-    return new Append({ orm, clock: () => this.now, log: silent });
+  /** What another process would append with, at the same time, with something happening before each of its commits. */
+  newAppend(beforeCommit: () => Promise<void> = async () => {}): Append {
+    const transaction: AppendConnections['transaction'] = (work) =>
+      this.#connections.transaction((inner) => {
+        const commit = async () => {
+          await beforeCommit();
+          await inner.commit();
+        };
+        return work({ ...inner, commit });
+      });
+    return new Append({ orm: this.orm, connections: { transaction }, clock: () => this.now, log: silent });
   }
 }
