@@ -29,21 +29,41 @@ export function createApp(deps: ApiDeps): Koa {
   app.use(sameOrigin(deps.settings));
   app.use(docs(JSON.stringify(openApiDocument(routes))));
   const router = new Router();
+  const plain: Plain = new Map();
   for (const route of routes) {
-    router.register(
-      route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-      [route.method],
-      takesEvents(route)
-        ? [noteRefusals(route.path, deps.rejections), endpoint(route, deps.access, budget)]
-        : endpoint(route, deps.access, budget),
-    );
+    const answer = endpoint(route, deps.access, budget);
+    const note = noteRefusals(route.path, deps.rejections);
+    const handle: Middleware = takesEvents(route)
+      ? (ctx, next) => note(ctx, () => answer(ctx, next))
+      : answer;
+    router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], handle);
+    if (route.path.includes('{')) continue;
+    const methods = plain.get(route.path) ?? plain.set(route.path, new Map()).get(route.path)!;
+    methods.set(route.method.toUpperCase(), handle);
   }
+  app.use(plainPaths(plain));
   app.use(router.routes());
   app.use(nothingHere);
   return app;
 }
 
 const takesEvents = ({ role, ingests }: Route) => role === 'ingest' || ingests === true;
+
+/** Endpoints by path and method, of the paths without parameters. */
+type Plain = Map<string, Map<string, Middleware>>;
+
+/**
+ * A path without parameters is nobody else's: `GET /dead-letters/discard` asks for no dead letter of that name. Nor are the busiest
+ * paths searched for among all the others.
+ */
+function plainPaths(plain: Plain): Middleware {
+  return (ctx, next) => {
+    const methods = plain.get(ctx.path);
+    if (!methods) return next();
+    const handle = methods.get(ctx.method === 'HEAD' ? 'GET' : ctx.method);
+    return handle ? handle(ctx, next) : otherMethods(ctx, [...methods.keys()]);
+  };
+}
 
 function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
   return async (ctx) => {
@@ -98,15 +118,20 @@ interface Sent {
 }
 
 /** No route took the request: wrong path, or wrong method for it. */
-const nothingHere: Middleware = async (ctx) => {
+const nothingHere: Middleware = (ctx) => {
   const { matched = [] } = ctx as unknown as { matched?: { methods: string[] }[] };
   const allowed = [...new Set(matched.flatMap(({ methods }) => methods))];
   if (allowed.length === 0) throw new NotFound('Resource');
-  const Allow = allowed.join(', ');
-  if (ctx.method === 'OPTIONS') {
-    ctx.set({ Allow });
-    ctx.status = 204;
-    return;
-  }
-  throw new Problem(405, `${ctx.method} is not allowed here`, { headers: { Allow } });
+  otherMethods(ctx, allowed);
 };
+
+/** Says which methods a path takes. @throws Problem 405 unless that was the question */
+function otherMethods(ctx: Context, allowed: readonly string[]): void {
+  const Allow = [...allowed, ...(allowed.includes('GET') && !allowed.includes('HEAD') ? ['HEAD'] : [])].join(
+    ', ',
+  );
+  if (ctx.method !== 'OPTIONS')
+    throw new Problem(405, `${ctx.method} is not allowed here`, { headers: { Allow } });
+  ctx.set({ Allow });
+  ctx.status = 204;
+}

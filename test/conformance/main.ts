@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+import { System } from '../support/system.ts';
+import { removeTemporary, temporaryDirectory } from '../support/temporary.ts';
+import { schemathesis } from './schemathesis.ts';
+
+/**
+ * Holds the running API against its own OpenAPI document: `npm run conformance`. Every endpoint is called with what the
+ * document allows and with what it doesn't; none may answer 5xx, or anything that it doesn't declare.
+ */
+const CHECKS = [
+  'not_a_server_error',
+  'status_code_conformance',
+  'content_type_conformance',
+  'response_headers_conformance',
+  'response_schema_conformance',
+  'unsupported_method',
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { examples: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } },
+});
+const program = await schemathesis();
+const system = await System.start();
+try {
+  const args = [
+    ...['run', `${system.url}/openapi.json`, '--checks', CHECKS.join(',')],
+    ...['--phases', 'examples,coverage,fuzzing', '--max-examples', values.examples, '--seed', values.seed],
+    ...['--header', 'x-ingest-token: local-token', '--request-timeout', '20'],
+    ...['--continue-on-failure', '--warnings', 'off', ...positionals],
+  ];
+  // It keeps what it found in its working directory.
+  const run = spawn(program, args, { stdio: 'inherit', cwd: temporaryDirectory() });
+  const [code] = await once(run, 'exit');
+  process.exitCode = code ?? 1;
+  if (process.exitCode !== 0) console.log(system.complaints());
+} finally {
+  await system.stop();
+  removeTemporary();
+}
