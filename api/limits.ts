@@ -23,6 +23,9 @@ export const LINE_LIMIT = 256 << 10;
 /** Refused items of a stream that its answer lists. */
 export const MOST_LISTED = 1000;
 
+/** Records that a dry run of a mapping shows, of a body as large as any but events. */
+export const TRIED_LIMIT = 100;
+
 /** A body of anything but events. */
 export const BODY_LIMIT = 256 << 10;
 

@@ -1,6 +1,7 @@
 import type { ItemResult } from '../ingest/batch.ts';
 import { BufferFull } from '../ingest/outcome.ts';
 import type { Body } from './body/body.ts';
+import { jsonTextsOf } from './body/json-texts.ts';
 import { type Lines, linesOf } from './body/lines.ts';
 import { LINE_LIMIT, MOST_LISTED, STREAM_LIMIT } from './limits.ts';
 import { problemOf } from './middleware/problems.ts';
@@ -25,11 +26,20 @@ export interface StreamSummary {
 /** Stores items, and is told which lines of the body they are. */
 export type Store = (items: readonly unknown[], places: readonly number[]) => Promise<ItemResult[]>;
 
+/** How a stream is cut into items, and what one is called. */
+export interface Cutting {
+  cut: (chunks: AsyncIterable<Buffer>, longest: number) => AsyncIterable<Lines>;
+  noun: string;
+}
+
+export const LINES: Cutting = { cut: linesOf, noun: 'line' };
+export const JSON_TEXTS: Cutting = { cut: jsonTextsOf, noun: 'item' };
+
 /**
- * Stores NDJSON while it comes, never held whole: each stretch that arrives is stored while the next is read.
- * @throws Problem with `lines`: so many lines from the first on are answered for, and the rest is to be sent again
+ * Stores a stream while it comes, never held whole: each stretch that arrives is stored while the next is read.
+ * @throws Problem with `lines`: so many lines or items from the first on are answered for, and the rest is to be sent again
  */
-export async function storeLines(body: Body, store: Store): Promise<StreamSummary> {
+export async function storeStream(body: Body, { cut, noun }: Cutting, store: Store): Promise<StreamSummary> {
   const summary: StreamSummary = { stored: 0, duplicate: 0, invalid: 0, refused: [] };
   const inFlight = new Set<Promise<void>>();
   let failure: { error: unknown; first: number } | null = null;
@@ -38,10 +48,10 @@ export async function storeLines(body: Body, store: Store): Promise<StreamSummar
   };
   let read = 0;
   try {
-    for await (const stretch of linesOf(body.chunks(STREAM_LIMIT), LINE_LIMIT)) {
+    for await (const stretch of cut(body.chunks(STREAM_LIMIT), LINE_LIMIT)) {
       if (failure) break;
       read = stretch.first + stretch.lines.length;
-      const work: Promise<void> = storeStretch(stretch, store, summary)
+      const work: Promise<void> = storeStretch(stretch, noun, store, summary)
         .catch((error) => fail(error, stretch.first))
         .finally(() => {
           inFlight.delete(work);
@@ -54,12 +64,17 @@ export async function storeLines(body: Body, store: Store): Promise<StreamSummar
     fail(error, read);
   }
   await Promise.all(inFlight);
-  if (failure) throw brokenOff(failure);
+  if (failure) throw brokenOff(failure, noun);
   summary.refused.sort((a, b) => a.index - b.index).splice(MOST_LISTED);
   return summary;
 }
 
-async function storeStretch({ first, lines }: Lines, store: Store, summary: StreamSummary): Promise<void> {
+async function storeStretch(
+  { first, lines }: Lines,
+  noun: string,
+  store: Store,
+  summary: StreamSummary,
+): Promise<void> {
   const items: unknown[] = [];
   const places: number[] = [];
   const refuse = (index: number, errors: { field: string; reason: string }[]) => {
@@ -71,13 +86,13 @@ async function storeStretch({ first, lines }: Lines, store: Store, summary: Stre
     noteUnreadable(line, reason);
   };
   for (const [i, line] of lines.entries()) {
-    if (line instanceof Error) unreadable(i, null, `the line ${line.message}`);
+    if (line instanceof Error) unreadable(i, null, `the ${noun} ${line.message}`);
     else if (line.trim() !== '') {
       try {
         items.push(JSON.parse(line));
         places.push(first + i);
       } catch {
-        unreadable(i, line, 'the line is not JSON');
+        unreadable(i, line, `the ${noun} is not JSON`);
       }
     }
   }
@@ -102,10 +117,10 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function brokenOff({ error, first }: { error: unknown; first: number }): Problem {
+function brokenOff({ error, first }: { error: unknown; first: number }, noun: string): Problem {
   const { status, message, headers, cause } = problemOf(error);
   const again = 'send the others again, or all of it under the same Idempotency-Key';
-  return new Problem(status, `${message}; the first ${first} lines are answered for: ${again}`, {
+  return new Problem(status, `${message}; the first ${first} ${noun}s are answered for: ${again}`, {
     headers,
     cause,
     extensions: { lines: first },

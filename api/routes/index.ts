@@ -1,14 +1,17 @@
 import type { ApiDeps } from '../deps.ts';
+import { Mappings } from '../mappings.ts';
 import type { Route } from '../route.ts';
 import { alertRoutes } from './alerts.ts';
 import { analyticsRoutes } from './analytics.ts';
 import { backpressureRoutes } from './backpressure.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
+import { jsonRoutes } from './formats/json.ts';
 import { otlpRoutes } from './formats/otlp.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
+import { mappingRoutes } from './mappings.ts';
 import { metricsRoutes } from './metrics.ts';
 import { producerRoutes } from './producers.ts';
 import { rejectionRoutes } from './rejections.ts';
@@ -17,15 +20,18 @@ import { storageRoutes } from './storage.ts';
 
 /** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
 export function allRoutes(deps: ApiDeps): Route[] {
+  const mappings = new Mappings(deps);
   return [
     ...ingestRoutes(deps),
     ...otlpRoutes(deps),
+    ...jsonRoutes(deps, mappings),
     ...eventRoutes(deps),
     ...alertRoutes(deps),
     ...incidentRoutes(deps),
     ...producerRoutes(deps),
     ...backpressureRoutes(deps),
     ...deadLetterRoutes(deps),
+    ...mappingRoutes(deps, mappings),
     ...analyticsRoutes(deps),
     ...sampleRoutes(deps),
     ...healthRoutes(deps),

@@ -11,19 +11,13 @@ import { EVENT_LIMIT } from '../limits.ts';
 import { Invalid } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { batchOut, eventOut, showBatch, showEvent } from '../schemas/event.ts';
-import { storeLines } from '../stream.ts';
+import { idempotencyKey } from '../schemas/parameters.ts';
+import { LINES, storeStream } from '../stream.ts';
 
 const oneAnswer = {
   201: { description: 'Stored', schema: eventOut },
   200: { description: 'Stored before: the event as it is stored', schema: eventOut },
 };
-
-const idempotencyKey = z.object({
-  'idempotency-key': z.string().min(1).max(255).optional().meta({
-    description:
-      'Events without an `event_id` get theirs from this and from their place, so that the same request may be sent again',
-  }),
-});
 
 /** Attributes of a CloudEvent in binary mode; its extensions are headers of the same form. */
 const cloudEventHeaders = Object.fromEntries(
@@ -88,7 +82,7 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
         const key = request.headers['idempotency-key'] as string | undefined;
         if (body.kind === 'one') return storeOne(principal, body.item, body.names, key);
         if (body.kind === 'lines') {
-          const summary = await storeLines(body.body, (items, places) =>
+          const summary = await storeStream(body.body, LINES, (items, places) =>
             intake.store(
               principal,
               items.map((event) => ({ event })),

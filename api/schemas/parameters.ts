@@ -56,3 +56,10 @@ export const labelParameter = z
   .max(20)
   .optional()
   .meta({ description: '`name:value`, repeatable: all must be among its labels or those of its group' });
+
+export const idempotencyKey = z.object({
+  'idempotency-key': z.string().min(1).max(255).optional().meta({
+    description:
+      'Events without an `event_id` get theirs from this and from their place, so that the same request may be sent again',
+  }),
+});

@@ -1,5 +1,6 @@
 import { DeadLetterEntity } from './dead-letter.ts';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from './incident.ts';
+import { MappingEntity } from './mapping.ts';
 import { ProcessEntity } from './process.ts';
 import { ProducerEntity } from './producer.ts';
 import { AlertRuleEntity, RuleVersionEntity } from './rule.ts';
@@ -15,4 +16,5 @@ export const entities = [
   ProducerEntity,
   DeadLetterEntity,
   ProcessEntity,
+  MappingEntity,
 ];

@@ -1,0 +1,147 @@
+import type { Lines } from './lines.ts';
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPEN_LIST = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+const isSpace = (byte: number) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Cuts a stream into JSON texts, however they come: one, an array (its elements), one a line, or one after another with or without
+ * anything between. Only brackets and quotes are looked at, so hostile nesting costs a counter; whether a text is JSON, its parser says.
+ * Holds no more than one chunk and one text.
+ * @param longest bytes of a text at the most; what is beyond is passed over unread
+ */
+export async function* jsonTextsOf(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<Lines> {
+  const cutter = new Cutter(longest);
+  let first = 0;
+  for await (const chunk of chunks) {
+    const lines = cutter.cut(chunk);
+    yield { first, lines, bytes: chunk.length };
+    first += lines.length;
+  }
+  const lines = cutter.end();
+  if (lines.length > 0) yield { first, lines, bytes: 0 };
+}
+
+class Cutter {
+  readonly #longest: number;
+  /** Brackets that are open in the text at hand. */
+  #depth = 0;
+  /** Within a text, a string of it, after a backslash in that; within a text that is neither object, list nor string. */
+  #inText = false;
+  #inString = false;
+  #escaped = false;
+  #bare = false;
+  /** An array around the texts. */
+  #inList = false;
+  /** What came of the text at hand in earlier chunks. */
+  #pieces: Buffer[] = [];
+  #size = 0;
+  #found: (string | Error)[] = [];
+
+  constructor(longest: number) {
+    this.#longest = longest;
+  }
+
+  cut(chunk: Buffer): (string | Error)[] {
+    let start = 0;
+    for (let i = 0; i < chunk.length; i++) {
+      const byte = chunk[i]!;
+      if (this.#inString) {
+        if (this.#escaped) this.#escaped = false;
+        else if (byte === BACKSLASH) this.#escaped = true;
+        else if (byte === QUOTE) {
+          this.#inString = false;
+          if (this.#depth === 0) this.#finish(chunk.subarray(start, i + 1));
+        }
+      } else if (this.#depth > 0) {
+        if (byte === QUOTE) this.#inString = true;
+        else if (byte === OPEN_OBJECT || byte === OPEN_LIST) this.#depth++;
+        else if ((byte === CLOSE_OBJECT || byte === CLOSE_LIST) && --this.#depth === 0) {
+          this.#finish(chunk.subarray(start, i + 1));
+        }
+      } else {
+        if (this.#bare) {
+          if (!this.#endsBare(byte)) continue;
+          this.#finish(chunk.subarray(start, i));
+        }
+        if (this.#begins(byte)) start = i;
+      }
+    }
+    if (this.#inText) this.#keep(chunk.subarray(start));
+    return this.#take();
+  }
+
+  /** What is left when nothing comes any more. */
+  end(): (string | Error)[] {
+    if (this.#bare) this.#finish(Buffer.alloc(0));
+    else if (this.#inText) this.#found.push(new Error('breaks off'));
+    else if (this.#inList) this.#found.push(new Error('is missing: the array does not end'));
+    return this.#take();
+  }
+
+  /** Between texts: whether this byte begins one. */
+  #begins(byte: number): boolean {
+    if (isSpace(byte) || byte === COMMA) return false;
+    if (byte === OPEN_LIST && !this.#inList) {
+      this.#inList = true;
+      return false;
+    }
+    if (byte === CLOSE_LIST && this.#inList) {
+      this.#inList = false;
+      return false;
+    }
+    this.#inText = true;
+    if (byte === OPEN_OBJECT || byte === OPEN_LIST) this.#depth = 1;
+    else if (byte === QUOTE) this.#inString = true;
+    else this.#bare = true;
+    return true;
+  }
+
+  #endsBare(byte: number): boolean {
+    return (
+      isSpace(byte) ||
+      byte === COMMA ||
+      byte === QUOTE ||
+      byte === OPEN_LIST ||
+      byte === CLOSE_LIST ||
+      byte === OPEN_OBJECT
+    );
+  }
+
+  #keep(piece: Buffer): void {
+    this.#size += piece.length;
+    if (this.#size > this.#longest) this.#pieces = [];
+    else this.#pieces.push(piece);
+  }
+
+  #finish(last: Buffer): void {
+    this.#keep(last);
+    if (this.#size > this.#longest) this.#found.push(new Error(`is longer than ${this.#longest} bytes`));
+    else {
+      try {
+        const whole = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+        this.#found.push(decoder.decode(whole));
+      } catch {
+        this.#found.push(new Error('is not UTF-8'));
+      }
+    }
+    this.#pieces = [];
+    this.#size = 0;
+    this.#bare = false;
+    this.#inText = false;
+  }
+
+  #take(): (string | Error)[] {
+    const found = this.#found;
+    this.#found = [];
+    return found;
+  }
+}

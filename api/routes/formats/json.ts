@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import type { Mapped } from '../../../ingest/formats/mapped.ts';
+import { type InvalidEvent, type ValidationLimits, validateEvent } from '../../../ingest/validate.ts';
+import { idempotencyOf, showStream } from '../../batch.ts';
+import type { Body } from '../../body/body.ts';
+import { NDJSON } from '../../body/events.ts';
+import { jsonTextsOf } from '../../body/json-texts.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { Intake } from '../../intake.ts';
+import { BODY_LIMIT, LINE_LIMIT, TRIED_LIMIT } from '../../limits.ts';
+import type { Mappings } from '../../mappings.ts';
+import { NotFound } from '../../problem.ts';
+import { type BodySpec, type Route, route } from '../../route.ts';
+import { batchOut, eventOut, showEvent } from '../../schemas/event.ts';
+import { mappingParams } from '../../schemas/mapping.ts';
+import { idempotencyKey } from '../../schemas/parameters.ts';
+import { JSON_TEXTS, LINES, storeStream } from '../../stream.ts';
+
+/** Read only while it is stored. Shippers label JSON in every way, so its type tells no more than whether a line ends an item. */
+const records: BodySpec<Body> = {
+  content: {
+    'application/json': z.union([z.looseObject({}), z.array(z.looseObject({}))]),
+    ...Object.fromEntries(NDJSON.map((type) => [type, z.string()])),
+    'text/plain': z.string(),
+  },
+  optional: true,
+  read: async (body) => body,
+};
+
+const triedOut = z
+  .object({
+    results: z.array(
+      z.union([
+        z.object({ index: z.int(), event: eventOut }),
+        z.object({ index: z.int(), errors: z.array(z.object({ field: z.string(), reason: z.string() })) }),
+      ]),
+    ),
+  })
+  .meta({ id: 'DryRun' });
+
+/** The way in for log shippers: Fluent Bit, Vector, syslog-ng, and whatever else sends JSON of its own. */
+export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
+  const intake = new Intake(deps);
+  return [
+    route({
+      method: 'post',
+      path: '/ingest/json/{mapping}',
+      role: 'ingest',
+      tags: ['events'],
+      summary: 'Store the records of a log shipper',
+      description:
+        'JSON objects in any form: one, an array, one a line, or one after another, of any length; gzip, zstd or deflate. The mapping says which of ' +
+        'a record’s fields are the event’s: `fluent-bit`, `vector`, `syslog-ng`, or one of `/mappings`. Stored while it comes; answers once everything is ' +
+        'committed. With `dry_run=true` nothing is stored: it answers what would be, for the first 100 records.',
+      params: mappingParams,
+      query: z.object({ dry_run: z.enum(['true', 'false']).default('false') }),
+      headers: idempotencyKey,
+      body: records,
+      responses: {
+        200: { description: 'What became of the records, or would', schema: z.union([batchOut, triedOut]) },
+      },
+      problems: [404],
+      async handle({ params: { mapping }, query, body, principal, request }) {
+        const map = await mappings.find(mapping);
+        if (!map) throw new NotFound('Mapping');
+        if (query.dry_run === 'true') {
+          const limits = { now: deps.clock(), retentionMs: deps.settings.retentionMs };
+          return { status: 200, body: { results: await tryOut(body, map, limits) } };
+        }
+        const key = request.headers['idempotency-key'] as string | undefined;
+        const cutting = NDJSON.includes(body.type) ? LINES : JSON_TEXTS;
+        const summary = await storeStream(body, cutting, (items, places) =>
+          intake.store(principal, items.map(map), idempotencyOf(principal, key, places)),
+        );
+        return { status: 200, body: showStream(summary) };
+      },
+    }),
+  ];
+}
+
+/** What a mapping makes of the first records of a body. */
+async function tryOut(body: Body, map: (record: unknown) => Mapped, limits: ValidationLimits) {
+  const results: z.input<typeof triedOut>['results'] = [];
+  for await (const { first, lines } of jsonTextsOf(body.chunks(BODY_LIMIT), LINE_LIMIT)) {
+    for (const [i, text] of lines.entries()) {
+      if (results.length === TRIED_LIMIT) return results;
+      const validated = text instanceof Error ? flaw(text.message) : tryText(text, map, limits);
+      const index = first + i;
+      if ('invalid' in validated) results.push({ index, errors: validated.invalid });
+      else results.push({ index, event: showEvent(validated.event) });
+    }
+  }
+  return results;
+}
+
+function tryText(text: string, map: (record: unknown) => Mapped, limits: ValidationLimits) {
+  let record: unknown;
+  try {
+    record = JSON.parse(text);
+  } catch {
+    return flaw('is not JSON');
+  }
+  const mapped = map(record);
+  return 'invalid' in mapped ? mapped : validateEvent(mapped.event, limits);
+}
+
+const flaw = (what: string): { invalid: InvalidEvent[] } => ({
+  invalid: [{ field: '', reason: `the item ${what}` }],
+});

@@ -1,0 +1,15 @@
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import type { MappingDefinition } from '../../domain/mapping.ts';
+
+/** How the records of a log shipper are read, under the name that its requests go to. */
+export const MappingEntity = defineEntity({
+  name: 'Mapping',
+  tableName: 'mappings',
+  properties: {
+    name: p.string().length(64).primary(),
+    definition: p.json<MappingDefinition>(),
+    createdAt: p.datetime(3),
+    updatedAt: p.datetime(3),
+  },
+});
+export type MappingRow = InferEntity<typeof MappingEntity>;

@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import type { MappingDefinition } from '../../domain/mapping.ts';
+import { fitSource, fitType } from './fit.ts';
+import { idFrom } from './id.ts';
+import { type EventInput, type Mapped, unmapped } from './mapped.ts';
+import { severityOfName } from './severity.ts';
+
+/** The namespace of ids made from a source and an id in it, or from all that a record says (UUIDv5). */
+const SHIPPED = 'b1f6d0c8-7c0e-4f59-9a53-2e6f4d8c7a10';
+
+const uuid = z.guid();
+
+type Row = Record<string, unknown>;
+
+/** A value that was found, and the keys that lead to it. */
+interface Found {
+  text: string;
+  keys: readonly string[];
+}
+
+/** Makes the function that reads records by a mapping. */
+export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<EventInput> {
+  const names = ['id', 'source', 'type', 'severity', 'time'] as const;
+  const paths = names.map((name) => mapping[name].flatMap((path) => [[path], path.split('.')]));
+  return (record) => {
+    if (record === null || typeof record !== 'object' || Array.isArray(record)) {
+      return unmapped('', 'must be an object');
+    }
+    const found = paths.map((candidates) => find(record as Row, candidates));
+    const [id, source, type, severity, time] = found;
+    const timestamp = time && timeOf(time.text, mapping.time_format);
+    if (timestamp === null)
+      return unmapped('timestamp', `${time!.keys.join('.')} is no time that is understood`);
+    const source_id = fitSource(source?.text ?? mapping.defaults.source);
+    const event = {
+      source_id,
+      event_type: fitType(type?.text ?? mapping.defaults.type),
+      severity: severityOf(severity?.text, mapping),
+      ...(timestamp === undefined ? {} : { timestamp }),
+      payload: mapping.payload === 'all' ? (record as Row) : without(record as Row, found),
+    };
+    if (id) return { event: { event_id: idOf(id.text, source?.text ?? ''), ...event } };
+    // Without a time equal records would be one for as long as events are kept.
+    if (mapping.dedupe && timestamp !== undefined) {
+      return { event: { event_id: idFrom(SHIPPED, JSON.stringify([event, record])), ...event } };
+    }
+    return { event };
+  };
+}
+
+/** The first of the paths at which there is a text or a number. Only what the record itself has counts. */
+function find(record: Row, paths: readonly (readonly string[])[]): Found | undefined {
+  for (const keys of paths) {
+    let value: unknown = record;
+    for (const key of keys) {
+      if (value === null || typeof value !== 'object' || !Object.hasOwn(value, key)) {
+        value = undefined;
+        break;
+      }
+      value = (value as Row)[key];
+    }
+    if (typeof value === 'string' && value !== '') return { text: value, keys };
+    if (typeof value === 'number' || typeof value === 'boolean') return { text: String(value), keys };
+  }
+  return undefined;
+}
+
+function severityOf(text: string | undefined, { severities, defaults }: MappingDefinition): string {
+  if (text === undefined) return defaults.severity;
+  const name = text.trim().toLowerCase();
+  if (Object.hasOwn(severities, name)) return severities[name]!;
+  return severityOfName(name) ?? text;
+}
+
+/** An id that is no UUID is one within its source. */
+function idOf(id: string, source: string): string {
+  return uuid.safeParse(id).success ? id : idFrom(SHIPPED, `${source}\0${id}`);
+}
+
+/** A time as RFC 3339; null where it is none. */
+function timeOf(text: string, format: MappingDefinition['time_format']): string | null {
+  const number = text.trim() === '' ? Number.NaN : Number(text);
+  if (format === 'rfc3339' || (format === 'auto' && Number.isNaN(number))) {
+    // What loggers write: a space for the T, a comma before the fraction, small letters.
+    return text.trim().toUpperCase().replace(' ', 'T').replace(',', '.');
+  }
+  const at = new Date(millisecondsOf(number, format));
+  return Number.isNaN(at.getTime()) ? null : at.toISOString();
+}
+
+/** Whole milliseconds. Fractions of seconds are rounded to microseconds first: 0.123 s is not quite 123 ms in binary. */
+function millisecondsOf(number: number, format: MappingDefinition['time_format']): number {
+  if (format === 'epoch_ms') return Math.floor(number);
+  const size = format === 'epoch_s' ? 0 : Math.abs(number);
+  if (size < 1e11) return Math.floor(Math.round(number * 1e6) / 1e3);
+  if (size < 1e14) return Math.floor(number);
+  return Math.floor(number / (size < 1e17 ? 1e3 : 1e6));
+}
+
+/** The record without what was found; what leads there is copied, not changed. */
+function without(record: Row, found: readonly (Found | undefined)[]): Row {
+  const rest = { ...record };
+  for (const { keys } of found.filter((one) => one !== undefined)) {
+    let parent = rest;
+    for (const key of keys.slice(0, -1)) {
+      parent[key] = { ...(parent[key] as Row) };
+      parent = parent[key] as Row;
+    }
+    delete parent[keys.at(-1)!];
+  }
+  return rest;
+}
