@@ -3,12 +3,16 @@ import { Gauge, type Registry } from 'prom-client';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { readSystem, type SystemReading } from '../db/queries/metrics-reads.ts';
 import { QUIET_AFTER_MS } from '../domain/watermark.ts';
+import { WORKER_ROLES } from '../workflows/queues.ts';
 import { readBacklog } from './backlog.ts';
 import { PATIENCE_MS, sharedLook } from './shared-look.ts';
 
 /** How long what was read counts for further scrapes, in milliseconds. */
 const DATABASE_FRESH_MS = 5_000;
 const TEMPORAL_FRESH_MS = 10_000;
+
+/** Roles that there should be a process of: without one they count as none, and not as unknown. */
+const ROLES: readonly string[] = ['api', ...WORKER_ROLES.filter((role) => role !== 'all')];
 
 type Samples = readonly (readonly [labels: Record<string, string>, value: number | null])[];
 
@@ -90,7 +94,7 @@ export function watchSystem(
     ({ now, state }) => [[{}, state.watermark === 0 ? null : Math.max(0, (now - state.watermark) / 1000)]],
   );
   read('tocsin_processes', 'Processes whose heartbeat is young', ['role'], ({ now, processes }) => {
-    const alive = new Map<string, number>();
+    const alive = new Map(ROLES.map((role) => [role, 0]));
     for (const { role, beat_at } of processes) {
       alive.set(role, (alive.get(role) ?? 0) + (now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
     }
