@@ -40,9 +40,18 @@ export function page<T>(
 ): { rows: T[]; headers: Record<string, string> } {
   if (rows.length <= limit) return { rows: [...rows], headers: {} };
   const kept = rows.slice(0, limit);
-  const { at, id } = cursorOf(kept.at(-1)!);
+  return { rows: kept, headers: { Link: linkTo(cursorOf(kept.at(-1)!), { path, search }) } };
+}
+
+/** Links to what comes after a place, and after `offset` more. */
+export function linkTo(
+  { at, id }: Cursor,
+  { path, search }: { path: string; search: URLSearchParams },
+  offset = 0,
+): string {
   const next = new URLSearchParams(search);
   next.delete('offset');
+  if (offset > 0) next.set('offset', String(offset));
   next.set('cursor', Buffer.from(`${at}_${id}`).toString('base64url'));
-  return { rows: kept, headers: { Link: `<${path}?${next}>; rel="next"` } };
+  return `<${path}?${next}>; rel="next"`;
 }

@@ -1,25 +1,19 @@
 import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
-import { findEvent, listEvents } from '../../db/queries/event-reads.ts';
+import { findEvent, listEvents, searchEvents } from '../../db/queries/event-reads.ts';
 import type { Event } from '../../domain/event.ts';
 import type { ApiDeps } from '../deps.ts';
-import { cursorParameter, linkHeader, page } from '../paging.ts';
+import { cursorParameter, linkHeader, linkTo, page } from '../paging.ts';
 import { NotFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { eventOut, showEvent } from '../schemas/event.ts';
+import { eventFilter, eventOut, showEvent } from '../schemas/event.ts';
 import { idParams, queryInteger, range, withDefault } from '../schemas/parameters.ts';
 
 /** The reference's page of one source. */
 const SOURCE_PAGE = 100;
 
-const payloadFilter = z
-  .record(z.string().max(200), z.string().max(1000))
-  .optional()
-  .meta({
-    description:
-      'Payload values by path, each its own parameter: `payload.host=web-1`, `payload.disks.0.free=12`. Slow on long stretches of time: give `from`.',
-    param: { style: 'form', explode: true },
-  });
+/** How long one request may search payloads, in milliseconds; the last stretch may take some more. */
+const SEARCH_MS = 40;
 
 /** Reading events. */
 export function eventRoutes({ orm }: ApiDeps): Route[] {
@@ -35,20 +29,26 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
         limit: withDefault(queryInteger(1, 200), 50),
         offset: withDefault(queryInteger(0, 2 ** 31 - 1), 0),
         cursor: cursorParameter,
-        severity: z.string().optional(),
-        source_id: z.string().optional(),
-        event_type: z.string().optional(),
+        ...eventFilter,
         ...range,
-        payload: payloadFilter,
       }),
-      responses: { 200: list },
-      async handle({ query: { limit, offset, cursor, ...filter }, ...input }) {
-        const found = await listEvents(sqlOf(orm), filter, {
-          after: cursor,
-          offset: cursor ? 0 : offset,
-          limit: limit + 1,
-        });
-        const { rows, headers } = page(found, limit, cursorOf, input);
+      description:
+        'Payload values are searched for: a search that takes long answers what it has found, says in `Tocsin-Searched-To` how far it looked, and goes on at the next page. Without a payload filter a page is always full while there are more events.',
+      responses: { 200: { ...list, headers: { ...linkHeader, ...searchedTo } } },
+      async handle({ query: { limit, offset, cursor, from, to, ...filter }, ...input }) {
+        const db = sqlOf(orm);
+        const piece = { after: cursor, offset, limit: limit + 1 };
+        if (Object.keys(filter.payload ?? {}).length === 0) {
+          const found = await listEvents(db, filter, { from, to }, piece);
+          const { rows, headers } = page(found, limit, cursorOf, input);
+          return { status: 200, headers, body: rows.map(showEvent) };
+        }
+        const found = await searchEvents(db, filter, { from, to }, piece, SEARCH_MS);
+        const { rows, headers } = page(found.events, limit, cursorOf, input);
+        if (found.searchedTo) {
+          headers.Link = linkTo(found.searchedTo, input, found.offset);
+          headers['Tocsin-Searched-To'] = new Date(found.searchedTo.at).toISOString();
+        }
         return { status: 200, headers, body: rows.map(showEvent) };
       },
     }),
@@ -78,12 +78,23 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
       query: z.object({ cursor: cursorParameter }),
       responses: { 200: list },
       async handle({ params, query, ...input }) {
-        const found = await listEvents(sqlOf(orm), params, { after: query.cursor, limit: SOURCE_PAGE + 1 });
+        const found = await listEvents(
+          sqlOf(orm),
+          params,
+          {},
+          { after: query.cursor, limit: SOURCE_PAGE + 1 },
+        );
         const { rows, headers } = page(found, SOURCE_PAGE, cursorOf, input);
         return { status: 200, headers, body: rows.map(showEvent) };
       },
     }),
   ];
 }
+
+const searchedTo = {
+  'Tocsin-Searched-To': {
+    description: 'Time of the last event that a search looked at, when it stopped before its end',
+  },
+};
 
 const cursorOf = ({ occurred_at, event_id }: Event) => ({ at: occurred_at, id: event_id });

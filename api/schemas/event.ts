@@ -3,6 +3,21 @@ import type { Event } from '../../domain/event.ts';
 import type { ItemResult } from '../../ingest/batch.ts';
 import { time } from './parameters.ts';
 
+/** Which events, in a query. */
+export const eventFilter = {
+  severity: z.string().optional(),
+  source_id: z.string().optional(),
+  event_type: z.string().optional(),
+  payload: z
+    .record(z.string().max(200), z.string().max(1000))
+    .optional()
+    .meta({
+      description:
+        'Payload values by path, each its own parameter: `payload.host=web-1`, `payload.disks.0.free=12`',
+      param: { style: 'form', explode: true },
+    }),
+};
+
 export const eventOut = z
   .object({
     id: z.uuid().meta({ description: 'Equals event_id' }),

@@ -26,5 +26,23 @@ export class Reads extends Migration {
         `create table event_totals_${name} partition of event_totals for values in (${level}) with (fillfactor = 70)`,
       );
     }
+    // A list by severity and type asks in which hours there are any.
+    this.addSql(
+      'create index event_totals_of_kind on event_totals_hour_severity_type (severity, event_type, at) where n > 0',
+    );
+
+    // In the order of the list, so that a page reads what it shows. What is included decides on several filters at once
+    // without reading the event.
+    this.addSql('create index events_severity on events (severity, occurred_at desc, event_id desc)');
+    this.addSql('drop index events_source_id');
+    this.addSql(
+      'create index events_source_id on events (source_id, occurred_at desc, event_id desc) include (severity, event_type)',
+    );
+    this.addSql('drop index events_event_type');
+    this.addSql(
+      'create index events_event_type on events (event_type, occurred_at desc, event_id desc) include (severity)',
+    );
+    // A tail reads what was committed since it last looked. All events of an append share an entry: 7 bytes an event.
+    this.addSql('create index events_xid on events (xid)');
   }
 }

@@ -104,6 +104,33 @@ describe('reading events', () => {
     }
   });
 
+  it('says how far a search looked that took long, and goes on from there', async () => {
+    const many = Array.from({ length: 30 }, (_, i) => ({
+      ...{ event_id: randomUUID(), source_id: 'searched', severity: 'info', event_type: 'searched' },
+      ...{ timestamp: at(-HOUR - i), payload: { needle: i === 29 } },
+    }));
+    assert.equal((await api.post('/events', many)).status, 200);
+    const path = '/events?source_id=searched&payload.needle=true&offset=0';
+    const whole = await api.get(path);
+    assert.deepEqual(ids(whole), [many[29]!.event_id]);
+    assert.equal(whole.headers.get('tocsin-searched-to'), null);
+    // Stretches begin with 500 events: more than that, and a database that takes its time, are a search in parts.
+    await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
+      select gen_random_uuid(), to_timestamp(${start - HOUR} / 1000.0), 'searched', 'info', 'searched', '{}', now()
+      from generate_series(1, 60000)`);
+    const found: string[] = [];
+    for (let page: string | undefined = path; page; ) {
+      const answer: Answer = await api.get(page);
+      found.push(...ids(answer));
+      const to = answer.headers.get('tocsin-searched-to');
+      page = next(answer);
+      assert.equal(to !== null, page !== undefined);
+      if (to) assert.equal(to, at(-HOUR));
+    }
+    assert.deepEqual(found, [many[29]!.event_id]);
+    await api.query(`delete from events where source_id = 'searched'`);
+  });
+
   it('takes a zone whose plus sign was not escaped', async () => {
     assert.equal((await api.get('/events?from=2020-01-01T00:00:00+02:00&limit=1')).status, 200);
     assert.equal((await api.get('/events?from=2020-01-01T00:00:00&limit=1')).status, 200);
