@@ -11,5 +11,8 @@ RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 
 COPY . .
 
+# A volume mounted here is the application's to write.
+RUN install -d -o node -g node -m 700 /keys
+
 USER node
 CMD ["node", "api/main.ts"]

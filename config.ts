@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { isSecret } from './domain/key.ts';
 
 /** The reference's token: fine on loopback, refused anywhere else. */
 export const DEFAULT_INGEST_TOKEN = 'local-token';
@@ -69,11 +70,19 @@ const schema = z.object({
     .regex(/^[^\s/]+:\d+$/, 'must be host:port')
     .default('127.0.0.1:7233'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
-  /** Address the API listens on. Off loopback the default ingest token is refused. */
+  /** Address the API listens on. Off loopback keys are asked for, and the default ingest token is refused. */
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: integer(0, 65535).default(8000),
   /** What senders of POST /internal/events give in x-ingest-token. */
   INGEST_TOKEN: z.string().min(1).default(DEFAULT_INGEST_TOKEN),
+  /** `open`: no keys are asked for, and only this machine may reach the API. By default so on loopback, `keys` elsewhere. */
+  AUTH: z.enum(['open', 'keys']).optional(),
+  /** The key to begin with, which makes the others: `tk` and 30 letters and digits. Or BOOTSTRAP_KEY_FILE for a file that holds it. */
+  BOOTSTRAP_KEY: z
+    .string()
+    .refine((text) => isSecret('key', text), 'must be tk and 30 letters and digits')
+    .optional(),
+  BOOTSTRAP_KEY_FILE: z.string().optional(),
   /** Where a worker's metrics are scraped; without a port, nowhere. The API has GET /metrics. */
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: integer(0, 65535).optional(),
@@ -108,7 +117,7 @@ const schema = z.object({
   WORKFLOW_BUNDLE: z.string().optional(),
 });
 
-export type Config = Readonly<z.infer<typeof schema>>;
+export type Config = Readonly<z.infer<typeof schema> & { AUTH: 'open' | 'keys' }>;
 
 /** Every variable the product reads, for .env.example and the compose file to be held against. */
 export const configKeys: readonly string[] = Object.keys(schema.shape);
@@ -135,18 +144,48 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   }
   // The reference's URL names a Python driver: postgresql+psycopg://…
   given.DATABASE_URL = given.DATABASE_URL?.replace(/^postgres(ql)?\+\w+:/, 'postgresql:') ?? '';
-  if (given.CHANNELS_FILE) given.CHANNELS = readChannels(given.CHANNELS_FILE);
+  if (given.CHANNELS_FILE) given.CHANNELS = readFileOf('CHANNELS_FILE', given.CHANNELS_FILE);
+  const bootstrapKey = readBootstrapKey(given);
+  if (bootstrapKey !== undefined) given.BOOTSTRAP_KEY = bootstrapKey;
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}`);
   }
-  if (parsed.data.INGEST_TOKEN === DEFAULT_INGEST_TOKEN && !isLoopback(parsed.data.HOST)) {
+  const { AUTH, HOST } = parsed.data;
+  const config = { ...parsed.data, AUTH: AUTH ?? usualAuth(HOST) };
+  checkDoors(config);
+  return Object.freeze(config);
+}
+
+/** No well-known way in, and no way without a key, where others can come. @throws ConfigError */
+function checkDoors({ HOST, AUTH, INGEST_TOKEN, BOOTSTRAP_KEY }: Config): void {
+  const reason = isLoopback(HOST) ? 'AUTH is keys' : `HOST is ${HOST}, which others can reach`;
+  if (AUTH === 'open') {
+    if (isLoopback(HOST)) return;
+    throw new ConfigError(`${reason}, but AUTH is open: leave it out, or set it to keys.`);
+  }
+  if (INGEST_TOKEN === DEFAULT_INGEST_TOKEN) {
     throw new ConfigError(
-      `HOST is ${parsed.data.HOST}, which others can reach, but INGEST_TOKEN is the well-known default: set INGEST_TOKEN to a secret of your own.`,
+      `${reason}, but INGEST_TOKEN is the well-known default: set INGEST_TOKEN to a secret of your own.`,
     );
   }
-  return Object.freeze(parsed.data);
+  if (BOOTSTRAP_KEY === undefined) {
+    throw new ConfigError(
+      `${reason}, so keys are asked for, but there is none to begin with: set BOOTSTRAP_KEY to tk and 30 random letters and digits, or BOOTSTRAP_KEY_FILE to a file that holds that.`,
+    );
+  }
+}
+
+/** The key that BOOTSTRAP_KEY, or the file that BOOTSTRAP_KEY_FILE names, holds. @throws ConfigError */
+export function readBootstrapKey(env: Record<string, string | undefined>): string | undefined {
+  if (!env.BOOTSTRAP_KEY_FILE) return env.BOOTSTRAP_KEY || undefined;
+  return readFileOf('BOOTSTRAP_KEY_FILE', env.BOOTSTRAP_KEY_FILE).trim();
+}
+
+/** What AUTH is where it is not set. */
+export function usualAuth(host: string): 'open' | 'keys' {
+  return isLoopback(host) ? 'open' : 'keys';
 }
 
 /** Whether only this machine reaches the address. */
@@ -168,11 +207,11 @@ function decodable(text: string, context: z.RefinementCtx): void {
   }
 }
 
-function readChannels(path: string): string {
+function readFileOf(variable: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(`CHANNELS_FILE: ${(error as Error).message}`);
+    throw new ConfigError(`${variable}: ${(error as Error).message}`);
   }
 }
 

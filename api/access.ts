@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { ROLES, type Role } from '../domain/role.ts';
-import { Problem } from './problem.ts';
+import { Unauthorized } from './problem.ts';
 
 /** Who asks. */
 export interface Principal {
@@ -10,6 +10,10 @@ export interface Principal {
   /** For logs and the record: the key's name. */
   name: string;
   roles: readonly Role[];
+  /** Events a second that it may send; null: no limit of its own. */
+  rateLimit: number | null;
+  /** When its key or session ends, in epoch ms; null: not by itself. */
+  expiresAt: number | null;
 }
 
 /** What a route asks of whoever comes. */
@@ -22,6 +26,8 @@ export interface Demand {
 
 /** Decides who may come in. */
 export interface Access {
+  /** `open`: no keys are asked for. */
+  readonly mode: 'open' | 'keys';
   /**
    * Says who sent a request, before anything of its body is read.
    * @throws Problem 401 without a key that is known, 403 with one that lacks the role, 429 with one over its rate
@@ -29,20 +35,32 @@ export interface Access {
   admit(request: IncomingMessage, demand: Demand): Promise<Principal>;
   /** As `admit`, of a key that came in a body, such as PagerDuty's `routing_key`. @throws Problem 401, 403, 429 */
   admitKey(secret: string, role: Role): Promise<Principal>;
-  /** Counts events against a key's own rate. @throws Problem 429, before any of them is stored */
+  /** Who sent a request, whatever they may do. @throws Unauthorized */
+  identify(request: IncomingMessage): Promise<Principal>;
+  /** Whose key this is, whatever it may be used for. @throws Unauthorized */
+  identifyKey(secret: string): Promise<Principal>;
+  /** Counts events against a key's own rate. @throws RateExceeded, before any of them is stored */
   spend(principal: Principal, events: number): Promise<void>;
+}
+
+/** Whom a timeline names: who the request says it is, else by whose key it came. */
+export function actorOf({ id, name }: Principal, given: string | undefined): string {
+  return given ?? (id === null ? 'api' : name);
 }
 
 /** Everyone may do everything: for an API that only its own machine reaches. Only the ingest token is asked for, where it is due. */
 export function openAccess(ingestToken: string): Access {
-  const anyone: Principal = { id: null, name: 'anyone', roles: ROLES };
+  const anyone: Principal = { id: null, name: 'anyone', roles: ROLES, rateLimit: null, expiresAt: null };
   const isToken = tokenCheck(ingestToken);
   return {
+    mode: 'open',
     async admit({ headers }, { token }) {
-      if (token && !isToken(headers['x-ingest-token'])) throw new Problem(401, 'Invalid ingest token');
+      if (token && !isToken(headers['x-ingest-token'])) throw new Unauthorized('Invalid ingest token');
       return anyone;
     },
     admitKey: async () => anyone,
+    identify: async () => anyone,
+    identifyKey: async () => anyone,
     spend: async () => {},
   };
 }

@@ -2,6 +2,7 @@ import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
 import { observeRequests } from '../metrics/requests.ts';
 import type { Access } from './access.ts';
+import { isRecorded, recorder } from './audit.ts';
 import { Body } from './body/body.ts';
 import { ByteBudget } from './body/budget.ts';
 import type { ApiDeps } from './deps.ts';
@@ -19,19 +20,20 @@ import { checkStorable } from './storable.ts';
 
 /** The API as a Koa app; the caller listens. Holds nothing that has to be closed. */
 export function createApp(deps: ApiDeps): Koa {
+  const { access } = deps;
   const routes = allRoutes(deps);
-  const budget = new ByteBudget();
+  const shared = { access, budget: new ByteBudget(), record: recorder(deps) };
   const app = new Koa();
   app.on('error', (error) => deps.log.error({ err: error }, 'connection failed'));
   app.use(unread);
   app.use(measure(observeRequests(deps.registry)));
   app.use(problems(deps.log));
   app.use(sameOrigin(deps.settings));
-  app.use(docs(JSON.stringify(openApiDocument(routes))));
+  app.use(docs(JSON.stringify(openApiDocument(routes, access.mode))));
   const router = new Router();
   const plain: Plain = new Map();
   for (const route of routes) {
-    const answer = endpoint(route, deps.access, budget);
+    const answer = endpoint(route, shared);
     const note = noteRefusals(route.path, deps.rejections);
     const handle: Middleware = takesEvents(route)
       ? (ctx, next) => note(ctx, () => answer(ctx, next))
@@ -65,7 +67,14 @@ function plainPaths(plain: Plain): Middleware {
   };
 }
 
-function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware {
+/** What all endpoints have in common. */
+interface Shared {
+  access: Access;
+  budget: ByteBudget;
+  record: ReturnType<typeof recorder>;
+}
+
+function endpoint(route: Route, { access, budget, record }: Shared): Middleware {
   return async (ctx) => {
     // Known before anything can go wrong.
     ctx.state.route = route.path;
@@ -87,7 +96,8 @@ function endpoint(route: Route, access: Access, budget: ByteBudget): Middleware 
         path: ctx.path,
         search,
       };
-      send(ctx, await route.handle(input));
+      const handle = () => route.handle(input);
+      send(ctx, await (isRecorded(route) ? record(route, input, handle) : handle()));
     } finally {
       body.release();
     }

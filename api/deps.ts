@@ -5,6 +5,7 @@ import type { Orm } from '../db/orm.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { Access } from './access.ts';
+import type { Keyring } from './keys/keyring.ts';
 import type { Rejections } from './rejections/recorder.ts';
 
 /** What the API is made from. */
@@ -13,6 +14,8 @@ export interface ApiDeps {
   client: Client;
   ingest: Ingest;
   access: Access;
+  /** What this process knows of keys, to be told of those that end. */
+  keyring: Keyring;
   /** How PostgreSQL's disk is, as last seen. */
   disk: { report(): DiskReport };
   /** Where refusals are noted. */
@@ -26,7 +29,6 @@ export interface ApiDeps {
 }
 
 export interface ApiSettings {
-  ingestToken: string;
   /** How long events are kept, in milliseconds. */
   retentionMs: number;
   /** The ingest workers' own limit, activities a second. */

@@ -12,8 +12,8 @@ import { watchDisk } from '../metrics/disk.ts';
 import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { watchSystem } from '../metrics/system.ts';
-import { openAccess } from './access.ts';
 import { createApp } from './app.ts';
+import { openDoor } from './keys/door.ts';
 import { Rejections } from './rejections/recorder.ts';
 
 /** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
@@ -43,18 +43,22 @@ async function main(config: Config): Promise<void> {
   watchDisk(registry, disk);
   watchSystem(registry, { orm, client, clock });
   const rejections = new Rejections({ orm, clock, log, registry, observer }).start();
+  const door = openDoor({
+    ...{ orm, clock, log, auth: config.AUTH },
+    ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
+  });
   const app = createApp({
     orm,
     client,
     ingest,
-    access: openAccess(config.INGEST_TOKEN),
+    access: door.access,
+    keyring: door.keyring,
     disk,
     rejections,
     registry,
     clock,
     log,
     settings: {
-      ingestToken: config.INGEST_TOKEN,
       retentionMs: config.RETENTION_DAYS * DAY_MS,
       ingestRateLimit: config.INGEST_RATE_LIMIT,
       channels: config.CHANNELS.map(({ name }) => name),
@@ -83,6 +87,7 @@ async function main(config: Config): Promise<void> {
     await heartbeat.stop();
     await rejections.stop();
     await disk.stop();
+    await door.close();
     await orm.close(true);
     // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a closed one.
     log.info('stopped');
@@ -97,7 +102,10 @@ async function main(config: Config): Promise<void> {
   server.listen(config.PORT, config.HOST, () => {
     const address = server.address();
     const port = typeof address === 'object' ? address?.port : config.PORT;
-    log.info({ host: config.HOST, port }, `listening on http://${config.HOST}:${port}`);
+    const who =
+      config.AUTH === 'open' ? 'open to everyone on this machine: no keys asked' : 'keys are asked for';
+    const { HOST: host, AUTH: auth } = config;
+    log.info({ host, port, auth }, `listening on http://${host}:${port}, ${who}`);
   });
 }
 

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
+import { SESSION_COOKIE } from './keys/cookie.ts';
 import type { ResponseSpec, Route } from './route.ts';
 
 const problem = z
@@ -18,8 +19,8 @@ const problem = z
 
 const PROBLEM: Readonly<Record<string, z.ZodType>> = { 'application/problem+json': problem };
 
-/** OpenAPI 3.1 of the routes, from the schemas that validate their requests. */
-export function openApiDocument(routes: readonly Route[]) {
+/** OpenAPI 3.1 of the routes, from the schemas that validate their requests. `auth` says whether keys are asked for. */
+export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys') {
   const paths: ZodOpenApiPathsObject = {};
   for (const route of routes) {
     const item = paths[route.path] ?? {};
@@ -42,6 +43,7 @@ export function openApiDocument(routes: readonly Route[]) {
             },
           }
         : {}),
+      security: securityOf(route, auth),
       responses: { ...successes(route), ...failures(route) },
     };
   }
@@ -54,7 +56,27 @@ export function openApiDocument(routes: readonly Route[]) {
     },
     tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({ name })),
     paths,
+    components: {
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'A key of `POST /keys`' },
+        session: {
+          ...{ type: 'apiKey', in: 'cookie', name: SESSION_COOKIE },
+          description: 'What `POST /session` gives to a browser',
+        },
+        ingestToken: {
+          ...{ type: 'apiKey', in: 'header', name: 'x-ingest-token' },
+          description: 'The setting INGEST_TOKEN',
+        },
+      },
+    },
   });
+}
+
+/** Any one of these opens a route; `{}` is nothing at all. The lists name the role that a key needs. */
+function securityOf({ role, token }: Route, auth: 'open' | 'keys'): Record<string, string[]>[] {
+  if (role === null) return [];
+  if (auth === 'open') return token ? [{ ingestToken: [] }] : [{}];
+  return [{ key: [role] }, { session: [role] }, ...(token ? [{ ingestToken: [] }] : [])];
 }
 
 function successes({ responses }: Route): ZodOpenApiResponsesObject {

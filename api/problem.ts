@@ -72,6 +72,23 @@ export class Invalid extends Problem {
   }
 }
 
+/** Nobody is known by what the request came with, or it came with nothing. */
+export class Unauthorized extends Problem {
+  constructor(detail: string) {
+    super(401, detail, { headers: { 'WWW-Authenticate': 'Bearer realm="tocsin"' } });
+  }
+}
+
+/** A key is over its own rate, for so long. */
+export class RateExceeded extends Problem {
+  readonly waitMs: number;
+
+  constructor(detail: string, waitMs: number) {
+    super(429, detail, { headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) } });
+    this.waitMs = waitMs;
+  }
+}
+
 /** Something this process needs is away. The caller may try again after so many seconds. */
 export class Unavailable extends Problem {
   constructor(detail: string, retryAfterSeconds: number, cause?: unknown) {

@@ -2,12 +2,13 @@ export type Ready = {
   apiUrl: string;
   uiUrl?: string;
   dataDir: string;
+  auth: 'open' | 'keys';
   /** Absent with SAMPLES=off. */
   samples?: { producers: number; rules: number };
 };
 
 /** What a newcomer reads when everything runs. Its first line is what scripts may wait for. */
-export function readyBlock({ apiUrl, uiUrl, dataDir, samples }: Ready): string {
+export function readyBlock({ apiUrl, uiUrl, dataDir, auth, samples }: Ready): string {
   const rows: [string, string][] = [
     ['Start here', `${apiUrl}/`],
     ['API documentation', `${apiUrl}/docs`],
@@ -22,10 +23,16 @@ export function readyBlock({ apiUrl, uiUrl, dataDir, samples }: Ready): string {
   return [
     `  Tocsin is ready at ${apiUrl}`,
     ...['', ...lines, ''],
+    ...authLines[auth],
     ...samplesLines(samples),
     '  Ctrl-C stops everything; the next "npm start" goes on where this one stopped.',
   ].join('\n');
 }
+
+const authLines: Record<Ready['auth'], string[]> = {
+  open: ['  Open to everyone on this machine, and to nobody else: no keys are asked for.', ''],
+  keys: ['  Keys are asked for: begin with that of BOOTSTRAP_KEY, and make others by POST /keys.', ''],
+};
 
 function samplesLines(samples: Ready['samples']): string[] {
   if (!samples) return [];

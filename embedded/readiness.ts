@@ -42,12 +42,20 @@ export async function apiIsReady(url: string): Promise<boolean> {
   return response.status === 200;
 }
 
+/** The header that a key travels in; none where none is asked for. */
+export function bearer(key: string | undefined): Record<string, string> {
+  return key === undefined ? {} : { authorization: `Bearer ${key}` };
+}
+
 /**
  * True when the API says that workers poll for every kind of work, and one of them has started after `since` (epoch
  * milliseconds): those of an earlier start count as alive for a few seconds more.
  */
-export async function workersRun(url: string, since: number): Promise<boolean> {
-  const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(5_000) });
+export async function workersRun(url: string, since: number, key?: string): Promise<boolean> {
+  const response = await fetch(`${url}/status`, {
+    headers: bearer(key),
+    signal: AbortSignal.timeout(5_000),
+  });
   const status = (await response.json()) as {
     workers: boolean;
     processes?: { role: string; started_at: string; alive: boolean }[];

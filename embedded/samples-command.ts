@@ -4,8 +4,8 @@ import { readSettings } from './settings.ts';
 
 /**
  * `npm run samples -- add|remove [url] [--once]`: the sample producers and rules, added where they are missing or removed
- * with all that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and PORT's) by default. With `--once` they
- * are added only where there is no producer and no rule yet.
+ * with all that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and PORT's) by default; where it asks for keys,
+ * BOOTSTRAP_KEY or BOOTSTRAP_KEY_FILE has one. With `--once` they are added only where there is no producer and no rule yet.
  */
 const { values, positionals } = parseArgs({
   options: { once: { type: 'boolean' } },
@@ -14,7 +14,8 @@ const { values, positionals } = parseArgs({
 });
 const [command, url] = positionals;
 try {
-  const api = url?.replace(/\/$/, '') ?? readSettings().apiUrl;
+  const { apiUrl, apiKey: key } = readSettings();
+  const api = { url: url?.replace(/\/$/, '') ?? apiUrl, key };
   if (command === 'add') {
     const added = await (values.once ? addSamplesToEmpty(api) : addSamples(api));
     console.log(

@@ -2,7 +2,11 @@ import http from 'node:http';
 import https from 'node:https';
 import { text as readText } from 'node:stream/consumers';
 import type { Burst } from '../domain/producer.ts';
+import { bearer } from './readiness.ts';
 import { StartupError } from './startup-error.ts';
+
+/** The API: its base URL, and a key where it asks for one. */
+export type Api = { url: string; key?: string };
 
 /** A producer as `POST /producers` takes it. */
 type SampleProducer = { id: string; kind: 'simulated'; settings: Record<string, unknown>; sample: true };
@@ -91,10 +95,10 @@ const sampleRules = [
 ];
 
 /**
- * Makes the sample producers and rules that are missing, through the API at `api` (its base URL).
+ * Makes the sample producers and rules that are missing, through the API.
  * Resolves to how many were made; throws StartupError when the API refuses.
  */
-export async function addSamples(api: string): Promise<{ producers: number; rules: number }> {
+export async function addSamples(api: Api): Promise<{ producers: number; rules: number }> {
   const made = { producers: 0, rules: 0 };
   for (const producer of sampleProducers) {
     const response = await call(api, 'POST', '/producers', producer, [201, 409]);
@@ -113,9 +117,7 @@ export async function addSamples(api: string): Promise<{ producers: number; rule
  * The same, but only where there is no producer and no rule at all: where there is any, somebody has made the system theirs,
  * and what is missing was removed. Resolves to undefined then.
  */
-export async function addSamplesToEmpty(
-  api: string,
-): Promise<{ producers: number; rules: number } | undefined> {
+export async function addSamplesToEmpty(api: Api): Promise<{ producers: number; rules: number } | undefined> {
   for (const path of ['/producers', '/alerts']) {
     const there = (await (await call(api, 'GET', path, undefined, [200])).json()) as unknown[];
     if (there.length > 0) return undefined;
@@ -124,16 +126,16 @@ export async function addSamplesToEmpty(
 }
 
 /** Removes the samples and all that came of them. Resolves to the API's counts; throws StartupError when it refuses. */
-export async function removeSamples(api: string): Promise<Record<string, number>> {
-  const { status, text } = await patientDelete(new URL(`${api}/samples`)).catch(() => {
-    throw new StartupError(`The API at ${api} does not answer, or broke off: is it running?`);
+export async function removeSamples(api: Api): Promise<Record<string, number>> {
+  const { status, text } = await patientDelete(api).catch(() => {
+    throw new StartupError(`The API at ${api.url} does not answer, or broke off: is it running?`);
   });
   if (status === 200) return JSON.parse(text) as Record<string, number>;
-  throw refusal('DELETE', `${api}/samples`, status, text);
+  throw refusal('DELETE', `${api.url}/samples`, status, text);
 }
 
 async function call(
-  api: string,
+  api: Api,
   method: string,
   path: string,
   body: unknown,
@@ -141,24 +143,25 @@ async function call(
 ): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(`${api}${path}`, {
+    response = await fetch(`${api.url}${path}`, {
       method,
-      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      headers: { ...bearer(api.key), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(60_000),
     });
   } catch {
-    throw new StartupError(`The API at ${api} does not answer: is it running?`);
+    throw new StartupError(`The API at ${api.url} does not answer: is it running?`);
   }
   if (expected.includes(response.status)) return response;
-  throw refusal(method, `${api}${path}`, response.status, await response.text());
+  throw refusal(method, `${api.url}${path}`, response.status, await response.text());
 }
 
 /** For as long as it takes: `fetch` gives up after five minutes without headers, and there may be days of events to remove. */
-function patientDelete(url: URL): Promise<{ status: number; text: string }> {
+function patientDelete({ url: base, key }: Api): Promise<{ status: number; text: string }> {
+  const url = new URL(`${base}/samples`);
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? https.request : http.request;
-    const asked = request(url, { method: 'DELETE' }, (response) => {
+    const asked = request(url, { method: 'DELETE', headers: bearer(key) }, (response) => {
       readText(response).then((text) => resolve({ status: response.statusCode!, text }), reject);
     });
     asked.on('error', reject);

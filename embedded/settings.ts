@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
+import { readBootstrapKey, usualAuth } from '../config.ts';
 import { StartupError } from './startup-error.ts';
 
 export type Settings = {
@@ -10,6 +11,9 @@ export type Settings = {
   apiHost: string;
   /** Base URL of the API there. */
   apiUrl: string;
+  /** Whether the API asks for keys, and the one that it begins with. */
+  auth: 'open' | 'keys';
+  apiKey?: string;
   /** Undefined: the port of last time, else 5433, else any free one. */
   pgPort?: number;
   temporalPort: number;
@@ -33,6 +37,8 @@ export function readSettings(env: Environment = process.env): Settings {
     apiPort,
     apiHost,
     apiUrl: `http://${isIPv6(apiHost) ? `[${apiHost}]` : apiHost}:${apiPort}`,
+    auth: env.AUTH === 'keys' ? 'keys' : usualAuth(env.HOST || '127.0.0.1'),
+    apiKey: readBootstrapKey(env),
     pgPort: port(env, 'PG_PORT'),
     temporalPort: port(env, 'TEMPORAL_PORT') ?? 7233,
     uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,

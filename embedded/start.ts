@@ -24,7 +24,7 @@ async function start(settings: Settings, system: System): Promise<void> {
     settings.databaseUrl ?? system.postgres(),
     settings.temporalAddress ? existingTemporal(settings) : system.temporal(),
   ]);
-  const { apiUrl } = settings;
+  const { apiUrl, apiKey, auth } = settings;
   const env = {
     PUBLIC_URL: apiUrl,
     ...(temporal.uiUrl ? { TEMPORAL_UI_URL: temporal.uiUrl } : {}),
@@ -46,16 +46,18 @@ async function start(settings: Settings, system: System): Promise<void> {
   const api = await system.role('api', ['api/main.ts'], env);
   const workers = await system.role('workers', ['workers/main.ts', 'all'], env);
   await ready('The API', () => apiIsReady(apiUrl), api, log);
-  await ready('The workers', () => workersRun(apiUrl, since), workers, log);
-  const samples = settings.samples ? await samplesOnce(apiUrl, settings.dataDir) : undefined;
-  console.log(`\n${readyBlock({ apiUrl, uiUrl: temporal.uiUrl, dataDir: settings.dataDir, samples })}\n`);
+  await ready('The workers', () => workersRun(apiUrl, since, apiKey), workers, log);
+  const samples = settings.samples ? await samplesOnce(settings) : undefined;
+  console.log(
+    `\n${readyBlock({ apiUrl, uiUrl: temporal.uiUrl, dataDir: settings.dataDir, auth, samples })}\n`,
+  );
 }
 
 /** Once in the life of a data directory: whoever removed the samples has seen them. */
-async function samplesOnce(apiUrl: string, dataDir: string) {
+async function samplesOnce({ apiUrl, apiKey, dataDir }: Settings) {
   const marker = `${dataDir}/samples-made`;
   if (existsSync(marker)) return undefined;
-  const made = await addSamples(apiUrl);
+  const made = await addSamples({ url: apiUrl, key: apiKey });
   writeFileSync(marker, '');
   return made;
 }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { configKeys, loadConfig } from '../config.ts';
+import { isSecret, makeSecret } from '../domain/key.ts';
 import { WORKER_ROLES } from '../workflows/queues.ts';
+import { spawnRole } from './support/processes.ts';
+import { temporaryDirectory } from './support/temporary.ts';
 
 type Service = {
   image?: string;
@@ -80,12 +83,56 @@ describe('docker compose', () => {
   it('gives each role a configuration it accepts', () => {
     for (const [name, service] of ours.filter(([, s]) => s.environment?.DATABASE_URL)) {
       const env = Object.entries(service.environment!).map(([key, value]) => [key, substituted(value)]);
-      assert.doesNotThrow(() => loadConfig(Object.fromEntries(env)), name);
+      const { BOOTSTRAP_KEY_FILE, ...rest } = Object.fromEntries(env);
+      // The file is in a volume.
+      const given = BOOTSTRAP_KEY_FILE ? { ...rest, BOOTSTRAP_KEY: makeSecret('key') } : rest;
+      assert.doesNotThrow(() => loadConfig(given), name);
     }
   });
 
   it('refuses to start without an ingest token of your own', () => {
     assert.match(compose.services.api!.environment!.INGEST_TOKEN!, /^\$\{INGEST_TOKEN:\?/);
+  });
+
+  it('makes the first key once, for all who need it, and lets only its maker write there', async () => {
+    const { 'bootstrap-key': maker, api, samples } = compose.services;
+    const file = maker!.command![2]!;
+    assert.equal(file, '/keys/bootstrap');
+    assert.deepEqual(maker!.volumes, ['keys:/keys']);
+    for (const service of [api!, samples!]) {
+      assert.equal(service.environment!.BOOTSTRAP_KEY_FILE, file);
+      assert.ok(service.volumes!.includes('keys:/keys:ro'));
+    }
+    assert.ok('bootstrap-key' in api!.depends_on!);
+    // An empty volume takes over owner and mode of what it is mounted on.
+    assert.match(read('Dockerfile'), /^RUN install -d -o node -g node -m 700 \/keys$/m);
+    for (const [name, { environment = {} }] of ours) {
+      if (environment.BOOTSTRAP_KEY_FILE) assert.ok(['api', 'samples'].includes(name), name);
+    }
+  });
+
+  it('shows the first key when it makes it and never again, whoever else makes it at the same time', async () => {
+    const file = join(temporaryDirectory(), 'bootstrap');
+    const make = async () => {
+      const maker = await spawnRole(scriptOf(compose.services['bootstrap-key']!), [file], {});
+      const { code } = await maker.exited;
+      return { code, output: maker.output() };
+    };
+    const runs = await Promise.all([make(), make()]);
+    const key = readFileSync(file, 'utf8').trim();
+    assert.ok(isSecret('key', key));
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.deepEqual(
+      runs.map(({ code }) => code),
+      [0, 0],
+    );
+    assert.equal(runs.filter(({ output }) => output.includes(key)).length, 1);
+    const again = await make();
+    assert.equal(again.code, 0);
+    assert.doesNotMatch(again.output, /tk[0-9A-Za-z]{30}/);
+    const drafts = readdirSync(dirname(file)).filter((name) => name.startsWith('bootstrap.'));
+    assert.deepEqual(drafts, []);
+    assert.equal(readFileSync(file, 'utf8').trim(), key);
   });
 
   it('waits for services that exist: the health of those that stay, the success of those that end', () => {

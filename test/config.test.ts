@@ -6,6 +6,9 @@ import { readSettings } from '../embedded/settings.ts';
 import { temporaryDirectory } from './support/temporary.ts';
 
 const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
+const KEY = `tk${'0aZ'.repeat(10)}`;
+/** Secrets of one's own, as others' reach asks for. */
+const OWN = { INGEST_TOKEN: 'own', BOOTSTRAP_KEY: KEY };
 const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'SAMPLES'];
 
 /** .env.example's settings, as if every one were taken over. */
@@ -99,14 +102,52 @@ describe('the configuration', () => {
 
   it('refuses the well-known token where others can reach it, in a sentence that says what to do', () => {
     for (const HOST of ['0.0.0.0', '::', '10.0.0.5', 'tocsin.example']) {
-      assert.match(refusal({ HOST }), new RegExp(`HOST is ${HOST}.*set INGEST_TOKEN`));
-      assert.equal(loadConfig({ DATABASE_URL: URL, HOST, INGEST_TOKEN: 'own' }).HOST, HOST);
+      assert.match(refusal({ HOST, BOOTSTRAP_KEY: KEY }), new RegExp(`HOST is ${HOST}.*set INGEST_TOKEN`));
+      assert.equal(loadConfig({ DATABASE_URL: URL, HOST, ...OWN }).HOST, HOST);
     }
+    assert.match(refusal({ AUTH: 'keys', BOOTSTRAP_KEY: KEY }), /^AUTH is keys.*set INGEST_TOKEN/);
     for (const HOST of ['127.0.0.1', '127.8.8.8', '::1', 'localhost']) {
       assert.ok(isLoopback(HOST));
       assert.equal(loadConfig({ DATABASE_URL: URL, HOST }).HOST, HOST);
     }
     assert.ok(!isLoopback('127.0.0.1.evil.example'));
+  });
+
+  it('asks for keys where others can reach it, and for none on loopback unless told to', () => {
+    assert.equal(loadConfig({ DATABASE_URL: URL }).AUTH, 'open');
+    assert.equal(loadConfig({ DATABASE_URL: URL, AUTH: 'keys', ...OWN }).AUTH, 'keys');
+    for (const HOST of ['0.0.0.0', 'tocsin.example']) {
+      assert.equal(loadConfig({ DATABASE_URL: URL, HOST, ...OWN }).AUTH, 'keys');
+      assert.match(refusal({ HOST, AUTH: 'open', ...OWN }), new RegExp(`HOST is ${HOST}.*AUTH is open`));
+    }
+  });
+
+  it('refuses to ask for keys without one to begin with', () => {
+    for (const [key, value] of [
+      ['HOST', '0.0.0.0'],
+      ['AUTH', 'keys'],
+    ] as const) {
+      assert.match(refusal({ [key]: value, INGEST_TOKEN: 'own' }), /set BOOTSTRAP_KEY to tk and 30/);
+    }
+    for (const BOOTSTRAP_KEY of [
+      'secret',
+      KEY.slice(1),
+      `${KEY}x`,
+      KEY.replace('tk', 'kt'),
+      KEY.replace('k', '-'),
+    ]) {
+      assert.match(refusal({ BOOTSTRAP_KEY }), /^BOOTSTRAP_KEY: must be tk and 30/);
+    }
+  });
+
+  it('reads the key from a file, and says what is wrong with the file', () => {
+    const file = join(temporaryDirectory(), 'key');
+    writeFileSync(file, `${KEY}\n`);
+    const env = { DATABASE_URL: URL, HOST: '0.0.0.0', INGEST_TOKEN: 'own' };
+    assert.equal(loadConfig({ ...env, BOOTSTRAP_KEY_FILE: file }).BOOTSTRAP_KEY, KEY);
+    assert.match(refusal({ ...env, BOOTSTRAP_KEY_FILE: '/nowhere' }), /^BOOTSTRAP_KEY_FILE: ENOENT/);
+    writeFileSync(file, '');
+    assert.match(refusal({ ...env, BOOTSTRAP_KEY_FILE: file }), /^BOOTSTRAP_KEY: must be tk and 30/);
   });
 
   it('takes bytes as people write them', () => {

@@ -3,6 +3,7 @@ import { sqlOf } from '../../db/orm.ts';
 import { findDeadLetter, listDeadLetters, waitingBySource } from '../../db/queries/dead-letter-reads.ts';
 import { discardDeadLetters, redriveDeadLetters } from '../../workflows/messages.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
+import { actorOf } from '../access.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
@@ -107,10 +108,10 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(selection),
       responses: { 200: { description: 'What became of them', schema: redrivenOut } },
       problems: [409],
-      async handle({ body }) {
+      async handle({ body, principal }) {
         const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
         for (const { source_id, ids } of await chosen(body)) {
-          const { redriven, failed } = await redrive(source_id, ids, body.actor);
+          const { redriven, failed } = await redrive(source_id, ids, actorOf(principal, body.actor));
           result.redriven.push(...redriven);
           result.failed.push(...failed);
         }
@@ -127,10 +128,10 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(selection),
       responses: { 200: { description: 'Those given up', schema: discardedOut } },
       problems: [409],
-      async handle({ body }) {
+      async handle({ body, principal }) {
         const result: z.output<typeof discardedOut> = { discarded: [] };
         for (const { source_id, ids } of await chosen(body)) {
-          result.discarded.push(...(await discard(source_id, ids, body.actor)).discarded);
+          result.discarded.push(...(await discard(source_id, ids, actorOf(principal, body.actor))).discarded);
         }
         return { status: 200, body: result };
       },
@@ -157,9 +158,9 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(byPerson),
       responses: { 200: settled },
       problems: [404, 409],
-      async handle({ params: { id }, body }) {
+      async handle({ params: { id }, body, principal }) {
         const { source_id } = await findWaiting(id);
-        const { failed } = await redrive(source_id, [id], body.actor);
+        const { failed } = await redrive(source_id, [id], actorOf(principal, body.actor));
         const letter = await find(id);
         if (failed.includes(id)) throw new Conflict(`failed again: ${letter.reason}`);
         return { status: 200, body: showDeadLetter(letter) };
@@ -175,9 +176,9 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(byPerson),
       responses: { 200: settled },
       problems: [404, 409],
-      async handle({ params: { id }, body }) {
+      async handle({ params: { id }, body, principal }) {
         const { source_id } = await findWaiting(id);
-        await discard(source_id, [id], body.actor);
+        await discard(source_id, [id], actorOf(principal, body.actor));
         return { status: 200, body: showDeadLetter(await find(id)) };
       },
     }),

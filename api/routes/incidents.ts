@@ -10,6 +10,7 @@ import {
 import { INCIDENT_STATES } from '../../domain/incident.ts';
 import { acknowledgeIncident, commentIncident, resolveIncident } from '../../workflows/messages.ts';
 import { incidentWorkflow } from '../../workflows/startable.ts';
+import { actorOf } from '../access.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
@@ -101,10 +102,12 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
       problems: [404, 409],
-      async handle({ params: { id }, body }) {
+      async handle({ params: { id }, body, principal }) {
         const { state } = await find(id);
         if (state !== 'open') throw new Conflict(`the incident is ${state} already`);
-        await updateWithStart(client, incidentWorkflow(id), acknowledgeIncident, [body]);
+        await updateWithStart(client, incidentWorkflow(id), acknowledgeIncident, [
+          { ...body, actor: actorOf(principal, body.actor) },
+        ]);
         return { status: 200, body: showIncident(await find(id)) };
       },
     }),
@@ -119,10 +122,12 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
       problems: [404, 409],
-      async handle({ params: { id }, body }) {
+      async handle({ params: { id }, body, principal }) {
         const { state } = await find(id);
         if (state === 'resolved') throw new Conflict('the incident is resolved already');
-        await updateWithStart(client, incidentWorkflow(id), resolveIncident, [body]);
+        await updateWithStart(client, incidentWorkflow(id), resolveIncident, [
+          { ...body, actor: actorOf(principal, body.actor) },
+        ]);
         return { status: 200, body: showIncident(await find(id)) };
       },
     }),
@@ -136,9 +141,11 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
       body: jsonBody(z.object({ actor, text })),
       responses: { 201: { description: 'Its timeline has the comment', schema: incidentDetailOut } },
       problems: [404, 409],
-      async handle({ params: { id }, body }) {
+      async handle({ params: { id }, body, principal }) {
         await find(id);
-        await updateWithStart(client, incidentWorkflow(id), commentIncident, [body]);
+        await updateWithStart(client, incidentWorkflow(id), commentIncident, [
+          { ...body, actor: actorOf(principal, body.actor) },
+        ]);
         return { status: 201, body: await detail(id) };
       },
     }),

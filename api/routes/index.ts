@@ -3,6 +3,7 @@ import { Mappings } from '../mappings.ts';
 import type { Route } from '../route.ts';
 import { alertRoutes } from './alerts.ts';
 import { analyticsRoutes } from './analytics.ts';
+import { auditRoutes } from './audit.ts';
 import { backpressureRoutes } from './backpressure.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
@@ -11,11 +12,13 @@ import { otlpRoutes } from './formats/otlp.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
+import { keyRoutes } from './keys.ts';
 import { mappingRoutes } from './mappings.ts';
 import { metricsRoutes } from './metrics.ts';
 import { producerRoutes } from './producers.ts';
 import { rejectionRoutes } from './rejections.ts';
 import { sampleRoutes } from './samples.ts';
+import { sessionRoutes } from './session.ts';
 import { storageRoutes } from './storage.ts';
 
 /** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
@@ -34,6 +37,9 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...mappingRoutes(deps, mappings),
     ...analyticsRoutes(deps),
     ...sampleRoutes(deps),
+    ...keyRoutes(deps),
+    ...sessionRoutes(deps),
+    ...auditRoutes(deps),
     ...healthRoutes(deps),
     ...rejectionRoutes(deps),
     ...storageRoutes(deps),

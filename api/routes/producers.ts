@@ -16,6 +16,7 @@ import {
   resumeProducer,
 } from '../../workflows/messages.ts';
 import { producerWorkflow } from '../../workflows/startable.ts';
+import { actorOf } from '../access.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Conflict, NotFound } from '../problem.ts';
@@ -177,7 +178,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       body: jsonBody(byPerson),
       responses: { 200: now },
       problems: [404, 409],
-      handle: ({ params: { id }, body }) => turn(id, pauseProducer, true, body.actor),
+      handle: ({ params: { id }, body, principal }) =>
+        turn(id, pauseProducer, true, actorOf(principal, body.actor)),
     }),
     route({
       method: 'post',
@@ -190,7 +192,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       body: jsonBody(byPerson),
       responses: { 200: now },
       problems: [404, 409],
-      handle: ({ params: { id }, body }) => turn(id, resumeProducer, false, body.actor),
+      handle: ({ params: { id }, body, principal }) =>
+        turn(id, resumeProducer, false, actorOf(principal, body.actor)),
     }),
   ];
 }

@@ -39,7 +39,13 @@ export const idParams = z.object({ id: uuid });
 export const time = z.iso.datetime();
 
 /** Who asks, for the timeline. */
-export const actor = z.string().trim().min(1).max(200).default('api');
+export const actor = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .optional()
+  .meta({ description: 'Who asks; the name of the key unless given' });
 
 /** `label=name:value`, as often as there are labels to ask for. A value may have colons, a name not. */
 export const labelParameter = z

@@ -1,5 +1,7 @@
+import { AuditEntity } from './audit.ts';
 import { DeadLetterEntity } from './dead-letter.ts';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from './incident.ts';
+import { ApiKeyEntity, SessionEntity } from './key.ts';
 import { MappingEntity } from './mapping.ts';
 import { ProcessEntity } from './process.ts';
 import { ProducerEntity } from './producer.ts';
@@ -16,5 +18,8 @@ export const entities = [
   ProducerEntity,
   DeadLetterEntity,
   ProcessEntity,
+  ApiKeyEntity,
+  SessionEntity,
+  AuditEntity,
   MappingEntity,
 ];

@@ -13,9 +13,9 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
-import { openAccess } from '../../api/access.ts';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/deps.ts';
+import { openDoor } from '../../api/keys/door.ts';
 import { problemsOf } from '../../api/openapi.ts';
 import { Rejections } from '../../api/rejections/recorder.ts';
 import type { Route } from '../../api/route.ts';
@@ -77,18 +77,19 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
   });
   const rejections = new Rejections({ orm, clock: Date.now, log, registry, observer });
   const settings = {
-    ingestToken: TOKEN,
     retentionMs: RETENTION_DAYS * DAY_MS,
     ingestRateLimit: 100,
     channels,
     publicUrl: 'http://127.0.0.1:8000',
     local: true,
   };
+  const door = openDoor({ orm, clock: Date.now, log, auth: 'open', ingestToken: TOKEN });
   const deps: ApiDeps = {
     orm,
     client: engine.client,
     ingest,
-    access: openAccess(TOKEN),
+    access: door.access,
+    keyring: door.keyring,
     disk: { report: () => UNKNOWN_DISK },
     registry,
     rejections,

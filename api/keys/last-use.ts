@@ -1,0 +1,50 @@
+import type { Logger } from 'pino';
+
+/** How often uses are written down, in milliseconds. */
+const EVERY_MS = 60_000;
+
+/** When each key was last used: kept here, and written down once a minute and at the end, never by a request. */
+export class LastUse {
+  readonly #write: (used: ReadonlyMap<string, number>) => Promise<void>;
+  readonly #log: Logger;
+  #used = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(write: (used: ReadonlyMap<string, number>) => Promise<void>, log: Logger) {
+    this.#write = write;
+    this.#log = log;
+  }
+
+  /** `at` in epoch ms. */
+  note(id: string, at: number): void {
+    this.#used.set(id, at);
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.flush(), EVERY_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  /** What can't be written is kept for the next time. */
+  flush(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#flush());
+    return this.#writing;
+  }
+
+  async #flush(): Promise<void> {
+    const used = this.#used;
+    if (used.size === 0) return;
+    this.#used = new Map();
+    try {
+      await this.#write(used);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the last use of keys could not be written down yet');
+      this.#used = new Map([...used, ...this.#used]);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { findKey, insertKey, listKeys, prefixOf, revokeKey } from '../../db/queries/keys.ts';
+import { hashOf, makeSecret } from '../../domain/key.ts';
+import { jsonBody } from '../body/json.ts';
+import type { ApiDeps } from '../deps.ts';
+import { cursorParameter, linkHeader, page } from '../paging.ts';
+import { NotFound } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { keyIn, keyOut, newKeyOut, showKey } from '../schemas/key.ts';
+import { idParams, queryInteger, withDefault } from '../schemas/parameters.ts';
+
+/** Keys. Their secrets are shown once, when they are made. */
+export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/keys',
+      role: 'admin',
+      tags: ['keys'],
+      summary: 'Make a key',
+      body: jsonBody(keyIn(clock)),
+      responses: {
+        201: { description: 'Made. This answer alone has the secret.', schema: newKeyOut },
+      },
+      async handle({ body, principal }) {
+        const secret = makeSecret('key');
+        const given = {
+          name: body.name,
+          hash: hashOf(secret),
+          prefix: prefixOf(secret),
+          roles: body.roles,
+          rateLimit: body.rate_limit ?? null,
+          createdBy: principal.name,
+          expiresAt: body.expires_at ?? null,
+        };
+        const key = await insertKey(orm, given, clock());
+        const headers = { Location: `/keys/${key.id}`, 'Cache-Control': 'no-store' };
+        return { status: 201, body: { ...showKey(key, clock()), key: secret }, headers };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/keys',
+      role: 'admin',
+      tags: ['keys'],
+      summary: 'List keys',
+      query: z.object({ limit: withDefault(queryInteger(1, 200), 50), cursor: cursorParameter }),
+      responses: {
+        200: {
+          description: 'Newest first, those that have ended too',
+          schema: z.array(keyOut),
+          headers: linkHeader,
+        },
+      },
+      async handle({ query: { limit, cursor }, ...input }) {
+        const found = await listKeys(orm, { after: cursor, limit: limit + 1 });
+        const cursorOf = ({ createdAt, id }: (typeof found)[number]) => ({ at: createdAt.getTime(), id });
+        const { rows, headers } = page(found, limit, cursorOf, input);
+        return { status: 200, headers, body: rows.map((key) => showKey(key, clock())) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/keys/{id}',
+      role: 'admin',
+      tags: ['keys'],
+      summary: 'One key',
+      params: idParams,
+      responses: { 200: { description: 'The key, without its secret', schema: keyOut } },
+      problems: [404],
+      async handle({ params: { id } }) {
+        const key = await findKey(orm, id);
+        if (!key) throw new NotFound('Key');
+        return { status: 200, body: showKey(key, clock()) };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/keys/{id}',
+      role: 'admin',
+      tags: ['keys'],
+      summary: 'Revoke a key',
+      description:
+        'It ends at once in the process that answers, and within five seconds in every other, with its sessions. It stays on record.',
+      params: idParams,
+      responses: { 204: { description: 'Revoked, now or before' } },
+      problems: [404],
+      async handle({ params: { id } }) {
+        if (!(await revokeKey(orm, id, clock()))) throw new NotFound('Key');
+        keyring.forget((credential) => credential.id === id);
+        return { status: 204 };
+      },
+    }),
+  ];
+}

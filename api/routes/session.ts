@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { deleteSession, insertSession } from '../../db/queries/sessions.ts';
+import { hashOf, isSecret, makeSecret } from '../../domain/key.ts';
+import { ROLES } from '../../domain/role.ts';
+import type { Principal } from '../access.ts';
+import { jsonBody } from '../body/json.ts';
+import type { ApiDeps } from '../deps.ts';
+import { bearerOf } from '../keys/access.ts';
+import { sessionCookie, sessionOf } from '../keys/cookie.ts';
+import { Unauthorized } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { time } from '../schemas/parameters.ts';
+
+/** How long a session lasts at the most, in milliseconds. */
+const SESSION_MS = 12 * 3600_000;
+
+const sessionOut = z
+  .object({
+    auth: z.enum(['open', 'keys']).meta({ description: '`open`: no keys are asked for here' }),
+    name: z.string(),
+    roles: z.array(z.enum(ROLES)),
+    expires_at: time.nullable(),
+  })
+  .meta({ id: 'Session' });
+
+const cookieHeader = { 'Set-Cookie': { description: 'The session, where keys are asked for' } };
+
+/** Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts can read it. */
+export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps): Route[] {
+  const secure = new URL(settings.publicUrl).protocol === 'https:';
+  const show = ({ name, roles, expiresAt }: Principal): z.output<typeof sessionOut> => ({
+    auth: access.mode,
+    name,
+    roles: [...roles],
+    expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+  });
+  return [
+    route({
+      method: 'post',
+      path: '/session',
+      role: null,
+      tags: ['keys'],
+      summary: 'Open a session for a browser',
+      description:
+        'With a key in the body or as `Authorization: Bearer`. The cookie may do what the key may, for up to twelve hours and ' +
+        'no longer than the key.',
+      body: jsonBody(z.object({ key: z.string().max(200).nullish() }).prefault({})),
+      responses: { 200: { description: 'Who has come in', schema: sessionOut, headers: cookieHeader } },
+      problems: [401, 503],
+      async handle({ body, request }) {
+        if (access.mode === 'open') return { status: 200, body: show(await access.identify(request)) };
+        const secret = body.key ?? bearerOf(request.headers.authorization ?? '');
+        const principal = await access.identifyKey(secret);
+        if (principal.id === null) throw new Unauthorized('a session needs a key');
+        const now = clock();
+        const expiresAt = Math.min(now + SESSION_MS, principal.expiresAt ?? Number.POSITIVE_INFINITY);
+        const token = makeSecret('session');
+        await insertSession(orm, { hash: hashOf(token), keyId: principal.id, now, expiresAt });
+        const seconds = Math.floor((expiresAt - now) / 1000);
+        const headers = {
+          'Set-Cookie': sessionCookie({ token, seconds }, secure),
+          'Cache-Control': 'no-store',
+        };
+        return { status: 200, body: show({ ...principal, expiresAt }), headers };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/session',
+      role: null,
+      tags: ['keys'],
+      summary: 'Who asks, and what they may do',
+      responses: { 200: { description: 'By the key or session of this request', schema: sessionOut } },
+      problems: [401, 503],
+      async handle({ request }) {
+        const headers = { 'Cache-Control': 'no-store' };
+        return { status: 200, body: show(await access.identify(request)), headers };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/session',
+      role: null,
+      tags: ['keys'],
+      summary: 'End the session of this browser',
+      responses: { 204: { description: 'There is none any more', headers: cookieHeader } },
+      problems: [503],
+      async handle({ request }) {
+        const token = sessionOf(request);
+        const hash = token !== undefined && isSecret('session', token) ? hashOf(token) : null;
+        if (hash !== null && (await deleteSession(orm, hash))) {
+          keyring.forget((credential) => credential.hash === hash);
+        }
+        return { status: 204, headers: { 'Set-Cookie': sessionCookie(null, secure) } };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import type { ApiKey } from '../../db/entities/key.ts';
+import { ROLES } from '../../domain/role.ts';
+import { time } from './parameters.ts';
+
+const role = z.enum(ROLES);
+
+/** Highest rate, in events a second: beyond what one API process takes. */
+const MOST_EVENTS = 1_000_000;
+
+/** A new key. `now` in epoch ms tells whether its end is still to come. */
+export const keyIn = (now: () => number) =>
+  z
+    .object({
+      name: z.string().trim().min(1).max(100),
+      roles: z
+        .array(role)
+        .min(1)
+        .max(ROLES.length)
+        .refine((roles) => new Set(roles).size === roles.length, 'has a role twice')
+        .meta({ uniqueItems: true }),
+      rate_limit: z.int().min(1).max(MOST_EVENTS).nullish().meta({
+        description:
+          'Events a second that each API process takes with this key. A batch is taken whole while the key is not overdrawn, and paid back after it.',
+      }),
+      expires_at: z.iso
+        .datetime({ offset: true })
+        .transform((text) => new Date(text))
+        .refine((at) => at.getTime() > now(), 'must be in the future')
+        .nullish()
+        .meta({ override: { type: ['string', 'null'], format: 'date-time', pattern: undefined } }),
+    })
+    .meta({ id: 'KeyInput' });
+
+export const keyOut = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    prefix: z.string().meta({ description: 'How the secret begins' }),
+    roles: z.array(role),
+    rate_limit: z.int().nullable(),
+    state: z.enum(['active', 'expired', 'revoked']),
+    bootstrap: z.boolean().meta({ description: 'It came from the configuration' }),
+    created_at: time,
+    created_by: z.string(),
+    expires_at: time.nullable(),
+    last_used_at: time.nullable().meta({ description: 'Up to a minute behind' }),
+    revoked_at: time.nullable(),
+  })
+  .meta({ id: 'Key' });
+
+export const newKeyOut = keyOut
+  .extend({ key: z.string().length(32).meta({ description: 'The secret. It is shown this once.' }) })
+  .meta({ id: 'NewKey' });
+
+/** A key without its secret, which nobody has any more. `now` in epoch ms. */
+export function showKey(key: ApiKey, now: number): z.output<typeof keyOut> {
+  const expired = key.expiresAt != null && key.expiresAt.getTime() <= now;
+  return {
+    id: key.id,
+    name: key.name,
+    prefix: key.prefix,
+    roles: key.roles,
+    rate_limit: key.rateLimit ?? null,
+    state: key.revokedAt ? 'revoked' : expired ? 'expired' : 'active',
+    bootstrap: key.bootstrap,
+    created_at: key.createdAt.toISOString(),
+    created_by: key.createdBy,
+    expires_at: key.expiresAt?.toISOString() ?? null,
+    last_used_at: key.lastUsedAt?.toISOString() ?? null,
+    revoked_at: key.revokedAt?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,62 @@
+import { pino } from 'pino';
+import { type Door, openDoor } from '../../../api/keys/door.ts';
+import { makeSecret } from '../../../domain/key.ts';
+import type { Role } from '../../../domain/role.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { type Stage, stage, TOKEN } from '../stage.ts';
+
+export interface KeyStage extends Stage {
+  /** The first key, which has every role. */
+  root: string;
+  /** Makes a key. */
+  key(roles: Role[], more?: { rate_limit?: number; expires_at?: string; name?: string }): Promise<MadeKey>;
+  /** Sends a request with a key. */
+  by(key: string, method: string, path: string, body?: unknown): ReturnType<Stage['call']>;
+  door: Door;
+  /** Puts the time of day forward, in milliseconds: keys end by it. */
+  advance(ms: number): void;
+}
+
+export interface MadeKey {
+  id: string;
+  key: string;
+  name: string;
+}
+
+export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+/** The API where keys are asked for. */
+export async function keyStage(options: Omit<Parameters<typeof stage>[0], 'change'> = {}): Promise<KeyStage> {
+  const root = makeSecret('key');
+  let ahead = 0;
+  const clock = () => Date.now() + ahead;
+  let door!: Door;
+  const api = await stage({
+    ...options,
+    change: ({ orm }) => {
+      const log = pino({ level: 'silent' });
+      door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root });
+      return { clock, access: door.access, keyring: door.keyring };
+    },
+  });
+  const by: KeyStage['by'] = (key, method, path, body) => api.call(method, path, body, bearer(key));
+  await waitFor(async () => (await by(root, 'GET', '/keys')).status === 200, { what: 'the first key' });
+  return {
+    ...api,
+    root,
+    by,
+    door,
+    advance: (ms) => {
+      ahead += ms;
+    },
+    async key(roles, more = {}) {
+      const { status, body } = await by(root, 'POST', '/keys', { name: roles.join(' '), roles, ...more });
+      if (status !== 201) throw new Error(JSON.stringify(body));
+      return body as MadeKey;
+    },
+    async close() {
+      await door.close();
+      await api.close();
+    },
+  };
+}
