@@ -97,6 +97,8 @@ const schema = z.object({
   INGEST_RATE_LIMIT: z.coerce.number().positive().max(100_000).default(100),
   /** Days that events are kept. No rule's window may be longer. */
   RETENTION_DAYS: integer(1, 3650).default(30),
+  /** Days that resolved incidents are kept, with all that was said about them. */
+  INCIDENT_RETENTION_DAYS: integer(1, 36_500).default(365),
   /** A path on PostgreSQL's disk, for its free space; found by itself when PostgreSQL runs on this machine. */
   DISK_PATH: z.string().min(1).optional(),
   /** What PostgreSQL may take in all, where no path shows its disk. */

@@ -4,6 +4,8 @@ import { type Orm, sqlOf } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
 import { foldRollups } from '../db/queries/fold.ts';
+import { forgetDeadLetters, forgetIncidents } from '../db/queries/forget-records.ts';
+import { forgetRejections } from '../db/queries/rejections.ts';
 import { dropPartitions, forgetEvents, forgetIdleGroups, longestReach } from '../db/queries/retention.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS } from '../domain/event.ts';
@@ -20,12 +22,14 @@ export function createHousekeepingActivities({
   clock,
   log,
   retentionDays,
+  incidentRetentionDays,
 }: {
   orm: Orm;
   client: Client;
   clock: () => number;
   log: Logger;
   retentionDays: number;
+  incidentRetentionDays: number;
 }) {
   return {
     /** Makes the partitions ahead and drops what is past retention. */
@@ -49,9 +53,15 @@ export function createHousekeepingActivities({
       (await dropPartitions(orm, 'window_counts', now - reach - DAY_MS));
     await foldRollups(orm, now);
     await forgetEvents(sqlOf(orm), oldest);
+    await forgetRejections(sqlOf(orm), oldest);
     await forgetProcesses(sqlOf(orm), now);
+    const letters = await forgetDeadLetters(sqlOf(orm), oldest);
+    if (letters.waiting > 0) log.warn(letters, 'dead letters expired that nobody redrove or discarded');
+    const incidents = await forgetIncidents(sqlOf(orm), now - incidentRetentionDays * DAY_MS);
     const groups = await forgetIdleGroups(orm);
-    if (dropped + groups > 0) log.info({ dropped, groups }, 'retention');
+    if (dropped + groups + letters.all + incidents > 0) {
+      log.info({ dropped, groups, dead_letters: letters.all, incidents }, 'retention');
+    }
     return { made, dropped };
   }
 

@@ -17,7 +17,11 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
       workflowBundle,
       activities: {
         ...createRuleActivities(context),
-        ...createHousekeepingActivities({ ...context, retentionDays: config.RETENTION_DAYS }),
+        ...createHousekeepingActivities({
+          ...context,
+          retentionDays: config.RETENTION_DAYS,
+          incidentRetentionDays: config.INCIDENT_RETENTION_DAYS,
+        }),
       },
       // A cached workflow costs about a megabyte; one that fell out is replayed when it is next woken.
       maxCachedWorkflows: 200,

@@ -6,25 +6,45 @@ import { dayOf, partitionDays } from '../partitions.ts';
 import { LEVELS } from './fold.ts';
 
 /**
- * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers out; a
- * partition left detached by a crash is dropped by the next call.
+ * How long a partition may keep others waiting on its way out. While detaching waits for those who read it, no partition can be
+ * made: a backfill that reads for hours must not cost late events their day.
+ */
+const LOCK_TIMEOUT = '5s';
+
+/**
+ * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers out; what a crash, or
+ * a reader who takes longer than we wait, leaves half done is finished by the next call.
  */
 export async function dropPartitions(
   orm: Orm,
   parent: 'events' | 'window_counts',
   before: number,
 ): Promise<number> {
-  const db = sqlOf(orm);
-  let dropped = 0;
-  for (const { name, day, state } of await partitionDays(db, parent)) {
-    if (day + DAY_MS > dayOf(before)) continue;
-    const how = { attached: 'concurrently', detaching: 'finalize', detached: null }[state];
-    if (how) await sql.raw(`alter table ${parent} detach partition ${name} ${how}`).execute(db);
-    await sql.raw(`drop table ${name}`).execute(db);
-    dropped++;
-  }
-  return dropped;
+  // Detaching concurrently is no part of a transaction, so the connection itself is told how long to wait.
+  return sqlOf(orm)
+    .connection()
+    .execute(async (db) => {
+      let dropped = 0;
+      await sql.raw(`set lock_timeout = '${LOCK_TIMEOUT}'`).execute(db);
+      try {
+        for (const { name, day, state } of await partitionDays(db, parent)) {
+          if (day + DAY_MS > dayOf(before)) continue;
+          const how = { attached: 'concurrently', detaching: 'finalize', detached: null }[state];
+          if (how) await sql.raw(`alter table ${parent} detach partition ${name} ${how}`).execute(db);
+          await sql.raw(`drop table ${name}`).execute(db);
+          dropped++;
+        }
+      } catch (error) {
+        if (!isLockTimeout(error)) throw error;
+      } finally {
+        await sql`reset lock_timeout`.execute(db);
+      }
+      return dropped;
+    });
 }
+
+/** SQLSTATE lock_not_available. */
+const isLockTimeout = (error: unknown) => (error as { code?: unknown }).code === '55P03';
 
 /**
  * Removes what events before `before` (epoch ms) left in tables that aren't partitioned. Counts go by whole days, as the

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import pg from 'pg';
 import { createHousekeepingActivities } from '../../activities/housekeeping.ts';
-import { sqlOf, transaction } from '../../db/orm.ts';
-import { partitionDays } from '../../db/partitions.ts';
+import { type Orm, sqlOf, transaction } from '../../db/orm.ts';
+import { ensureDay, partitionDays } from '../../db/partitions.ts';
 import { summary } from '../../db/queries/analytics.ts';
 import { claimTimes } from '../../db/queries/append.ts';
+import { listDeadLetters } from '../../db/queries/dead-letter-reads.ts';
+import {
+  insertDeadLetters,
+  type NewDeadLetter,
+  settleDeadLetters,
+} from '../../db/queries/dead-letter-writes.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
@@ -21,14 +28,16 @@ describe('housekeeping', () => {
   });
   afterEach(() => engine.stop());
 
-  const tidy = () =>
+  const housekeeping = (orm: Orm) =>
     createHousekeepingActivities({
-      orm: engine.orm,
+      orm,
       client: undefined as never,
       clock: () => engine.now,
       log: silent,
       retentionDays: RETENTION_DAYS,
-    }).keepPartitions();
+      incidentRetentionDays: 20,
+    });
+  const tidy = () => housekeeping(engine.orm).keepPartitions();
   /** Days of a table's partitions, from today, up to ten days ahead. */
   const days = async (parent: 'events' | 'window_counts') =>
     (await partitionDays(sqlOf(engine.orm), parent))
@@ -139,5 +148,116 @@ describe('housekeeping', () => {
     assert.deepEqual(await keys(), ['*', '*', '["d"]']);
     await engine.arrive(id, hosts('e', 'e', 'e'));
     assert.deepEqual((await keys()).sort(), ['*', '*', '*', '["d"]'].sort(), 'b was still counted');
+  });
+
+  it('makes and drops while events come and readers read, and neither notices', async () => {
+    await engine.append(eventsOf(8, 9, 10, 11));
+    let going = true;
+    const stored: number[] = [];
+    const senders = [0, 1].map(async () => {
+      while (going) stored.push((await engine.append(eventsOf(0, 1, 6))).length);
+    });
+    const readers = [0, 1].map(async () => {
+      while (going) await sql`select count(*) from events`.execute(sqlOf(engine.orm));
+    });
+    try {
+      await waitFor(() => stored.length > 3, { what: 'events to come' });
+      const { dropped } = await tidy();
+      assert.ok(dropped >= 4);
+      const seen = stored.length;
+      await waitFor(() => stored.length > seen + 3, { what: 'events to come still' });
+    } finally {
+      going = false;
+    }
+    await Promise.all([...senders, ...readers]);
+    assert.equal(await count('events'), stored.length * 3);
+    assert.ok((await days('events')).every((day) => day >= -7));
+  });
+
+  it('gives way to a reader who takes long, and drops later', async () => {
+    await engine.append(eventsOf(9));
+    const reader = new pg.Client(engine.orm.config.get('clientUrl'));
+    await reader.connect();
+    try {
+      await reader.query('begin; select from events limit 1');
+      const { dropped } = await tidy();
+      assert.ok(
+        (await partitionDays(sqlOf(engine.orm), 'events')).some(({ state }) => state === 'detaching'),
+      );
+      assert.equal(dropped, 1, 'the counts of that day, which nobody reads');
+      // Nobody waits for what is half done.
+      await ensureDay(engine.orm, TODAY + 20 * DAY_MS);
+      await engine.append(eventsOf(0));
+    } finally {
+      await reader.end();
+    }
+    await tidy();
+    assert.ok((await days('events')).every((day) => day >= -7));
+  });
+
+  it('expires dead letters that nothing has happened to for as long as events are kept', async () => {
+    const letter = (daysAgo: number): NewDeadLetter => ({
+      ...{
+        id: crypto.randomUUID(),
+        source_id: 'source',
+        kind: 'batch',
+        failure: 'transient',
+        reason: 'away',
+      },
+      ...{ field: null, content: {}, event_count: 1, created_at: NOON - daysAgo * DAY_MS },
+    });
+    const [old, settled, young] = [letter(9), letter(9), letter(6)];
+    await insertDeadLetters(engine.orm, [old, settled, young]);
+    await settleDeadLetters(engine.orm, {
+      sourceId: 'source',
+      ids: [settled.id],
+      state: 'redriven',
+      at: NOON - DAY_MS,
+    });
+    await tidy();
+    const left = async () =>
+      (await listDeadLetters(sqlOf(engine.orm), {}, { limit: 9 })).map(({ id }) => id).sort();
+    assert.deepEqual(await left(), [settled.id, young.id].sort());
+    engine.now += 8 * DAY_MS;
+    await tidy();
+    assert.deepEqual(await left(), []);
+  });
+
+  it('forgets resolved incidents and what was said about them, but never the last of a group', async () => {
+    const { id } = await createRule(engine.orm, aRule({ window: 10 }), NOON);
+    await engine.judge(id);
+    const ticks = () => [0, 1, 2].map(() => anEvent({ occurred_at: engine.now }));
+    for (let episode = 0; episode < 3; episode++) {
+      await engine.arrive(id, ticks());
+      await engine.pass(id, engine.now + 60_000);
+    }
+    const db = sqlOf(engine.orm);
+    const [first, second, last] = (await engine.incidents(id)).map((incident) => incident.id);
+    await sql`update notices set done = incident_id <> ${second}::uuid`.execute(db);
+    const ids = async () => (await engine.incidents(id)).map((incident) => incident.id);
+    await tidy();
+    assert.deepEqual(await ids(), [first, second, last]);
+    engine.now += 21 * DAY_MS;
+    await tidy();
+    assert.deepEqual(await ids(), [second, last], 'one has a notice that nobody got yet');
+    for (const table of ['incident_timeline', 'notices']) {
+      const { rows } = await sql`select from ${sql.table(table)} where incident_id = ${first}`.execute(db);
+      assert.equal(rows.length, 0, table);
+    }
+    await sql`update notices set done = true`.execute(db);
+    await tidy();
+    assert.deepEqual(await ids(), [last]);
+    await engine.arrive(id, ticks());
+    const again = (await engine.incidents(id)).map((incident) => incident.id);
+    assert.ok(!again.includes(first!) && !again.includes(second!), 'an id came again');
+
+    await sql`update alert_rules set deleted_at = ${new Date(engine.now)}`.execute(db);
+    await sql`update alert_incidents set state = 'resolved', resolved_at = ${new Date(engine.now)}`.execute(
+      db,
+    );
+    await sql`update notices set done = true`.execute(db);
+    engine.now += 21 * DAY_MS;
+    await tidy();
+    assert.deepEqual(await ids(), []);
   });
 });
