@@ -47,6 +47,7 @@ export class AppendConnections {
     const client = await this.#pool.connect();
     let broken = false;
     try {
+      atOnce(client);
       const begun = client.query('begin');
       const [result] = await Promise.all([work(this.#pipelined(client)), begun]);
       return result;
@@ -68,7 +69,10 @@ export class AppendConnections {
 
   #pipelined(client: pg.PoolClient): PipelinedTransaction {
     return {
-      send: ({ name, text }, values) => client.query({ name, text, values }),
+      send: ({ name, text }, values) => {
+        atOnce(client);
+        return client.query({ name, text, values });
+      },
       db: this.#queriesOn(client),
       async commit() {
         // PostgreSQL answers a commit of what has failed with a rollback, and no error.
@@ -87,4 +91,12 @@ export class AppendConnections {
     this.#queries.set(client, queries);
     return queries;
   }
+}
+
+/** Lets everything that is sent in this turn of the event loop go out in one write: each costs tens of microseconds. */
+function atOnce(client: pg.PoolClient): void {
+  const { stream } = client.connection;
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }

@@ -8,6 +8,9 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
+/** An append that takes longer than this may wait for something that another need not wait for, in milliseconds. */
+const HELD_UP_MS = 50;
+
 export interface BufferLimits {
   /** Events that may wait; more are refused. */
   bufferEvents: number;
@@ -15,6 +18,8 @@ export interface BufferLimits {
   appendEvents: number;
   /** Appends under way at once. Two keep PostgreSQL busy while the next is gathered. */
   appendsInFlight: number;
+  /** Events that must wait for an append to begin beside another. */
+  besideEvents: number;
 }
 
 /**
@@ -28,6 +33,10 @@ export class Buffer {
   readonly #waiting: Waiting[] = [];
   readonly #appending = new Set<Waiting[]>();
   #buffered = 0;
+  /** Of these, those under way. */
+  #underWay = 0;
+  /** When the last append began, by `performance.now()`. */
+  #begun = 0;
   /** Events a second that appends got through lately: what `Retry-After` is computed from. */
   #rate = 10_000;
   #stopped = false;
@@ -76,7 +85,7 @@ export class Buffer {
   }
 
   #pump(): void {
-    while (this.#waiting.length > 0 && this.#appending.size < this.#limits.appendsInFlight) {
+    while (this.#waiting.length > 0 && this.#mayBegin()) {
       const batch: Waiting[] = [];
       let size = 0;
       while (this.#waiting.length > 0) {
@@ -87,8 +96,21 @@ export class Buffer {
         this.#waiting.shift();
       }
       this.#appending.add(batch);
+      this.#underWay += size;
+      this.#begun = performance.now();
       void this.#run(batch, size);
     }
+  }
+
+  /**
+   * An append costs as much as a hundred of its events: fewer, that come while one is under way, share the next instead. Unless
+   * that one is held up.
+   */
+  #mayBegin(): boolean {
+    const { appendsInFlight, besideEvents } = this.#limits;
+    if (this.#appending.size >= appendsInFlight) return false;
+    if (this.#appending.size === 0 || this.#buffered - this.#underWay >= besideEvents) return true;
+    return performance.now() - this.#begun > HELD_UP_MS;
   }
 
   async #run(batch: Waiting[], size: number): Promise<void> {
@@ -107,6 +129,7 @@ export class Buffer {
     } finally {
       this.#appending.delete(batch);
       this.#buffered -= size;
+      this.#underWay -= size;
       this.#pump();
       if (this.#stopped && this.#buffered === 0) this.#idle?.();
     }

@@ -25,7 +25,7 @@ export function createIngest({
   client: Client;
   clock: () => number;
   log: Logger;
-  limits: Omit<BufferLimits, 'appendsInFlight'> & Partial<BufferLimits>;
+  limits: Omit<BufferLimits, 'appendsInFlight' | 'besideEvents'> & Partial<BufferLimits>;
   /** Closes the way in while there is no room. */
   disk?: DiskGuard;
   observer?: IngestObserver;
@@ -37,7 +37,7 @@ export function createIngest({
   const buffer = new Buffer(
     timed((events) => append.run(events), observer),
     (ids) => waker.committed(ids),
-    { appendsInFlight, ...limits },
+    { appendsInFlight, besideEvents: 100, ...limits },
   );
   const open: Ingest = {
     accept: (events) => buffer.accept(events),

@@ -1,7 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { takeOutbox } from '../db/queries/wake.ts';
 import { type IngestObserver, unobserved } from './observer.ts';
+
+/**
+ * Shortest time from one round to the next, in milliseconds. Single events commit hundreds of times a second, and a round costs
+ * PostgreSQL as much as an append of fifty events; the first commit after a pause is followed at once.
+ */
+const ROUND_MS = 20;
 
 /**
  * Follows appends: turns their outbox rows into pending evaluations and signals the rules concerned. Appends that commit
@@ -50,6 +57,7 @@ export class Waker {
 
   async #run(): Promise<void> {
     while (this.#ids.length > 0) {
+      const next = sleep(ROUND_MS);
       const ids = this.#ids.splice(0, 1000);
       const since = this.#since;
       try {
@@ -58,6 +66,7 @@ export class Waker {
       } catch (error) {
         this.#log.warn({ err: error, rows: ids.length }, 'waking rules failed; the sweep will do it');
       }
+      await next;
     }
   }
 }

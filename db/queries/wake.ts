@@ -17,7 +17,8 @@ export const mergePending = sql`
  * that out. Any other may change only if the buckets that its touched windows reach hold enough events; that sum is
  * no less than any of those windows. What falls among incidents that ended later may prolong one: there the recovery threshold is
  * enough. Reads are unlocked: an evaluation that changes a group's state looks again after
- * its commit, so nothing falls between (docs/adr, wake and judge).
+ * its commit, so nothing falls between (docs/adr, wake and judge). What was touched is looked up one by one (that is what the limits
+ * of 1 are for): a join would read all rules and groups each time, 40 ms with 10,000 rules.
  *
  * @param ids these rows only; null for all that are older than `olderThanMs`
  * @returns rules with a pending evaluation that wasn't there before
@@ -28,8 +29,8 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
     : sql`created_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'`;
   const { rows } = await sql<{ rule_id: string }>`
     with taken as (
-      delete from wake_outbox where id in (
-        select id from wake_outbox where ${chosen} order by id limit 1000 for update skip locked)
+      delete from wake_outbox where ctid = any(array(
+        select ctid from wake_outbox where ${chosen} order by id limit 1000 for update skip locked))
       returning touched
     ), touched as (
       select r as rule_id, v as revision, g as group_key, l as late, min(f) as from_at, max(t) as to_at
@@ -37,8 +38,10 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
       group by r, v, g, l
     ), candidates as (
       select t.* from touched t
-      join rule_versions v on v.rule_id = t.rule_id and v.revision = t.revision and not v.settled
-      left join rule_groups g on g.rule_id = t.rule_id and g.group_key = t.group_key
+      cross join lateral (
+        select * from rule_versions v where v.rule_id = t.rule_id and v.revision = t.revision and not v.settled limit 1) v
+      left join lateral (
+        select * from rule_groups g where g.rule_id = t.rule_id and g.group_key = t.group_key limit 1) g on true
       where not v.ready or (
         (g.state is null or g.state = 'ok' or t.from_at < g.since)
         and (

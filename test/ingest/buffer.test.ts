@@ -4,6 +4,7 @@ import type { Appended } from '../../ingest/append.ts';
 import { Buffer, type BufferLimits } from '../../ingest/buffer.ts';
 import { BufferFull } from '../../ingest/outcome.ts';
 import { anEvent } from '../support/engine.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const batch = (n: number, at = 1000): Event[] =>
   Array.from({ length: n }, () => anEvent({ occurred_at: at }));
@@ -20,7 +21,7 @@ function gated(limits: Partial<BufferLimits> = {}) {
         appends.push({ events, done: () => resolve({ outcomes, outboxIds }), fail: reject });
       }),
     (ids) => committed.push(ids),
-    { bufferEvents: 100, appendEvents: 50, appendsInFlight: 1, ...limits },
+    { bufferEvents: 100, appendEvents: 50, appendsInFlight: 1, besideEvents: 1, ...limits },
   );
   return { buffer, appends, committed };
 }
@@ -60,6 +61,31 @@ describe('the buffer', () => {
     for (let i = 0; i < 4; i++) void there.buffer.accept(batch(1));
     assert.equal(there.appends.length, 2);
     assert.equal(there.buffer.load().inFlight, 2);
+  });
+
+  it('begins another append beside one under way only for as many events as make it worth while', async () => {
+    const there = gated({ appendsInFlight: 2, besideEvents: 5 });
+    const answers = [3, 2, 2].map((n) => there.buffer.accept(batch(n)));
+    assert.deepEqual(sizes(there), [3]);
+    void there.buffer.accept(batch(1));
+    assert.deepEqual(sizes(there), [3, 5]);
+    void there.buffer.accept(batch(4));
+    there.appends[0]!.done();
+    await answers[0];
+    assert.deepEqual(sizes(there), [3, 5], 'four are not enough either');
+    there.appends[1]!.done();
+    await answers[1];
+    assert.deepEqual(sizes(there), [3, 5, 4]);
+  });
+
+  it('passes by an append that is held up', async () => {
+    const there = gated({ appendsInFlight: 2, besideEvents: 50 });
+    const another = () => {
+      void there.buffer.accept(batch(1));
+      return there.appends.length === 2;
+    };
+    await waitFor(another, { what: 'the append beside it', everyMs: 20 });
+    assert.ok(there.buffer.load().buffered < 50);
   });
 
   it('refuses what would be too much, says when to come again, and takes more once there is room', async () => {
