@@ -5,6 +5,7 @@ import { ensurePartitions } from '../db/partitions.ts';
 import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
 import { foldRollups } from '../db/queries/fold.ts';
 import { forgetDeadLetters, forgetIncidents } from '../db/queries/forget-records.ts';
+import { forgetAlerts } from '../db/queries/received-writes.ts';
 import { forgetRejections } from '../db/queries/rejections.ts';
 import { dropPartitions, forgetEvents, forgetIdleGroups, longestReach } from '../db/queries/retention.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
@@ -58,9 +59,10 @@ export function createHousekeepingActivities({
     const letters = await forgetDeadLetters(sqlOf(orm), oldest);
     if (letters.waiting > 0) log.warn(letters, 'dead letters expired that nobody redrove or discarded');
     const incidents = await forgetIncidents(sqlOf(orm), now - incidentRetentionDays * DAY_MS);
+    const alerts = await forgetAlerts(sqlOf(orm), now - DAY_MS);
     const groups = await forgetIdleGroups(orm);
-    if (dropped + groups + letters.all + incidents > 0) {
-      log.info({ dropped, groups, dead_letters: letters.all, incidents }, 'retention');
+    if (dropped + groups + letters.all + incidents + alerts > 0) {
+      log.info({ dropped, groups, dead_letters: letters.all, incidents, alerts }, 'retention');
     }
     return { made, dropped };
   }

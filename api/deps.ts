@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Orm } from '../db/orm.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
+import type { AlertReceiver } from '../ingest/receive-alerts.ts';
 import type { Access } from './access.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { Rejections } from './rejections/recorder.ts';
@@ -13,6 +14,8 @@ export interface ApiDeps {
   orm: Orm;
   client: Client;
   ingest: Ingest;
+  /** Takes alerts that somebody else judged. */
+  alerts: AlertReceiver;
   access: Access;
   /** What this process knows of keys, to be told of those that end. */
   keyring: Keyring;

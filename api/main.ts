@@ -8,6 +8,7 @@ import { DiskGuard } from '../ingest/disk-guard.ts';
 import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
 import { createIngest } from '../ingest/ingest.ts';
+import { createAlertReceiver } from '../ingest/receive-alerts.ts';
 import { watchDisk } from '../metrics/disk.ts';
 import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
@@ -47,12 +48,14 @@ async function main(config: Config): Promise<void> {
     ...{ orm, clock, log, auth: config.AUTH },
     ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
   });
+  const alerts = createAlertReceiver({ orm, ingest, client, clock, log });
   const app = createApp({
     orm,
     client,
     ingest,
     access: door.access,
     keyring: door.keyring,
+    alerts,
     disk,
     rejections,
     registry,
@@ -83,6 +86,7 @@ async function main(config: Config): Promise<void> {
     await closed;
     clearInterval(idle);
     clearTimeout(patience);
+    await alerts.stop();
     await ingest.stop();
     await heartbeat.stop();
     await rejections.stop();

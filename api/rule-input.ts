@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RuleInput } from '../db/queries/rule-changes.ts';
 import { compileGroupKey } from '../domain/group.ts';
 import { compileMatcher, type Matcher, MatcherError } from '../domain/matcher.ts';
-import type { CountCondition, RuleDefinition } from '../domain/rule.ts';
+import { type Condition, type CountCondition, countOf, type RuleDefinition } from '../domain/rule.ts';
 import { type FieldError, Invalid } from './problem.ts';
 import type { RuleGiven } from './schemas/rule.ts';
 
@@ -49,6 +50,7 @@ export function rulePatchOf(
 }
 
 function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
+  if (current?.condition.kind === 'received') return receivedDefinitionOf(given, current);
   const base = current ?? DEFAULTS;
   const condition = conditionOf(given, current?.condition ?? null);
   const definition: RuleDefinition = {
@@ -68,6 +70,26 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
   return definition;
 }
 
+/** Fields of a definition that a rule for received alerts has no use for: their senders decide. */
+const COUNTING = [
+  ...['condition', 'threshold_count', 'window_seconds', 'event_type', 'severity', 'match', 'group_by'],
+  ...['for_seconds', 'keep_firing_seconds', 'recovery_threshold', 'allowed_lateness_seconds'],
+] as const;
+
+/** Of a built-in rule only the cap changes. All the rest may be written back as it was read. @throws Invalid */
+function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
+  const shown: Record<string, unknown> = { ...current, ...countOf(current.condition) };
+  const changed = COUNTING.filter((field) => {
+    const value = given[field] ?? null;
+    return value !== null && value !== '' && value !== 0 && !isDeepStrictEqual(value, shown[field]);
+  });
+  if (changed.length > 0) {
+    const reason = 'is decided by who sends the alerts: this rule is built in';
+    throw new Invalid(changed.map((field) => ({ field, reason })));
+  }
+  return { ...current, max_groups: given.max_groups ?? current.max_groups };
+}
+
 /** Zero clears it. One that was set before goes down with the threshold: clients of the reference don't know it. */
 function recoveryOf(
   { recovery_threshold: given }: RuleGiven,
@@ -85,12 +107,18 @@ const cleared = (given: string | null | undefined, base: string | null) =>
  * The condition from its two spellings. A client that reads a rule, changes one spelling and writes all of it back means the one it
  * changed. @throws Invalid where both changed and disagree
  */
-function conditionOf(given: RuleGiven, current: CountCondition | null): CountCondition {
+function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
+  const asked = given.condition;
+  if (asked?.kind === 'received') {
+    const reason = 'rules for received alerts are built in: this one counts';
+    throw new Invalid([{ field: 'condition.kind', reason }]);
+  }
+  const before = current && countOf(current);
   const pick = (name: 'threshold_count' | 'window_seconds'): number => {
-    const said = [given[name], given.condition?.[name]].filter((value) => typeof value === 'number');
-    const changed = [...new Set(said.filter((value) => value !== current?.[name]))];
+    const said = [given[name], asked?.[name]].filter((value) => typeof value === 'number');
+    const changed = [...new Set(said.filter((value) => value !== before?.[name]))];
     if (changed.length > 1) throw new Invalid([{ field: name, reason: 'differs from that of condition' }]);
-    const value = changed[0] ?? current?.[name];
+    const value = changed[0] ?? before?.[name];
     if (value === undefined) throw new Invalid([{ field: name, reason: 'is required' }]);
     return value;
   };
@@ -103,16 +131,17 @@ function conditionOf(given: RuleGiven, current: CountCondition | null): CountCon
 
 /** What no single field's schema can see. */
 function flaws(definition: RuleDefinition, retentionMs: number): FieldError[] {
-  const { condition, recovery_threshold, match, group_by } = definition;
+  const { recovery_threshold, match, group_by } = definition;
+  const { threshold_count, window_seconds } = countOf(definition.condition);
   const errors: FieldError[] = [];
   const complain = (field: string, reason: string) => errors.push({ field, reason });
-  if (condition.window_seconds * 1000 > retentionMs) {
+  if (window_seconds * 1000 > retentionMs) {
     complain('window_seconds', `is longer than events are kept (${retentionMs / 1000} s)`);
   }
   if (definition.allowed_lateness_seconds * 1000 > retentionMs) {
     complain('allowed_lateness_seconds', `is longer than events are kept (${retentionMs / 1000} s)`);
   }
-  if (recovery_threshold !== null && recovery_threshold > condition.threshold_count) {
+  if (recovery_threshold !== null && recovery_threshold > threshold_count) {
     complain('recovery_threshold', 'must not be above threshold_count');
   }
   if (new Set(group_by).size < group_by.length) complain('group_by', 'names a field twice');

@@ -23,6 +23,7 @@ export const RAW_TABLES = [
   'wake_outbox',
   'pending_evaluations',
   'watermark',
+  /^(past_)?received_/,
 ];
 
 /** Options shared by the application and the migrator. */

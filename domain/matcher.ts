@@ -139,7 +139,8 @@ function asNumber(value: Json | undefined): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-function compilePattern(value: Json | undefined, field: string): RE2JS {
+/** An RE2 pattern of bounded cost; its `matches` is anchored at both ends. @throws MatcherError */
+export function compilePattern(value: Json | undefined, field: string): RE2JS {
   if (typeof value !== 'string') throw new MatcherError(`a pattern on ${field} is a string`);
   if (value.length > MAX_PATTERN) {
     throw new MatcherError(`the pattern on ${field} is longer than ${MAX_PATTERN} characters`);

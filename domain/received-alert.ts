@@ -117,7 +117,9 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Merged {
     acknowledged_at: null,
     acknowledged_by: null,
   };
-  return { outcome: 'opened', alert, past, changed: true, reworded: false };
+  // What comes after its end makes that certain.
+  const ended: KnownAlert | null = past && { ...past, ends: 'resolved' };
+  return { outcome: 'opened', alert, past: ended, changed: true, reworded: false };
 }
 
 function resolve(known: KnownAlert | null, { starts_at: from, ends_at: end }: ReceivedAlert): Merged {
@@ -164,6 +166,26 @@ function reworded(before: KnownAlert, after: KnownAlert): boolean {
     canonical(before.labels) !== canonical(after.labels) ||
     canonical(before.annotations) !== canonical(after.annotations)
   );
+}
+
+/** What an incident of the alert says: the alert's own words, before those of its rule. */
+export function incidentWords(
+  alert: Pick<ReceivedAlert, 'labels' | 'annotations' | 'severity' | 'summary' | 'generator_url'>,
+  rule: {
+    name: string;
+    incident_severity: string | null;
+    labels: Record<string, string>;
+    annotations: Record<string, string>;
+  },
+) {
+  const source: Record<string, string> =
+    alert.generator_url === null ? {} : { generator_url: alert.generator_url };
+  return {
+    summary: alert.summary || `Rule ${rule.name} triggered`,
+    severity: rule.incident_severity ?? alert.severity,
+    labels: { ...rule.labels, ...alert.labels },
+    annotations: { ...source, ...rule.annotations, ...alert.annotations },
+  };
 }
 
 /** The same text for the same pairs: senders and PostgreSQL's jsonb each have an order of their own. */

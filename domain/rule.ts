@@ -1,13 +1,20 @@
 import type { Matcher } from './matcher.ts';
+import type { ReceivingProtocol } from './received-alert.ts';
 
-/** What must be true of a window for the rule to hold. `count` is the first kind; others join the union. */
-export type Condition = CountCondition;
+/** When the rule holds for a group. */
+export type Condition = CountCondition | ReceivedCondition;
 
 export interface CountCondition {
   kind: 'count';
   /** Holds at t while at least this many matched events lie in [t − window, t], both ends in. */
   threshold_count: number;
   window_seconds: number;
+}
+
+/** Holds while somebody outside says so: each alert received by the protocol is a group. Only built-in rules have it. */
+export interface ReceivedCondition {
+  kind: 'received';
+  protocol: ReceivingProtocol;
 }
 
 /** Everything of a rule that decides what it counts and when it fires. A change of it is a new revision. */
@@ -47,10 +54,18 @@ export function bucketMsOf(windowMs: number): number {
   return Math.max(1000, Math.ceil(windowMs / 60));
 }
 
-/** The window numbers of a definition. */
+/** A condition in the reference's two numbers: one alert is enough, and the shortest window stands for none. */
+export function countOf(condition: Condition): { threshold_count: number; window_seconds: number } {
+  if (condition.kind === 'received') return { threshold_count: 1, window_seconds: 1 };
+  const { threshold_count, window_seconds } = condition;
+  return { threshold_count, window_seconds };
+}
+
+/** The window numbers of a definition. One that counts no events has a window of 0, and appends pass over it. */
 export function windowSpecOf(rule: RuleDefinition): WindowSpec {
-  const windowMs = rule.condition.window_seconds * 1000;
-  const threshold = rule.condition.threshold_count;
+  const counted = rule.condition.kind === 'count' ? rule.condition : null;
+  const windowMs = (counted?.window_seconds ?? 0) * 1000;
+  const threshold = counted?.threshold_count ?? 1;
   return {
     windowMs,
     bucketMs: bucketMsOf(windowMs),

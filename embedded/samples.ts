@@ -114,13 +114,15 @@ export async function addSamples(api: Api): Promise<{ producers: number; rules: 
 }
 
 /**
- * The same, but only where there is no producer and no rule at all: where there is any, somebody has made the system theirs,
+ * The same, but only where there is no producer and no rule but the built-in ones: where there is any, somebody has made the system theirs,
  * and what is missing was removed. Resolves to undefined then.
  */
 export async function addSamplesToEmpty(api: Api): Promise<{ producers: number; rules: number } | undefined> {
   for (const path of ['/producers', '/alerts']) {
-    const there = (await (await call(api, 'GET', path, undefined, [200])).json()) as unknown[];
-    if (there.length > 0) return undefined;
+    const there = (await (await call(api, 'GET', path, undefined, [200])).json()) as {
+      condition?: { kind: string };
+    }[];
+    if (there.some(({ condition }) => condition?.kind !== 'received')) return undefined;
   }
   return addSamples(api);
 }

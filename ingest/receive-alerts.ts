@@ -1,5 +1,15 @@
-import type { MergeOutcome, ReceivedAlert } from '../domain/received-alert.ts';
-import type { InvalidEvent } from './validate.ts';
+import type { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
+import { type Orm, sqlOf } from '../db/orm.ts';
+import { queuedEvents, unqueueEvents } from '../db/queries/received-events.ts';
+import type { Event } from '../domain/event.ts';
+import { type MergeOutcome, NEVER, type ReceivedAlert } from '../domain/received-alert.ts';
+import { type Ingest, StoreUnavailable } from './outcome.ts';
+import { alertEvent } from './received-event.ts';
+import { recordAlerts } from './record-alerts.ts';
+import { signalRules } from './signal-rule.ts';
+import { isDataError } from './store-errors.ts';
+import { type InvalidEvent, validateEvent } from './validate.ts';
 
 /** What became of one received alert. */
 export type Received =
@@ -15,6 +25,151 @@ export interface AlertReceiver {
    * @throws StoreUnavailable: nothing is known of what is on record
    */
   receive(alerts: readonly ReceivedAlert[], by: string): Promise<Received[]>;
-  /** Accepts no more, ends what is under way, and resolves. */
+  /** Ends what is under way, and resolves. To be called once nothing is received any more, and before the ingest stops. */
   stop(): Promise<void>;
+}
+
+/** Messages in one transaction at the most: it must not keep a rule's change waiting. */
+const IN_ONE_TRANSACTION = 1000;
+/** Longest key, in characters: it is part of an index. */
+const LONGEST_KEY = 400;
+/** Events this old were left behind by the process that queued them. Both in milliseconds. */
+const LEFTOVER_MS = 10_000;
+const LEFTOVERS_EVERY_MS = 15_000;
+const LEFTOVERS_AT_ONCE = 500;
+
+/** Composes the receiver. One a process. */
+export function createAlertReceiver({
+  orm,
+  ingest,
+  client,
+  clock,
+  log,
+}: {
+  orm: Orm;
+  ingest: Pick<Ingest, 'accept' | 'claimTimes'>;
+  client: Client;
+  /** Epoch milliseconds. */
+  clock: () => number;
+  log: Logger;
+}): AlertReceiver {
+  const unsignalled = new Set<string>();
+  let signalling: Promise<void> | null = null;
+  let leftovers = Promise.resolve();
+  let stopped = false;
+  let timer = setTimeout(storeLeftovers, LEFTOVERS_EVERY_MS).unref();
+
+  /** Returns at once: an answer must not wait for Temporal. Whatever is missed is signalled by the sweep. */
+  function signal(rules: readonly string[]): void {
+    for (const id of rules) unsignalled.add(id);
+    if (unsignalled.size === 0) return;
+    signalling ??= signalAll().finally(() => {
+      signalling = null;
+    });
+  }
+
+  async function signalAll(): Promise<void> {
+    while (unsignalled.size > 0) {
+      const ids = [...unsignalled];
+      unsignalled.clear();
+      await signalRules(client, ids, log);
+    }
+  }
+
+  /** Stores events by the way that all take. What fails stays queued, and is stored by the next round of any process. */
+  async function store(events: readonly Event[]): Promise<void> {
+    if (events.length === 0) return;
+    try {
+      // An id that was stored before has its time: the same change told again is a duplicate.
+      const times = await ingest.claimTimes(events);
+      const outcomes = await ingest.accept(events.map((event, i) => ({ ...event, occurred_at: times[i]! })));
+      for (const outcome of outcomes) {
+        if (outcome.status === 'invalid') log.error({ outcome }, 'the event of a received alert was refused');
+      }
+      await unqueueEvents(
+        sqlOf(orm),
+        events.map(({ event_id }) => event_id),
+      );
+    } catch (error) {
+      log.warn({ err: error, events: events.length }, 'events of received alerts wait to be stored');
+    }
+  }
+
+  function storeLeftovers(): void {
+    leftovers = queuedEvents(sqlOf(orm), LEFTOVER_MS, LEFTOVERS_AT_ONCE)
+      .then(store)
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'events of received alerts could not be looked for'),
+      )
+      .finally(() => {
+        if (!stopped) timer = setTimeout(storeLeftovers, LEFTOVERS_EVERY_MS).unref();
+      });
+  }
+
+  return {
+    async receive(alerts, by) {
+      const now = clock();
+      const results: Received[] = new Array(alerts.length);
+      const valid: { index: number; alert: ReceivedAlert }[] = [];
+      for (const [index, given] of alerts.entries()) {
+        const alert = asReceived(given, now);
+        const errors = flawsOf(alert, now);
+        if (errors.length > 0) results[index] = { status: 'invalid', errors };
+        else valid.push({ index, alert });
+      }
+      for (let i = 0; i < valid.length; i += IN_ONE_TRANSACTION) {
+        const some = valid.slice(i, i + IN_ONE_TRANSACTION);
+        const recorded = await recordAlerts(
+          orm,
+          some.map(({ alert }) => alert),
+          by,
+          now,
+        ).catch((error: unknown) => {
+          if (isDataError(error)) throw error;
+          throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
+        });
+        signal(recorded.wake);
+        for (const [j, { index }] of some.entries()) {
+          results[index] = { status: 'accepted', outcome: recorded.outcomes[j]! };
+        }
+        await store(recorded.events);
+      }
+      return results;
+    },
+
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await leftovers;
+      while (signalling) await signalling;
+    },
+  };
+}
+
+/** PagerDuty's alerts don't begin ahead of the clock: one that is resolved at once would not have begun by then. */
+function asReceived(alert: ReceivedAlert, now: number): ReceivedAlert {
+  return alert.protocol === 'pagerduty' ? { ...alert, starts_at: Math.min(alert.starts_at, now) } : alert;
+}
+
+/** What no incident, and no event that tells of it, could be made of. */
+function flawsOf(alert: ReceivedAlert, now: number): InvalidEvent[] {
+  const errors: InvalidEvent[] = [];
+  const { key, starts_at, ends_at } = alert;
+  if (key.length > LONGEST_KEY)
+    errors.push({ field: 'key', reason: `longer than ${LONGEST_KEY} characters` });
+  if (key.includes('\0') || !key.isWellFormed()) {
+    errors.push({ field: 'key', reason: 'must not contain NUL or broken surrogates' });
+  }
+  for (const [field, at] of Object.entries({ starts_at, ends_at })) {
+    const possible = Number.isInteger(at) && at >= 0 && at <= NEVER;
+    if (!possible) errors.push({ field, reason: 'must be between 1970 and 9999' });
+  }
+  if (ends_at < starts_at && alert.action === 'trigger') {
+    errors.push({ field: 'ends_at', reason: 'is before starts_at' });
+  }
+  if (errors.length > 0) return errors;
+  // What may be said in an event may be said in an alert: one set of limits for both.
+  const { occurred_at: _now, ...event } = alertEvent(alert, 'firing', alert, now);
+  const validated = validateEvent(event, { now, retentionMs: 0 });
+  return 'invalid' in validated ? validated.invalid : [];
 }

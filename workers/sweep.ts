@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { signalIncidents } from '../activities/signal-incidents.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { overdueNotices, stillOverdue } from '../db/queries/overdue-notices.ts';
+import { rearmRefreshed } from '../db/queries/received-judging.ts';
 import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
 import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
 import { holdsOf } from '../domain/watermark.ts';
@@ -47,6 +48,7 @@ export function startSweep({
     const holds = holdsOf(processes, producers, now);
     const reached = holds.length === 0 ? 0 : Math.min(now, ...holds.map(({ at }) => at));
     const watermark = await advanceWatermark(db, reached, now);
+    await rearmRefreshed(db, watermark);
     const rules = new Set([
       ...(await takeOutbox(db, null, LEFTOVER_MS)),
       ...(await takeDue(db, { now, watermark })),

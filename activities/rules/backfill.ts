@@ -2,6 +2,7 @@ import { type Orm, type Sql, transaction } from '../../db/orm.ts';
 import { dayOf, ensureDay } from '../../db/partitions.ts';
 import { admitGroups, countOverflow } from '../../db/queries/append.ts';
 import { keepVersion, type Version } from '../../db/queries/judging.ts';
+import { foldAlerts, groupsAfter } from '../../db/queries/received-judging.ts';
 import { BACKFILL_SLOT, eventsToBackfill, markReady, writeBackfill } from '../../db/queries/revisions.ts';
 import { DAY_MS, MAX_AHEAD_MS } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
@@ -16,6 +17,7 @@ const PAGE = 2_000;
  * broken off and begun again. Appends go on meanwhile: what they store is not visible in the revision's snapshot.
  */
 export async function backfill(orm: Orm, version: Version): Promise<void> {
+  if (version.definition.condition.kind === 'received') return takeUpReceived(orm, version);
   const rule = compileRule(version);
   // A window may reach back further than any rule's did before: its counts need partitions that retention dropped.
   const first = dayOf(bucketOf(version.counted_from, rule.bucketMs));
@@ -52,6 +54,21 @@ export async function backfill(orm: Orm, version: Version): Promise<void> {
       spans.set(g, span);
     }
     await markReady(db, version, [...spans.values()]);
+  });
+}
+
+/** Has a new revision judge the alerts that are active: nothing of them is counted. */
+async function takeUpReceived(orm: Orm, version: Version): Promise<void> {
+  const { rule_id, definition, effective_at } = version;
+  await transaction(orm, async (db) => {
+    if (!(await keepVersion(db, version))) return;
+    const groups = await groupsAfter(db, rule_id, effective_at);
+    const keys = groups.map(({ group_key }) => group_key).filter((key) => key !== OVERFLOW_GROUP);
+    const wanted = keys.map((group_key) => ({ rule_id, group_key, max_groups: definition.max_groups }));
+    const admitted = new Set((await admitGroups(db, wanted)).map(({ group_key }) => group_key));
+    const refused = keys.filter((key) => !admitted.has(key));
+    if (refused.length > 0) await foldAlerts(db, rule_id, refused, OVERFLOW_GROUP);
+    await markReady(db, version, await groupsAfter(db, rule_id, effective_at));
   });
 }
 

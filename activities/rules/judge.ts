@@ -17,6 +17,8 @@ import {
 import { reconcile } from '../../domain/incident.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
 import type { Horizon, Standing } from '../../domain/transition.ts';
+import { describeCounted, describeReceived } from './describe.ts';
+import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
 import { record } from './record.ts';
 import { weigh } from './weigh.ts';
 
@@ -50,14 +52,18 @@ export async function judgePending(orm: Orm, version: Version, words: RuleWords,
       const mine = pending.filter(({ group_key }) => group_key === key);
       return { key, pending: mine, from: firstChange(mine, standings.get(key)!) };
     });
-    const earliest = Math.min(...touched.map(({ from }) => from));
+    const received =
+      version.definition.condition.kind === 'received' ? await readReceived(db, version, touched) : null;
+    const earliest = received?.since ?? Math.min(...touched.map(({ from }) => from));
     const reach = Math.max(spec.forMs, spec.keepFiringMs) + 2;
     const onRecord = await incidentsOnRecord(db, version.rule_id, keys, earliest - reach);
     const groups = touched.map((group) => ({
       ...group,
       incidents: onRecord.filter(({ group_key }) => group_key === group.key),
     }));
-    const weighed = await weigh(db, version, groups, await horizonOf(db, version, now));
+    const horizon = await horizonOf(db, version, now);
+    const alerts = received && weighReceived(version, groups, received, horizon);
+    const weighed = alerts ?? (await weigh(db, version, groups, horizon));
     const episodes = await lastEpisodes(db, version.rule_id, keys);
     const told = await announced(
       db,
@@ -68,15 +74,18 @@ export async function judgePending(orm: Orm, version: Version, words: RuleWords,
     const done: PendingRow[] = [];
     for (const group of groups) {
       const { episodes: found, standing } = weighed.get(group.key)!;
-      const changed = await record(em, db, {
-        version,
-        words,
-        groupKey: group.key,
+      const described = { version, words, groupKey: group.key };
+      const changed = await record(em, {
+        ...described,
         changes: reconcile(group.incidents, found),
         onRecord: group.incidents,
         told,
         lastEpisode: episodes.get(group.key) ?? 0,
         observed: new Map(found.map((e) => [e.opened_at, e.observed])),
+        describe: async (episode) => {
+          const received = alerts?.get(group.key)?.episodes.find((e) => e.opened_at === episode.opened_at);
+          return received ? describeReceived(described, received) : describeCounted(db, described, episode);
+        },
         isLate: (since) => cameLate(group.pending, since, spec.windowMs),
         now,
       });
@@ -86,6 +95,7 @@ export async function judgePending(orm: Orm, version: Version, words: RuleWords,
       if (before.state === after.state && before.since === after.since) done.push(...group.pending);
     }
     await em.flush();
+    if (received) for (const id of await acknowledgeReceived(em, version, received)) incidents.add(id);
     const standingRows = keys.map((key) => ({ group_key: key, ...columnsOf(weighed.get(key)!.standing) }));
     await updateGroups(db, version.rule_id, standingRows);
     if (done.length > 0) await deletePending(db, version, done);

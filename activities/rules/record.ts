@@ -1,13 +1,11 @@
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { v5 as uuidv5 } from 'uuid';
 import { IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
-import type { Sql } from '../../db/orm.ts';
-import { countedEvents, type GroupIncident, type RuleWords, type Version } from '../../db/queries/judging.ts';
-import { groupLabels, OVERFLOW_GROUP } from '../../domain/group.ts';
+import type { GroupIncident } from '../../db/queries/judging.ts';
 import type { IncidentChange } from '../../domain/incident.ts';
 import type { NoticeKind } from '../../domain/notice.ts';
-import { worse } from '../../domain/severity.ts';
-import { compileRule } from '../../ingest/rule-set.ts';
+import type { Episode } from '../../domain/transition.ts';
+import { type Described, type Description, metadataOf } from './describe.ts';
 
 /** Namespace of the ids derived here (UUIDv5). Never changes: it is what keeps an incident from opening twice. */
 const NAMESPACE = '5f0c1c51-7c1b-4a55-9d0e-6f6a4c1c9a61';
@@ -16,29 +14,27 @@ export const incidentId = (ruleId: string, groupKey: string, episode: number) =>
   uuidv5(`${ruleId}/${groupKey}/${episode}`, NAMESPACE);
 const noticeId = (incident: string, kind: string, n: number) => uuidv5(`${incident}/${kind}/${n}`, NAMESPACE);
 
-export interface Recording {
-  version: Version;
-  words: RuleWords;
-  groupKey: string;
+export interface Recording extends Described {
   changes: readonly IncidentChange[];
   onRecord: readonly GroupIncident[];
   /** Incidents that people were told of. */
   told: ReadonlySet<string>;
   lastEpisode: number;
-  /** Events in the window when an episode opened, by its opened_at. */
+  /** Events in the window, or alerts, when an episode opened, by its opened_at. */
   observed: ReadonlyMap<number, number>;
+  describe: (episode: Episode) => Promise<Description>;
   isLate: (since: number) => boolean;
   now: number;
 }
 
 /** Writes changes of incidents, each with its timeline entry and the notice that people get of it. Returns the incidents touched. */
-export async function record(em: SqlEntityManager, db: Sql, recording: Recording): Promise<string[]> {
+export async function record(em: SqlEntityManager, recording: Recording): Promise<string[]> {
   let episode = recording.lastEpisode;
   const touched: string[] = [];
   for (const change of recording.changes) {
     if (change.kind === 'open') {
       episode++;
-      touched.push(await open(em, db, recording, change, episode));
+      touched.push(await open(em, recording, change.episode, episode));
     } else {
       await amend(em, recording, change);
       touched.push(change.id);
@@ -49,15 +45,14 @@ export async function record(em: SqlEntityManager, db: Sql, recording: Recording
 
 async function open(
   em: SqlEntityManager,
-  db: Sql,
-  { version, words, groupKey, observed, isLate, now }: Recording,
-  { episode: { since, opened_at, ended_at } }: Extract<IncidentChange, { kind: 'open' }>,
+  { version, words, groupKey, observed, describe, isLate, now }: Recording,
+  found: Episode,
   episode: number,
 ): Promise<string> {
-  const { definition } = version;
+  const { since, opened_at, ended_at } = found;
   const id = incidentId(version.rule_id, groupKey, episode);
   const late = isLate(since);
-  const windowMs = definition.condition.window_seconds * 1000;
+  const metadata = metadataOf(version, observed.get(opened_at) ?? 0);
   em.create(IncidentEntity, {
     id,
     ruleId: version.rule_id,
@@ -65,11 +60,7 @@ async function open(
     episode,
     revision: version.revision,
     ruleName: words.name,
-    summary: `Rule ${words.name} triggered for ${definition.event_type ?? 'any event'}`,
-    severity:
-      words.incident_severity ??
-      definition.severity ??
-      (await worstSeverity(db, version, groupKey, opened_at, windowMs)),
+    ...(await describe(found)),
     state: ended_at === null ? 'open' : 'resolved',
     late,
     since: new Date(since),
@@ -83,15 +74,12 @@ async function open(
     resolveReason: ended_at === null ? null : 'recovered',
     mergedInto: null,
     reopened: 0,
-    groupLabels: groupLabels(definition.group_by, groupKey),
-    labels: words.labels,
-    annotations: words.annotations,
-    metadata: metadataOf(version, observed, opened_at),
+    metadata,
   });
   addEntry(em, id, opened_at, 'opened', {
     late,
     recorded_at: new Date(now).toISOString(),
-    observed_count: observed.get(opened_at) ?? 0,
+    observed_count: metadata.observed_count,
   });
   if (ended_at !== null) addEntry(em, id, ended_at, 'resolved', { reason: 'recovered' });
   if (!late || words.late === 'notify') {
@@ -125,7 +113,8 @@ async function amend(
       const { since, opened_at, ended_at, reopen } = change;
       await update({ since: new Date(since), openedAt: new Date(opened_at), endedAt: date(ended_at) });
       // It opened earlier than events of before it had us believe: what was in the window then is another number.
-      if (opened_at < before.opened_at) await update({ metadata: metadataOf(version, observed, opened_at) });
+      if (opened_at < before.opened_at)
+        await update({ metadata: metadataOf(version, observed.get(opened_at) ?? 0) });
       if (reopen) {
         const reopened = before.reopened + 1;
         await update({ state: 'open', resolvedAt: null, resolveReason: null, reopened });
@@ -156,14 +145,6 @@ async function amend(
   }
 }
 
-/** The reference's {observed_count, window_seconds}: how many events were in the window when the incident opened. */
-function metadataOf(version: Version, observed: ReadonlyMap<number, number>, openedAt: number) {
-  return {
-    observed_count: observed.get(openedAt) ?? 0,
-    window_seconds: version.definition.condition.window_seconds,
-  };
-}
-
 const date = (at: number | null) => (at === null ? null : new Date(at));
 
 /** Puts something that the rule did on the incident's timeline. `at` in epoch ms. */
@@ -192,25 +173,4 @@ export function addNotice(
     at: new Date(now),
     done: false,
   });
-}
-
-/** Events looked at for the worst severity: the newest of the window. */
-const MOST_FOR_SEVERITY = 10_000;
-
-/** The worst severity among the events that opened the incident, for rules that name none. */
-async function worstSeverity(
-  db: Sql,
-  version: Version,
-  groupKey: string,
-  openedAt: number,
-  windowMs: number,
-): Promise<string> {
-  const rule = compileRule(version);
-  const window = { from: openedAt - windowMs, to: openedAt + 1 };
-  const events = await countedEvents(db, version, [window], MOST_FOR_SEVERITY);
-  return events
-    .filter(
-      (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),
-    )
-    .reduce((worst, event) => worse(worst, event.severity), 'info');
 }

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { AlertRule } from '../../db/entities/rule.ts';
 import { createRule, deleteRule, updateRule } from '../../db/queries/rule-changes.ts';
 import { findRule, listRules, type RuleProgress, ruleProgress } from '../../db/queries/rule-reads.ts';
+import { countOf } from '../../domain/rule.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
-import { NotFound } from '../problem.ts';
+import { Conflict, NotFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { newRule, rulePatchOf } from '../rule-input.ts';
 import { idParams } from '../schemas/parameters.ts';
@@ -100,8 +101,11 @@ export function alertRoutes(deps: ApiDeps): Route[] {
           headers: { 'X-Open-Incidents': { description: 'How many were open, and what becomes of them' } },
         },
       },
-      problems: [404],
+      problems: [404, 409],
       async handle({ params }) {
+        if ((await findRule(orm, params.id))?.definition.condition.kind === 'received') {
+          throw new Conflict('the rule is built in: it can be disabled, not deleted');
+        }
         const deleted = await deleteRule(orm, params.id, clock());
         if (!deleted) throw new NotFound('Rule');
         await tellRule(deps, params.id);
@@ -119,8 +123,7 @@ function showRule(rule: AlertRule, progress: RuleProgress | undefined): z.output
     name: rule.name,
     enabled: rule.enabled,
     ...definition,
-    threshold_count: condition.threshold_count,
-    window_seconds: condition.window_seconds,
+    ...countOf(condition),
     condition,
     late: rule.late,
     incident_severity: rule.incidentSeverity ?? null,

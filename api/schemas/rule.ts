@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MATCH_OPERATORS, type Matcher } from '../../domain/matcher.ts';
+import { RECEIVING_PROTOCOLS } from '../../domain/received-alert.ts';
 import { time } from './parameters.ts';
 
 /** Ten years, in seconds: nothing about a rule is longer. */
@@ -43,6 +44,11 @@ const condition = z.discriminatedUnion('kind', [
       description:
         'Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included.',
     }),
+  z.object({ kind: z.literal('received'), protocol: z.enum(RECEIVING_PROTOCOLS) }).meta({
+    id: 'ReceivedCondition',
+    description:
+      'Holds while somebody outside says so, for each alert received by the protocol. Only built-in rules have it; they show a `threshold_count` and a `window_seconds` of 1, and can be disabled, not deleted.',
+  }),
 ]);
 
 const thresholdCount = z.int().min(1).max(2_147_483_647).meta({ description: 'Short for `condition`' });

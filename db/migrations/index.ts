@@ -1,6 +1,7 @@
 import { Events } from './20261124000000-events.ts';
 import { Tables } from './20261124000001-tables.ts';
 import { Keys } from './20261125000000-keys.ts';
+import { ReceivedAlerts } from './20261125000001-received-alerts.ts';
 import { Mappings } from './20261125000002-mappings.ts';
 import { Reads } from './20261125000003-reads.ts';
 import { RejectionTables } from './20261125000004-rejections.ts';
@@ -10,6 +11,7 @@ export const migrationsList = [
   { name: '20261124000000-events', class: Events },
   { name: '20261124000001-tables', class: Tables },
   { name: '20261125000000-keys', class: Keys },
+  { name: '20261125000001-received-alerts', class: ReceivedAlerts },
   { name: '20261125000002-mappings', class: Mappings },
   { name: '20261125000003-reads', class: Reads },
   { name: '20261125000004-rejections', class: RejectionTables },

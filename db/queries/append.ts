@@ -43,10 +43,12 @@ export interface RuleInForce {
   definition: RuleDefinition;
 }
 
-/** Which revisions appends count for. */
+/** Which revisions appends count for: those without a window count no events. */
 export async function revisionsInForce(db: Sql): Promise<{ rule_id: string; revision: number }[]> {
   const { rows } = await sql<{ rule_id: string; revision: number }>`
-    select rule_id, revision from rule_versions where superseded_at is null and enabled`.execute(db);
+    select rule_id, revision from rule_versions where superseded_at is null and enabled and window_ms > 0`.execute(
+    db,
+  );
   return rows;
 }
 

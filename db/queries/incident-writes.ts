@@ -21,12 +21,22 @@ const DONE: WriteOutcome = { done: true };
 export function acknowledgeIncidentRow(orm: Orm, request: PersonsRequest & { comment?: string }, at: number) {
   return write(orm, request, 'acknowledged', (incident, em) => {
     if (incident.state !== 'open') return conflictOf(incident);
-    incident.state = 'acknowledged';
-    incident.acknowledgedAt = new Date(at);
-    incident.acknowledgedBy = request.actor;
-    addEntry(em, request, 'acknowledged', at, { comment: request.comment });
+    acknowledge(incident, em, request, at);
     return DONE;
   });
+}
+
+/** Acknowledges an incident that is open and locked. To be called in a transaction. `at` in epoch milliseconds. */
+export function acknowledge(
+  incident: Incident,
+  em: SqlEntityManager,
+  request: PersonsRequest & { comment?: string },
+  at: number,
+): void {
+  incident.state = 'acknowledged';
+  incident.acknowledgedAt = new Date(at);
+  incident.acknowledgedBy = request.actor;
+  addEntry(em, request, 'acknowledged', at, { comment: request.comment });
 }
 
 /**

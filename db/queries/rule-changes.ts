@@ -114,12 +114,12 @@ export async function deleteRule(
   });
 }
 
-/** Gives every enabled rule a new revision of the same words, so that it counts anew: for when events were removed. */
+/** Gives every enabled rule that counts a new revision of the same words, so that it counts anew: for when events were removed. */
 export async function recountRules(orm: Orm, now: number): Promise<string[]> {
   const ids = await transaction(orm, async (_db, em) =>
-    (await em.find(AlertRuleEntity, { enabled: true, deletedAt: null }, { fields: ['id'] })).map(
-      ({ id }) => id,
-    ),
+    (await em.find(AlertRuleEntity, { enabled: true, deletedAt: null }, { fields: ['id', 'definition'] }))
+      .filter(({ definition }) => definition.condition.kind === 'count')
+      .map(({ id }) => id),
   );
   for (const id of ids) {
     await transaction(orm, async (db, em) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { IncidentEntity } from '../../db/entities/incident.ts';
+import { RECEIVING_RULES } from '../../domain/received-alert.ts';
 import { ruleWorkflowId } from '../../workflows/ids.ts';
 import { RETENTION_DAYS, type Stage, stage } from './stage.ts';
 
@@ -242,6 +243,64 @@ describe('/alerts', () => {
     assert.equal((await api.get(`/alerts/${id}`)).status, 404);
     const { body } = await api.get('/alerts');
     assert.ok(!body.some((other: { id: string }) => other.id === id));
+  });
+
+  describe('that is built in', () => {
+    const path = `/alerts/${RECEIVING_RULES.alertmanager}`;
+
+    it('is listed, with the numbers that clients of the reference ask for', async () => {
+      const { body } = await api.get('/alerts');
+      const builtIn = body.filter(
+        ({ condition }: { condition: { kind: string } }) => condition.kind === 'received',
+      );
+      assert.deepEqual(
+        builtIn.map(
+          ({ condition, ...rule }: Record<string, unknown> & { condition: { protocol: string } }) => [
+            ...[condition.protocol, rule.enabled, rule.ready, rule.threshold_count, rule.window_seconds],
+          ],
+        ),
+        [
+          ['pagerduty', true, true, 1, 1],
+          ['alertmanager', true, true, 1, 1],
+        ],
+      );
+    });
+
+    it('is disabled and enabled by writing back what was read, and keeps its cap to itself', async () => {
+      const { body: before } = await api.get(path);
+      for (const enabled of [false, true]) {
+        const { status, body } = await api.put(path, { ...before, enabled });
+        assert.equal(status, 200);
+        assert.equal(body.enabled, enabled);
+        assert.deepEqual(body.condition, before.condition);
+      }
+      assert.equal((await api.put(path, { max_groups: 20_000 })).body.max_groups, 20_000);
+      await api.put(path, { max_groups: before.max_groups });
+    });
+
+    for (const change of [
+      { threshold_count: 2 },
+      { event_type: 'tick' },
+      { group_by: ['source_id'] },
+      { for_seconds: 5 },
+    ]) {
+      it(`does not take ${JSON.stringify(change)}, and says why`, async () => {
+        const { status, body } = await api.put(path, change);
+        assert.equal(status, 422);
+        assert.match(body.detail, /built in/);
+      });
+    }
+
+    it('cannot be deleted, nor made by anyone', async () => {
+      const { status, body } = await api.delete(path);
+      assert.equal(status, 409);
+      assert.match(body.detail, /can be disabled/);
+      const condition = { kind: 'received', protocol: 'alertmanager' };
+      const made = await api.post('/alerts', { name: 'mine', condition });
+      assert.equal(made.status, 422);
+      assert.equal(made.body.errors[0].field, 'condition.kind');
+      assert.match(made.body.detail, /built in/);
+    });
   });
 
   it('answers an unknown rule with 404, whatever is asked of it', async () => {

@@ -94,7 +94,7 @@ describe('DELETE /samples', () => {
       );
       assert.deepEqual(
         (await api.get('/alerts')).body.map(({ name }: { name: string }) => name),
-        ['A rule of ours'],
+        ['A rule of ours', 'Events by PagerDuty’s API', 'Alerts from Alertmanager clients'],
       );
       const again = await api.delete('/samples');
       assert.deepEqual(Object.values(again.body), [0, 0, 0, 0, 0]);

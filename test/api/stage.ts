@@ -25,6 +25,7 @@ import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import type { DiskReport } from '../../ingest/disk-guard.ts';
 import { createIngest } from '../../ingest/ingest.ts';
+import { createAlertReceiver } from '../../ingest/receive-alerts.ts';
 import { observeIngest } from '../../metrics/ingest.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
 import { ingestWorkers } from '../../workers/ingest.ts';
@@ -76,6 +77,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     limits: { bufferEvents: 20_000, appendEvents: 2_000 },
   });
   const rejections = new Rejections({ orm, clock: Date.now, log, registry, observer });
+  const alerts = createAlertReceiver({ orm, ingest, client: engine.client, clock: Date.now, log });
   const settings = {
     retentionMs: RETENTION_DAYS * DAY_MS,
     ingestRateLimit: 100,
@@ -90,6 +92,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     ingest,
     access: door.access,
     keyring: door.keyring,
+    alerts,
     disk: { report: () => UNKNOWN_DISK },
     registry,
     rejections,
@@ -146,6 +149,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
+      await alerts.stop();
       await ingest.stop();
       await all.rejections.stop();
       await engine.close();

@@ -6,6 +6,7 @@ import { AppendConnections } from '../../db/append-connections.ts';
 import { type Incident, IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
+import { rearmRefreshed } from '../../db/queries/received-judging.ts';
 import { type OpenIncidents, type RuleInput, updateRule } from '../../db/queries/rule-changes.ts';
 import { takeDue, takeOutbox } from '../../db/queries/wake.ts';
 import { advanceWatermark } from '../../db/queries/watermark.ts';
@@ -122,6 +123,7 @@ export class Engine {
   /** Moves the watermark and takes what is due. */
   async sweep(watermark: number): Promise<string[]> {
     const reached = await advanceWatermark(sqlOf(this.orm), watermark, this.now);
+    await rearmRefreshed(sqlOf(this.orm), reached);
     return takeDue(sqlOf(this.orm), { now: this.now, watermark: reached });
   }
 

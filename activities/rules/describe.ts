@@ -1,0 +1,88 @@
+import type { Sql } from '../../db/orm.ts';
+import { countedEvents, type RuleWords, type Version } from '../../db/queries/judging.ts';
+import type { AlertRow } from '../../db/queries/received-writes.ts';
+import { groupLabels, OVERFLOW_GROUP } from '../../domain/group.ts';
+import { incidentWords, keyLabels } from '../../domain/received-alert.ts';
+import type { ReceivedEpisode } from '../../domain/received-episodes.ts';
+import { countOf } from '../../domain/rule.ts';
+import { worse } from '../../domain/severity.ts';
+import type { Episode } from '../../domain/transition.ts';
+import { compileRule } from '../../ingest/rule-set.ts';
+
+/** What an incident says of itself. */
+export interface Description {
+  summary: string;
+  severity: string;
+  groupLabels: Record<string, string>;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+
+/** Which rule's which group. */
+export interface Described {
+  version: Version;
+  words: RuleWords;
+  groupKey: string;
+}
+
+/** The reference's {observed_count, window_seconds}: how many events were in the window, or alerts, when the incident opened. */
+export function metadataOf({ definition }: Version, observed: number): Record<string, number> {
+  return { observed_count: observed, window_seconds: countOf(definition.condition).window_seconds };
+}
+
+/** The words of an incident of a rule that counts. */
+export async function describeCounted(
+  db: Sql,
+  { version, words, groupKey }: Described,
+  { opened_at }: Episode,
+): Promise<Description> {
+  const { definition } = version;
+  return {
+    summary: `Rule ${words.name} triggered for ${definition.event_type ?? 'any event'}`,
+    severity:
+      words.incident_severity ??
+      definition.severity ??
+      (await worstSeverity(db, version, groupKey, opened_at)),
+    groupLabels: groupLabels(definition.group_by, groupKey),
+    labels: words.labels,
+    annotations: words.annotations,
+  };
+}
+
+/** The words of an incident of a received alert: its own. Those of the overflow group say how many there are. */
+export function describeReceived(
+  { version, words, groupKey }: Described,
+  { alerts }: ReceivedEpisode<AlertRow>,
+): Description {
+  const { condition, group_by, max_groups } = version.definition;
+  if (condition.kind !== 'received') throw new Error('a rule that counts has no received alerts');
+  const [first, ...rest] = alerts;
+  if (groupKey === OVERFLOW_GROUP || first === undefined) {
+    return {
+      summary: `More than ${max_groups} alerts at once: ${alerts.length} beyond them are one incident`,
+      severity:
+        words.incident_severity ??
+        rest.reduce((worst, a) => worse(worst, a.severity), first?.severity ?? 'info'),
+      groupLabels: groupLabels(group_by, groupKey),
+      labels: words.labels,
+      annotations: words.annotations,
+    };
+  }
+  return { ...incidentWords(first, words), groupLabels: keyLabels(condition.protocol, groupKey) };
+}
+
+/** Events looked at for the worst severity: the newest of the window. */
+const MOST_FOR_SEVERITY = 10_000;
+
+/** The worst severity among the events that opened the incident, for rules that name none. */
+async function worstSeverity(db: Sql, version: Version, groupKey: string, openedAt: number): Promise<string> {
+  const rule = compileRule(version);
+  const windowMs = countOf(version.definition.condition).window_seconds * 1000;
+  const window = { from: openedAt - windowMs, to: openedAt + 1 };
+  const events = await countedEvents(db, version, [window], MOST_FOR_SEVERITY);
+  return events
+    .filter(
+      (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),
+    )
+    .reduce((worst, event) => worse(worst, event.severity), 'info');
+}

@@ -1,0 +1,84 @@
+import { LockMode } from '@mikro-orm/core';
+import type { SqlEntityManager } from '@mikro-orm/postgresql';
+import { IncidentEntity } from '../../db/entities/incident.ts';
+import type { Sql } from '../../db/orm.ts';
+import { acknowledge } from '../../db/queries/incident-writes.ts';
+import type { Version } from '../../db/queries/judging.ts';
+import { episodesOnRecord } from '../../db/queries/received-judging.ts';
+import type { AlertRow } from '../../db/queries/received-writes.ts';
+import { judgeReceived, type ReceivedEpisode } from '../../domain/received-episodes.ts';
+import type { Horizon } from '../../domain/transition.ts';
+import type { Weighed } from './weigh.ts';
+
+/** Received alerts of some groups, as judging needs them. */
+export interface ReceivedGroups {
+  alerts: AlertRow[];
+  /** From when on incidents may be concerned, epoch ms: nothing that is judged began earlier. */
+  since: number;
+}
+
+/** Reads what is on record of the groups' alerts, from where each changed on (epoch ms). */
+export async function readReceived(
+  db: Sql,
+  { rule_id }: Version,
+  groups: readonly { key: string; from: number }[],
+): Promise<ReceivedGroups> {
+  const alerts = await episodesOnRecord(
+    db,
+    rule_id,
+    groups.map(({ key, from }) => ({ group_key: key, from })),
+  );
+  const times = [...groups.map(({ from }) => from), ...alerts.map(({ starts_at }) => starts_at)];
+  return { alerts, since: Math.min(...times) };
+}
+
+/** What judging made of a group of received alerts. */
+export interface WeighedAlerts extends Weighed {
+  episodes: (ReceivedEpisode<AlertRow> & { observed: number })[];
+}
+
+/** Works out, for each group, when its alerts fired. */
+export function weighReceived(
+  { revision, effective_at }: Version,
+  groups: readonly { key: string }[],
+  { alerts }: ReceivedGroups,
+  horizon: Horizon,
+): Map<string, WeighedAlerts> {
+  const mine = Map.groupBy(alerts, ({ group_key }) => group_key);
+  const effectiveAt = revision === 1 ? null : effective_at;
+  return new Map(
+    groups.map(({ key }) => {
+      const { episodes, standing } = judgeReceived(mine.get(key) ?? [], effectiveAt, horizon);
+      return [key, { standing, episodes: episodes.map((e) => ({ ...e, observed: e.alerts.length })) }];
+    }),
+  );
+}
+
+/** Acknowledges open incidents whose alerts' senders did. Once: what a person did since stays. Returns the incidents concerned. */
+export async function acknowledgeReceived(
+  em: SqlEntityManager,
+  { rule_id: ruleId }: Version,
+  { alerts }: ReceivedGroups,
+): Promise<string[]> {
+  const ids: string[] = [];
+  for (const { key, group_key, acknowledged_at, acknowledged_by, starts_at, ends_at } of alerts) {
+    // One of many alerts speaks for itself, not for the overflow group.
+    if (acknowledged_at === null || group_key !== key) continue;
+    const incident = await em.findOne(
+      IncidentEntity,
+      { ruleId, groupKey: key, state: 'open', acknowledgedAt: null },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    // An open one that began after this episode is that of a later one.
+    if (!incident || incident.openedAt.getTime() >= ends_at) continue;
+    const request = `${key}/${starts_at}/acknowledged`;
+    acknowledge(
+      incident,
+      em,
+      { incident_id: incident.id, request, actor: acknowledged_by ?? 'api' },
+      acknowledged_at,
+    );
+    ids.push(incident.id);
+  }
+  return ids;
+}

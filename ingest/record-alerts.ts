@@ -1,0 +1,230 @@
+import { type Orm, type Sql, transaction } from '../db/orm.ts';
+import { admitGroups, countOverflow } from '../db/queries/append.ts';
+import { queueEvents } from '../db/queries/received-events.ts';
+import {
+  type AlertRow,
+  enterReceiving,
+  insertAlerts,
+  keepPast,
+  lockAlerts,
+  notePendingAlerts,
+  type ReceivingRule,
+  refreshAlerts,
+  rewordIncidents,
+  updateAlerts,
+} from '../db/queries/received-writes.ts';
+import type { Event } from '../domain/event.ts';
+import { OVERFLOW_GROUP } from '../domain/group.ts';
+import {
+  incidentWords,
+  type KnownAlert,
+  type MergeOutcome,
+  merge,
+  RECEIVING_RULES,
+  type ReceivedAlert,
+  resolves,
+} from '../domain/received-alert.ts';
+import { alertEvent } from './received-event.ts';
+import { sqlState } from './store-errors.ts';
+
+/** How often a batch is tried again that met another one about the same alerts. Each time one of the two has got on. */
+const MOST_TRIES = 20;
+
+/** The row of `rule_overflow` that received alerts are counted in. */
+const OVERFLOW_SLOT = 0;
+
+/** Somebody else put one of the alerts on record first: what is known of it must be read again. */
+class Raced extends Error {
+  override name = 'Raced';
+}
+
+export interface Recorded {
+  outcomes: MergeOutcome[];
+  /** Events that tell of it, queued in the same transaction. */
+  events: Event[];
+  /** Rules that now have something to judge and have not been told. */
+  wake: string[];
+}
+
+/** One alert in the course of a batch: what is on record, and what messages made of it. */
+interface Draft {
+  rule_id: string;
+  key: string;
+  before: AlertRow | null;
+  alert: KnownAlert | null;
+  /** A new episode began: it needs a place under the rule's cap. */
+  began: boolean;
+  /** Episodes that others followed, and whether each is the one on record. */
+  past: { alert: KnownAlert; onRecord: boolean }[];
+  /** It is as it was but for its end. */
+  refreshed: boolean;
+  changed: boolean;
+  reworded: boolean;
+}
+
+/**
+ * Merges messages into what is on record, in the order given, notes the groups to be judged and queues the events that tell of it: in
+ * one transaction, which holds the alerts' rows. @param now epoch ms, the time of receipt
+ */
+export async function recordAlerts(
+  orm: Orm,
+  messages: readonly ReceivedAlert[],
+  by: string,
+  now: number,
+): Promise<Recorded> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await transaction(orm, (db) => attempt(db, messages, by, now));
+    } catch (error) {
+      const again = error instanceof Raced || sqlState(error) === '40P01';
+      if (!again || tries === MOST_TRIES) throw error;
+    }
+  }
+}
+
+async function attempt(
+  db: Sql,
+  messages: readonly ReceivedAlert[],
+  by: string,
+  now: number,
+): Promise<Recorded> {
+  const keys = new Map(
+    messages.map((message) => [idOf(message), { rule_id: ruleOf(message), key: message.key }]),
+  );
+  const rules = await enterReceiving(db, [...new Set(messages.map(ruleOf))]);
+  const known = new Map(
+    (await lockAlerts(db, [...keys.values()])).map((row) => [`${row.rule_id} ${row.key}`, row]),
+  );
+  const drafts = new Map(
+    [...keys].map(([id, key]): [string, Draft] => {
+      const before = known.get(id) ?? null;
+      const nothing = { began: false, past: [], refreshed: false, changed: false, reworded: false };
+      return [id, { ...key, before, alert: before, ...nothing }];
+    }),
+  );
+  const outcomes: MergeOutcome[] = [];
+  const events: Event[] = [];
+  for (const message of messages) {
+    const draft = drafts.get(idOf(message))!;
+    const event = eventOf(message, draft.alert, apply(draft, message, by, now, outcomes), now);
+    if (event) events.push(event);
+  }
+  const wake = await write(db, rules, [...drafts.values()], now);
+  if (events.length > 0) await queueEvents(db, events);
+  return { outcomes, events, wake };
+}
+
+const ruleOf = ({ protocol }: ReceivedAlert) => RECEIVING_RULES[protocol];
+const idOf = (message: ReceivedAlert) => `${ruleOf(message)} ${message.key}`;
+
+/** Merges one message into a draft, and says what came of it. */
+function apply(
+  draft: Draft,
+  message: ReceivedAlert,
+  by: string,
+  now: number,
+  outcomes: MergeOutcome[],
+): { outcome: MergeOutcome; alert: KnownAlert | null } {
+  const { outcome, alert, past, changed, reworded } = merge(draft.alert, message, now, by);
+  if (past) draft.past.push({ alert: past, onRecord: draft.before !== null && !draft.began });
+  if (outcome === 'opened') draft.began = true;
+  draft.alert = alert;
+  draft.refreshed ||= outcome !== 'ignored';
+  draft.changed ||= changed;
+  draft.reworded ||= reworded;
+  outcomes.push(outcome);
+  return { outcome, alert };
+}
+
+/** The event that tells of a change; also of the end of an alert that we never knew. Null for everything else. */
+function eventOf(
+  message: ReceivedAlert,
+  before: KnownAlert | null,
+  { outcome, alert }: { outcome: MergeOutcome; alert: KnownAlert | null },
+  now: number,
+): Event | null {
+  if (outcome === 'opened') return alertEvent(message, 'firing', alert!, now);
+  if (outcome === 'resolved') return alertEvent(message, 'resolved', alert!, now);
+  if (outcome === 'acknowledged') return alertEvent(message, 'acknowledged', alert!, now);
+  if (before === null && message.action !== 'acknowledge' && resolves(message, now)) {
+    return alertEvent(message, 'resolved', message, now);
+  }
+  return null;
+}
+
+/** Writes what the drafts came to. Returns the rules that want to be told. */
+async function write(
+  db: Sql,
+  rules: readonly ReceivingRule[],
+  drafts: readonly Draft[],
+  now: number,
+): Promise<string[]> {
+  const placed = await place(db, rules, drafts);
+  const rows = drafts.flatMap((draft) =>
+    draft.alert ? [{ draft, row: rowOf(draft, draft.alert, groupOf(draft, placed), now) }] : [],
+  );
+  const past = drafts.flatMap((draft) =>
+    draft.past.map(({ alert, onRecord }) =>
+      rowOf(draft, alert, onRecord ? draft.before!.group_key : groupOf(draft, placed), now),
+    ),
+  );
+  const touched = rows.filter(({ draft }) => draft.changed);
+  const reworded = rows.filter(({ draft }) => draft.before && draft.reworded && !draft.began);
+  const fresh = rows.filter(({ draft }) => !draft.before);
+  const full = rows.filter(({ draft }) => draft.before && (draft.changed || draft.reworded));
+  const quiet = rows.filter(
+    ({ draft }) => draft.before && draft.refreshed && !draft.changed && !draft.reworded,
+  );
+
+  if (fresh.length > 0 && !(await insertAlerts(db, rowsOf(fresh)))) throw new Raced();
+  if (past.length > 0) await keepPast(db, past);
+  if (full.length > 0) await updateAlerts(db, rowsOf(full));
+  if (quiet.length > 0) await refreshAlerts(db, rowsOf(quiet));
+  const words = reworded
+    .filter(({ row }) => row.group_key === row.key)
+    .map(({ row: { rule_id, group_key, ...alert } }) => ({
+      ...{ rule_id, group_key },
+      ...incidentWords(alert, rules.find(({ id }) => id === rule_id)!),
+    }));
+  if (words.length > 0) await rewordIncidents(db, words);
+  if (touched.length === 0) return [];
+  return notePendingAlerts(
+    db,
+    [...rowsOf(touched), ...past].map(({ rule_id, group_key, starts_at }) => ({
+      ...{ rule_id, group_key, from_at: starts_at, to_at: Math.max(starts_at, now) },
+    })),
+  );
+}
+
+/** Finds a place under its rule's cap for each alert that began anew, and counts those that got none. */
+async function place(
+  db: Sql,
+  rules: readonly ReceivingRule[],
+  drafts: readonly Draft[],
+): Promise<ReadonlySet<string>> {
+  const began = drafts.filter((draft) => draft.began);
+  if (began.length === 0) return new Set();
+  const caps = new Map(rules.map(({ id, max_groups }) => [id, max_groups]));
+  const admitted = await admitGroups(
+    db,
+    began.map(({ rule_id, key }) => ({ rule_id, group_key: key, max_groups: caps.get(rule_id) ?? 0 })),
+  );
+  const placed = new Set(admitted.map(({ rule_id, group_key }) => `${rule_id} ${group_key}`));
+  const overflow = new Map<string, number>();
+  for (const { rule_id, key } of began) {
+    if (!placed.has(`${rule_id} ${key}`)) overflow.set(rule_id, (overflow.get(rule_id) ?? 0) + 1);
+  }
+  if (overflow.size > 0) await countOverflow(db, OVERFLOW_SLOT, overflow);
+  return placed;
+}
+
+function groupOf({ rule_id, key, began, before }: Draft, placed: ReadonlySet<string>): string {
+  if (!began && before) return before.group_key;
+  return placed.has(`${rule_id} ${key}`) ? key : OVERFLOW_GROUP;
+}
+
+function rowOf({ rule_id, key }: Draft, alert: KnownAlert, group_key: string, now: number): AlertRow {
+  return { ...alert, rule_id, key, group_key, updated_at: now };
+}
+
+const rowsOf = (some: readonly { row: AlertRow }[]) => some.map(({ row }) => row);
