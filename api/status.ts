@@ -29,7 +29,7 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
       deps.log.warn({ err: error }, 'status: PostgreSQL does not answer');
       return null;
     }),
-    temporalAnswers(deps),
+    askTemporal(deps),
   ]);
   return describe(now, database, temporal, deps.settings.channels, deps.disk.report());
 }
@@ -38,12 +38,13 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
 export function describe(
   now: number,
   database: { state: SystemState; processes: ProcessState[]; listeners: Listeners } | null,
-  temporal: boolean,
+  temporal: Status['temporal'],
   channels: readonly string[],
   disk: DiskReport,
 ): Status {
   const impaired: string[] = [];
-  if (!temporal) impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
+  if (!temporal.reachable)
+    impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
   if (channels.length === 0) impaired.push('no channel is configured: incidents notify nobody');
   if (disk.state === 'full')
     impaired.push(`the disk of PostgreSQL is full${freeOf(disk)}: no events are taken`);
@@ -51,7 +52,7 @@ export function describe(
   const base = {
     at: new Date(now).toISOString(),
     postgres: { reachable: database !== null },
-    temporal: { reachable: temporal },
+    temporal,
     disk: showDisk(disk),
     channels: [...channels],
   };
@@ -133,11 +134,14 @@ async function readDatabase({ orm }: ApiDeps, now: number) {
   return { state, processes, listeners: who };
 }
 
-async function temporalAnswers({ client }: ApiDeps): Promise<boolean> {
-  try {
-    await client.withDeadline(Date.now() + 2000, () => client.workflowService.getSystemInfo({}));
-    return true;
-  } catch {
-    return false;
-  }
+/** A dead-letter workflow runs as long as it holds something that isn't on record, or retries. */
+async function askTemporal({ client }: ApiDeps): Promise<Status['temporal']> {
+  const query = "WorkflowType = 'deadLetter' AND ExecutionStatus = 'Running'";
+  const [answer, held] = await client.withDeadline(Date.now() + 2000, () =>
+    Promise.allSettled([client.workflowService.getSystemInfo({}), client.workflow.count(query)]),
+  );
+  return {
+    reachable: answer.status === 'fulfilled',
+    dead_letter_sources: held.status === 'fulfilled' ? held.value.count : null,
+  };
 }

@@ -89,6 +89,7 @@ const BY_STATUS: Readonly<Record<number, string>> = {
   400: 'malformed',
   401: 'unauthorized',
   403: 'forbidden',
+  404: 'not_found',
   408: 'too_slow',
   409: 'conflict',
   413: 'too_large',

@@ -8,10 +8,14 @@ import {
   type RejectionCount,
 } from '../../db/queries/rejections.ts';
 import type { IngestObserver } from '../../ingest/observer.ts';
+import { isDataError } from '../../ingest/store-errors.ts';
 import { beginning } from './beginning.ts';
 
 /** Pause between two writes, in milliseconds. */
 const EVERY_MS = 1000;
+
+/** Longest key id that the table takes. */
+const KEY_LENGTH = 64;
 
 /** Keys whose refusals are held at once, and counts: a route, reason and hour each. More than there can be in a day. */
 const MOST_KEYS = 500;
@@ -72,7 +76,8 @@ export class Rejections {
   }
 
   /** Takes note of a refusal. Returns at once. */
-  note({ item, ...refusal }: Refusal): void {
+  note({ item, ...given }: Refusal): void {
+    const refusal = { ...given, key: given.key.slice(0, KEY_LENGTH) };
     const { route, reason, kind, key } = refusal;
     this.#total.inc({ route, reason, kind });
     if (kind === 'event') this.#observer.invalid(1);
@@ -97,6 +102,14 @@ export class Rejections {
       await keepRejections(this.#orm, counts, last);
       this.#failing = false;
     } catch (error) {
+      if (isDataError(error)) {
+        // It would fail for ever, and keep what comes after it from being written.
+        this.#log.error(
+          { err: error, counts: counts.length },
+          'refusals that PostgreSQL does not take are lost',
+        );
+        return;
+      }
       if (!this.#failing)
         this.#log.warn({ err: error }, 'refusals could not be put on record; they are kept');
       this.#failing = true;

@@ -24,7 +24,13 @@ export const statusOut = z
     at: time,
     workers: z.boolean().meta({ description: 'Live workers for every kind of work' }),
     postgres: z.object({ reachable: z.boolean() }),
-    temporal: z.object({ reachable: z.boolean() }),
+    temporal: z.object({
+      reachable: z.boolean(),
+      dead_letter_sources: z.int().nullable().meta({
+        description:
+          'Sources of which Temporal holds dead letters until PostgreSQL has them, or retries them; null when it can’t say',
+      }),
+    }),
     disk: diskOut,
     channels: z.array(z.string()).meta({ description: 'Names of the notification channels' }),
     processes: z

@@ -5,7 +5,9 @@ import { describe as describeStatus } from '../../api/status.ts';
 import { connect } from '../../db/orm.ts';
 import type { SystemState } from '../../db/queries/status-reads.ts';
 import type { DiskReport } from '../../ingest/disk-guard.ts';
+import { deadLetterWorkflow } from '../../workflows/startable.ts';
 import { freshDatabase } from '../support/servers.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { stage } from './stage.ts';
 
 describe('health of the API', () => {
@@ -26,13 +28,26 @@ describe('health of the API', () => {
     }
   });
 
+  it('says of how many sources Temporal alone holds dead letters', async () => {
+    const api = await stage({ temporal: 'idle' });
+    const held = async () => (await api.get('/status')).body.temporal.dead_letter_sources;
+    try {
+      assert.equal(await held(), 0);
+      const { type, ...options } = deadLetterWorkflow('source-1');
+      await api.client.workflow.start(type, options);
+      await waitFor(async () => (await held()) === 1, { what: 'the workflow to be counted' });
+    } finally {
+      await api.close();
+    }
+  });
+
   it('is ready without Temporal, and says that alerting is impaired', async () => {
     const api = await stage();
     try {
       assert.equal((await api.get('/readyz')).status, 200);
       const { status, body } = await api.get('/status');
       assert.equal(status, 200);
-      assert.equal(body.temporal.reachable, false);
+      assert.deepEqual(body.temporal, { reachable: false, dead_letter_sources: null });
       assert.match(body.impaired.join(), /Temporal does not answer/);
     } finally {
       await api.close();
@@ -114,7 +129,8 @@ describe('what counts as impaired', () => {
   ) => {
     const listeners = { processes: [quiet, beating], producers };
     const database = { state: { ...calm, ...state }, processes, listeners };
-    return describeStatus(now, database, temporal, ['hook'], { ...roomy, ...disk });
+    const answer = { reachable: temporal, dead_letter_sources: temporal ? 0 : null };
+    return describeStatus(now, database, answer, ['hook'], { ...roomy, ...disk });
   };
 
   it('is nothing while everything runs', () => {

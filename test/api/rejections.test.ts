@@ -287,6 +287,23 @@ describe('rejections while PostgreSQL is away', () => {
     }
   });
 
+  it('that PostgreSQL would never take keep no other from being written', async () => {
+    const database = await freshDatabase();
+    const orm = await connect(database.url, 2);
+    try {
+      const rejections = recorder(orm);
+      rejections.note(refusal({ route: 'x'.repeat(200) }));
+      await rejections.flush();
+      rejections.note(refusal({ key: 'k'.repeat(200), key_name: 'n'.repeat(500), detail: 'd'.repeat(900) }));
+      await rejections.flush();
+      const rows = await orm.em.fork().execute('select length(key) as key from rejections');
+      assert.deepEqual(rows, [{ key: 64 }]);
+    } finally {
+      await orm.close(true);
+      await database.drop();
+    }
+  });
+
   it('take bounded room, whoever sends', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 1);
     const rejections = recorder(away);
