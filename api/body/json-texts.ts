@@ -82,7 +82,7 @@ class Cutter {
   /** What is left when nothing comes any more. */
   end(): (string | Error)[] {
     if (this.#bare) this.#finish(Buffer.alloc(0));
-    else if (this.#inText) this.#found.push(new Error('breaks off'));
+    if (this.#inText) this.#found.push(new Error('breaks off'));
     else if (this.#inList) this.#found.push(new Error('is missing: the array does not end'));
     return this.#take();
   }

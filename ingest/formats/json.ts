@@ -69,7 +69,7 @@ function severityOf(text: string | undefined, { severities, defaults }: MappingD
   if (text === undefined) return defaults.severity;
   const name = text.trim().toLowerCase();
   if (Object.hasOwn(severities, name)) return severities[name]!;
-  return severityOfName(name) ?? text;
+  return severityOfName(name) ?? [...text].slice(0, 32).join('');
 }
 
 /** An id that is no UUID is one within its source. */
