@@ -26,6 +26,9 @@ export const MOST_LISTED = 1000;
 /** Records that a dry run of a mapping shows, of a body as large as any but events. */
 export const TRIED_LIMIT = 100;
 
+/** Received alerts that `GET /api/v2/alerts` lists, which has no pages. */
+export const ALERTS_LISTED = 10_000;
+
 /** A body of anything but events. */
 export const BODY_LIMIT = 256 << 10;
 

@@ -7,8 +7,10 @@ import { auditRoutes } from './audit.ts';
 import { backpressureRoutes } from './backpressure.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { eventRoutes } from './events.ts';
+import { alertmanagerRoutes } from './formats/alertmanager.ts';
 import { jsonRoutes } from './formats/json.ts';
 import { otlpRoutes } from './formats/otlp.ts';
+import { pagerdutyRoutes } from './formats/pagerduty.ts';
 import { healthRoutes } from './health.ts';
 import { incidentRoutes } from './incidents.ts';
 import { ingestRoutes } from './ingest.ts';
@@ -28,6 +30,8 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...ingestRoutes(deps),
     ...otlpRoutes(deps),
     ...jsonRoutes(deps, mappings),
+    ...alertmanagerRoutes(deps),
+    ...pagerdutyRoutes(deps),
     ...eventRoutes(deps),
     ...alertRoutes(deps),
     ...incidentRoutes(deps),

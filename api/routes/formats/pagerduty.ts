@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { fromPagerDuty, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
+import { jsonBody } from '../../body/json.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { Invalid } from '../../problem.ts';
+import { type Dialect, type Route, route } from '../../route.ts';
+
+const failed = z
+  .object({ status: z.string(), message: z.string(), errors: z.array(z.string()).optional() })
+  .meta({ id: 'PagerDutyFailure' });
+
+/** Failures as PagerDuty answers them. */
+const dialect: Dialect = {
+  content: { 'application/json': failed },
+  invalid: 400,
+  say({ message, errors }, code) {
+    const status = code === 429 ? 'throttle exceeded' : code < 500 ? 'invalid event' : 'unavailable';
+    const details = errors?.map(({ field, reason }) => (field ? `'${field}' ${reason}` : reason));
+    const body = { status, message, ...(details ? { errors: details } : {}) };
+    return { type: 'application/json', body: JSON.stringify(body) };
+  },
+};
+
+/** PagerDuty's Events API v2, so that whatever can page by it can page here by another URL. */
+export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/v2/enqueue',
+      // The key is in the body.
+      role: null,
+      tags: ['received alerts'],
+      summary: 'Trigger, acknowledge or resolve an alert (PagerDuty Events API v2)',
+      description:
+        '`routing_key` is an ingest key. A trigger opens an incident for its `dedup_key`, or refreshes the one that is open; ' +
+        '202 says that it is stored.',
+      body: jsonBody(pagerdutyEvent),
+      responses: {
+        202: {
+          description: 'Stored',
+          schema: z.object({ status: z.literal('success'), message: z.string(), dedup_key: z.string() }),
+        },
+      },
+      problems: [401, 403, 429],
+      dialect,
+      async handle({ body: event }) {
+        const principal = await access.admitKey(event.routing_key, 'ingest');
+        await access.spend(principal, 1);
+        const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');
+        const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, clock());
+        const [result] = await alerts.receive([alert], principal.name);
+        if (result!.status === 'invalid') throw new Invalid(result!.errors);
+        return { status: 202, body: { status: 'success' as const, message: 'Event processed', dedup_key } };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,15 @@
+import type { LabelMatcher } from '../../domain/label-matcher.ts';
+
+const FORM = /^\s*("(?:[^"\\]|\\.)*"|[^\s"=!~{},]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^"{}]*?)\s*$/s;
+
+/** Reads a matcher as Alertmanager's `filter` writes it: `name="value"`, `=~`, `!=`, `!~`; quotes may be left out. Null for none. */
+export function parseLabelFilter(text: string): LabelMatcher | null {
+  const [, name, op, value] = FORM.exec(text) ?? [];
+  if (name === undefined || value === undefined) return null;
+  return { name: unquoted(name), op: op as LabelMatcher['op'], value: unquoted(value) };
+}
+
+function unquoted(text: string): string {
+  if (!text.startsWith('"')) return text;
+  return text.slice(1, -1).replaceAll(/\\(.)/gs, (_, char: string) => (char === 'n' ? '\n' : char));
+}

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import type { Principal } from '../../../api/access.ts';
+import { Problem } from '../../../api/problem.ts';
+import { type Stage, stage } from '../stage.ts';
+
+const KEYS: Record<string, string> = { ['a'.repeat(32)]: 'team-a', ['b'.repeat(32)]: 'team-b' };
+
+describe('PagerDuty’s Events API v2', () => {
+  let api: Stage;
+  let spent = 0;
+  before(async () => {
+    api = await stage({
+      change: ({ access }) => ({
+        access: {
+          ...access,
+          async admitKey(secret, role) {
+            assert.equal(role, 'ingest');
+            const id = KEYS[secret];
+            if (!id) throw new Problem(401, 'the key is not known');
+            return { ...((await access.admitKey(secret, role)) as Principal), id, name: id };
+          },
+          async spend() {
+            if (spent++ >= 100)
+              throw new Problem(429, 'too many events', { headers: { 'Retry-After': '7' } });
+          },
+        },
+      }),
+    });
+  });
+  beforeEach(() => {
+    spent = 0;
+  });
+  after(() => api.close());
+
+  const payload = { summary: 'Disk is full', source: 'web-1', severity: 'error' };
+  const send = (changes: object = {}) =>
+    api.post('/v2/enqueue', { routing_key: 'a'.repeat(32), event_action: 'trigger', payload, ...changes });
+  const known = (dedup: string) =>
+    api.query<{
+      key: string;
+      summary: string;
+      severity: string;
+      ends: string;
+      acknowledged_by: string | null;
+    }>(
+      `select key, summary, severity, ends, acknowledged_by from received_alerts where key like '%/${dedup}' order by key`,
+    );
+
+  it('triggers, acknowledges and resolves by dedup_key, and answers 202 with it', async () => {
+    const dedup_key = 'whole';
+    const { status, body } = await send({ dedup_key });
+    assert.equal(status, 202);
+    assert.deepEqual(body, { status: 'success', message: 'Event processed', dedup_key });
+    assert.equal((await send({ dedup_key })).status, 202);
+    const [alert, ...others] = await known(dedup_key);
+    assert.deepEqual(others, []);
+    assert.deepEqual([alert!.summary, alert!.severity, alert!.ends], ['Disk is full', 'high', 'timeout']);
+    assert.equal((await send({ dedup_key, event_action: 'acknowledge', payload: undefined })).status, 202);
+    assert.equal((await known(dedup_key))[0]!.acknowledged_by, 'team-a');
+    assert.equal((await send({ dedup_key, event_action: 'resolve', payload: undefined })).status, 202);
+    assert.equal((await known(dedup_key))[0]!.ends, 'resolved');
+  });
+
+  it('makes up a dedup_key for a trigger without one', async () => {
+    const { body } = await send();
+    assert.match(body.dedup_key, /^[0-9a-f]{32}$/);
+    assert.equal((await known(body.dedup_key)).length, 1);
+  });
+
+  it('keeps the alerts of one key apart from those of another', async () => {
+    await send({ dedup_key: 'shared' });
+    await send({ dedup_key: 'shared', routing_key: 'b'.repeat(32), event_action: 'resolve' });
+    assert.deepEqual(
+      (await known('shared')).map(({ ends }) => ends),
+      ['timeout'],
+    );
+  });
+
+  it('answers in PagerDuty’s words what it can’t take, whom it doesn’t know, and whoever is too fast', async () => {
+    const invalid = await send({ payload: { ...payload, severity: 'fatal' } });
+    assert.equal(invalid.status, 400);
+    assert.equal(invalid.body.status, 'invalid event');
+    assert.match(invalid.body.errors[0], /^'payload\.severity' /);
+    const large = await send({ payload: { ...payload, custom_details: { a: 'x'.repeat(70_000) } } });
+    assert.deepEqual([large.status, large.body.status], [400, 'invalid event']);
+    const unknown = await send({ routing_key: 'c'.repeat(32) });
+    assert.deepEqual([unknown.status, unknown.body.status], [401, 'invalid event']);
+    spent = 100;
+    const fast = await send();
+    assert.deepEqual([fast.status, fast.body.status], [429, 'throttle exceeded']);
+    assert.equal(fast.headers.get('retry-after'), '7');
+  });
+});

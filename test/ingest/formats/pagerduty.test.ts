@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { NEVER } from '../../../domain/received-alert.ts';
+import { fromPagerDuty, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
+
+const NOW = Date.parse('2026-11-24T17:31:00Z');
+const trigger = {
+  routing_key: 'k'.repeat(32),
+  event_action: 'trigger',
+  dedup_key: 'disk/web-1',
+  payload: { summary: 'Disk is full', source: 'web-1', severity: 'critical' },
+};
+const mapped = (event: object) => fromPagerDuty(pagerdutyEvent.parse(event), 'key-id', 'disk/web-1', NOW);
+
+describe('a PagerDuty event as a received alert', () => {
+  it('triggers with all that it says, until somebody resolves it', () => {
+    const payload = {
+      ...trigger.payload,
+      timestamp: '2026-11-24T17:30:00.000+00:00',
+      component: 'disk',
+      group: 'web',
+      class: 'full',
+      custom_details: { free: 0.01, path: '/var', nested: { a: 1 } },
+    };
+    const links = [{ href: 'https://example.com', text: 'graph' }];
+    assert.deepEqual(mapped({ ...trigger, payload, links, client: 'nagios', images: [{ src: 'x' }] }), {
+      protocol: 'pagerduty',
+      key: 'key-id/disk/web-1',
+      action: 'trigger',
+      labels: { source: 'web-1', component: 'disk', group: 'web', class: 'full' },
+      annotations: { free: '0.01', path: '/var', nested: '{"a":1}', client: 'nagios' },
+      severity: 'critical',
+      summary: 'Disk is full',
+      generator_url: 'https://example.com',
+      starts_at: NOW - 60_000,
+      ends_at: NEVER,
+      ends_explicit: false,
+    });
+  });
+
+  it('has the severities of PagerDuty on the house scale', () => {
+    const severities = ['critical', 'error', 'warning', 'info'].map(
+      (severity) => mapped({ ...trigger, payload: { ...trigger.payload, severity } }).severity,
+    );
+    assert.deepEqual(severities, ['critical', 'high', 'medium', 'info']);
+  });
+
+  it('is acknowledged and resolved now, by its key', () => {
+    for (const event_action of ['acknowledge', 'resolve']) {
+      const alert = mapped({ ...trigger, event_action, payload: undefined });
+      assert.deepEqual([alert.action, alert.key, alert.ends_at], [event_action, 'key-id/disk/web-1', NOW]);
+    }
+  });
+
+  it('keeps details that are no object', () => {
+    const details = (custom_details: unknown) =>
+      mapped({ ...trigger, payload: { ...trigger.payload, custom_details } }).annotations;
+    assert.deepEqual(details('a text'), { custom_details: 'a text' });
+    assert.deepEqual(details([1]), { custom_details: '[1]' });
+    assert.deepEqual(details(null), {});
+  });
+
+  for (const [what, changes] of [
+    ['another action', { event_action: 'explode' }],
+    ['no payload', { payload: undefined }],
+    ['a summary that is too long', { payload: { ...trigger.payload, summary: 'x'.repeat(1025) } }],
+    ['another severity', { payload: { ...trigger.payload, severity: 'fatal' } }],
+    ['a time that is none', { payload: { ...trigger.payload, timestamp: 'now' } }],
+    ['a dedup_key that is too long', { dedup_key: 'x'.repeat(256) }],
+    ['a resolve of nothing', { event_action: 'resolve', dedup_key: undefined }],
+    ['no routing_key', { routing_key: undefined }],
+  ] as const) {
+    it(`is refused for ${what}`, () => {
+      assert.equal(pagerdutyEvent.safeParse({ ...trigger, ...changes }).success, false);
+    });
+  }
+});
