@@ -1,7 +1,6 @@
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
 import { observeRequests } from '../metrics/requests.ts';
-import type { Access } from './access.ts';
 import { isRecorded, recorder } from './audit.ts';
 import { Body } from './body/body.ts';
 import { ByteBudget } from './body/budget.ts';
@@ -20,16 +19,15 @@ import { checkStorable } from './storable.ts';
 
 /** The API as a Koa app; the caller listens. Holds nothing that has to be closed. */
 export function createApp(deps: ApiDeps): Koa {
-  const { access } = deps;
   const routes = allRoutes(deps);
-  const shared = { access, budget: new ByteBudget(), record: recorder(deps) };
+  const shared = { ...deps, budget: new ByteBudget(), record: recorder(deps) };
   const app = new Koa();
   app.on('error', (error) => deps.log.error({ err: error }, 'connection failed'));
   app.use(unread);
   app.use(measure(observeRequests(deps.registry)));
   app.use(problems(deps.log));
   app.use(sameOrigin(deps.settings));
-  app.use(docs(JSON.stringify(openApiDocument(routes, access.mode))));
+  app.use(docs(JSON.stringify(openApiDocument(routes, deps.access.mode))));
   const router = new Router();
   const plain: Plain = new Map();
   for (const route of routes) {
@@ -68,19 +66,20 @@ function plainPaths(plain: Plain): Middleware {
 }
 
 /** What all endpoints have in common. */
-interface Shared {
-  access: Access;
+interface Shared extends ApiDeps {
   budget: ByteBudget;
   record: ReturnType<typeof recorder>;
 }
 
-function endpoint(route: Route, { access, budget, record }: Shared): Middleware {
+function endpoint(route: Route, { access, ingest, budget, record }: Shared): Middleware {
   return async (ctx) => {
     // Known before anything can go wrong.
     ctx.state.route = route.path;
     ctx.state.dialect = route.dialect;
     const principal = await access.admit(ctx.req, route);
     attemptedBy(principal);
+    // A body that would be refused for want of room costs least unread.
+    if (takesEvents(route)) ingest.requireRoom();
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
 import { type Config, ConfigError, isLoopback, loadConfig } from '../config.ts';
@@ -20,11 +21,24 @@ import { Rejections } from './rejections/recorder.ts';
 /** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 
+/**
+ * Connections that may wait to be let in. Beyond it the kernel resets them, and a sender learns nothing of why; with Node's own 511
+ * that happened in an overload of 2,000 senders. The kernel's `somaxconn` is the upper bound.
+ */
+const BACKLOG = 4096;
+
 /** How long a stopping process waits for requests under way, in milliseconds. */
 const DRAIN_MS = 10_000;
 
+/**
+ * How far the heap may grow beyond what is in use before it is collected, in percent. Left to itself V8 lets what requests leave
+ * behind pile up: 490 MiB in an overload, of which 90 were in use; 330 with this, at the same rate.
+ */
+const HEAP_GROWTH_PERCENT = 40;
+
 /** The API process: starts, and ingests, also while Temporal is away. */
 async function main(config: Config): Promise<void> {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   const log = pino({ level: config.LOG_LEVEL, base: { role: 'api' } });
   const clock = Date.now;
   const orm = await connect(withStatementTimeout(config.DATABASE_URL), config.DATABASE_POOL);
@@ -70,7 +84,9 @@ async function main(config: Config): Promise<void> {
     },
   });
   // A stream of events takes as long as it takes; bodies have a patience of their own (api/body).
-  const server = createServer({ requestTimeout: 0, headersTimeout: 10_000 }, app.callback());
+  // Headers may be here and not read yet: an overloaded process must not take its own lateness for the sender's.
+  const timeouts = { requestTimeout: 0, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 };
+  const server = createServer(timeouts, app.callback());
   const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
 
   let stopping = false;
@@ -103,7 +119,7 @@ async function main(config: Config): Promise<void> {
     const reason = error.code === 'EADDRINUSE' ? 'another program listens there already' : error.message;
     fail(`The API can't listen on ${config.HOST}:${config.PORT}: ${reason}.`);
   });
-  server.listen(config.PORT, config.HOST, () => {
+  server.listen({ port: config.PORT, host: config.HOST, backlog: BACKLOG }, () => {
     const address = server.address();
     const port = typeof address === 'object' ? address?.port : config.PORT;
     const who =

@@ -56,14 +56,21 @@ export class Buffer {
   accept(events: readonly Event[]): Promise<Outcome[]> {
     if (events.length === 0) return Promise.resolve([]);
     const full = this.#buffered > 0 && this.#buffered + events.length > this.#limits.bufferEvents;
-    if (this.#stopped || full) {
-      return Promise.reject(new BufferFull(Math.max(1, Math.ceil(this.#buffered / this.#rate))));
-    }
+    if (this.#stopped || full) return Promise.reject(this.#full());
     this.#buffered += events.length;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ events, resolve, reject });
       this.#pump();
     });
+  }
+
+  /** @throws BufferFull while not even one event would be taken */
+  requireRoom(): void {
+    if (this.#stopped || this.#buffered >= this.#limits.bufferEvents) throw this.#full();
+  }
+
+  #full(): BufferFull {
+    return new BufferFull(Math.max(1, Math.ceil(this.#buffered / this.#rate)));
   }
 
   load(): IngestLoad {

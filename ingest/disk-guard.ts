@@ -132,6 +132,10 @@ export function guarded(ingest: Ingest, disk: DiskGuard): Ingest {
   return {
     accept: (events) => withRoom(() => ingest.accept(events)),
     claimTimes: (claims) => withRoom(() => ingest.claimTimes(claims)),
+    requireRoom() {
+      disk.requireRoom();
+      ingest.requireRoom();
+    },
     load: () => ingest.load(),
     stop: () => ingest.stop(),
   };

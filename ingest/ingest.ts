@@ -48,6 +48,7 @@ export function createIngest({
         throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
       }
     },
+    requireRoom: () => buffer.requireRoom(),
     load: () => buffer.load(),
     async stop() {
       await buffer.stop();

@@ -46,6 +46,7 @@ export function observed(ingest: Ingest, observer: IngestObserver): Ingest {
         throw error;
       }
     },
+    requireRoom: () => ingest.requireRoom(),
     load: () => ingest.load(),
     stop: () => ingest.stop(),
   };

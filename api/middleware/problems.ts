@@ -8,6 +8,7 @@ import type { Dialect } from '../route.ts';
 
 /** The one place where errors become answers. What a caller can't act on says "internal error", and the log the rest. */
 export function problems(log: Logger): Middleware {
+  const unavailable = seldom((fields: object, message: string) => log.warn(fields, message));
   return async (ctx, next) => {
     try {
       await next();
@@ -17,10 +18,28 @@ export function problems(log: Logger): Middleware {
         const cause = problem.cause ?? error;
         const fields = { err: cause, method: ctx.method, path: ctx.path };
         if (problem.status === 500) log.error(fields, 'request failed');
-        else log.warn(fields, problem.message);
+        else unavailable(cause instanceof Error ? cause.name : problem.message, fields, problem.message);
       }
       answer(ctx, problem);
     }
+  };
+}
+
+/** How often the same cause of unavailability is logged at the most, in milliseconds: an overload would fill the disk with it. */
+const LOG_EVERY_MS = 1_000;
+
+/** Logs the first of each kind, and then, once a second at the most, how many there were in between. */
+function seldom(log: (fields: object, message: string) => void) {
+  const kinds = new Map<string, { at: number; silent: number }>();
+  return (kind: string, fields: object, message: string) => {
+    const now = performance.now();
+    const last = kinds.get(kind);
+    if (last && now - last.at < LOG_EVERY_MS) {
+      last.silent++;
+      return;
+    }
+    log(last?.silent ? { ...fields, also: last.silent } : fields, message);
+    kinds.set(kind, { at: now, silent: 0 });
   };
 }
 

@@ -3,7 +3,7 @@ import type { Middleware } from 'koa';
 
 /** What is still read of a body that nobody wants, after the answer to it: bytes and milliseconds. */
 const MOST_UNREAD = 1 << 20;
-const LINGER_MS = 2000;
+const LINGER_MS = 10_000;
 
 /**
  * Answers given before a body has come (too large, no key, too many) must reach senders who are still busy sending: closing on them
@@ -23,6 +23,7 @@ function linger(request: IncomingMessage): void {
     size += chunk.length;
     if (size > MOST_UNREAD) socket.destroy();
   });
-  request.on('close', () => clearTimeout(patience));
+  // The connection outlives the request: whoever sent it whole may send another.
+  for (const ended of ['end', 'close']) request.once(ended, () => clearTimeout(patience));
   request.resume();
 }
