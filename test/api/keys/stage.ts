@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import type { ApiDeps } from '../../../api/deps.ts';
 import { type Door, openDoor } from '../../../api/keys/door.ts';
 import { makeSecret } from '../../../domain/key.ts';
 import type { Role } from '../../../domain/role.ts';
@@ -26,17 +27,25 @@ export interface MadeKey {
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
 /** The API where keys are asked for. */
-export async function keyStage(options: Omit<Parameters<typeof stage>[0], 'change'> = {}): Promise<KeyStage> {
+export async function keyStage({
+  settings = {},
+}: {
+  settings?: Partial<ApiDeps['settings']>;
+} = {}): Promise<KeyStage> {
   const root = makeSecret('key');
   let ahead = 0;
   const clock = () => Date.now() + ahead;
   let door!: Door;
   const api = await stage({
-    ...options,
-    change: ({ orm }) => {
+    change: ({ orm, ...deps }) => {
       const log = pino({ level: 'silent' });
       door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root });
-      return { clock, access: door.access, keyring: door.keyring };
+      return {
+        clock,
+        access: door.access,
+        keyring: door.keyring,
+        settings: { ...deps.settings, ...settings },
+      };
     },
   });
   const by: KeyStage['by'] = (key, method, path, body) => api.call(method, path, body, bearer(key));

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { Rates } from '../../../api/keys/rates.ts';
+import { type KeyStage, keyStage } from './stage.ts';
+
+describe('a key’s rate', () => {
+  function rates() {
+    const there = { now: 5000 };
+    return { there, rates: new Rates(() => there.now) };
+  }
+
+  it('lets a second’s worth through at once, and then as much as comes in by time', () => {
+    const { there, rates: r } = rates();
+    for (let i = 0; i < 11; i++) assert.equal(r.spend('a', 10, 1), 0, `event ${i}`);
+    assert.equal(r.spend('a', 10, 1), 100);
+    assert.equal(r.spend('b', 10, 1), 0, 'another key has its own');
+    there.now += 99;
+    assert.equal(r.wait('a'), 1);
+    there.now += 1;
+    assert.equal(r.spend('a', 10, 1), 0);
+    assert.equal(r.spend('a', 10, 1), 100);
+  });
+
+  it('takes a batch larger than the rate whole, and has it paid back', () => {
+    const { there, rates: r } = rates();
+    assert.equal(r.spend('a', 100, 10_000), 0);
+    assert.equal(r.spend('a', 100, 1), 99_000);
+    there.now += 99_000;
+    assert.equal(r.spend('a', 100, 10_000), 0);
+  });
+
+  it('is kept over time, however events come', () => {
+    const steps = fc.array(fc.tuple(fc.nat(500), fc.integer({ min: 1, max: 300 })), { minLength: 1 });
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 100 }), (coming, perSecond) => {
+        const { there, rates: r } = rates();
+        const start = there.now;
+        let spent = 0;
+        let largest = 0;
+        for (const [pause, events] of coming) {
+          there.now += pause;
+          if (r.spend('a', perSecond, events) > 0) continue;
+          spent += events;
+          largest = Math.max(largest, events);
+        }
+        const due = ((there.now - start) / 1000) * perSecond;
+        assert.ok(spent <= due + perSecond + largest + 1e-6, `${spent} of ${due}`);
+      }),
+    );
+  });
+
+  describe('over HTTP', () => {
+    let api: KeyStage;
+    before(async () => {
+      api = await keyStage();
+    });
+    after(() => api.close());
+
+    const event = { source_id: 'source-1', severity: 'high', event_type: 'cpu_spike' };
+    const count = async () => (await api.query<{ n: number }>('select count(*)::int as n from events'))[0]!.n;
+
+    it('answers 429 with the time to wait before anything is stored, and holds back no other key', async () => {
+      const { key } = await api.key(['ingest'], { rate_limit: 2 });
+      const batch = Array.from({ length: 20 }, () => event);
+      assert.equal(
+        (await api.by(key, 'POST', '/events', batch)).status,
+        200,
+        'a batch above the rate gets through',
+      );
+      const { status, headers, body } = await api.by(key, 'POST', '/events', event);
+      assert.equal(status, 429);
+      const wait = Number(headers.get('retry-after'));
+      assert.ok(wait >= 1 && wait <= 9, String(wait));
+      assert.match(body.detail, /over its rate of 2 events a second/);
+      assert.equal(await count(), 20);
+      const other = await api.key(['ingest'], { rate_limit: 2 });
+      assert.equal((await api.by(other.key, 'POST', '/events', event)).status, 201);
+    });
+
+    it('is refused before a body is read', async () => {
+      const { key } = await api.key(['ingest'], { rate_limit: 1 });
+      await api.by(
+        key,
+        'POST',
+        '/events',
+        Array.from({ length: 100 }, () => event),
+      );
+      assert.equal((await api.by(key, 'POST', '/events', 'no JSON at all')).status, 429);
+    });
+
+    it('counts events and no reading', async () => {
+      const { key } = await api.key(['ingest', 'read'], { rate_limit: 1 });
+      await api.by(
+        key,
+        'POST',
+        '/events',
+        Array.from({ length: 100 }, () => event),
+      );
+      for (let i = 0; i < 5; i++) assert.equal((await api.by(key, 'GET', '/events')).status, 200);
+    });
+  });
+});
