@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
 import { observeRequests } from '../metrics/requests.ts';
@@ -12,6 +13,7 @@ import { sameOrigin } from './middleware/same-origin.ts';
 import { unread } from './middleware/unread.ts';
 import { openApiDocument } from './openapi.ts';
 import { NotFound, Problem } from './problem.ts';
+import { endWithAdmission } from './readmission.ts';
 import { attemptedBy, noteRefusals } from './rejections/attempt.ts';
 import { check, parseQuery, type Route } from './route.ts';
 import { allRoutes } from './routes/index.ts';
@@ -96,7 +98,9 @@ function endpoint(route: Route, { access, ingest, budget, record }: Shared): Mid
         search,
       };
       const handle = () => route.handle(input);
-      send(ctx, await (isRecorded(route) ? record(route, input, handle) : handle()));
+      const sent: Sent = await (isRecorded(route) ? record(route, input, handle) : handle());
+      if (sent.body instanceof Readable) endWithAdmission(sent.body, () => access.admit(ctx.req, route));
+      send(ctx, sent);
     } finally {
       body.release();
     }
