@@ -5,7 +5,7 @@ import { jsonTextsOf } from './body/json-texts.ts';
 import { type Lines, linesOf } from './body/lines.ts';
 import { LINE_LIMIT, MOST_LISTED, STREAM_LIMIT } from './limits.ts';
 import { problemOf } from './middleware/problems.ts';
-import { Problem } from './problem.ts';
+import { Problem, RateExceeded } from './problem.ts';
 import { noteUnreadable } from './rejections/attempt.ts';
 
 /** Stretches of a stream that are stored at once. More would only wait for each other. */
@@ -104,17 +104,27 @@ async function storeStretch(
   }
 }
 
-/** A stream that finds the buffer full waits: not reading on holds its sender back. @throws BufferFull at last */
+/**
+ * A stream that finds the buffer full, or its key over its rate, waits: not reading on holds its sender back.
+ * @throws BufferFull, RateExceeded at last
+ */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
   const until = performance.now() + ROOM_WITHIN_MS;
   for (let pause = 50; ; pause *= 2) {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof BufferFull) || performance.now() + pause > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      const wait = waitAfter(error, pause);
+      if (wait === null || performance.now() + wait > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
+}
+
+/** Milliseconds until what failed may be tried again; null where waiting doesn't help. */
+function waitAfter(error: unknown, pause: number): number | null {
+  if (error instanceof RateExceeded) return error.waitMs;
+  return error instanceof BufferFull ? pause : null;
 }
 
 function brokenOff({ error, first }: { error: unknown; first: number }, noun: string): Problem {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
-import { type AuditRow, listAudit } from '../../db/queries/audit.ts';
+import { AUDIT_DAYS, type AuditRow, listAudit } from '../../db/queries/audit.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
 import { type Route, route } from '../route.ts';
@@ -34,7 +34,7 @@ export function auditRoutes({ orm }: ApiDeps): Route[] {
       role: 'admin',
       tags: ['keys'],
       summary: 'Who changed what',
-      description: 'Every request that changes anything but by storing events. Kept for a year.',
+      description: `Every request that changes anything but by storing events. Kept for ${AUDIT_DAYS} days.`,
       query: z.object({
         limit: withDefault(queryInteger(1, 200), 50),
         cursor: cursorParameter,

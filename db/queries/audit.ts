@@ -2,6 +2,9 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 
+/** How long the record is kept, in days: from one yearly review to the next. */
+export const AUDIT_DAYS = 400;
+
 /** `at` in epoch ms. */
 export interface AuditRow {
   id: string;
