@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
 import pg from 'pg';
+import { makeSecret } from '../../domain/key.ts';
 import { spawnRole } from '../support/processes.ts';
 import { freshDatabase } from '../support/servers.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('the API process', () => {
@@ -86,6 +90,63 @@ describe('the API process', () => {
     socket.destroy();
   });
 
+  it('asks for keys where others reach it, and knows the one that it was given, whose successor ends it', async () => {
+    const secrets = { HOST: '0.0.0.0', INGEST_TOKEN: 'a-token-of-our-own' };
+    const [first, second] = [makeSecret('key'), makeSecret('key')];
+    const ask = async (url: string, key: string, path = '/keys') => {
+      const response = await fetch(url + path, { headers: { authorization: `Bearer ${key}` } });
+      return { status: response.status, body: (await response.json()) as { name: string; state: string }[] };
+    };
+    const one = await start({ ...secrets, BOOTSTRAP_KEY: first });
+    const url = (await urlOf(one)).replace('0.0.0.0', '127.0.0.1');
+    assert.match(one.output(), /listening on http:\S+, keys are asked for/);
+    await waitFor(async () => (await ask(url, first)).status === 200, { what: 'the first key to be known' });
+    assert.equal((await fetch(`${url}/events`)).status, 401);
+    assert.equal((await ask(url, second)).status, 401);
+    assert.deepEqual(
+      (await ask(url, first)).body.map(({ name, state }) => [name, state]),
+      [['bootstrap', 'active']],
+    );
+    one.kill();
+    assert.equal((await one.exited).code, 0, one.output());
+
+    const file = join(temporaryDirectory(), 'first-key');
+    writeFileSync(file, second);
+    const two = await start({ ...secrets, BOOTSTRAP_KEY_FILE: file });
+    const again = (await urlOf(two)).replace('0.0.0.0', '127.0.0.1');
+    await waitFor(async () => (await ask(again, second)).status === 200, {
+      what: 'the next key to be known',
+    });
+    assert.equal((await ask(again, first)).status, 401);
+    const { body } = await ask(again, second);
+    assert.deepEqual(
+      body.map(({ name, state }) => [name, state]),
+      [
+        ['bootstrap', 'active'],
+        ['bootstrap', 'revoked'],
+      ],
+    );
+    assert.ok(!two.output().includes(second), 'the log has no secret');
+    two.kill();
+    assert.equal((await two.exited).code, 0, two.output());
+
+    // Whoever revoked it relies on that.
+    const three = await start({ ...secrets, BOOTSTRAP_KEY: first });
+    const last = (await urlOf(three)).replace('0.0.0.0', '127.0.0.1');
+    await waitFor(() => three.output().includes('the bootstrap key was revoked'), { what: 'to be told' });
+    assert.equal((await ask(last, first)).status, 401);
+    three.kill();
+    await three.exited;
+  });
+
+  it('says that it is open to this machine where no keys are asked for', async () => {
+    const role = await start();
+    await urlOf(role);
+    assert.match(role.output(), /listening on http:\S+, open to everyone on this machine: no keys asked/);
+    role.kill();
+    await role.exited;
+  });
+
   it('says in one sentence that its port is taken', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
@@ -102,6 +163,8 @@ describe('the API process', () => {
     for (const [env, sentence] of [
       [{ PORT: 'eighty' }, /^PORT: /m],
       [{ HOST: '0.0.0.0' }, /INGEST_TOKEN is the well-known default/],
+      [{ HOST: '0.0.0.0', INGEST_TOKEN: 'own' }, /keys are asked for, but there is none to begin with/],
+      [{ HOST: '0.0.0.0', AUTH: 'open' }, /but AUTH is open/],
       [{ CHANNELS: '{' }, /^CHANNELS: must be a JSON list/m],
     ] as const) {
       const role = await start(env);
