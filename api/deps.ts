@@ -29,6 +29,8 @@ export interface ApiDeps {
   /** Epoch milliseconds. */
   clock: () => number;
   settings: ApiSettings;
+  /** Aborted when the process stops: answers that would go on for ever end then. */
+  stopping: AbortSignal;
 }
 
 export interface ApiSettings {

@@ -63,7 +63,9 @@ async function main(config: Config): Promise<void> {
     ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
   });
   const alerts = createAlertReceiver({ orm, ingest, client, clock, log });
+  const stopped = new AbortController();
   const app = createApp({
+    stopping: stopped.signal,
     orm,
     client,
     ingest,
@@ -93,6 +95,7 @@ async function main(config: Config): Promise<void> {
   const stop = async (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
+    stopped.abort();
     log.info({ signal }, 'stopping: answering what was asked, storing what was accepted');
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();

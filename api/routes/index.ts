@@ -6,6 +6,8 @@ import { analyticsRoutes } from './analytics.ts';
 import { auditRoutes } from './audit.ts';
 import { backpressureRoutes } from './backpressure.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
+import { eventExportRoutes } from './event-export.ts';
+import { eventStreamRoutes } from './event-stream.ts';
 import { eventRoutes } from './events.ts';
 import { alertmanagerRoutes } from './formats/alertmanager.ts';
 import { jsonRoutes } from './formats/json.ts';
@@ -32,6 +34,8 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...jsonRoutes(deps, mappings),
     ...alertmanagerRoutes(deps),
     ...pagerdutyRoutes(deps),
+    ...eventStreamRoutes(deps),
+    ...eventExportRoutes(deps),
     ...eventRoutes(deps),
     ...alertRoutes(deps),
     ...incidentRoutes(deps),

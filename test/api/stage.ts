@@ -86,7 +86,9 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     local: true,
   };
   const door = openDoor({ orm, clock: Date.now, log, auth: 'open', ingestToken: TOKEN });
+  const stopped = new AbortController();
   const deps: ApiDeps = {
+    stopping: stopped.signal,
     orm,
     client: engine.client,
     ingest,
@@ -146,7 +148,10 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     send: (event: unknown, headers: Record<string, string> = { 'x-ingest-token': TOKEN }) =>
       call('POST', '/internal/events', event, headers),
     query: async <T>(text: string): Promise<T[]> => (await sql.raw<T>(text).execute(sqlOf(orm))).rows,
+    /** Tells answers that go on for ever to end. */
+    stop: () => stopped.abort(),
     async close() {
+      stopped.abort();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await alerts.stop();

@@ -1,0 +1,116 @@
+import { pipeline, Readable } from 'node:stream';
+import { createGzip } from 'node:zlib';
+import { stringify } from 'csv-stringify/sync';
+import { z } from 'zod';
+import { type Orm, sqlOf } from '../../db/orm.ts';
+import { type EventPlace, listEvents, searchEvents, type TimeRange } from '../../db/queries/event-reads.ts';
+import type { Event } from '../../domain/event.ts';
+import type { EventFilter } from '../../domain/event-filter.ts';
+import type { ApiDeps } from '../deps.ts';
+import { type Route, route } from '../route.ts';
+import { eventFilter, showEvent } from '../schemas/event.ts';
+import { range } from '../schemas/parameters.ts';
+
+/** Events read in one statement: of the largest allowed 32 MB, of usual ones a few hundred kilobytes. */
+const PAGE = 500;
+
+/** How long payloads are searched between two looks at whether anybody still listens, in milliseconds. */
+const SEARCH_MS = 1000;
+
+const FORMATS = { ndjson: 'application/x-ndjson', csv: 'text/csv' } as const;
+type Format = keyof typeof FORMATS;
+
+const COLUMNS = ['event_id', 'source_id', 'timestamp', 'severity', 'event_type', 'payload'];
+
+/** All events of a filter as a file. */
+export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/events/export',
+      role: 'read',
+      tags: ['events'],
+      summary: 'Download events',
+      description:
+        'Oldest first, up to `to` or now. CSV if `format` or `Accept` says so: a value that a spreadsheet would take for a formula begins with an apostrophe there; NDJSON has everything as it is. Compressed if the client takes gzip. A download that fails is broken off, so that no part of it passes for the whole.',
+      query: z.object({ format: z.enum(['ndjson', 'csv']).optional(), ...eventFilter, ...range }),
+      headers: z.object({ Accept: z.string().optional(), 'Accept-Encoding': z.string().optional() }),
+      responses: {
+        200: { description: 'The events', media: [FORMATS.ndjson, FORMATS.csv] },
+      },
+      async handle({ query: { format: asked, from, to = clock() + 1, ...filter }, request }) {
+        const accepts = request.headers.accept ?? '';
+        const format: Format = asked ?? (accepts.includes(FORMATS.csv) ? 'csv' : 'ndjson');
+        const pages = pagesOf(orm, filter, { from, to })[Symbol.asyncIterator]();
+        // The first page is read before the answer begins: what fails at once is an answer of its own.
+        const first = await pages.next();
+        const text = Readable.from(written(format, first.done ? [] : first.value, pages), {
+          objectMode: false,
+        });
+        const headers: Record<string, string> = {
+          'Cache-Control': 'no-store',
+          'Content-Disposition': `attachment; filename="events.${format}"`,
+          Vary: 'Accept, Accept-Encoding',
+        };
+        if (!takesGzip(request.headers['accept-encoding'])) {
+          return { status: 200, headers, type: FORMATS[format], body: text };
+        }
+        // What fails on one side ends the other, and with it the connection.
+        const body = pipeline(text, createGzip(), () => {});
+        return {
+          status: 200,
+          headers: { ...headers, 'Content-Encoding': 'gzip' },
+          type: FORMATS[format],
+          body,
+        };
+      },
+    }),
+  ];
+}
+
+/** Page by page, each in a statement of its own: no snapshot is held for as long as a client takes. */
+async function* pagesOf(orm: Orm, filter: EventFilter, range: TimeRange): AsyncGenerator<Event[]> {
+  const searches = Object.keys(filter.payload ?? {}).length > 0;
+  for (let after: EventPlace | undefined; ; ) {
+    const piece = { after, limit: PAGE, order: 'oldest first' } as const;
+    const { events, searchedTo } = searches
+      ? await searchEvents(sqlOf(orm), filter, range, piece, SEARCH_MS)
+      : { events: await listEvents(sqlOf(orm), filter, range, piece), searchedTo: null };
+    if (events.length > 0) yield events;
+    const last = events.at(-1);
+    if (searchedTo) after = searchedTo;
+    else if (last && events.length === PAGE) after = { at: last.occurred_at, id: last.event_id };
+    else return;
+  }
+}
+
+async function* written(
+  format: Format,
+  first: readonly Event[],
+  rest: AsyncIterator<Event[]>,
+): AsyncGenerator<string> {
+  const write = format === 'csv' ? asCsv : asLines;
+  if (format === 'csv') yield stringify([COLUMNS]);
+  if (first.length > 0) yield write(first);
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield write(next.value);
+}
+
+function asLines(events: readonly Event[]): string {
+  return events.map((event) => `${JSON.stringify(showEvent(event))}\n`).join('');
+}
+
+/** RFC 4180. Nobody should be attacked by the file they download: formulas are escaped as OWASP advises. */
+function asCsv(events: readonly Event[]): string {
+  const rows = events.map((event) => {
+    const { payload, ...shown } = showEvent(event);
+    return { ...shown, payload: JSON.stringify(payload) };
+  });
+  return stringify(rows, { columns: COLUMNS, escape_formulas: true });
+}
+
+/** Whether gzip is among the codings, and not refused by `q=0` (RFC 9110, 12.5.3). */
+function takesGzip(header: string | string[] | undefined): boolean {
+  return String(header ?? '')
+    .split(',')
+    .some((coding) => /^\s*(gzip|\*)\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(coding));
+}

@@ -1,0 +1,62 @@
+import { Readable } from 'node:stream';
+import { z } from 'zod';
+import { compileFilter } from '../../domain/event-filter.ts';
+import type { ApiDeps } from '../deps.ts';
+import { Unavailable } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { eventFilter } from '../schemas/event.ts';
+import { frames } from '../tail/frames.ts';
+import { Tail } from '../tail/tail.ts';
+
+/** Listeners of one process: each is a connection that stays. */
+const MOST_LISTENERS = 1000;
+
+/** A client that takes nothing for so long is let go of; it may come back to where it was. Milliseconds. */
+const STALLED_MS = 60_000;
+
+/** Events as they are committed. */
+export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDeps): Route[] {
+  const tail = new Tail({ orm, log, clock });
+  return [
+    route({
+      method: 'get',
+      path: '/events/stream',
+      role: 'read',
+      tags: ['events'],
+      summary: 'Events as they are committed',
+      description:
+        'Server-sent events, each once, in the order of their commits. With `Last-Event-ID` it goes on where that connection ended; `event: gap` says that events in between can’t be found any more.',
+      query: z.object(eventFilter),
+      headers: z.object({ 'Last-Event-ID': z.string().optional() }),
+      responses: {
+        200: { description: 'Goes on until either side ends it', media: ['text/event-stream'] },
+      },
+      async handle({ query, request }) {
+        if (tail.listeners >= MOST_LISTENERS) {
+          throw new Unavailable(`${MOST_LISTENERS} already listen to this process`, 5);
+        }
+        const leave = tail.join();
+        const now = await tail.now().catch((error) => {
+          leave();
+          throw error;
+        });
+        const given = request.headers['last-event-id'];
+        const body = Readable.from(
+          frames(tail, {
+            now,
+            lastEventId: Array.isArray(given) ? given.at(-1) : given,
+            matches: compileFilter(query),
+            oldest: clock() - settings.retentionMs,
+            stopping,
+            clock,
+          }),
+          { objectMode: false },
+        );
+        body.once('close', leave);
+        request.socket.setTimeout(STALLED_MS, () => request.socket.destroy());
+        const headers = { 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' };
+        return { status: 200, headers, type: 'text/event-stream', body };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,78 @@
+import { partsOf } from '../../db/queries/event-tail.ts';
+import type { Event } from '../../domain/event.ts';
+import { readCursor, type TailCursor, writeCursor } from './cursor.ts';
+import type { Tail } from './tail.ts';
+
+/** A comment at least so often, so that both ends and all between see the connection alive. Milliseconds. */
+const HEARTBEAT_MS = 15_000;
+
+/** What a client waits before it comes back, in milliseconds. */
+const RETRY_MS = 2000;
+
+/**
+ * Server-sent events (WHATWG HTML, 9.2) for one listener: every event that is committed after the cursor and that `matches`, once each.
+ * It reads on only as its client does, from the tail's memory or, when that has moved on, from the database: a slow client
+ * costs no memory and misses nothing.
+ * @param lastEventId where to go on; absent: from now
+ */
+export async function* frames(
+  tail: Tail,
+  {
+    now,
+    lastEventId,
+    matches,
+    oldest,
+    stopping,
+    clock,
+  }: {
+    now: TailCursor;
+    lastEventId: string | undefined;
+    matches: (event: Event) => boolean;
+    /** Events before this may be gone, epoch ms. */
+    oldest: number;
+    stopping: AbortSignal;
+    clock: () => number;
+  },
+): AsyncGenerator<string> {
+  const start = startOf(lastEventId, now, oldest);
+  yield `retry: ${RETRY_MS}\n${start.gap ? `event: gap\ndata: ${JSON.stringify({ reason: start.gap })}\n` : ''}id: ${writeCursor(start.cursor)}\n\n`;
+  let { cursor } = start;
+  let told = clock();
+  while (!stopping.aborted) {
+    const passed = await tail.after(cursor);
+    if (passed) {
+      cursor = passed.cursor;
+      const text = passed.events
+        .filter(({ event }) => matches(event))
+        .map(({ frame }) => frame)
+        .join('');
+      if (text !== '') {
+        yield text;
+        told = clock();
+      }
+      continue;
+    }
+    if (clock() - told >= HEARTBEAT_MS) {
+      // With its id: who is told nothing for long would otherwise come back with an old one.
+      yield `id: ${writeCursor(cursor)}\n: still here\n\n`;
+      told = clock();
+    }
+    await tail.ticked();
+  }
+}
+
+function startOf(
+  lastEventId: string | undefined,
+  now: TailCursor,
+  oldest: number,
+): { cursor: TailCursor; gap?: string } {
+  if (lastEventId === undefined || lastEventId === '') return { cursor: now };
+  const cursor = readCursor(lastEventId);
+  if (!cursor) return { cursor: now, gap: 'Last-Event-ID is not one that this API gave out' };
+  const reached = cursor.within?.until ?? cursor.since;
+  if (BigInt(partsOf(reached).xmax) > BigInt(partsOf(now.since).xmax)) {
+    return { cursor: now, gap: 'Last-Event-ID is of another database' };
+  }
+  if (cursor.at < oldest) return { cursor, gap: 'events that came after Last-Event-ID are past retention' };
+  return { cursor };
+}

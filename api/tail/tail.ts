@@ -1,0 +1,186 @@
+import type { Logger } from 'pino';
+import { type Orm, sqlOf } from '../../db/orm.ts';
+import { type CommittedEvent, currentSnapshot, eventsBetween } from '../../db/queries/event-tail.ts';
+import { showEvent } from '../schemas/event.ts';
+import { type TailCursor, writeCursor } from './cursor.ts';
+
+/** How often it looks for what was committed, in milliseconds. */
+const EVERY_MS = 250;
+
+/** Events read at once: of the largest allowed, 13 MB. */
+export const CHUNK = 200;
+
+/** Events kept for those who listen, and how many characters of them at the most. */
+const KEPT_EVENTS = 2000;
+const KEPT_CHARACTERS = 8 << 20;
+
+/** An event as it passes, and how far one is who has it. */
+export interface Passing {
+  event: CommittedEvent;
+  cursor: TailCursor;
+  /** What a listener is sent. */
+  frame: string;
+}
+
+/** What passed after a cursor, and the cursor that follows. */
+export interface Passed {
+  events: readonly Passing[];
+  cursor: TailCursor;
+}
+
+/**
+ * What is committed, read once a process for all who listen, and only while somebody does. The last of it is kept in memory, bounded; a
+ * listener that has fallen further behind reads from the database by itself, one listener at a time.
+ */
+export class Tail {
+  readonly #orm: Orm;
+  readonly #log: Logger;
+  readonly #clock: () => number;
+  #head: TailCursor | null = null;
+  /** One per look that found something: from one snapshot to the next. */
+  #steps: { from: string; events: Passing[]; to: TailCursor; size: number }[] = [];
+  #listeners = 0;
+  #look: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #ticked = Promise.withResolvers<void>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor({ orm, log, clock }: { orm: Orm; log: Logger; clock: () => number }) {
+    this.#orm = orm;
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  get listeners(): number {
+    return this.#listeners;
+  }
+
+  /** Looks for news until the function it returns is called. */
+  join(): () => void {
+    this.#listeners++;
+    this.#timer ??= setInterval(() => void this.#tick(), EVERY_MS);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#listeners--;
+      if (this.#listeners > 0) return;
+      clearInterval(this.#timer ?? undefined);
+      this.#timer = null;
+      this.#head = null;
+      this.#steps = [];
+    };
+  }
+
+  /** Resolves after the next look, whatever it found. */
+  ticked(): Promise<void> {
+    return this.#ticked.promise;
+  }
+
+  /** What is committed now: by a look that begins after the call. @throws when PostgreSQL is away */
+  async now(): Promise<TailCursor> {
+    await this.#look?.catch(() => {});
+    await this.#once();
+    return this.#head!;
+  }
+
+  /** What passed after the cursor, from memory if it is still there, else from the database; nothing if that is all. */
+  async after(cursor: TailCursor): Promise<Passed | null> {
+    const head = this.#head;
+    if (!head) return null;
+    if (!cursor.within) {
+      if (cursor.since === head.since) return null;
+      const step = this.#steps.find(({ from }) => from === cursor.since);
+      if (step) return { events: step.events, cursor: step.to };
+    }
+    try {
+      return await this.#inTurn(() => this.#read(cursor, cursor.within?.until ?? head.since, head));
+    } catch (error) {
+      this.#log.warn({ err: error }, 'a listener could not be told what it missed; it is tried again');
+      return null;
+    }
+  }
+
+  async #read(cursor: TailCursor, until: string, head: TailCursor): Promise<Passed> {
+    const { within } = cursor;
+    const from = within && { xid: within.xid, id: within.id };
+    const rows = await eventsBetween(sqlOf(this.#orm), cursor.since, until, from, CHUNK);
+    const events = rows.map((event) => {
+      const reached = cursorAt(cursor, until, event);
+      return { event, cursor: reached, frame: frameOf(event, reached) };
+    });
+    const at = until === head.since ? head.at : cursor.at;
+    const next = rows.length < CHUNK ? { at, since: until, within: null } : events.at(-1)!.cursor;
+    return { events, cursor: next };
+  }
+
+  /** One after the other: a thousand that come back at once must not take all connections. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#look) return;
+    try {
+      await this.#once();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the tail could not look for events; it goes on where it was');
+    }
+  }
+
+  async #once(): Promise<void> {
+    this.#look ??= this.#lookForNews().finally(() => {
+      this.#look = null;
+      const { resolve } = this.#ticked;
+      this.#ticked = Promise.withResolvers();
+      resolve();
+    });
+    await this.#look;
+  }
+
+  async #lookForNews(): Promise<void> {
+    const at = this.#clock();
+    const snapshot = await currentSnapshot(sqlOf(this.#orm));
+    const from = this.#head;
+    const head: TailCursor = { at, since: snapshot, within: null };
+    if (from && from.since !== snapshot) await this.#keepSteps(from, head);
+    this.#head = head;
+  }
+
+  /** Reads what came between two looks. If that is more than is kept, listeners read it by themselves. */
+  async #keepSteps(from: TailCursor, to: TailCursor): Promise<void> {
+    const events: Passing[] = [];
+    let size = 0;
+    for (let cursor = from; ; ) {
+      const passed = await this.#read(cursor, to.since, to);
+      events.push(...passed.events);
+      for (const { frame } of passed.events) size += frame.length;
+      if (events.length > KEPT_EVENTS || size > KEPT_CHARACTERS) {
+        this.#steps = [];
+        return;
+      }
+      cursor = passed.cursor;
+      if (!cursor.within) break;
+    }
+    this.#steps.push({ from: from.since, events, to, size });
+    let [kept, characters] = [0, 0];
+    const fits = (step: { events: Passing[]; size: number }) => {
+      kept += 1 + step.events.length;
+      characters += step.size;
+      return kept <= KEPT_EVENTS && characters <= KEPT_CHARACTERS;
+    };
+    const cut = this.#steps.findLastIndex((step) => !fits(step));
+    if (cut >= 0) this.#steps.splice(0, cut + 1);
+  }
+}
+
+/** One event of the stream (WHATWG HTML, 9.2). JSON has no line ends. */
+function frameOf(event: CommittedEvent, cursor: TailCursor): string {
+  return `id: ${writeCursor(cursor)}\ndata: ${JSON.stringify(showEvent(event))}\n\n`;
+}
+
+function cursorAt({ at, since }: TailCursor, until: string, { xid, event_id }: CommittedEvent): TailCursor {
+  return { at, since, within: { until, xid, id: event_id } };
+}
