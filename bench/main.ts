@@ -4,8 +4,12 @@ import { System } from '../test/support/system.ts';
 import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
 import { type Bench, type Figure, verdictOf } from './bench.ts';
 import { CopyBaseline } from './copy-baseline.ts';
+import { measureActions } from './measures/actions.ts';
 import { measureBatches } from './measures/batches.ts';
+import { measureIncidents } from './measures/incidents.ts';
 import { measureManyRules } from './measures/many-rules.ts';
+import { measureMemory, peakMemory } from './measures/memory.ts';
+import { measureReading } from './measures/reads.ts';
 import { measureSingles } from './measures/singles.ts';
 import { connected } from './postgres.ts';
 import { printTable } from './table.ts';
@@ -23,7 +27,16 @@ const { values: options } = parseArgs({
 });
 
 /** In this order; a new measure is a file beside these and a line here. */
-const MEASURES = { batches: measureBatches, singles: measureSingles, 'many-rules': measureManyRules };
+const MEASURES = {
+  batches: measureBatches,
+  singles: measureSingles,
+  'many-rules': measureManyRules,
+  // Before there are incidents, whose workflows have things to do of their own.
+  actions: measureActions,
+  incidents: measureIncidents,
+  reads: measureReading,
+  memory: measureMemory,
+};
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -37,7 +50,10 @@ async function run(bench: Bench): Promise<Figure[]> {
     if (options.only && !options.only.split(',').includes(name)) continue;
     const since = performance.now();
     figures.push(...(await measure(bench)));
-    tell(`${name}: ${((performance.now() - since) / 1000).toFixed(1)} s`);
+    const seconds = ((performance.now() - since) / 1000).toFixed(1);
+    tell(
+      `${name}: ${seconds} s, the API has taken up to ${Math.round(peakMemory(bench) ?? Number.NaN)} MB by now`,
+    );
   }
   return figures;
 }

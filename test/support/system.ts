@@ -70,6 +70,10 @@ export class System {
     return `127.0.0.1:${this.#ports.temporal}`;
   }
 
+  runs(name: PartName): boolean {
+    return this.#parts.has(name);
+  }
+
   /** Process id of a part that runs. */
   pid(name: PartName): number {
     return this.#parts.get(name)!.pid;
