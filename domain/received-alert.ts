@@ -222,5 +222,5 @@ export function receivedSeverity(given: string | undefined): string {
   const word = (given ?? '').trim();
   const lower = word.toLowerCase();
   if (['critical', 'high', 'medium', 'low', 'info'].includes(lower)) return lower;
-  return SEVERITIES.get(lower) ?? [...word].slice(0, 32).join('');
+  return SEVERITIES.get(lower) ?? word.slice(0, 32).replace(/[\uD800-\uDBFF]$/, '');
 }

@@ -25,6 +25,11 @@ export interface AlertReceiver {
    * @throws StoreUnavailable: nothing is known of what is on record
    */
   receive(alerts: readonly ReceivedAlert[], by: string): Promise<Received[]>;
+  /**
+   * Stores events of received alerts that have waited for longer than `olderThanMs`: those of a process that ended before it did.
+   * Called every few seconds by itself.
+   */
+  storeLeftovers(olderThanMs: number): Promise<void>;
   /** Ends what is under way, and resolves. To be called once nothing is received any more, and before the ingest stops. */
   stop(): Promise<void>;
 }
@@ -57,7 +62,7 @@ export function createAlertReceiver({
   let signalling: Promise<void> | null = null;
   let leftovers = Promise.resolve();
   let stopped = false;
-  let timer = setTimeout(storeLeftovers, LEFTOVERS_EVERY_MS).unref();
+  let timer = setTimeout(sweep, LEFTOVERS_EVERY_MS).unref();
 
   /** Returns at once: an answer must not wait for Temporal. Whatever is missed is signalled by the sweep. */
   function signal(rules: readonly string[]): void {
@@ -95,15 +100,18 @@ export function createAlertReceiver({
     }
   }
 
-  function storeLeftovers(): void {
-    leftovers = queuedEvents(sqlOf(orm), LEFTOVER_MS, LEFTOVERS_AT_ONCE)
-      .then(store)
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'events of received alerts could not be looked for'),
-      )
-      .finally(() => {
-        if (!stopped) timer = setTimeout(storeLeftovers, LEFTOVERS_EVERY_MS).unref();
-      });
+  async function storeLeftovers(olderThanMs: number): Promise<void> {
+    try {
+      await store(await queuedEvents(sqlOf(orm), olderThanMs, LEFTOVERS_AT_ONCE));
+    } catch (error) {
+      log.warn({ err: error }, 'events of received alerts could not be looked for');
+    }
+  }
+
+  function sweep(): void {
+    leftovers = storeLeftovers(LEFTOVER_MS).finally(() => {
+      if (!stopped) timer = setTimeout(sweep, LEFTOVERS_EVERY_MS).unref();
+    });
   }
 
   return {
@@ -136,6 +144,8 @@ export function createAlertReceiver({
       }
       return results;
     },
+
+    storeLeftovers,
 
     async stop() {
       stopped = true;

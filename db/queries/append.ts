@@ -159,7 +159,8 @@ export async function countOverflow(
 }
 
 /**
- * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is exact.
+ * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is exact. The room that is
+ * left is counted once (`materialized`): else it is counted for every group, and 10,000 groups took 19 s instead of 2.
  * @returns of the wanted, those that are admitted now (`rule_id group_key`)
  */
 export async function admitGroups(
@@ -176,7 +177,7 @@ export async function admitGroups(
         as x(rule_id uuid, group_key text, max_groups int)
     ), known as (
       select g.rule_id, g.group_key from wanted w join rule_groups g using (rule_id, group_key)
-    ), room as (
+    ), room as materialized (
       select rule_id, max_groups - (
         select count(*) from rule_groups g where g.rule_id = w.rule_id and g.group_key <> '*') as n
       from (select distinct rule_id, max_groups from wanted) w
