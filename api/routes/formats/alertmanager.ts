@@ -5,11 +5,13 @@ import { compileLabelMatchers } from '../../../domain/label-matcher.ts';
 import { MatcherError } from '../../../domain/matcher.ts';
 import { fromPostableAlert } from '../../../ingest/formats/alertmanager.ts';
 import { parseLabelFilter } from '../../../ingest/formats/label-filter.ts';
+import type { Received } from '../../../ingest/receive-alerts.ts';
 import type { InvalidEvent } from '../../../ingest/validate.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { ALERTS_LISTED, BATCH_BODY_LIMIT, BATCH_LIMIT } from '../../limits.ts';
 import { Invalid, Problem } from '../../problem.ts';
+import { noteItems } from '../../rejections/attempt.ts';
 import { type BodySpec, type Dialect, type Route, route } from '../../route.ts';
 import {
   alertGroup,
@@ -102,9 +104,10 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
         const good = mapped.flatMap((item) => ('alert' in item ? [item.alert] : []));
         const results = (await alerts.receive(good, principal.name)).values();
         const errors = mapped.flatMap((item, i): InvalidEvent[] => {
-          const result =
+          const result: Received =
             'alert' in item ? results.next().value! : { status: 'invalid', errors: item.invalid };
           if (result.status !== 'invalid') return [];
+          noteItems([{ event: body[i] }], [result]);
           return result.errors.map(({ field, reason }) => ({
             field: field ? `${i}.${field}` : `${i}`,
             reason,

@@ -4,6 +4,7 @@ import { fromPagerDuty, pagerdutyEvent } from '../../../ingest/formats/pagerduty
 import { jsonBody } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { Invalid } from '../../problem.ts';
+import { attemptedBy } from '../../rejections/attempt.ts';
 import { type Dialect, type Route, route } from '../../route.ts';
 
 const failed = z
@@ -30,6 +31,7 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       path: '/v2/enqueue',
       // The key is in the body.
       role: null,
+      ingests: true,
       tags: ['received alerts'],
       summary: 'Trigger, acknowledge or resolve an alert (PagerDuty Events API v2)',
       description:
@@ -46,6 +48,7 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       dialect,
       async handle({ body: event }) {
         const principal = await access.admitKey(event.routing_key, 'ingest');
+        attemptedBy(principal);
         await access.spend(principal, 1);
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');
         const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, clock());

@@ -84,6 +84,14 @@ describe('Alertmanager’s API v2', () => {
     );
     assert.equal((await active('alertname="Good"')).length, 2);
     assert.deepEqual(await active('alertname="Backwards"'), []);
+    await api.rejections.flush();
+    const { body: refused } = await api.get('/rejections');
+    assert.deepEqual(
+      refused.last
+        .map(({ route, kind, item }: Record<string, string>) => [route, kind, item?.slice(0, 9)])
+        .sort(),
+      ['5', '{"labels"', '{"labels"'].map((item) => ['/api/v2/alerts', 'event', item]),
+    );
   });
 
   it('answers what is no list of alerts with 400 and a text', async () => {

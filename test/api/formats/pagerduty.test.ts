@@ -89,5 +89,17 @@ describe('PagerDuty’s Events API v2', () => {
     const fast = await send();
     assert.deepEqual([fast.status, fast.body.status], [429, 'throttle exceeded']);
     assert.equal(fast.headers.get('retry-after'), '7');
+    await api.rejections.flush();
+    const { body: refused } = await api.get('/rejections');
+    const last: [string, string][] = refused.last.map(({ key, reason }: Record<string, string>) => [
+      key,
+      reason,
+    ]);
+    assert.deepEqual(last.sort(), [
+      ['anyone', 'invalid'],
+      ['anyone', 'unauthorized'],
+      ['team-a', 'invalid'],
+      ['team-a', 'over_rate'],
+    ]);
   });
 });
