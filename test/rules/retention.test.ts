@@ -6,6 +6,7 @@ import { type Orm, sqlOf, transaction } from '../../db/orm.ts';
 import { ensureDay, partitionDays } from '../../db/partitions.ts';
 import { summary } from '../../db/queries/analytics.ts';
 import { claimTimes } from '../../db/queries/append.ts';
+import { AUDIT_DAYS, insertAudit } from '../../db/queries/audit.ts';
 import { listDeadLetters } from '../../db/queries/dead-letter-reads.ts';
 import {
   insertDeadLetters,
@@ -13,12 +14,14 @@ import {
   settleDeadLetters,
 } from '../../db/queries/dead-letter-writes.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
+import { insertSession } from '../../db/queries/sessions.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 const TODAY = NOON - DAY_MS / 2;
+const ID = '00000000-0000-4000-8000-000000000001';
 const RETENTION_DAYS = 7;
 
 describe('housekeeping', () => {
@@ -124,6 +127,23 @@ describe('housekeeping', () => {
     assert.ok((await days('events')).every((day) => day >= -7));
     await engine.append(eventsOf(0));
     assert.equal(await count('events'), 1);
+  });
+
+  it('forgets ended sessions, and the record of changes after its term', async () => {
+    const hour = 3600_000;
+    const key = (hash: string, expiresAt: number) => ({ hash, keyId: ID, now: NOON - hour, expiresAt });
+    await insertSession(engine.orm, key('ended', NOON - 1));
+    await insertSession(engine.orm, key('open', NOON + hour));
+    for (const days of [0, AUDIT_DAYS - 1, AUDIT_DAYS + 1]) {
+      await insertAudit(sqlOf(engine.orm), {
+        ...{ id: crypto.randomUUID(), at: NOON - days * DAY_MS, principal_id: null, principal: 'ada' },
+        ...{ address: null, action: 'POST /alerts', target: '/alerts', detail: {}, status: 201 },
+      });
+    }
+    await tidy();
+    const { rows } = await sql<{ hash: string }>`select hash from sessions`.execute(sqlOf(engine.orm));
+    assert.deepEqual(rows, [{ hash: 'open' }]);
+    assert.equal(await count('audit_log'), 2);
   });
 
   it('forgets groups that have long been idle, so that others find a place', async () => {

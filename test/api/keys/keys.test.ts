@@ -122,6 +122,19 @@ describe('/keys', () => {
     assert.equal((await admin('GET', `/keys/${id}`)).body.state, 'expired');
   });
 
+  it('lets known keys go on while PostgreSQL can not be asked, and says 503 of others, not that there are none', async () => {
+    const [known, other] = [await api.key(['read']), await api.key(['read'])];
+    assert.equal((await api.by(known.key, 'GET', '/session')).status, 200);
+    await api.query('alter table api_keys rename to elsewhere');
+    try {
+      assert.equal((await api.by(known.key, 'GET', '/session')).status, 200);
+      assert.equal((await api.by(other.key, 'GET', '/session')).status, 503);
+    } finally {
+      await api.query('alter table elsewhere rename to api_keys');
+    }
+    assert.equal((await api.by(other.key, 'GET', '/session')).status, 200);
+  });
+
   it('tells when a key was last used, once that is written down', async () => {
     const { id, key } = await api.key(['read']);
     await api.by(key, 'GET', '/events');

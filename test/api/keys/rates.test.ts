@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Rates } from '../../../api/keys/rates.ts';
-import { type KeyStage, keyStage } from './stage.ts';
+import { bearer, type KeyStage, keyStage } from './stage.ts';
 
 describe('a key’s rate', () => {
   function rates() {
@@ -86,6 +86,29 @@ describe('a key’s rate', () => {
         Array.from({ length: 100 }, () => event),
       );
       assert.equal((await api.by(key, 'POST', '/events', 'no JSON at all')).status, 429);
+    });
+
+    it('holds a stream back until its key may send on', async () => {
+      const { key } = await api.key(['ingest'], { rate_limit: 1000 });
+      const before = await count();
+      let stretches = 0;
+      const lines = `${JSON.stringify(event)}\n`.repeat(1000);
+      const body = new ReadableStream({
+        pull(controller) {
+          if (stretches++ < 3) controller.enqueue(new TextEncoder().encode(lines));
+          else controller.close();
+        },
+      });
+      const headers = { ...bearer(key), 'content-type': 'application/x-ndjson' };
+      const started = performance.now();
+      const response = await fetch(`${api.url}/events`, { method: 'POST', headers, body, duplex: 'half' });
+      assert.equal(response.status, 200, await response.clone().text());
+      assert.equal(((await response.json()) as { stored: number }).stored, 3000);
+      assert.equal((await count()) - before, 3000);
+      assert.ok(
+        performance.now() - started > 900,
+        'a second’s worth is free, and the last stretch may be owed',
+      );
     });
 
     it('counts events and no reading', async () => {

@@ -29,14 +29,17 @@ export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 /** The API where keys are asked for. */
 export async function keyStage({
   settings = {},
+  temporal = 'away',
 }: {
   settings?: Partial<ApiDeps['settings']>;
+  temporal?: 'away' | 'working';
 } = {}): Promise<KeyStage> {
   const root = makeSecret('key');
   let ahead = 0;
   const clock = () => Date.now() + ahead;
   let door!: Door;
   const api = await stage({
+    temporal,
     change: ({ orm, ...deps }) => {
       const log = pino({ level: 'silent' });
       door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root });

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { IncidentEntity } from '../../../db/entities/incident.ts';
+import { type KeyStage, keyStage } from './stage.ts';
+
+describe('what people do', () => {
+  let api: KeyStage;
+  before(async () => {
+    api = await keyStage({ temporal: 'working' });
+  });
+  after(() => api.close());
+
+  const openIncident = async (): Promise<string> => {
+    const [id, at] = [randomUUID(), new Date()];
+    await api.orm.em.fork().insert(IncidentEntity, {
+      ...{ id, ruleId: randomUUID(), groupKey: '', episode: 1, revision: 1, ruleName: 'CPU', summary: 'CPU' },
+      ...{ severity: 'high', state: 'open', since: at, openedAt: at, recordedAt: at },
+      ...{ groupLabels: {}, labels: {}, annotations: {}, metadata: {}, reopened: 0, late: false },
+    });
+    return id;
+  };
+
+  it('stands under the name of their key, or of whom they say they act for', async () => {
+    const { key, id } = await api.key(['read', 'operate'], { name: 'ada’s phone' });
+    const [one, other] = [await openIncident(), await openIncident()];
+    const acknowledged = await api.by(key, 'POST', `/incidents/${one}/acknowledge`);
+    assert.equal(acknowledged.body.acknowledged_by, 'ada’s phone');
+    const comment = await api.by(key, 'POST', `/incidents/${one}/comments`, { text: 'looking' });
+    assert.deepEqual(
+      comment.body.timeline.map(({ actor }: { actor: string }) => actor),
+      ['ada’s phone', 'ada’s phone'],
+    );
+    const named = await api.by(key, 'POST', `/incidents/${other}/acknowledge`, { actor: 'bob' });
+    assert.equal(named.body.acknowledged_by, 'bob');
+    const { body: record } = await api.by(api.root, 'GET', `/audit?principal_id=${id}`);
+    assert.deepEqual(
+      record.map(({ principal, target }: { principal: string; target: string }) => [principal, target]),
+      [
+        ['ada’s phone', `/incidents/${other}/acknowledge`],
+        ['ada’s phone', `/incidents/${one}/comments`],
+        ['ada’s phone', `/incidents/${one}/acknowledge`],
+      ],
+    );
+  });
+});
