@@ -88,7 +88,8 @@ async function main(config: Config): Promise<void> {
   // A stream of events takes as long as it takes; bodies have a patience of their own (api/body).
   // Headers may be here and not read yet: an overloaded process must not take its own lateness for the sender's.
   const timeouts = { requestTimeout: 0, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 };
-  const server = createServer(timeouts, app.callback());
+  // The longest query that the routes take, each character of it escaped in up to twelve.
+  const server = createServer({ ...timeouts, maxHeaderSize: 64 << 10 }, app.callback());
   const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
 
   let stopping = false;

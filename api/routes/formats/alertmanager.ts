@@ -49,8 +49,8 @@ const flag = z.enum(['true', 'false']).default('true');
 
 const filters = z.object({
   filter: z
-    .array(z.string().max(2000))
-    .max(50)
+    .array(z.string().max(300))
+    .max(10)
     .default([])
     .meta({ description: 'Matchers of labels, as `severity=~"critical|warning"`; all must hold' }),
   active: flag,
