@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { thrift } from '../embedded/role.ts';
 import { System } from '../test/support/system.ts';
 import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
 import { type Bench, type Figure, verdictOf } from './bench.ts';
@@ -31,17 +32,19 @@ const MEASURES = {
   batches: measureBatches,
   singles: measureSingles,
   'many-rules': measureManyRules,
+  reads: measureReading,
   // Before there are incidents, whose workflows have things to do of their own.
   actions: measureActions,
   incidents: measureIncidents,
-  reads: measureReading,
   memory: measureMemory,
 };
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
-function profiling(dir: string | undefined): Record<string, string> {
-  return dir ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${resolve(dir)}` } : {};
+/** As `npm start` and the container run it. */
+function environment(profile: string | undefined): Record<string, string> {
+  const profiling = profile ? [`--cpu-prof --cpu-prof-dir=${resolve(profile)}`] : [];
+  return { ...thrift.env, NODE_OPTIONS: [...thrift.args, ...profiling].join(' ') };
 }
 
 async function run(bench: Bench): Promise<Figure[]> {
@@ -60,7 +63,7 @@ async function run(bench: Bench): Promise<Figure[]> {
 
 const begun = performance.now();
 await sweepAbandoned();
-const system = await System.start(['api'], profiling(options.profile));
+const system = await System.start(['api'], environment(options.profile));
 try {
   const url = system.databaseUrl;
   const database = await connected(url);

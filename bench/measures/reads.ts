@@ -1,5 +1,6 @@
 import type { Bench, Figure } from '../bench.ts';
 import { measureReads } from '../reads.ts';
+import { replaceRules } from '../rules.ts';
 
 const LIMITS = { floor: 100, aim: 20, better: 'less', unit: 'ms' } as const;
 

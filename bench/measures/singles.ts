@@ -10,14 +10,15 @@ const CONNECTIONS = 64;
 /** Single events from 64 connections at once, as a share of the batch rate just before and after. */
 export async function measureSingles(bench: Bench): Promise<Figure[]> {
   await replaceRules(bench.database, 1000, 20);
-  const amount = bench.quick ? 8_000 : 40_000;
+  const amount = bench.quick ? 5_000 : 40_000;
+  const batches = bench.quick ? 10_000 : 30_000;
   await singles(bench.system.url, amount);
   const shares: number[] = [];
   const rates: number[] = [];
-  let before = await burst(bench, 15_000);
+  let before = await burst(bench, batches);
   for (let round = 0; round < (bench.quick ? 3 : 7); round++) {
     const rate = await singles(bench.system.url, amount);
-    const after = await burst(bench, 15_000);
+    const after = await burst(bench, batches);
     shares.push((2 * rate) / (before + after));
     rates.push(rate);
     before = after;
