@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { temporaryDirectory } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Stage, stage } from '../stage.ts';
 
@@ -177,7 +178,7 @@ describe('Alertmanager’s API v2', () => {
     });
 
     it('hears of an alert that fires', async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'prometheus-'));
+      const folder = temporaryDirectory();
       writeFileSync(
         join(folder, 'prometheus.yml'),
         [
@@ -210,6 +211,7 @@ describe('Alertmanager’s API v2', () => {
         assert.deepEqual(alert.annotations, { summary: 'always' });
       } finally {
         prometheus.kill();
+        await once(prometheus, 'exit');
       }
     });
   });

@@ -1,11 +1,42 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { temporaryDirectory } from '../../support/temporary.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { type Answer, type Stage, stage } from '../stage.ts';
 
 /** When what shippers send here was logged: in seconds, as a test began. */
 const SECONDS = Math.floor(Date.now() / 1000) - 60;
 const ISO = new Date(SECONDS * 1000).toISOString();
+/** The same as RFC 3164 has it, which is what syslog-ng listens for: local time, without a year. */
+const LOCAL = new Date(SECONDS * 1000)
+  .toString()
+  .replace(
+    /^\w+ (\w+) 0?(\d+) \d+ (\S+) .*$/,
+    (_, month, day, time) => `${month} ${day.padStart(2)} ${time}`,
+  );
+
+/** Whether syslog-ng is there, and can send by HTTP. */
+function hasSyslogNg(): boolean {
+  try {
+    return execFileSync('syslog-ng', ['--module-registry'], { stdio: 'pipe' }).includes('Module: http\n');
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 const counts = ({ body: { stored, duplicate, invalid } }: Answer) => ({ stored, duplicate, invalid });
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -99,6 +130,53 @@ describe('POST /ingest/json/{mapping}', () => {
       curl.stdin!.end(`${line}\n${line}\n`);
     });
     assert.equal(JSON.parse(answer).stored, 2);
+  });
+
+  it('takes what a syslog-ng that runs sends', async function () {
+    if (!hasSyslogNg()) this.skip();
+    const port = await freePort();
+    const folder = temporaryDirectory();
+    writeFileSync(
+      join(folder, 'syslog-ng.conf'),
+      `@version: 3.38
+      source in { network(ip("127.0.0.1") port(${port}) transport("tcp")); };
+      destination tocsin {
+        http(
+          url("${api.url}/ingest/json/syslog-ng") method("POST") headers("Content-Type: application/x-ndjson")
+          batch-lines(100) batch-timeout(200) body("$(format-json --scope rfc5424 --key ISODATE)")
+        );
+      };
+      log { source(in); destination(tocsin); };`,
+    );
+    const files = { f: 'syslog-ng.conf', R: 'persist', c: 'control', p: 'pid' };
+    const given = Object.entries(files).flatMap(([option, name]) => [`-${option}`, join(folder, name)]);
+    const syslogNg = spawn('syslog-ng', ['-F', '--no-caps', ...given], { stdio: 'ignore' });
+    try {
+      const lines = `<27>${LOCAL} web-17 sshd[17]: refused\n<30>${LOCAL} web-17 cron[5]: done\n`;
+      const sent = () =>
+        new Promise<boolean>((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => socket.end(lines));
+          socket.on('close', (failed) => resolve(!failed)).on('error', () => {});
+        });
+      await waitFor(sent, { what: 'syslog-ng to listen' });
+      const events = await waitFor(
+        async () => {
+          const found = await stored();
+          return found.length >= 2 ? found : null;
+        },
+        { what: 'what syslog-ng sent' },
+      );
+      assert.deepEqual(
+        events.map(({ event_type, severity, text }) => [event_type, severity, text]),
+        [
+          ['cron', 'info', 'done'],
+          ['sshd', 'high', 'refused'],
+        ],
+      );
+    } finally {
+      syslogNg.kill();
+      await once(syslogNg, 'exit');
+    }
   });
 
   it('keeps the good records of a body with bad ones, and names those by their place', async () => {
