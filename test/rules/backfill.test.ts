@@ -108,7 +108,9 @@ describe('a new rule', () => {
     await engine.append(ticks(1, NOON));
     await engine.settle(id);
     assert.equal(await engine.counted(id, 2), 6);
-    const { rows } = await sql`select 1 from rule_versions where not settled`.execute(sqlOf(engine.orm));
+    const { rows } = await sql`select 1 from rule_versions where rule_id = ${id} and not settled`.execute(
+      sqlOf(engine.orm),
+    );
     assert.equal(rows.length, 1);
   });
 });
