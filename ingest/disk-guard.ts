@@ -4,8 +4,8 @@ import type { KnownBy, MeasureDisk, Measured } from './disk-space.ts';
 import { DiskFull, type Ingest } from './outcome.ts';
 import { isDiskFull } from './store-errors.ts';
 
-/** Pause between two looks at the disk, in milliseconds. At 100 MB/s half a gigabyte is written meanwhile. */
-const EVERY_MS = 5_000;
+/** Pause between two looks at the disk, in milliseconds: short enough that what is written meanwhile fits in what is left. */
+const EVERY_MS = 1_000;
 
 /** A look this old says nothing any more. Milliseconds. */
 const STALE_MS = 60_000;
@@ -24,7 +24,7 @@ export interface DiskReport {
 }
 
 /**
- * Sees a disk run full before PostgreSQL stops on it. Looks every few seconds, never on the way of an event, and refuses events
+ * Sees a disk run full before PostgreSQL stops on it. Looks every second, never on the way of an event, and refuses events
  * while there is too little room: what is on record stays readable, and retention goes on making room.
  */
 export class DiskGuard {
@@ -99,7 +99,7 @@ export class DiskGuard {
     this.#log[level]({ before, state: this.#state, free, total }, 'the disk changed its state');
   }
 
-  /** Looks now and then every few seconds, until it is stopped. */
+  /** Looks now and then every second, until it is stopped. */
   start(everyMs = EVERY_MS): this {
     const loop = () => {
       this.#current = this.look().finally(() => {

@@ -31,6 +31,14 @@ describe('a disk', () => {
     assert.equal(judge(9, 10_000), 'full');
   });
 
+  it('that is small is full while PostgreSQL still has room for its WAL', () => {
+    const MIB = 1 / 1024;
+    assert.equal(judge(513 * MIB, 0.7), 'ok');
+    assert.equal(judge(511 * MIB, 0.7), 'low');
+    assert.equal(judge(255 * MIB, 0.7), 'full');
+    assert.equal(judge(300 * MIB, 0.7, 'full'), 'full');
+  });
+
   it('is never low where the limits are 0', () => {
     assert.equal(judgeDisk({ free: 0, total: GIB }, { warnPercent: 0, refusePercent: 0 }, 'ok'), 'ok');
   });
