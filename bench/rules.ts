@@ -50,4 +50,6 @@ export async function replaceRules(client: pg.Client, count: number, matching: n
   );
   await client.query('update rule_set set version = version + 1');
   await client.query('commit');
+  // What was there before must not be looked through by what is measured next.
+  await client.query('vacuum analyze alert_rules, rule_versions, rule_groups');
 }
