@@ -11,6 +11,8 @@ import { freshDatabase } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+type ListedKey = { name: string; state: string; last_used_at: string | null };
+
 describe('the API process', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   before(async () => {
@@ -95,7 +97,7 @@ describe('the API process', () => {
     const [first, second] = [makeSecret('key'), makeSecret('key')];
     const ask = async (url: string, key: string, path = '/keys') => {
       const response = await fetch(url + path, { headers: { authorization: `Bearer ${key}` } });
-      return { status: response.status, body: (await response.json()) as { name: string; state: string }[] };
+      return { status: response.status, body: (await response.json()) as ListedKey[] };
     };
     const one = await start({ ...secrets, BOOTSTRAP_KEY: first });
     const url = (await urlOf(one)).replace('0.0.0.0', '127.0.0.1');
@@ -126,6 +128,7 @@ describe('the API process', () => {
         ['bootstrap', 'revoked'],
       ],
     );
+    assert.ok(body[1]!.last_used_at, 'was written down at the stop of the process before');
     assert.ok(!two.output().includes(second), 'the log has no secret');
     two.kill();
     assert.equal((await two.exited).code, 0, two.output());
