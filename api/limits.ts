@@ -16,6 +16,9 @@ export const BATCH_LIMIT = 10_000;
 export const EXPORT_BODY_LIMIT = 16 << 20;
 export const EXPORT_LIMIT = 20_000;
 
+/** Objects and lists in a body that is parsed as a whole: each takes a hundred bytes, however few it came in. */
+export const OBJECTS_LIMIT = 500_000;
+
 /** A stream of lines or of JSON texts, and one of them. */
 export const STREAM_LIMIT = 1 << 30;
 export const LINE_LIMIT = 256 << 10;

@@ -1,3 +1,5 @@
+import { OBJECTS_LIMIT } from './limits.ts';
+
 /** One thing wrong with a request, and where. `field` is a dotted path; empty for the request as a whole. */
 export interface FieldError {
   field: string;
@@ -40,6 +42,13 @@ export class Problem extends Error {
 export class Malformed extends Problem {
   constructor(detail: string) {
     super(400, detail);
+  }
+}
+
+/** The body is small enough, but of more values than can be held. */
+export class TooManyObjects extends Problem {
+  constructor() {
+    super(413, `the body has more than ${OBJECTS_LIMIT} objects and lists: send it in parts`);
   }
 }
 

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { PATIENCE_MS, SLOWEST } from '../limits.ts';
-import { Malformed, Problem } from '../problem.ts';
+import { OBJECTS_LIMIT, PATIENCE_MS, SLOWEST } from '../limits.ts';
+import { Malformed, Problem, TooManyObjects } from '../problem.ts';
 import type { ByteBudget } from './budget.ts';
 import { decoded } from './decode.ts';
+import { hasMoreObjects } from './objects.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -136,8 +137,9 @@ export function utf8(bytes: Uint8Array): string {
   }
 }
 
-/** @throws Malformed */
+/** @throws Malformed, Problem 413 */
 export function parseJson(text: string): unknown {
+  if (hasMoreObjects(text, OBJECTS_LIMIT)) throw new TooManyObjects();
   try {
     return JSON.parse(text);
   } catch {

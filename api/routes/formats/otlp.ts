@@ -3,13 +3,18 @@ import { z } from 'zod';
 import type { ItemResult } from '../../../ingest/batch.ts';
 import type { Mapped } from '../../../ingest/formats/mapped.ts';
 import { countRecords, fromExport } from '../../../ingest/formats/otlp.ts';
-import { decodeExport, encodeResponse, encodeStatus } from '../../../ingest/formats/otlp-proto.ts';
+import {
+  decodeExport,
+  encodeResponse,
+  encodeStatus,
+  hasMoreMessages,
+} from '../../../ingest/formats/otlp-proto.ts';
 import { Flaw } from '../../../ingest/formats/otlp-value.ts';
 import { parseJson, utf8 } from '../../body/body.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { Intake } from '../../intake.ts';
-import { EXPORT_BODY_LIMIT, EXPORT_LIMIT } from '../../limits.ts';
-import { Malformed, Problem } from '../../problem.ts';
+import { EXPORT_BODY_LIMIT, EXPORT_LIMIT, OBJECTS_LIMIT } from '../../limits.ts';
+import { Malformed, Problem, TooManyObjects } from '../../problem.ts';
 import { type BodySpec, type Dialect, type Route, route } from '../../route.ts';
 
 const JSON_TYPE = 'application/json';
@@ -56,8 +61,10 @@ const exported: BodySpec<Mapped[]> = {
 
 function protobuf(bytes: Buffer): unknown {
   try {
+    if (hasMoreMessages(bytes, OBJECTS_LIMIT)) throw new TooManyObjects();
     return decodeExport(bytes);
   } catch (error) {
+    if (error instanceof TooManyObjects) throw error;
     throw new Malformed(`the body is not an export of logs in protobuf: ${(error as Error).message}`);
   }
 }

@@ -185,6 +185,22 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       assert.equal((await post(form === 'JSON' ? Buffer.from('{}') : new Uint8Array())).status, 200);
     });
 
+    it('refuses an export that would take far more room than it came in, before anything is made of it', async () => {
+      const attributes = 600_000;
+      const body =
+        form === 'JSON'
+          ? Buffer.from(
+              `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[${new Array(attributes).fill('{}')}]}]}]}]}`,
+            )
+          : nested(
+              Buffer.concat([Buffer.from([0x12]), lengthOf(2 * attributes), repeated([0x32, 0], attributes)]),
+              1,
+            );
+      const { status, bytes } = await post(body);
+      assert.equal(status, 413);
+      assert.match(statusOf(bytes).message, /500000 objects/);
+    });
+
     it('refuses an export of too many records with 413, none of them stored', async () => {
       const record = form === 'JSON' ? '{"body":{"stringValue":"many"}}' : '';
       const many = 20_001;
@@ -199,6 +215,9 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
     });
   });
 }
+
+const repeated = (bytes: number[], times: number) => Buffer.alloc(bytes.length * times, Buffer.from(bytes));
+const lengthOf = (length: number) => protobuf.Writer.create().uint32(length).finish();
 
 /** An export in protobuf with so many records in one scope: length-delimited fields around each other. */
 function nested(record: Buffer, times: number): Uint8Array {

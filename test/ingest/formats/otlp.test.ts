@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { countRecords, fromExport } from '../../../ingest/formats/otlp.ts';
-import { decodeExport } from '../../../ingest/formats/otlp-proto.ts';
+import { decodeExport, hasMoreMessages } from '../../../ingest/formats/otlp-proto.ts';
 import { Flaw } from '../../../ingest/formats/otlp-value.ts';
 
 const attribute = (key: string, value: unknown) => ({ key, value });
@@ -161,6 +161,18 @@ describe('an OTLP log record as an event', () => {
     for (const request of [null, 5, { resourceLogs: 5 }, { resourceLogs: [null] }, exporting(5 as never)]) {
       assert.throws(() => countRecords(request), Flaw);
     }
+  });
+
+  it('is counted with all its messages before it is decoded, no further than asked', () => {
+    const record = Buffer.from([0x32, 0x02, 0x12, 0x00]); // an attribute with an empty value
+    const within = (tag: number, content: Buffer) =>
+      Buffer.concat([Buffer.from([tag, content.length]), content]);
+    // Request, resource logs, scope logs, two records, an attribute and a value in each.
+    const bytes = within(0x0a, within(0x12, Buffer.concat([within(0x12, record), within(0x12, record)])));
+    assert.equal(countRecords(decodeExport(bytes)), 2);
+    assert.equal(hasMoreMessages(bytes, 9), false);
+    assert.equal(hasMoreMessages(bytes, 8), true);
+    assert.throws(() => hasMoreMessages(Buffer.from([0x0a, 0xff, 0xff]), 1));
   });
 
   it('never fails for anything but a flaw, whatever comes', () => {
