@@ -9,7 +9,13 @@ declare module 'autocannon' {
     /** Requests in all. */
     amount: number;
   }
-  export default function autocannon(
-    options: Options,
-  ): Promise<{ '2xx': number; non2xx: number; errors: number }>;
+  interface Result {
+    '2xx': number;
+    non2xx: number;
+    errors: number;
+  }
+  interface Load extends Promise<Result> {
+    on(event: 'response', listener: () => void): void;
+  }
+  export default function autocannon(options: Options): Load;
 }
