@@ -10,7 +10,7 @@ import { severityOfName, severityOfNumber } from './severity.ts';
 /*
  * CloudEvents 1.0. Attributes are checked by the SDK's own schema. Its `HTTP.toEvent` is not used: it makes up an id
  * where there is none, which a retry would not repeat, validates nothing, drops a whole batch for one bad event, decodes no
- * percent signs, and takes 21 µs an event where this takes 6.
+ * percent signs, and takes 21 µs an event where this takes 8.
  */
 
 /** The namespace of ids made from source and id (UUIDv5). */
