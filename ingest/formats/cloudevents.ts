@@ -88,7 +88,7 @@ function attributeErrors(given: [string, unknown][]): InvalidEvent[] {
     // Not left to the SDK: an extension named `validate` would stand in for its method of that name.
     if (!/^[a-z0-9]+$/.test(field))
       return [{ field, reason: 'attributes are named by small letters and digits' }];
-    if (typeof value === 'number' && !Number.isInteger(value)) {
+    if (typeof value === 'object' || (typeof value === 'number' && !Number.isInteger(value))) {
       return [{ field, reason: 'must be a string, a boolean or a whole number' }];
     }
   }

@@ -4,6 +4,7 @@ import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
 import { type EventInput, type Mapped, unmapped } from './mapped.ts';
 import { severityOfName } from './severity.ts';
+import { rfc3339 } from './time.ts';
 
 /** The namespace of ids made from a source and an id in it, or from all that a record says (UUIDv5). */
 const SHIPPED = 'b1f6d0c8-7c0e-4f59-9a53-2e6f4d8c7a10';
@@ -42,10 +43,22 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<
     if (id) return { event: { event_id: idOf(id.text, source?.text ?? ''), ...event } };
     // Without a time equal records would be one for as long as events are kept.
     if (mapping.dedupe && timestamp !== undefined) {
-      return { event: { event_id: idFrom(SHIPPED, JSON.stringify([event, record])), ...event } };
+      const said = saidBy(event, record);
+      if (said === null) return unmapped('payload', 'nested too deeply');
+      return { event: { event_id: idFrom(SHIPPED, said), ...event } };
     }
     return { event };
   };
+}
+
+/** All that a record and its event say, as text; null where it is nested deeper than can be written. */
+function saidBy(event: EventInput, record: object): string | null {
+  try {
+    return JSON.stringify([event, record]);
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
 }
 
 /** The first of the paths at which there is a text or a number. Only what the record itself has counts. */
@@ -81,8 +94,7 @@ function idOf(id: string, source: string): string {
 function timeOf(text: string, format: MappingDefinition['time_format']): string | null {
   const number = text.trim() === '' ? Number.NaN : Number(text);
   if (format === 'rfc3339' || (format === 'auto' && Number.isNaN(number))) {
-    // What loggers write: a space for the T, a comma before the fraction, small letters.
-    return text.trim().toUpperCase().replace(' ', 'T').replace(',', '.');
+    return rfc3339(text);
   }
   const at = new Date(millisecondsOf(number, format));
   return Number.isNaN(at.getTime()) ? null : at.toISOString();

@@ -9,7 +9,8 @@ export function parseLabelFilter(text: string): LabelMatcher | null {
   return { name: unquoted(name), op: op as LabelMatcher['op'], value: unquoted(value) };
 }
 
+/** Before anything but a quote, an `n` or another one, a backslash is itself: `=~"\d+"` has a pattern for digits. */
 function unquoted(text: string): string {
   if (!text.startsWith('"')) return text;
-  return text.slice(1, -1).replaceAll(/\\(.)/gs, (_, char: string) => (char === 'n' ? '\n' : char));
+  return text.slice(1, -1).replaceAll(/\\(["\\n])/g, (_, char: string) => (char === 'n' ? '\n' : char));
 }

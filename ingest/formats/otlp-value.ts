@@ -32,9 +32,10 @@ export function text(message: unknown, name: string): string {
   return value;
 }
 
-/** A number of up to 32 bits; 0 where it is absent. @throws Flaw */
+/** A number of up to 32 bits, which JSON may have as a text; 0 where it is absent. @throws Flaw */
 export function small(message: unknown, name: string): number {
   const value = member(message, name) ?? 0;
+  if (typeof value === 'string' && /^-?\d{1,10}$/.test(value)) return Number(value);
   if (typeof value !== 'number') throw new Flaw(`${name} must be a number`);
   return value;
 }
@@ -61,7 +62,8 @@ export function attributes(message: unknown, name = 'attributes', depth = 0): { 
     const key = text(pair, 'key');
     const value = anyValue(member(pair, 'value'), depth + 1);
     // Assigned, this one would be the prototype.
-    if (key === '__proto__') Object.defineProperty(found, key, { value, enumerable: true });
+    if (key === '__proto__')
+      Object.defineProperty(found, key, { value, enumerable: true, configurable: true });
     else found[key] = value;
   }
   return found;
@@ -75,8 +77,8 @@ export function anyValue(any: unknown, depth = 0): Json {
   for (const kind of Object.keys(any)) {
     const value = (any as Record<string, unknown>)[kind];
     if (value === null) continue;
-    const read = READERS[kind];
-    if (read) return read(value, depth);
+    // Any name may come, also one that every object answers to.
+    if (Object.hasOwn(READERS, kind)) return READERS[kind]!(value, depth);
   }
   return null;
 }

@@ -1,13 +1,20 @@
 import { z } from 'zod';
 import { NEVER, pagerdutyKey, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
+import { rfc3339 } from './time.ts';
 
 const text = z.string().max(1024);
+
+const time = z.iso.datetime({ offset: true, local: true });
 
 const payload = z.object({
   summary: z.string().min(1).max(1024),
   source: text.min(1),
   severity: z.enum(['critical', 'error', 'warning', 'info']),
-  timestamp: z.iso.datetime({ offset: true, local: true, error: 'must be an ISO 8601 time' }).nullish(),
+  timestamp: z
+    .string()
+    .refine((given) => time.safeParse(rfc3339(given)).success, 'must be an ISO 8601 time')
+    .meta({ format: 'date-time' })
+    .nullish(),
   component: text.nullish(),
   group: text.nullish(),
   class: text.nullish(),
@@ -79,12 +86,16 @@ export function fromPagerDuty(
     severity: receivedSeverity(severity),
     summary,
     generator_url: event.client_url || event.links?.[0]?.href || null,
-    starts_at: timestamp
-      ? Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(timestamp) ? timestamp : `${timestamp}Z`)
-      : now,
+    starts_at: timestamp ? timeOf(timestamp) : now,
     ends_at: NEVER,
     ends_explicit: false,
   };
+}
+
+/** Epoch ms. A time without zone is UTC. */
+function timeOf(given: string): number {
+  const text = rfc3339(given);
+  return Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
 }
 
 /** Those that have a value. */

@@ -111,6 +111,7 @@ describe('a filter of labels', () => {
     ['a!~"b=c"', 'a', '!~', 'b=c'],
     ['a!=""', 'a', '!=', ''],
     ['a=', 'a', '=', ''],
+    ['path=~"/v\\d+/a\\.b"', 'path', '=~', '/v\\d+/a\\.b'],
     ['"service.name"="a \\"b\\" \\\\ \\n"', 'service.name', '=', 'a "b" \\ \n'],
   ] as const) {
     it(`reads ${text}`, () => assert.deepEqual(parseLabelFilter(text), { name, op, value }));

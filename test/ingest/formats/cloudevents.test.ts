@@ -91,6 +91,8 @@ describe('a CloudEvent as an event', () => {
       '__proto__',
     ],
     ['a fraction', { ...given, ratio: 0.5 }, 'ratio'],
+    ['an object for an extension', { ...given, ext: { a: 1 } }, 'ext'],
+    ['a list for an extension', { ...given, ext: [] }, 'ext'],
     ['base64 that is none', { ...given, data_base64: '***' }, 'data_base64'],
     ['data twice', { ...given, data: 1, data_base64: 'AA==' }, 'data_base64'],
   ] as const) {

@@ -63,6 +63,10 @@ describe('a record of a log shipper as an event', () => {
   it('reads times as loggers write them', () => {
     assert.equal(at('2025-11-24 16:00:00,123+01:00'), '2025-11-24T16:00:00.123+01:00');
     assert.equal(at('2025-11-24t16:00:00z', 'rfc3339'), '2025-11-24T16:00:00Z');
+    assert.equal(at('2025-11-24T16:00:00.5-0130'), '2025-11-24T16:00:00.5-01:30');
+    assert.equal(at('2025-11-24 16:00:00 +0000'), '2025-11-24T16:00:00+00:00');
+    assert.equal(at('2025-11-24 16:00:00+01'), '2025-11-24T16:00:00+01:00');
+    assert.equal(at('2025-11-24'), '2025-11-24');
   });
 
   it('is refused for a time that is none, not given another one', () => {
@@ -99,6 +103,12 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(id({ t: 1764000000, text: 'a' }), id({ t: 1764000000, text: 'a' }));
     assert.notEqual(id({ t: 1764000000, text: 'a' }), id({ t: 1764000000, text: 'b' }));
     assert.equal(id({ text: 'a' }), undefined);
+  });
+
+  it('is refused for a nesting too deep to be told from others', () => {
+    const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+    const { field } = refused({ t: '2026-11-24T20:00:00Z', deep }, { time: ['t'], dedupe: true });
+    assert.equal(field, 'payload');
   });
 
   it('keeps all of the record as payload, or the rest of it, and leaves the record alone', () => {

@@ -75,6 +75,19 @@ describe('an OTLP log record as an event', () => {
     assert.equal(one({ severityText: 'whatever' }).severity, 'info');
   });
 
+  it('has its numbers as texts too, as JSON may have those of protobuf', () => {
+    const { severity, payload } = one({
+      severityNumber: '17',
+      flags: '1',
+      droppedAttributesCount: '4294967295',
+    });
+    assert.equal(severity, 'high');
+    assert.deepEqual(
+      [payload?.severity_number, payload?.flags, payload?.dropped_attributes_count],
+      [17, 1, 4294967295],
+    );
+  });
+
   it('is named by its event, by the attribute that was that before, or is a log', () => {
     const attributes = [attribute('event.name', { stringValue: 'old' })];
     assert.equal(one({ eventName: 'new', attributes }).event_type, 'new');
@@ -110,7 +123,20 @@ describe('an OTLP log record as an event', () => {
       [{ arrayValue: { values: [{ intValue: 1 }, {}] } }, [1, null]],
       [{ arrayValue: {} }, []],
       [{ kvlistValue: { values: [attribute('__proto__', { intValue: 1 })] } }, JSON.parse('{"__proto__":1}')],
+      [
+        {
+          kvlistValue: {
+            values: [attribute('__proto__', { intValue: 1 }), attribute('__proto__', { intValue: 2 })],
+          },
+        },
+        JSON.parse('{"__proto__":2}'),
+      ],
       [{ valueOfTomorrow: 1 }, null],
+      [JSON.parse('{"__proto__":1}'), null],
+      ...['constructor', 'toString', 'hasOwnProperty', '__defineGetter__'].map((name): [unknown, null] => [
+        { [name]: 'x' },
+        null,
+      ]),
       [null, null],
     ];
     const attributes = values.map(([value], i) => attribute(String(i), value));

@@ -51,6 +51,14 @@ describe('a PagerDuty event as a received alert', () => {
     }
   });
 
+  it('happened at its timestamp, as PagerDuty’s documentation writes one too, in UTC where it has no zone', () => {
+    const at = (timestamp: string) =>
+      mapped({ ...trigger, payload: { ...trigger.payload, timestamp } }).starts_at;
+    assert.equal(at('2015-07-17T08:42:58.315+0000'), Date.UTC(2015, 6, 17, 8, 42, 58, 315));
+    assert.equal(at('2015-07-17T08:42:58.315-0130'), Date.UTC(2015, 6, 17, 10, 12, 58, 315));
+    assert.equal(at('2015-07-17 08:42:58'), Date.UTC(2015, 6, 17, 8, 42, 58));
+  });
+
   it('keeps details that are no object', () => {
     const details = (custom_details: unknown) =>
       mapped({ ...trigger, payload: { ...trigger.payload, custom_details } }).annotations;
