@@ -49,7 +49,7 @@ export function createApp(deps: ApiDeps): Koa {
   return app;
 }
 
-const takesEvents = ({ role, ingests }: Route) => role === 'ingest' || ingests === true;
+const takesEvents = ({ role, ingests }: Route) => role === 'ingest' || ingests !== undefined;
 
 /** Endpoints by path and method, of the paths without parameters. */
 type Plain = Map<string, Map<string, Middleware>>;
@@ -73,7 +73,7 @@ interface Shared extends ApiDeps {
   record: ReturnType<typeof recorder>;
 }
 
-function endpoint(route: Route, { access, ingest, budget, record }: Shared): Middleware {
+function endpoint(route: Route, { access, ingest, alerts, budget, record }: Shared): Middleware {
   return async (ctx) => {
     // Known before anything can go wrong.
     ctx.state.route = route.path;
@@ -81,7 +81,7 @@ function endpoint(route: Route, { access, ingest, budget, record }: Shared): Mid
     const principal = await access.admit(ctx.req, route);
     attemptedBy(principal);
     // A body that would be refused for want of room costs least unread.
-    if (takesEvents(route)) ingest.requireRoom();
+    if (takesEvents(route)) (route.ingests === 'alerts' ? alerts : ingest).requireRoom();
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);

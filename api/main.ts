@@ -62,7 +62,7 @@ async function main(config: Config): Promise<void> {
     ...{ orm, clock, log, auth: config.AUTH },
     ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
   });
-  const alerts = createAlertReceiver({ orm, ingest, client, clock, log });
+  const alerts = createAlertReceiver({ orm, ingest, disk, client, clock, log });
   const stopped = new AbortController();
   const app = createApp({
     stopping: stopped.signal,

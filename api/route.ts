@@ -80,8 +80,11 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   params?: P;
   query?: Q;
   body?: BodySpec<B>;
-  /** Takes events or alerts, though it asks for no key of role `ingest` itself: what it refuses is put on record all the same. */
-  ingests?: true;
+  /**
+   * What it takes; events, of a route for keys of role `ingest`, unless it says so. What it refuses is put on record. Alerts don't
+   * wait for events, nor are they refused because those are too many.
+   */
+  ingests?: 'events' | 'alerts';
   /** Headers that it reads, for OpenAPI. */
   headers?: Shape;
   /** Takes the header `x-ingest-token`, as the reference's clients send it. */

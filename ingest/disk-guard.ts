@@ -13,6 +13,12 @@ const STALE_MS = 60_000;
 /** How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait. Milliseconds. */
 const FULL_FOR_MS = 30_000;
 
+/**
+ * How long a sender that was refused may take to come back, in milliseconds: Prometheus sends its alerts again a minute later, with
+ * the next evaluation after that.
+ */
+const BACK_WITHIN_MS = 90_000;
+
 /** How PostgreSQL's disk is. All but the state are null while that is unknown. */
 export interface DiskReport {
   state: DiskState | 'unknown';
@@ -35,6 +41,8 @@ export class DiskGuard {
   #last: (Measured & { at: number }) | null = null;
   #state: DiskState = 'ok';
   #ranOutAt = Number.NEGATIVE_INFINITY;
+  /** Refusals without a longer pause between them: since when, and until when their senders may still come back. */
+  #refused: { since: number; until: number } | null = null;
   #failing = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
@@ -72,12 +80,38 @@ export class DiskGuard {
 
   /** @throws DiskFull while nothing more should be written */
   requireRoom(): void {
-    if (this.report().state === 'full') throw new DiskFull(FULL_FOR_MS / 1000);
+    if (this.report().state !== 'full') return;
+    this.#noteRefusal();
+    throw new DiskFull(FULL_FOR_MS / 1000);
   }
 
-  /** PostgreSQL itself had no room to write. */
-  ranOut(): void {
-    this.#ranOutAt = this.#clock();
+  /**
+   * Since when senders were refused who may not have come back yet, epoch ms: from then on silence says nothing. Null: nobody is
+   * waited for.
+   */
+  deafSince(): number | null {
+    return this.#refused && this.#refused.until > this.#clock() ? this.#refused.since : null;
+  }
+
+  #noteRefusal(): void {
+    const now = this.#clock();
+    this.#refused = { since: this.deafSince() ?? now, until: now + BACK_WITHIN_MS };
+  }
+
+  /**
+   * Does what writes. Should PostgreSQL itself have no room for it, that is known from then on.
+   * @throws DiskFull, without having tried while nothing more should be written; whatever the work throws
+   */
+  async withRoom<T>(work: () => Promise<T>): Promise<T> {
+    this.requireRoom();
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#ranOutAt = this.#clock();
+      this.#noteRefusal();
+      throw new DiskFull(FULL_FOR_MS / 1000, { cause: error });
+    }
   }
 
   /** Looks at the disk once. What can't be measured is told once, and is unknown after a while. */
@@ -119,24 +153,19 @@ export class DiskGuard {
 
 /** A way in that is closed while the disk is full. */
 export function guarded(ingest: Ingest, disk: DiskGuard): Ingest {
-  const withRoom = async <T>(work: () => Promise<T>): Promise<T> => {
-    disk.requireRoom();
-    try {
-      return await work();
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      disk.ranOut();
-      throw new DiskFull(FULL_FOR_MS / 1000, { cause: error });
-    }
-  };
   return {
-    accept: (events) => withRoom(() => ingest.accept(events)),
-    claimTimes: (claims) => withRoom(() => ingest.claimTimes(claims)),
+    accept: (events) => disk.withRoom(() => ingest.accept(events)),
+    claimTimes: (claims) => disk.withRoom(() => ingest.claimTimes(claims)),
     requireRoom() {
       disk.requireRoom();
       ingest.requireRoom();
     },
-    load: () => ingest.load(),
+    load() {
+      const load = ingest.load();
+      const since = disk.deafSince();
+      if (since === null) return load;
+      return { ...load, oldestUnappended: Math.min(since, load.oldestUnappended ?? since) };
+    },
     stop: () => ingest.stop(),
   };
 }

@@ -4,7 +4,8 @@ import { type Orm, sqlOf } from '../db/orm.ts';
 import { queuedEvents, unqueueEvents } from '../db/queries/received-events.ts';
 import type { Event } from '../domain/event.ts';
 import { type MergeOutcome, NEVER, type ReceivedAlert } from '../domain/received-alert.ts';
-import { type Ingest, StoreUnavailable } from './outcome.ts';
+import type { DiskGuard } from './disk-guard.ts';
+import { DiskFull, type Ingest, StoreUnavailable } from './outcome.ts';
 import { alertEvent } from './received-event.ts';
 import { recordAlerts } from './record-alerts.ts';
 import { signalRules } from './signal-rule.ts';
@@ -22,9 +23,11 @@ export interface AlertReceiver {
    * Puts messages on record and resolves once that is committed, with one result each, in their order; one that is invalid costs
    * the others nothing. Incidents follow by the built-in rules, also if Temporal is away now. Sending again is safe.
    * @param by who sent them, for timelines
-   * @throws StoreUnavailable: nothing is known of what is on record
+   * @throws DiskFull, StoreUnavailable: nothing is known of what is on record
    */
   receive(alerts: readonly ReceivedAlert[], by: string): Promise<Received[]>;
+  /** For whoever asks before it reads what it would have to refuse. @throws DiskFull */
+  requireRoom(): void;
   /**
    * Stores events of received alerts that have waited for longer than `olderThanMs`: those of a process that ended before it did.
    * Called every few seconds by itself.
@@ -47,12 +50,15 @@ const LEFTOVERS_AT_ONCE = 500;
 export function createAlertReceiver({
   orm,
   ingest,
+  disk,
   client,
   clock,
   log,
 }: {
   orm: Orm;
   ingest: Pick<Ingest, 'accept' | 'claimTimes'>;
+  /** Refuses alerts while there is no room. */
+  disk?: DiskGuard;
   client: Client;
   /** Epoch milliseconds. */
   clock: () => number;
@@ -127,13 +133,10 @@ export function createAlertReceiver({
       }
       for (let i = 0; i < valid.length; i += IN_ONE_TRANSACTION) {
         const some = valid.slice(i, i + IN_ONE_TRANSACTION);
-        const recorded = await recordAlerts(
-          orm,
-          some.map(({ alert }) => alert),
-          by,
-          now,
-        ).catch((error: unknown) => {
-          if (isDataError(error)) throw error;
+        const messages = some.map(({ alert }) => alert);
+        const record = () => recordAlerts(orm, messages, by, now);
+        const recorded = await (disk ? disk.withRoom(record) : record()).catch((error: unknown) => {
+          if (error instanceof DiskFull || isDataError(error)) throw error;
           throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
         });
         signal(recorded.wake);
@@ -144,6 +147,8 @@ export function createAlertReceiver({
       }
       return results;
     },
+
+    requireRoom: () => disk?.requireRoom(),
 
     storeLeftovers,
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ensureDay } from '../../db/partitions.ts';
 import { DAY_MS } from '../../domain/event.ts';
-import { DiskFull } from '../../ingest/outcome.ts';
+import { BufferFull, DiskFull } from '../../ingest/outcome.ts';
 import { RETENTION_DAYS, type Stage, stage, TOKEN } from './stage.ts';
 
 const NOW = Date.UTC(2026, 4, 4, 12);
@@ -81,6 +81,43 @@ describe('a full disk', () => {
       const streamed = await fetch(`${api.url}/events`, { method: 'POST', headers, body });
       assert.deepEqual([streamed.status, streamed.headers.get('retry-after')], [503, '30']);
       assert.equal((await api.get('/events')).status, 200, 'what is on record stays readable');
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('refuses alerts likewise, before it reads them and in the words of their protocols', async () => {
+    const requireRoom = () => {
+      throw new DiskFull(30);
+    };
+    const api = await stage({ change: ({ alerts }) => ({ alerts: { ...alerts, requireRoom } }) });
+    try {
+      for (const path of ['/api/v2/alerts', '/v2/enqueue']) {
+        const { status, headers, body } = await api.post(path, 'unread');
+        assert.deepEqual([status, headers.get('retry-after')], [503, '30'], path);
+        assert.match(body.message ?? body, /disk of PostgreSQL is full/);
+      }
+      assert.equal((await api.get('/api/v2/alerts')).status, 200, 'what is on record stays readable');
+    } finally {
+      await api.close();
+    }
+  });
+});
+
+describe('a full buffer', () => {
+  it('refuses events, but no alerts: those don’t wait in it', async () => {
+    const requireRoom = () => {
+      throw new BufferFull(7);
+    };
+    const api = await stage({ change: ({ ingest }) => ({ ingest: { ...ingest, requireRoom } }) });
+    try {
+      const refused = await api.post('/events', {});
+      assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '7']);
+      const labels = { alertname: 'TooManyEvents' };
+      assert.equal((await api.post('/api/v2/alerts', [{ labels }])).status, 200);
+      const payload = { summary: 'Too many events', source: 'web-1', severity: 'critical' };
+      const trigger = { routing_key: 'any', event_action: 'trigger', payload };
+      assert.equal((await api.post('/v2/enqueue', trigger)).status, 202);
     } finally {
       await api.close();
     }

@@ -111,6 +111,27 @@ describe('the disk guard', () => {
     await ingest.stop();
   });
 
+  it('holds the watermark from the first refusal on, until all who were refused may have come back', async () => {
+    const ingest = wayIn();
+    const oldest = () => ingest.load().oldestUnappended;
+    const refused = () => assert.throws(() => ingest.requireRoom(), DiskFull);
+    space = { free: 4 * GIB, total: 100 * GIB };
+    await guard.look();
+    assert.equal(oldest(), null, 'nobody was refused: silence is silence');
+    refused();
+    engine.now = NOON + 60_000;
+    refused();
+    assert.equal(oldest(), NOON);
+    space = { free: 20 * GIB, total: 100 * GIB };
+    await guard.look();
+    engine.now = NOON + 149_000;
+    assert.equal(oldest(), NOON, 'Prometheus comes back within a minute and a bit');
+    engine.now = NOON + 150_000;
+    assert.equal(oldest(), null);
+    engine.now = NOON;
+    await ingest.stop();
+  });
+
   it('has producers come back, as a full buffer does', () => {
     const failure = asFailure(new DiskFull(30));
     assert.deepEqual(

@@ -7,8 +7,9 @@ import { activeAlerts } from '../../db/queries/received-reads.ts';
 import type { LabelMatcher } from '../../domain/label-matcher.ts';
 import { MatcherError } from '../../domain/matcher.ts';
 import { RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alert.ts';
+import { DiskGuard } from '../../ingest/disk-guard.ts';
 import { createIngest } from '../../ingest/ingest.ts';
-import { StoreUnavailable } from '../../ingest/outcome.ts';
+import { DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
 import { type AlertReceiver, createAlertReceiver } from '../../ingest/receive-alerts.ts';
 import { firing, paged, resolved } from '../support/alerts.ts';
 import { silent } from '../support/engine.ts';
@@ -212,6 +213,52 @@ describe('receiving alerts', () => {
     await assert.rejects(away.receive([firing(NOON)], 'ada'), StoreUnavailable);
     await away.stop();
     await nowhere.close(true);
+  });
+
+  describe('while PostgreSQL’s disk is full', () => {
+    let free: number;
+    let disk: DiskGuard;
+    let guarded: AlertReceiver;
+    beforeEach(() => {
+      free = 50;
+      disk = new DiskGuard({
+        measure: async () => ({ free: free * 2 ** 30, total: 100 * 2 ** 30, knownBy: 'path' }),
+        limits: { warnPercent: 15, refusePercent: 5 },
+        clock,
+        log: silent,
+      });
+      guarded = createAlertReceiver({ orm, ingest, disk, client, clock, log: silent });
+    });
+    afterEach(() => guarded.stop());
+
+    it('refuses them, and takes them again once there is room', async () => {
+      free = 1;
+      await disk.look();
+      assert.throws(() => guarded.requireRoom(), DiskFull);
+      await assert.rejects(guarded.receive([firing(NOON)], 'ada'), DiskFull);
+      assert.equal(await count('received_alerts'), 0);
+      free = 50;
+      await disk.look();
+      guarded.requireRoom();
+      await guarded.receive([firing(NOON)], 'ada');
+      assert.equal(await count('received_alerts'), 1);
+    });
+
+    it('says so also where PostgreSQL was the first to know, and does not ask it again at once', async () => {
+      await sql`create function refuse() returns trigger language plpgsql as
+        $$begin raise exception 'could not extend file' using errcode = '53100'; end$$`.execute(sqlOf(orm));
+      await sql`create trigger full_disk before insert on received_alerts for each row execute function refuse()`.execute(
+        sqlOf(orm),
+      );
+      await disk.look();
+      await assert.rejects(guarded.receive([firing(NOON)], 'ada'), DiskFull);
+      assert.equal(disk.report().state, 'full');
+      await sql`drop trigger full_disk on received_alerts`.execute(sqlOf(orm));
+      await assert.rejects(guarded.receive([firing(NOON)], 'ada'), DiskFull);
+      now += 31_000;
+      await guarded.receive([firing(NOON)], 'ada');
+      assert.equal(await count('received_alerts'), 1);
+    });
   });
 
   it('takes ten thousand alerts, and their refreshes in far less than the minute between them', async function () {

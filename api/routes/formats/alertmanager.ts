@@ -89,6 +89,7 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       method: 'post',
       path: '/api/v2/alerts',
       role: 'ingest',
+      ingests: 'alerts',
       tags: ['received alerts'],
       summary: 'Take alerts as Alertmanager does',
       description:

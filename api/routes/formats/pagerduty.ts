@@ -31,7 +31,7 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       path: '/v2/enqueue',
       // The key is in the body.
       role: null,
-      ingests: true,
+      ingests: 'alerts',
       tags: ['received alerts'],
       summary: 'Trigger, acknowledge or resolve an alert (PagerDuty Events API v2)',
       description:
