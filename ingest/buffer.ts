@@ -39,6 +39,7 @@ export class Buffer {
   #begun = 0;
   /** Events a second that appends got through lately: what `Retry-After` is computed from. */
   #rate = 10_000;
+  #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #idle: (() => void) | null = null;
 
@@ -107,6 +108,19 @@ export class Buffer {
       this.#begun = performance.now();
       void this.#run(batch, size);
     }
+    this.#lookAgain();
+  }
+
+  /** Whoever waits for an append that is held up must not need another sender to come by. */
+  #lookAgain(): void {
+    if (this.#timer || this.#waiting.length === 0) return;
+    if (this.#appending.size >= this.#limits.appendsInFlight) return;
+    const left = this.#begun + HELD_UP_MS - performance.now();
+    const look = () => {
+      this.#timer = undefined;
+      this.#pump();
+    };
+    this.#timer = setTimeout(look, Math.max(1, Math.ceil(left)));
   }
 
   /**
@@ -117,7 +131,7 @@ export class Buffer {
     const { appendsInFlight, besideEvents } = this.#limits;
     if (this.#appending.size >= appendsInFlight) return false;
     if (this.#appending.size === 0 || this.#buffered - this.#underWay >= besideEvents) return true;
-    return performance.now() - this.#begun > HELD_UP_MS;
+    return performance.now() - this.#begun >= HELD_UP_MS;
   }
 
   async #run(batch: Waiting[], size: number): Promise<void> {
