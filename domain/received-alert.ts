@@ -122,9 +122,14 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Merged {
   return { outcome: 'opened', alert, past: ended, changed: true, reworded: false };
 }
 
-function resolve(known: KnownAlert | null, { starts_at: from, ends_at: end }: ReceivedAlert): Merged {
+function resolve(known: KnownAlert | null, received: ReceivedAlert): Merged {
   const ignored = unchanged('ignored', known);
-  if (known === null || end < known.starts_at) return ignored;
+  if (known === null) return ignored;
+  // PagerDuty's has no time of its own but that of the process that took it, whose clock may be behind that of the one that took the trigger.
+  const earliestEnd = received.protocol === 'pagerduty' ? known.starts_at : 0;
+  const from = Math.max(received.starts_at, earliestEnd);
+  const end = Math.max(received.ends_at, earliestEnd);
+  if (end < known.starts_at) return ignored;
   if (end === known.starts_at && from < known.starts_at) return ignored;
   if (known.ends === 'resolved') {
     // Two senders of one alert: it is over when the last of them says so.

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { v5 as uuidv5 } from 'uuid';
 import { type Incident, IncidentEntity, NoticeEntity, TimelineEntity } from '../entities/incident.ts';
 import { type Orm, type Sql, transaction } from '../orm.ts';
+import { endPagedAlerts, holdPagedAlerts } from './received-writes.ts';
 
 /** What a person asked for. `request` names the asking itself: asked twice, it is done once. */
 export interface PersonsRequest {
@@ -41,11 +42,12 @@ export function acknowledge(
 
 /**
  * Resolves an incident by hand, with timeline entry and notice. `ended_at` stays as it is: the episode goes on until the
- * rule says that it ended.
+ * rule says that it ended. PagerDuty's alerts are over by it.
  */
 export function resolveIncidentRow(orm: Orm, request: PersonsRequest & { comment?: string }, at: number) {
-  return write(orm, request, 'resolved', (incident, em) => {
+  return write(orm, request, 'resolved', async (incident, em, db) => {
     if (incident.state === 'resolved') return conflictOf(incident);
+    await endPagedAlerts(db, { rule_id: incident.ruleId, group_key: incident.groupKey }, at);
     incident.state = 'resolved';
     incident.resolvedAt = new Date(at);
     incident.resolvedBy = request.actor;
@@ -98,16 +100,17 @@ function write(
   orm: Orm,
   { incident_id, request }: PersonsRequest,
   kind: string,
-  change: (incident: Incident, em: SqlEntityManager) => WriteOutcome,
+  change: (incident: Incident, em: SqlEntityManager, db: Sql) => WriteOutcome | Promise<WriteOutcome>,
 ): Promise<WriteOutcome> {
   return transaction(orm, async (db, em) => {
+    if (kind === 'resolved') await holdPagedAlerts(db, incident_id);
     const incident = await em.findOne(IncidentEntity, incident_id, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!incident) return { done: false, gone: true, conflict: 'there is no such incident' };
     // A worker that died after its commit is asked again: that request is done, not in conflict with itself.
     const { rows } = await sql`
       select from incident_timeline where incident_id = ${incident_id} and kind = ${kind}
         and detail ->> 'request' = ${request}`.execute(db);
-    return rows.length > 0 ? DONE : change(incident, em);
+    return rows.length > 0 ? DONE : change(incident, em, db);
   });
 }
 

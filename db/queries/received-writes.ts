@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { KnownAlert } from '../../domain/received-alert.ts';
+import { type KnownAlert, RECEIVING_RULES } from '../../domain/received-alert.ts';
 import { LOCKS } from '../locks.ts';
 import type { Sql } from '../orm.ts';
 import { mergePending } from './wake.ts';
@@ -118,6 +118,41 @@ export async function notePendingAlerts(
     )
     select distinct rule_id from noted where fresh`.execute(db);
   return rows.map(({ rule_id }) => rule_id);
+}
+
+/** Locks the alerts of an incident of PagerDuty's, and its rule: to be called before the incident is locked, as receivers do. */
+export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void> {
+  const ofIncident = sql`alert_incidents i where i.id = ${incidentId} and i.rule_id = ${RECEIVING_RULES.pagerduty}`;
+  const { rows } = await sql`select from ${ofIncident}`.execute(db);
+  if (rows.length === 0) return;
+  await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
+  await sql`
+    select from received_alerts a where (a.rule_id, a.group_key) in (select i.rule_id, i.group_key from ${ofIncident})
+    order by a.key for update`.execute(db);
+}
+
+/**
+ * Ends a group's alerts of PagerDuty because a person resolved their incident, and notes that for judging, as PagerDuty has it: many
+ * of its senders trigger and never resolve, and their next trigger must be heard. Those of other protocols go on until their senders say
+ * otherwise. `at` in epoch ms.
+ */
+export async function endPagedAlerts(
+  db: Sql,
+  { rule_id, group_key }: { rule_id: string; group_key: string },
+  at: number,
+): Promise<void> {
+  if (rule_id !== RECEIVING_RULES.pagerduty) return;
+  const { rows } = await sql<{ starts_at: number }>`
+    update received_alerts set ends = 'resolved', ends_at = greatest(${at}::bigint, starts_at + 1), updated_at = ${at}::bigint
+    where rule_id = ${rule_id} and group_key = ${group_key} and ends <> 'resolved'
+    returning starts_at::float8 as starts_at`.execute(db);
+  if (rows.length === 0) return;
+  await notePendingAlerts(
+    db,
+    rows.map(({ starts_at }) => ({
+      ...{ rule_id, group_key, from_at: starts_at, to_at: Math.max(starts_at, at) },
+    })),
+  );
 }
 
 /** Has open incidents say what their alerts say now, without a word to anybody. */

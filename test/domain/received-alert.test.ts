@@ -141,6 +141,12 @@ describe('messages about one alert', () => {
     assert.equal(merge(merged.alert, paged('resolve', T + 2e10), T + 2e10, 'ada').alert?.ends_at, T + 2e10);
   });
 
+  it('of PagerDuty end it in the order in which they came, whatever the clocks of those who took them', () => {
+    const merged = receive([T, paged('trigger', T)], [T - 7, paged('resolve', T - 7)]);
+    assert.deepEqual([merged.outcome, span(merged)], ['resolved', [0, 1, 'resolved']]);
+    assert.equal(merge(merged.alert, paged('resolve', T - 3), T - 3, 'ada').outcome, 'ignored');
+  });
+
   it('acknowledge an episode once, and not the next one', () => {
     const merged = receive(
       [T, paged('trigger', T)],

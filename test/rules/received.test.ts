@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { type Orm, sqlOf } from '../../db/orm.ts';
+import { resolveIncidentRow } from '../../db/queries/incident-writes.ts';
 import { forgetAlerts } from '../../db/queries/received-writes.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import { RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alert.ts';
@@ -203,6 +204,50 @@ describe('a received alert', () => {
       ['open', 20 * MINUTE + 1000, null],
     ]);
     assert.deepEqual(await notices(), [['opened'], ['opened']]);
+  });
+
+  it('of PagerDuty is over once a person resolved its incident: the next trigger opens another', async () => {
+    await arrive(NOON, paged('trigger', NOON), firing(NOON));
+    engine.now = NOON + MINUTE;
+    for (const rule of [pagerduty, alertmanager]) {
+      const [incident] = await engine.incidents(rule);
+      const request = { incident_id: incident!.id, request: 'r', actor: 'ada' };
+      for (let tries = 1; tries <= 2; tries++) {
+        assert.deepEqual(await resolveIncidentRow(engine.orm, request, engine.now), { done: true });
+      }
+      await engine.judge(rule);
+    }
+    assert.deepEqual(await spans(pagerduty), [['resolved', 0, MINUTE]]);
+    assert.deepEqual(
+      await spans(),
+      [['resolved', 0, null]],
+      'Alertmanager’s senders say themselves when it is over',
+    );
+    await arrive(NOON + 2 * MINUTE, paged('trigger', NOON + 2 * MINUTE));
+    assert.deepEqual(await spans(pagerduty), [
+      ['resolved', 0, MINUTE],
+      ['open', 2 * MINUTE, null],
+    ]);
+    assert.deepEqual(await notices(pagerduty), [['opened', 'resolved'], ['opened']]);
+  });
+
+  it('of PagerDuty that is triggered again while a person resolves its incident opens another, and nobody waits for ever', async () => {
+    await arrive(NOON, paged('trigger', NOON));
+    const [incident] = await engine.incidents(pagerduty);
+    engine.now = NOON + MINUTE;
+    const request = { incident_id: incident!.id, request: 'r', actor: 'ada' };
+    const summary = (n: number) => ({ summary: `Fuller by ${n}` });
+    await Promise.all([
+      ...Array.from({ length: 10 }, (_, n) => receive([paged('trigger', NOON + MINUTE, summary(n))])),
+      resolveIncidentRow(engine.orm, request, engine.now),
+    ]);
+    engine.now += 1;
+    await receive([paged('trigger', engine.now)]);
+    await engine.judge(pagerduty);
+    assert.deepEqual(
+      (await spans(pagerduty)).map(([state]) => state),
+      ['resolved', 'open'],
+    );
   });
 
   it('is judged after a crash in place of each commit, once', async () => {
