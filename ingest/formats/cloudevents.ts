@@ -154,6 +154,7 @@ export function fromBinaryCloudEvent(
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith('ce-') || value === undefined) continue;
     const name = header.slice('ce-'.length);
+    if (name === 'data' || name === 'data_base64') return unmapped(name, 'comes as the body');
     try {
       event[name] = headerValue(String(value));
     } catch {

@@ -66,7 +66,9 @@ function find(record: Row, paths: readonly (readonly string[])[]): Found | undef
   for (const keys of paths) {
     let value: unknown = record;
     for (const key of keys) {
-      if (value === null || typeof value !== 'object' || !Object.hasOwn(value, key)) {
+      const there = value !== null && typeof value === 'object' && Object.hasOwn(value, key);
+      // The one thing of a list's own that is none of its items.
+      if (!there || (Array.isArray(value) && key === 'length')) {
         value = undefined;
         break;
       }
@@ -115,10 +117,14 @@ function without(record: Row, found: readonly (Found | undefined)[]): Row {
   for (const { keys } of found.filter((one) => one !== undefined)) {
     let parent = rest;
     for (const key of keys.slice(0, -1)) {
-      parent[key] = { ...(parent[key] as Row) };
+      const inner = parent[key];
+      parent[key] = Array.isArray(inner) ? [...inner] : { ...(inner as Row) };
       parent = parent[key] as Row;
     }
-    delete parent[keys.at(-1)!];
+    // What comes after it in a list keeps its place.
+    const last = keys.at(-1)!;
+    if (Array.isArray(parent)) (parent as Row)[last] = null;
+    else delete parent[last];
   }
   return rest;
 }

@@ -105,6 +105,15 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(id({ text: 'a' }), undefined);
   });
 
+  it('keeps lists that its fields were in, and the places of what else is in them', () => {
+    const record = { tags: ['web', { level: 'warn', n: 1 }], n: 2 };
+    const paths = { source: ['tags.length'], type: ['tags.0'], severity: ['tags.1.level'] };
+    const { payload, source_id, event_type } = mapped(record, { ...paths, payload: 'rest' });
+    assert.deepEqual(payload, { tags: [null, { n: 1 }], n: 2 });
+    assert.deepEqual([source_id, event_type], ['unknown', 'web']);
+    assert.deepEqual(record, { tags: ['web', { level: 'warn', n: 1 }], n: 2 });
+  });
+
   it('is refused for a nesting too deep to be told from others', () => {
     const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
     const { field } = refused({ t: '2026-11-24T20:00:00Z', deep }, { time: ['t'], dedupe: true });
