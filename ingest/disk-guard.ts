@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { type DiskLimits, type DiskState, judgeDisk } from '../domain/disk.ts';
 import type { KnownBy, MeasureDisk, Measured } from './disk-space.ts';
 import { DiskFull, type Ingest } from './outcome.ts';
+import { type Repetition, repeat } from './repeat.ts';
 import { isDiskFull } from './store-errors.ts';
 
 /** Pause between two looks at the disk, in milliseconds: short enough that what is written meanwhile fits in what is left. */
@@ -44,9 +45,7 @@ export class DiskGuard {
   /** Refusals without a longer pause between them: since when, and until when their senders may still come back. */
   #refused: { since: number; until: number } | null = null;
   #failing = false;
-  #stopped = false;
-  #timer: NodeJS.Timeout | undefined;
-  #current = Promise.resolve();
+  #looks: Repetition | null = null;
 
   constructor({
     measure,
@@ -135,19 +134,12 @@ export class DiskGuard {
 
   /** Looks now and then every second, until it is stopped. */
   start(everyMs = EVERY_MS): this {
-    const loop = () => {
-      this.#current = this.look().finally(() => {
-        if (!this.#stopped) this.#timer = setTimeout(loop, everyMs);
-      });
-    };
-    loop();
+    this.#looks = repeat(() => this.look(), everyMs);
     return this;
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#current;
+    await this.#looks?.stop();
   }
 }
 

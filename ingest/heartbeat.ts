@@ -3,6 +3,7 @@ import { type Orm, sqlOf } from '../db/orm.ts';
 import { beat, leave } from '../db/queries/heartbeat.ts';
 import { HOLD_AFTER_GAP_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
 import type { IngestLoad } from './outcome.ts';
+import { repeat } from './repeat.ts';
 
 const EVERY_MS = 1000;
 
@@ -37,9 +38,6 @@ export function startHeartbeat({
   const startedAt = clock();
   let lastBeat = startedAt;
   let held: { at: number; until: number } | null = null;
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let current = Promise.resolve();
 
   const tick = async () => {
     const now = clock();
@@ -64,19 +62,11 @@ export function startHeartbeat({
       log.warn({ err: error }, 'heartbeat failed');
     }
   };
-  const loop = () => {
-    if (stopped) return;
-    current = tick().finally(() => {
-      if (!stopped) timer = setTimeout(loop, EVERY_MS);
-    });
-  };
-  loop();
+  const beats = repeat(tick, EVERY_MS);
 
   return {
     async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await current;
+      await beats.stop();
       // The last word of one that took events: it holds nothing any more.
       if (load) return tick();
       try {

@@ -7,6 +7,7 @@ import { rearmRefreshed } from '../db/queries/received-judging.ts';
 import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
 import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
 import { holdsOf } from '../domain/watermark.ts';
+import { type Repetition, repeat } from '../ingest/repeat.ts';
 import { signalRules } from '../ingest/signal-rule.ts';
 
 const EVERY_MS = 1000;
@@ -16,10 +17,6 @@ const LEFTOVER_MS = 2000;
 const UNANSWERED_MS = 5000;
 /** Notices this old that nobody has taken up are signalled again, and then ever less often. */
 const OVERDUE_MS = 15_000;
-
-export interface Sweep {
-  stop(): Promise<void>;
-}
 
 /**
  * Once a second: moves the watermark on, takes the groups whose deadline has come, and does what a crash left undone
@@ -35,11 +32,8 @@ export function startSweep({
   client: Client;
   clock: () => number;
   log: Logger;
-}): Sweep {
+}): Repetition {
   const signalled = new Map<string, { next: number; pause: number }>();
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let current = Promise.resolve();
 
   const sweep = async () => {
     const db = sqlOf(orm);
@@ -69,19 +63,6 @@ export function startSweep({
     }
     await signalIncidents(client, due, log);
   };
-  const loop = () => {
-    current = sweep()
-      .catch((error: unknown) => log.warn({ err: error }, 'sweep failed; it is repeated in a second'))
-      .finally(() => {
-        if (!stopped) timer = setTimeout(loop, EVERY_MS);
-      });
-  };
-  loop();
-  return {
-    async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await current;
-    },
-  };
+  const failed = (error: unknown) => log.warn({ err: error }, 'sweep failed; it is repeated in a second');
+  return repeat(() => sweep().catch(failed), EVERY_MS);
 }

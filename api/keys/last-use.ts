@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { type Repetition, repeat } from '../../ingest/repeat.ts';
 
 /** How often uses are written down, in milliseconds. */
 const EVERY_MS = 60_000;
@@ -8,7 +9,7 @@ export class LastUse {
   readonly #write: (used: ReadonlyMap<string, number>) => Promise<void>;
   readonly #log: Logger;
   #used = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #writes: Repetition | null = null;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(write: (used: ReadonlyMap<string, number>) => Promise<void>, log: Logger) {
@@ -22,11 +23,11 @@ export class LastUse {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.flush(), EVERY_MS);
+    this.#writes = repeat(() => this.flush(), EVERY_MS);
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#writes?.stop();
     await this.flush();
   }
 

@@ -8,6 +8,7 @@ import {
   type RejectionCount,
 } from '../../db/queries/rejections.ts';
 import type { IngestObserver } from '../../ingest/observer.ts';
+import { type Repetition, repeat } from '../../ingest/repeat.ts';
 import { isDataError } from '../../ingest/store-errors.ts';
 import { beginning } from './beginning.ts';
 
@@ -41,9 +42,7 @@ export class Rejections {
   /** Refusals of each key that were kept since the last write. */
   #kept = new Map<string, number>();
   #failing = false;
-  #stopped = false;
-  #timer: NodeJS.Timeout | undefined;
-  #current = Promise.resolve();
+  #writes: Repetition | null = null;
 
   constructor({
     orm,
@@ -122,22 +121,13 @@ export class Rejections {
 
   /** Writes once a second from now on. */
   start(everyMs = EVERY_MS): this {
-    const loop = () => {
-      this.#timer = setTimeout(() => {
-        this.#current = this.flush().finally(() => {
-          if (!this.#stopped) loop();
-        });
-      }, everyMs);
-    };
-    loop();
+    this.#writes = repeat(() => this.flush(), everyMs);
     return this;
   }
 
   /** Writes for the last time. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#current;
+    await this.#writes?.stop();
     await this.flush();
   }
 
