@@ -1,10 +1,6 @@
+import { isStorable } from '../db/storable.ts';
 import { BODY_DEPTH, BODY_KEYS, BODY_VALUES } from './limits.ts';
 import { Invalid } from './problem.ts';
-
-/** Whether PostgreSQL can keep the text as it is: no NUL, no broken surrogates. */
-export function isStorable(text: string): boolean {
-  return !text.includes('\0') && text.isWellFormed();
-}
 
 /**
  * Refuses what parses as JSON and can't be kept: NUL bytes, broken surrogates, numbers too large, hostile depth, too many

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { queuedEvents, unqueueEvents } from '../db/queries/received-events.ts';
+import { isStorable } from '../db/storable.ts';
 import type { Event } from '../domain/event.ts';
 import { type MergeOutcome, NEVER, type ReceivedAlert } from '../domain/received-alert.ts';
 import type { DiskGuard } from './disk-guard.ts';
@@ -172,7 +173,7 @@ function flawsOf(alert: ReceivedAlert, now: number): InvalidEvent[] {
   const { key, starts_at, ends_at } = alert;
   if (key.length > LONGEST_KEY)
     errors.push({ field: 'key', reason: `longer than ${LONGEST_KEY} characters` });
-  if (key.includes('\0') || !key.isWellFormed()) {
+  if (!isStorable(key)) {
     errors.push({ field: 'key', reason: 'must not contain NUL or broken surrogates' });
   }
   for (const [field, at] of Object.entries({ starts_at, ends_at })) {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { isStorable } from '../db/storable.ts';
 import { type Event, type Json, MAX_AHEAD_MS } from '../domain/event.ts';
 
 /** Deepest nesting of a payload, and its longest form as JSON in characters. */
@@ -44,7 +45,7 @@ export function validateEvent(input: unknown, { now, retentionMs }: ValidationLi
   const { event_id, source_id, timestamp, severity, event_type, payload } = parsed.data;
   const invalid: InvalidEvent[] = [];
   for (const [field, text] of Object.entries({ source_id, severity, event_type })) {
-    if (!storable(text)) invalid.push({ field, reason: 'must not contain NUL or broken surrogates' });
+    if (!isStorable(text)) invalid.push({ field, reason: 'must not contain NUL or broken surrogates' });
   }
   const flaw = payloadFlaw(payload as Json);
   if (flaw) invalid.push({ field: 'payload', reason: flaw });
@@ -73,23 +74,18 @@ function parseTime(text: string): number {
   return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`);
 }
 
-/** Whether PostgreSQL can keep the text as it is. */
-function storable(text: string): boolean {
-  return !text.includes('\0') && text.isWellFormed();
-}
-
 /** Walks without recursion: hostile depth must not overflow the stack. */
 function payloadFlaw(payload: Json): string | null {
   const stack: { value: Json; depth: number }[] = [{ value: payload, depth: 1 }];
   while (stack.length > 0) {
     const { value, depth } = stack.pop()!;
-    if (typeof value === 'string' && !storable(value)) return 'must not contain NUL or broken surrogates';
+    if (typeof value === 'string' && !isStorable(value)) return 'must not contain NUL or broken surrogates';
     if (typeof value === 'number' && !Number.isFinite(value))
       return 'must not contain numbers that are too large';
     if (value === null || typeof value !== 'object') continue;
     if (depth > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH}`;
     for (const [key, item] of Object.entries(value)) {
-      if (!storable(key)) return 'must not contain NUL or broken surrogates';
+      if (!isStorable(key)) return 'must not contain NUL or broken surrogates';
       stack.push({ value: item, depth: depth + 1 });
     }
   }
