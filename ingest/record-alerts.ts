@@ -106,7 +106,10 @@ async function attempt(
   const events: Event[] = [];
   for (const message of messages) {
     const draft = drafts.get(idOf(message))!;
-    const event = eventOf(message, draft.alert, apply(draft, message, by, now, outcomes), now);
+    const before = draft.alert;
+    const outcome = apply(draft, message, by, now);
+    outcomes.push(outcome);
+    const event = eventOf(message, before, draft.alert, outcome, now);
     if (event) events.push(event);
   }
   const wake = await write(db, rules, [...drafts.values()], now);
@@ -118,13 +121,7 @@ const ruleOf = ({ protocol }: ReceivedAlert) => RECEIVING_RULES[protocol];
 const idOf = (message: ReceivedAlert) => `${ruleOf(message)} ${message.key}`;
 
 /** Merges one message into a draft, and says what came of it. */
-function apply(
-  draft: Draft,
-  message: ReceivedAlert,
-  by: string,
-  now: number,
-  outcomes: MergeOutcome[],
-): { outcome: MergeOutcome; alert: KnownAlert | null } {
+function apply(draft: Draft, message: ReceivedAlert, by: string, now: number): MergeOutcome {
   const { outcome, alert, past, changed, reworded } = merge(draft.alert, message, now, by);
   if (past) draft.past.push({ alert: past, onRecord: draft.before !== null && !draft.began });
   if (outcome === 'opened') draft.began = true;
@@ -132,15 +129,15 @@ function apply(
   draft.refreshed ||= outcome !== 'ignored';
   draft.changed ||= changed;
   draft.reworded ||= reworded;
-  outcomes.push(outcome);
-  return { outcome, alert };
+  return outcome;
 }
 
 /** The event that tells of a change; also of the end of an alert that we never knew. Null for everything else. */
 function eventOf(
   message: ReceivedAlert,
   before: KnownAlert | null,
-  { outcome, alert }: { outcome: MergeOutcome; alert: KnownAlert | null },
+  alert: KnownAlert | null,
+  outcome: MergeOutcome,
   now: number,
 ): Event | null {
   if (outcome === 'opened') return alertEvent(message, 'firing', alert!, now);
