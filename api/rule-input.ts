@@ -2,21 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RuleInput } from '../db/queries/rule-changes.ts';
 import { compileGroupKey } from '../domain/group.ts';
 import { compileMatcher, type Matcher, MatcherError } from '../domain/matcher.ts';
-import { type Condition, type CountCondition, countOf, type RuleDefinition } from '../domain/rule.ts';
+import {
+  type Condition,
+  type CountCondition,
+  countOf,
+  RULE_DEFAULTS,
+  type RuleDefinition,
+} from '../domain/rule.ts';
 import { type FieldError, Invalid } from './problem.ts';
 import type { RuleGiven } from './schemas/rule.ts';
-
-const DEFAULTS: Omit<RuleDefinition, 'condition'> = {
-  event_type: null,
-  severity: null,
-  match: [],
-  group_by: [],
-  for_seconds: 0,
-  keep_firing_seconds: 0,
-  recovery_threshold: null,
-  allowed_lateness_seconds: 3600,
-  max_groups: 1000,
-};
 
 /** A new rule from what was given. @throws Invalid */
 export function newRule(given: RuleGiven & { name: string }, retentionMs: number): RuleInput {
@@ -51,7 +45,7 @@ export function rulePatchOf(
 
 function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
   if (current?.condition.kind === 'received') return receivedDefinitionOf(given, current);
-  const base = current ?? DEFAULTS;
+  const base = current ?? RULE_DEFAULTS;
   const condition = conditionOf(given, current?.condition ?? null);
   const definition: RuleDefinition = {
     condition,

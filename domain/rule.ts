@@ -38,6 +38,19 @@ export interface RuleDefinition {
   max_groups: number;
 }
 
+/** What a rule has that says nothing but its condition. */
+export const RULE_DEFAULTS: Omit<RuleDefinition, 'condition'> = {
+  event_type: null,
+  severity: null,
+  match: [],
+  group_by: [],
+  for_seconds: 0,
+  keep_firing_seconds: 0,
+  recovery_threshold: null,
+  allowed_lateness_seconds: 3600,
+  max_groups: 1000,
+};
+
 /** The numbers that judging needs, in milliseconds. */
 export interface WindowSpec {
   windowMs: number;

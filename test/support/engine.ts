@@ -11,7 +11,7 @@ import { type OpenIncidents, type RuleInput, updateRule } from '../../db/queries
 import { takeDue, takeOutbox } from '../../db/queries/wake.ts';
 import { advanceWatermark } from '../../db/queries/watermark.ts';
 import type { Event } from '../../domain/event.ts';
-import type { RuleDefinition } from '../../domain/rule.ts';
+import { RULE_DEFAULTS, type RuleDefinition } from '../../domain/rule.ts';
 import { Append, type Appended } from '../../ingest/append.ts';
 import { freshDatabase } from './servers.ts';
 import { waitFor } from './wait-for.ts';
@@ -45,15 +45,8 @@ export function aRule({
     enabled: true,
     definition: {
       condition: { kind: 'count', threshold_count: threshold, window_seconds: window },
+      ...RULE_DEFAULTS,
       event_type: 'tick',
-      severity: null,
-      match: [],
-      group_by: [],
-      for_seconds: 0,
-      keep_firing_seconds: 0,
-      recovery_threshold: null,
-      allowed_lateness_seconds: 3600,
-      max_groups: 1000,
       ...definition,
     },
     late: 'notify',
