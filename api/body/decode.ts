@@ -5,12 +5,12 @@ import { ZSTD_WINDOW_LOG } from '../limits.ts';
 import { Problem } from '../problem.ts';
 
 /** Content encodings taken, each with its decoder. */
-const DECODERS: Record<string, () => Transform> = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } }),
-};
+const DECODERS = new Map<string, () => Transform>([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', createInflate],
+  ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } })],
+]);
 
 /** A body without its content encoding. */
 export interface Decoded {
@@ -29,10 +29,10 @@ export function decoded(request: IncomingMessage): Decoded {
     failure.promise.catch(() => {});
     return { chunks: unless(failure.promise, request), fail: failure.reject, leave() {} };
   }
-  const decoder = DECODERS[encoding]?.();
+  const decoder = DECODERS.get(encoding)?.();
   if (!decoder) {
     throw new Problem(415, `content encoding ${encoding} is not supported`, {
-      headers: { 'Accept-Encoding': Object.keys(DECODERS).join(', ') },
+      headers: { 'Accept-Encoding': [...DECODERS.keys()].join(', ') },
     });
   }
   const fail = (error: Error) => void decoder.destroy(error);
