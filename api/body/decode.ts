@@ -25,9 +25,11 @@ export interface Decoded {
 export function decoded(request: IncomingMessage): Decoded {
   const encoding = request.headers['content-encoding']?.trim().toLowerCase() || 'identity';
   if (encoding === 'identity') {
-    const failure = Promise.withResolvers<never>();
-    failure.promise.catch(() => {});
-    return { chunks: unless(failure.promise, request), fail: failure.reject, leave() {} };
+    let interrupt: (error: Error) => void = () => {};
+    const chunks = unless((reject) => {
+      interrupt = reject;
+    }, request);
+    return { chunks, fail: (error) => interrupt(error), leave() {} };
   }
   const decoder = DECODERS.get(encoding)?.();
   if (!decoder) {
@@ -50,11 +52,19 @@ export function decoded(request: IncomingMessage): Decoded {
   };
 }
 
-/** What a request brings, until the failure comes. Destroying the request instead would take its answer away. */
-async function* unless(failure: Promise<never>, request: IncomingMessage): AsyncGenerator<Buffer> {
+/**
+ * What a request brings, until it is interrupted. Destroying the request instead would take its answer away. Each chunk has a failure of
+ * its own: one for all would hold on to every chunk that was raced against it, which is the whole body.
+ */
+async function* unless(
+  onWait: (interrupt: (error: Error) => void) => void,
+  request: IncomingMessage,
+): AsyncGenerator<Buffer> {
   const chunks = request.iterator({ destroyOnReturn: false });
   while (true) {
-    const { done, value } = await Promise.race([chunks.next(), failure]);
+    const failure = Promise.withResolvers<never>();
+    onWait(failure.reject);
+    const { done, value } = await Promise.race([chunks.next(), failure.promise]);
     if (done) return;
     yield value;
   }
