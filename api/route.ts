@@ -145,6 +145,10 @@ export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams):
 
 function keysBelow(name: string, search: URLSearchParams): Record<string, string> {
   const entries = [...search].filter(([key]) => key.startsWith(`${name}.`));
+  // A record can't hold it, and a filter that is left out lets everything through.
+  if (entries.some(([key]) => key === `${name}.__proto__`)) {
+    throw new Invalid([{ field: `${name}.__proto__`, reason: 'is no name that can be asked for' }]);
+  }
   return Object.fromEntries(entries.map(([key, value]) => [key.slice(name.length + 1), value]));
 }
 

@@ -8,13 +8,12 @@ import {
 } from '../db/queries/status-reads.ts';
 import { listeners } from '../db/queries/watermark.ts';
 import { within } from '../db/within.ts';
-import { holdsOf, LONGEST_HOLD_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
+import { holdsOf, type Listeners, LONGEST_HOLD_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { ApiDeps } from './deps.ts';
 import type { diskOut, statusOut } from './schemas/status.ts';
 
 type Status = z.output<typeof statusOut>;
-type Listeners = Awaited<ReturnType<typeof listeners>>;
 
 /** How long things may wait before alerting counts as impaired, in seconds. */
 const PATIENCE = { watermark: 60, outbox: 10, evaluations: 30, notices: 60 };
@@ -79,7 +78,7 @@ export function describe(
     if (age !== null && age > patience) impaired.push(`${what} for ${Math.round(age)} s`);
   };
   if (watermarkLag === null) impaired.push('the watermark has not been set yet');
-  const holds = holdsOf(database.listeners.processes, database.listeners.producers, now);
+  const holds = holdsOf(database.listeners, now);
   const slowest = holds.toSorted((a, b) => a.at - b.at)[0];
   late(
     `the ingest watermark has stood at ${slowest?.who ?? 'nobody listening'}`,

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { beat, leave } from '../db/queries/heartbeat.ts';
-import { HOLD_AFTER_GAP_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
+import { HOLD_AFTER_GAP_MS, QUIET_AFTER_MS, RESENT_WITHIN_MS } from '../domain/watermark.ts';
 import type { IngestLoad } from './outcome.ts';
 import { repeat } from './repeat.ts';
 
@@ -43,7 +43,7 @@ export function startHeartbeat({
     const now = clock();
     if (now - lastBeat > QUIET_AFTER_MS && load) {
       held = {
-        at: held && held.until > lastBeat ? Math.min(held.at, lastBeat) : lastBeat,
+        at: held && held.until + RESENT_WITHIN_MS > lastBeat ? Math.min(held.at, lastBeat) : lastBeat,
         until: now + HOLD_AFTER_GAP_MS,
       };
     }
@@ -55,7 +55,8 @@ export function startHeartbeat({
         now,
         ingests: load !== undefined,
         load: load?.() ?? { buffered: 0, inFlight: 0, oldestUnappended: null },
-        held: held && held.until > now ? held : null,
+        // Kept for those who have the longest patience.
+        held: held && held.until + RESENT_WITHIN_MS > now ? held : null,
       });
       lastBeat = now;
     } catch (error) {

@@ -38,8 +38,7 @@ export function startSweep({
   const sweep = async () => {
     const db = sqlOf(orm);
     const now = clock();
-    const { processes, producers } = await listeners(db);
-    const holds = holdsOf(processes, producers, now);
+    const holds = holdsOf(await listeners(db), now);
     const reached = holds.length === 0 ? 0 : Math.min(now, ...holds.map(({ at }) => at));
     const watermark = await advanceWatermark(db, reached, now);
     await rearmRefreshed(db, watermark);

@@ -1,12 +1,17 @@
 import { sql } from 'kysely';
-import { type ListeningProcess, LONGEST_HOLD_MS, type RunningProducer } from '../../domain/watermark.ts';
+import { RECEIVING_RULES } from '../../domain/received-alert.ts';
+import {
+  type Listeners,
+  type ListeningProcess,
+  LONGEST_HOLD_MS,
+  RESENT_WITHIN_MS,
+  type RunningProducer,
+} from '../../domain/watermark.ts';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 
 /** Ingest processes and running producers, and how far each is. */
-export async function listeners(
-  db: Sql,
-): Promise<{ processes: ListeningProcess[]; producers: RunningProducer[] }> {
+export async function listeners(db: Sql): Promise<Listeners> {
   const processes = await sql<ListeningProcess>`
     select role, ${ms('started_at')} as started_at, ${ms('beat_at')} as beat_at,
       ${ms('oldest_unappended')} as oldest_unappended, ${ms('held_at')} as held_at, ${ms('held_until')} as held_until
@@ -14,7 +19,12 @@ export async function listeners(
   const producers = await sql<RunningProducer>`
     select id, ${ms('appended_through')} as appended_through from producers
     where not paused and appended_through is not null`.execute(db);
-  return { processes: processes.rows, producers: producers.rows };
+  const standing = await sql`
+    select from rule_groups where rule_id = ${RECEIVING_RULES.alertmanager}::uuid and state = 'firing' limit 1`.execute(
+    db,
+  );
+  const patience = standing.rows.length > 0 ? RESENT_WITHIN_MS : 0;
+  return { processes: processes.rows, producers: producers.rows, patience };
 }
 
 /** Moves the watermark on, never back. Returns where it stands. Epoch ms. */

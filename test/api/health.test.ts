@@ -127,7 +127,7 @@ describe('what counts as impaired', () => {
     producers: { id: string; appended_through: number }[] = [],
     disk: Partial<DiskReport> = {},
   ) => {
-    const listeners = { processes: [quiet, beating], producers };
+    const listeners = { processes: [quiet, beating], producers, patience: 0 };
     const database = { state: { ...calm, ...state }, processes, listeners };
     const answer = { reachable: temporal, dead_letter_sources: temporal ? 0 : null };
     return describeStatus(now, database, answer, ['hook'], { ...roomy, ...disk });

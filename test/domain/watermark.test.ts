@@ -5,6 +5,8 @@ import {
   type ListeningProcess,
   LONGEST_HOLD_MS,
   QUIET_AFTER_MS,
+  RESENT_WITHIN_MS,
+  type RunningProducer,
 } from '../../domain/watermark.ts';
 import { LONGEST_PRODUCER_BACKOFF_MS } from '../../workflows/policies.ts';
 
@@ -22,8 +24,9 @@ const listening = (changes: Partial<ListeningProcess> = {}): ListeningProcess =>
 });
 
 /** How far behind the clock the watermark is, in milliseconds; null when nobody moves it. */
-function lag(processes: ListeningProcess[], producers: Parameters<typeof holdsOf>[1] = [], now = NOW) {
-  const holds = holdsOf(processes, producers, now);
+function lag(processes: ListeningProcess[], producers: RunningProducer[] = [], patience = 0) {
+  const now = NOW;
+  const holds = holdsOf({ processes, producers, patience }, now);
   return holds.length === 0 ? null : now - Math.min(...holds.map(({ at }) => at));
 }
 
@@ -50,6 +53,18 @@ describe('the watermark', () => {
     assert.equal(lag([listening(gap)]), 60 * S);
     assert.equal(lag([listening({ ...gap, held_until: NOW })]), 500);
     assert.ok(HOLD_AFTER_GAP_MS > LONGEST_PRODUCER_BACKOFF_MS, 'a producer tries again within the hold');
+  });
+
+  it('is held for longer while alerts stand that are sent again only now and then', () => {
+    const gap = { held_at: NOW - 60 * S, held_until: NOW - RESENT_WITHIN_MS + 1 };
+    assert.equal(lag([listening(gap)], [], RESENT_WITHIN_MS), 60 * S);
+    assert.equal(lag([listening({ ...gap, held_until: NOW - RESENT_WITHIN_MS })], [], RESENT_WITHIN_MS), 500);
+    const gone = listening({ beat_at: NOW - 120 * S });
+    const restarted = (ago: number) => listening({ started_at: NOW - ago });
+    const hold = HOLD_AFTER_GAP_MS + RESENT_WITHIN_MS;
+    assert.equal(lag([gone, restarted(hold - 1)], [], RESENT_WITHIN_MS), 120 * S);
+    assert.equal(lag([gone, restarted(hold)], [], RESENT_WITHIN_MS), 500);
+    assert.ok(hold > 60 * S, 'Prometheus sends again within the hold');
   });
 
   it('waits for a process that vanished, as its events may come to another', () => {
@@ -82,7 +97,8 @@ describe('the watermark', () => {
   });
 
   it('says who holds it', () => {
-    const holds = holdsOf([listening()], [{ id: 'sensor', appended_through: NOW - 30 * S }], NOW);
+    const producers = [{ id: 'sensor', appended_through: NOW - 30 * S }];
+    const holds = holdsOf({ processes: [listening()], producers, patience: 0 }, NOW);
     assert.deepEqual(holds, [
       { who: 'api', at: NOW - 500 },
       { who: 'sensor', at: NOW - 30 * S },

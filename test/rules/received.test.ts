@@ -3,8 +3,10 @@ import { sql } from 'kysely';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { resolveIncidentRow } from '../../db/queries/incident-writes.ts';
 import { forgetAlerts } from '../../db/queries/received-writes.ts';
+import { listeners } from '../../db/queries/watermark.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import { RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alert.ts';
+import { RESENT_WITHIN_MS } from '../../domain/watermark.ts';
 import { recordAlerts } from '../../ingest/record-alerts.ts';
 import { firing, HOLDS_MS, paged, resolved } from '../support/alerts.ts';
 import { Engine } from '../support/engine.ts';
@@ -40,6 +42,15 @@ describe('a received alert', () => {
     ]);
   const notices = async (rule: string = alertmanager) =>
     Promise.all((await engine.incidents(rule)).map(({ id }) => engine.notices(id)));
+
+  it('has senders waited for, after a gap, as long as it takes them to send it again', async () => {
+    const patience = async () => (await listeners(sqlOf(engine.orm))).patience;
+    assert.equal(await patience(), 0);
+    await arrive(NOON, firing(NOON, { ends_at: NOON + HOLDS_MS }));
+    assert.equal(await patience(), RESENT_WITHIN_MS);
+    await arrive(NOON + MINUTE, resolved(NOON, NOON + MINUTE));
+    assert.equal(await patience(), 0);
+  });
 
   it('opens an incident with its own words, since it fires', async () => {
     await arrive(NOON, firing(NOON - 40 * DAY_MS, { ends_at: NOON + HOLDS_MS }));
