@@ -104,6 +104,12 @@ describe('reading events', () => {
     }
   });
 
+  it('refuses a payload filter that would otherwise let everything through', async () => {
+    const { status, body } = await api.get('/events?payload.__proto__=1');
+    assert.equal(status, 422);
+    assert.equal(body.errors[0].field, 'payload.__proto__');
+  });
+
   it('says how far a search looked that took long, and goes on from there', async () => {
     const many = Array.from({ length: 30 }, (_, i) => ({
       ...{ event_id: randomUUID(), source_id: 'searched', severity: 'info', event_type: 'searched' },
