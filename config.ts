@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isSecret } from './domain/key.ts';
 
 /** The reference's token: fine on loopback, refused anywhere else. */
-export const DEFAULT_INGEST_TOKEN = 'local-token';
+const DEFAULT_INGEST_TOKEN = 'local-token';
 
 const webUrl = z.url({ protocol: /^https?$/ }).superRefine(decodable);
 const channelName = z

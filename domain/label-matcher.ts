@@ -1,6 +1,6 @@
 import { compilePattern, MatcherError } from './matcher.ts';
 
-export const LABEL_OPERATORS = ['=', '!=', '=~', '!~'] as const;
+const LABEL_OPERATORS = ['=', '!=', '=~', '!~'] as const;
 
 /** One test of one label, as Alertmanager's `filter` has it. A label that isn't there is empty. */
 export interface LabelMatcher {

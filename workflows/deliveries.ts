@@ -39,8 +39,6 @@ export interface Delivery {
   held_up: number;
 }
 
-export type Deliveries = ReturnType<typeof createDeliveries>;
-
 /**
  * Keeps an incident's notices on their way: per channel one after the other, channels apart from each other. Rows say where
  * they stand at first, later this does, so that looking again never sends again. `nextAt` are times that an earlier run had

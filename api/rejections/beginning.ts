@@ -1,5 +1,5 @@
 /** What is kept of an item, in characters. */
-export const ITEM_LENGTH = 2048;
+const ITEM_LENGTH = 2048;
 
 /**
  * The beginning of what was sent: lines as they came, anything else as JSON. Costs no more than what is kept, and goes no deeper than

@@ -10,7 +10,7 @@ export function severityOfNumber(number: number): string {
  * What log levels are called, on the house scale: syslog's names and numbers (RFC 5424), those of the usual logging libraries,
  * and pino's numbers.
  */
-export const SEVERITY_NAMES: Readonly<Record<string, string>> = {
+const SEVERITY_NAMES: Readonly<Record<string, string>> = {
   critical: 'critical',
   high: 'high',
   medium: 'medium',
