@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
 import { severityDistribution, summary, timeSeries } from '../../db/queries/analytics.ts';
+import { DAY_MS } from '../../domain/event.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Route, route } from '../route.ts';
 import { queryInteger, range, time, withDefault } from '../schemas/parameters.ts';
@@ -68,15 +69,37 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
         200: {
           description: 'In order of time; `minute` is the start of the step',
           schema: z.array(z.object({ minute: time, count: z.int() })),
+          media: ['application/json'],
         },
       },
       async handle({ query }) {
         const points = await timeSeries(sqlOf(orm), wholeMinutes(query), query.step * 1000);
-        return { status: 200, body: points.map(({ minute, count }) => ({ minute: iso(minute), count })) };
+        return { status: 200, type: 'application/json', body: showSeries(points) };
       },
     }),
   ];
 }
+
+/**
+ * The series as JSON, written at one go: of thirty days' minutes, making an object and a date for each took ten times as long. Of a minute's
+ * time only the day needs a calendar.
+ */
+function showSeries(points: readonly { minute: number; count: number }[]): string {
+  let day = Number.NaN;
+  let date = '';
+  const shown = points.map(({ minute, count }) => {
+    const within = minute % DAY_MS;
+    if (minute - within !== day) {
+      day = minute - within;
+      date = new Date(day).toISOString().slice(0, 11);
+    }
+    const [hours, minutes] = [Math.floor(within / 3_600_000), Math.floor(within / 60_000) % 60];
+    return `{"minute":"${date}${two(hours)}:${two(minutes)}:00.000Z","count":${count}}`;
+  });
+  return `[${shown.join()}]`;
+}
+
+const two = (n: number) => (n < 10 ? `0${n}` : String(n));
 
 /** Widens the range to whole minutes. */
 function wholeMinutes({ from, to }: { from?: number; to?: number }) {

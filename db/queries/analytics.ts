@@ -40,7 +40,8 @@ export async function severityDistribution(
 
 /**
  * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a minute. Steps are
- * summed up here: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group what is grouped already.
+ * summed up here, from two arrays in one row: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group what is
+ * grouped already, and the driver twice as long to take in a row each.
  */
 export async function timeSeries(
   db: Sql,
@@ -48,17 +49,21 @@ export async function timeSeries(
   step: number,
 ): Promise<{ minute: number; count: number }[]> {
   const by = step % HOUR_MS === 0 ? 'hour' : 'minute';
-  const { rows } = await sql<{ at: number; n: number }>`
-    select at::float8 as at, n::float8 as n from (${counts(range, { by })}) c`.execute(db);
+  const { rows } = await sql<{ at: number[] | null; n: number[] | null }>`
+    select array_to_json(array_agg(at)) as at, array_to_json(array_agg(n)) as n from (${counts(range, { by })}) c`.execute(
+    db,
+  );
+  const { at, n } = rows[0]!;
+  // By number of the step: small integers are found several times faster than milliseconds.
   const steps = new Map<number, number>();
-  for (const { at, n } of rows) {
-    const minute = at - (at % step);
-    steps.set(minute, (steps.get(minute) ?? 0) + n);
+  for (const [i, minute] of (at ?? []).entries()) {
+    const place = Math.floor(minute / step);
+    steps.set(place, (steps.get(place) ?? 0) + n![i]!);
   }
   return [...steps]
     .filter(([, count]) => count > 0)
-    .map(([minute, count]) => ({ minute, count }))
-    .sort((a, b) => a.minute - b.minute);
+    .sort(([a], [b]) => a - b)
+    .map(([place, count]) => ({ minute: place * step, count }));
 }
 
 /**
