@@ -73,6 +73,40 @@ describe('/analytics', () => {
     ]);
   });
 
+  it('puts every minute in its place, however it is stored, over days, months and a leap day', async () => {
+    const other = await stage();
+    try {
+      const times = [
+        '2024-02-28T23:59',
+        '2024-02-29T00:00',
+        '2024-02-29T23:59',
+        '2024-03-01T00:00',
+        '2025-12-31T12:34',
+      ];
+      const minutes = times.map((text) => Date.parse(`${text}Z`));
+      for (const at of minutes.toReversed()) {
+        await other.query(`insert into event_totals values (0, ${at}, '', '', 7)`);
+      }
+      // Came late: not folded yet, in two parts. What retention took leaves nothing.
+      await other.query(`insert into event_rollups (minute, severity, event_type, slot, n) values
+        (${minutes[1]}, 'high', 'a', 0, 2), (${minutes[1]}, 'low', 'b', 1, 3), (${minutes[3]}, 'high', 'a', 0, -7)`);
+      assert.deepEqual(
+        (await other.get('/analytics/time-series')).body,
+        [7, 12, 7, 0, 7]
+          .map((count, i) => ({ minute: `${times[i]}:00.000Z`, count }))
+          .filter(({ count }) => count > 0),
+      );
+      assert.deepEqual((await other.get('/analytics/time-series?step=1800')).body, [
+        { minute: '2024-02-28T23:30:00.000Z', count: 7 },
+        { minute: '2024-02-29T00:00:00.000Z', count: 12 },
+        { minute: '2024-02-29T23:30:00.000Z', count: 7 },
+        { minute: '2025-12-31T12:30:00.000Z', count: 7 },
+      ]);
+    } finally {
+      await other.close();
+    }
+  });
+
   for (const query of [
     'step=0',
     'step=61',
