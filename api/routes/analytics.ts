@@ -74,32 +74,31 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
       },
       async handle({ query }) {
         const points = await timeSeries(sqlOf(orm), wholeMinutes(query), query.step * 1000);
-        return { status: 200, type: 'application/json', body: showSeries(points) };
+        return { status: 200, type: 'application/json', body: writePoints(points) };
       },
     }),
   ];
 }
 
 /**
- * The series as JSON, written at one go: of thirty days' minutes, making an object and a date for each took ten times as long. Of a minute's
- * time only the day needs a calendar.
+ * The points as JSON, their times in ISO 8601. Two megabytes for every minute of thirty days: with a Date for each point
+ * that takes 30 ms, during which the process does nothing else.
  */
-function showSeries(points: readonly { minute: number; count: number }[]): string {
-  let day = Number.NaN;
-  let date = '';
-  const shown = points.map(({ minute, count }) => {
-    const within = minute % DAY_MS;
-    if (minute - within !== day) {
-      day = minute - within;
-      date = new Date(day).toISOString().slice(0, 11);
+function writePoints(points: readonly { minute: number; count: number }[]): string {
+  let [midnight, date] = [Number.NaN, ''];
+  const written = points.map(({ minute, count }) => {
+    const into = ((minute % DAY_MS) + DAY_MS) % DAY_MS;
+    if (minute - into !== midnight) {
+      midnight = minute - into;
+      date = iso(midnight).split('T')[0]!;
     }
-    const [hours, minutes] = [Math.floor(within / 3_600_000), Math.floor(within / 60_000) % 60];
-    return `{"minute":"${date}${two(hours)}:${two(minutes)}:00.000Z","count":${count}}`;
+    return `{"minute":"${date}T${TIMES[into / 60_000]}:00.000Z","count":${count}}`;
   });
-  return `[${shown.join()}]`;
+  return `[${written.join()}]`;
 }
 
-const two = (n: number) => (n < 10 ? `0${n}` : String(n));
+/** Every minute of a day, `23:59`. */
+const TIMES = Array.from({ length: DAY_MS / 60_000 }, (_, minute) => iso(minute * 60_000).slice(11, 16));
 
 /** Widens the range to whole minutes. */
 function wholeMinutes({ from, to }: { from?: number; to?: number }) {

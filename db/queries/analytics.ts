@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { ms } from '../time.ts';
-import { HOUR_MS, LEVELS } from './fold.ts';
+import { HOUR_MS, LEVELS, MINUTE_MS } from './fold.ts';
 
 /** Whole minutes that lie in [from, to); epoch milliseconds. */
 export interface MinuteRange {
@@ -40,8 +40,8 @@ export async function severityDistribution(
 
 /**
  * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a minute. Steps are
- * summed up here, from two arrays in one row: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group what is
- * grouped already, and the driver twice as long to take in a row each.
+ * summed up here: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group what is grouped already. And
+ * they come as two long texts, since as many rows cost the driver more than PostgreSQL.
  */
 export async function timeSeries(
   db: Sql,
@@ -49,21 +49,25 @@ export async function timeSeries(
   step: number,
 ): Promise<{ minute: number; count: number }[]> {
   const by = step % HOUR_MS === 0 ? 'hour' : 'minute';
-  const { rows } = await sql<{ at: number[] | null; n: number[] | null }>`
-    select array_to_json(array_agg(at)) as at, array_to_json(array_agg(n)) as n from (${counts(range, { by })}) c`.execute(
-    db,
-  );
-  const { at, n } = rows[0]!;
-  // By number of the step: small integers are found several times faster than milliseconds.
-  const steps = new Map<number, number>();
-  for (const [i, minute] of (at ?? []).entries()) {
-    const place = Math.floor(minute / step);
-    steps.set(place, (steps.get(place) ?? 0) + n![i]!);
+  const { rows } = await sql<{ minutes: string | null; numbers: string | null }>`
+    select string_agg((at / ${sql.lit(MINUTE_MS)})::text, ' ') as minutes, string_agg(n::text, ' ') as numbers
+    from (${counts(range, { by })}) c`.execute(db);
+  const { minutes, numbers } = rows[0]!;
+  if (minutes === null || numbers === null) return [];
+  const counted = numbers.split(' ');
+  const parts = minutes.split(' ').map((minute, i) => ({
+    minute: Math.floor((Number(minute) * MINUTE_MS) / step) * step,
+    count: Number(counted[i]),
+  }));
+  // They come almost in order, which sorts faster than a map of as many finds.
+  parts.sort((a, b) => a.minute - b.minute);
+  const points: typeof parts = [];
+  for (const part of parts) {
+    const last = points.at(-1);
+    if (last?.minute === part.minute) last.count += part.count;
+    else points.push(part);
   }
-  return [...steps]
-    .filter(([, count]) => count > 0)
-    .sort(([a], [b]) => a - b)
-    .map(([place, count]) => ({ minute: place * step, count }));
+  return points.filter(({ count }) => count > 0);
 }
 
 /**
@@ -73,7 +77,7 @@ export async function timeSeries(
  */
 function counts({ from, to }: MinuteRange, { by }: { by: 'hour' | 'minute' }): RawBuilder<unknown> {
   const unfolded = sql`
-    select minute as at, severity, sum(n) as n from event_rollups where ${within('minute', from, to)}
+    select minute as at, severity, sum(n)::bigint as n from event_rollups where ${within('minute', from, to)}
     group by minute, severity`;
   if (by === 'minute') return sql`${totals(LEVELS.minute, from, to)} union all ${unfolded}`;
   const firstHour = from === undefined ? undefined : Math.ceil(from / HOUR_MS) * HOUR_MS;
