@@ -11,8 +11,8 @@ import { type Route, route } from '../route.ts';
 import { eventFilter, showEvent } from '../schemas/event.ts';
 import { range } from '../schemas/parameters.ts';
 
-/** Events read in one statement: of the largest allowed 32 MB, of usual ones a few hundred kilobytes. */
-const PAGE = 500;
+/** Events read in one statement: of the largest allowed 13 MB, of usual ones a hundred kilobytes. */
+const PAGE = 200;
 
 /** How long payloads are searched between two looks at whether anybody still listens, in milliseconds. */
 const SEARCH_MS = 1000;

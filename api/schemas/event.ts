@@ -13,7 +13,7 @@ export const eventFilter = {
     .optional()
     .meta({
       description:
-        'Payload values by path, each its own parameter: `payload.host=web-1`, `payload.disks.0.free=12`',
+        'Payload values by path, each its own parameter: `payload.host=web-1`, `payload.disks.0.free=12`. Meant for texts, booleans and usual numbers. Lists and downloads also count from the end of a list (`-1`), and write numbers in full (`1000000000000000000000`), lists and objects with spaces (`[1, 2]`); a stream does not (`1e+21`, `[1,2]`).',
       param: { style: 'form', explode: true },
     }),
 };

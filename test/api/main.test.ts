@@ -92,6 +92,19 @@ describe('the API process', () => {
     socket.destroy();
   });
 
+  it('stops at once though somebody listens to events, whose stream ends as a whole', async () => {
+    const role = await start();
+    const response = await fetch(`${await urlOf(role)}/events/stream`);
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    assert.match((await reader.read()).value!, /^retry: \d+\nid: /);
+    const asked = Date.now();
+    role.kill('SIGTERM');
+    // A connection that is cut throws here.
+    while (!(await reader.read()).done);
+    assert.equal((await role.exited).code, 0, role.output());
+    assert.ok(Date.now() - asked < 5000, `${Date.now() - asked} ms`);
+  });
+
   it('asks for keys where others reach it, and knows the one that it was given, whose successor ends it', async () => {
     const secrets = { HOST: '0.0.0.0', INGEST_TOKEN: 'a-token-of-our-own' };
     const [first, second] = [makeSecret('key'), makeSecret('key')];
