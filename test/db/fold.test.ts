@@ -77,6 +77,23 @@ describe('folding rollups', () => {
     return rows.length > 0;
   };
 
+  it('takes no longer when PostgreSQL still believes that there are hardly any', async () => {
+    await sql`alter table event_rollups set (autovacuum_enabled = false)`.execute(db());
+    const insert = () =>
+      sql`
+        insert into event_rollups
+        select ${NOON}::bigint - 600000 - (i % 5000) * 60000::bigint, 'low', 'type-' || i / 5000, 0, 1
+        from generate_series(0, 59999) i`.execute(db());
+    await insert();
+    await sql`delete from event_rollups`.execute(db());
+    await sql`vacuum (analyze, truncate off) event_rollups`.execute(db());
+    await insert();
+    const begun = performance.now();
+    assert.equal(await foldRollups(engine.orm, NOON), 60_000);
+    assert.ok(performance.now() - begun < 30_000);
+    assert.equal(await rollups(), 0);
+  });
+
   it('changes no answer, in whatever range and step, with all, some or nothing folded', async () => {
     const stored = events(600);
     await engine.append(stored);
