@@ -47,7 +47,7 @@ export async function measureActions(bench: Bench): Promise<Figure[]> {
     if (!quick) await everyRuleRuns(client);
     const before = await actions(client);
     const stop = steadily(senders, PER_SECOND, (count) => makeEvents(count, Date.now()));
-    await sleep(quick ? 4_000 : 60_000);
+    await sleep(quick ? 3_000 : 60_000);
     const events = await stop();
     const after = await actions(client);
     const caused = after.byEvents - before.byEvents;

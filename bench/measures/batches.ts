@@ -27,7 +27,7 @@ export async function measureBatches(bench: Bench): Promise<Figure[]> {
   const shares: number[] = [];
   const rates: number[] = [];
   let before = await bench.copy.rate();
-  for (let round = 0; round < (bench.quick ? 5 : 9); round++) {
+  for (let round = 0; round < (bench.quick ? 4 : 9); round++) {
     const rate = await burst(bench, events);
     const after = await bench.copy.rate();
     shares.push((2 * rate) / (before + after));

@@ -16,7 +16,7 @@ export async function measureSingles(bench: Bench): Promise<Figure[]> {
   const shares: number[] = [];
   const rates: number[] = [];
   let before = await burst(bench, batches);
-  for (let round = 0; round < (bench.quick ? 3 : 7); round++) {
+  for (let round = 0; round < (bench.quick ? 2 : 7); round++) {
     const rate = await singles(bench.system.url, amount);
     const after = await burst(bench, batches);
     shares.push((2 * rate) / (before + after));
