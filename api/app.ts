@@ -33,11 +33,7 @@ export function createApp(deps: ApiDeps): Koa {
   const router = new Router();
   const plain: Plain = new Map();
   for (const route of routes) {
-    const answer = endpoint(route, shared);
-    const note = noteRefusals(route.path, deps.rejections);
-    const handle: Middleware = takesEvents(route)
-      ? (ctx, next) => note(ctx, () => answer(ctx, next))
-      : answer;
+    const handle = endpoint(route, shared);
     router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], handle);
     if (route.path.includes('{')) continue;
     const methods = plain.get(route.path) ?? plain.set(route.path, new Map()).get(route.path)!;
@@ -48,8 +44,6 @@ export function createApp(deps: ApiDeps): Koa {
   app.use(nothingHere);
   return app;
 }
-
-const takesEvents = ({ role, ingests }: Route) => role === 'ingest' || ingests !== undefined;
 
 /** Endpoints by path and method, of the paths without parameters. */
 type Plain = Map<string, Map<string, Middleware>>;
@@ -73,15 +67,17 @@ interface Shared extends ApiDeps {
   record: ReturnType<typeof recorder>;
 }
 
-function endpoint(route: Route, { access, ingest, alerts, budget, record }: Shared): Middleware {
-  return async (ctx) => {
+function endpoint(route: Route, { access, ingest, alerts, rejections, budget, record }: Shared): Middleware {
+  const takes = route.ingests ?? (route.role === 'ingest' ? 'events' : null);
+  const way = takes && { events: ingest, alerts }[takes];
+  const answer: Middleware = async (ctx) => {
     // Known before anything can go wrong.
     ctx.state.route = route.path;
     ctx.state.dialect = route.dialect;
     const principal = await access.admit(ctx.req, route);
     attemptedBy(principal);
     // A body that would be refused for want of room costs least unread.
-    if (takesEvents(route)) (route.ingests === 'alerts' ? alerts : ingest).requireRoom();
+    way?.requireRoom();
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);
@@ -105,6 +101,9 @@ function endpoint(route: Route, { access, ingest, alerts, budget, record }: Shar
       body.release();
     }
   };
+  if (!takes) return answer;
+  const note = noteRefusals(route.path, rejections);
+  return (ctx, next) => note(ctx, () => answer(ctx, next));
 }
 
 function send(ctx: Context, { status, headers, type, body }: Sent): void {

@@ -5,7 +5,7 @@ import { jsonTextsOf } from './body/json-texts.ts';
 import { type Lines, linesOf } from './body/lines.ts';
 import { LINE_LIMIT, MOST_LISTED, STREAM_LIMIT } from './limits.ts';
 import { problemOf } from './middleware/problems.ts';
-import { Problem, RateExceeded } from './problem.ts';
+import { type FieldError, Problem, RateExceeded } from './problem.ts';
 import { noteUnreadable } from './rejections/attempt.ts';
 
 /** Stretches of a stream that are stored at once. More would only wait for each other. */
@@ -20,7 +20,7 @@ export interface StreamSummary {
   duplicate: number;
   invalid: number;
   /** Those that were refused, by their place from 0; the first 1,000. */
-  refused: { index: number; errors: { field: string; reason: string }[] }[];
+  refused: { index: number; errors: FieldError[] }[];
 }
 
 /** Stores items, and is told which lines of the body they are. */
@@ -77,7 +77,7 @@ async function storeStretch(
 ): Promise<void> {
   const items: unknown[] = [];
   const places: number[] = [];
-  const refuse = (index: number, errors: { field: string; reason: string }[]) => {
+  const refuse = (index: number, errors: FieldError[]) => {
     summary.invalid++;
     if (summary.refused.length < 2 * MOST_LISTED) summary.refused.push({ index, errors });
   };

@@ -1,19 +1,12 @@
 import type pg from 'pg';
-import { type RuleDefinition, windowSpecOf } from '../domain/rule.ts';
+import { RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from '../domain/rule.ts';
 import { LOAD_TYPE } from './events.ts';
 
 /** A count rule that no load of a benchmark ever fires. */
 const definition = (event_type: string): RuleDefinition => ({
+  ...RULE_DEFAULTS,
   condition: { kind: 'count', threshold_count: 1_000_000_000, window_seconds: 300 },
   event_type,
-  severity: null,
-  match: [],
-  group_by: [],
-  for_seconds: 0,
-  keep_firing_seconds: 0,
-  recovery_threshold: null,
-  allowed_lateness_seconds: 3600,
-  max_groups: 1000,
 });
 
 /**

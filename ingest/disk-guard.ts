@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type DiskLimits, type DiskState, judgeDisk } from '../domain/disk.ts';
+import { HOLD_AFTER_GAP_MS, RESENT_WITHIN_MS } from '../domain/watermark.ts';
 import type { KnownBy, MeasureDisk, Measured } from './disk-space.ts';
 import { DiskFull, type Ingest } from './outcome.ts';
 import { type Repetition, repeat } from './repeat.ts';
@@ -14,11 +15,8 @@ const STALE_MS = 60_000;
 /** How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait. Milliseconds. */
 const FULL_FOR_MS = 30_000;
 
-/**
- * How long a sender that was refused may take to come back, in milliseconds: Prometheus sends its alerts again a minute later, with
- * the next evaluation after that.
- */
-const BACK_WITHIN_MS = 90_000;
+/** How long a sender that was refused may take to come back, in milliseconds: as long as after any other gap. */
+const BACK_WITHIN_MS = HOLD_AFTER_GAP_MS + RESENT_WITHIN_MS;
 
 /** How PostgreSQL's disk is. All but the state are null while that is unknown. */
 export interface DiskReport {

@@ -89,11 +89,11 @@ async function attempt(
   now: number,
 ): Promise<Recorded> {
   const keys = new Map(
-    messages.map((message) => [idOf(message), { rule_id: ruleOf(message), key: message.key }]),
+    messages.map((message) => [idOfMessage(message), { rule_id: ruleOf(message), key: message.key }]),
   );
   const rules = await enterReceiving(db, [...new Set(messages.map(ruleOf))]);
   const known = new Map(
-    (await lockAlerts(db, [...keys.values()])).map((row) => [`${row.rule_id} ${row.key}`, row]),
+    (await lockAlerts(db, [...keys.values()])).map((row) => [idOf(row.rule_id, row.key), row]),
   );
   const drafts = new Map(
     [...keys].map(([id, key]): [string, Draft] => {
@@ -105,7 +105,7 @@ async function attempt(
   const outcomes: MergeOutcome[] = [];
   const events: Event[] = [];
   for (const message of messages) {
-    const draft = drafts.get(idOf(message))!;
+    const draft = drafts.get(idOfMessage(message))!;
     const before = draft.alert;
     const outcome = apply(draft, message, by, now);
     outcomes.push(outcome);
@@ -118,7 +118,8 @@ async function attempt(
 }
 
 const ruleOf = ({ protocol }: ReceivedAlert) => RECEIVING_RULES[protocol];
-const idOf = (message: ReceivedAlert) => `${ruleOf(message)} ${message.key}`;
+const idOf = (rule_id: string, key: string) => `${rule_id} ${key}`;
+const idOfMessage = (message: ReceivedAlert) => idOf(ruleOf(message), message.key);
 
 /** Merges one message into a draft, and says what came of it. */
 function apply(draft: Draft, message: ReceivedAlert, by: string, now: number): MergeOutcome {
@@ -206,10 +207,10 @@ async function place(
     db,
     began.map(({ rule_id, key }) => ({ rule_id, group_key: key, max_groups: caps.get(rule_id) ?? 0 })),
   );
-  const placed = new Set(admitted.map(({ rule_id, group_key }) => `${rule_id} ${group_key}`));
+  const placed = new Set(admitted.map(({ rule_id, group_key }) => idOf(rule_id, group_key)));
   const overflow = new Map<string, number>();
   for (const { rule_id, key } of began) {
-    if (!placed.has(`${rule_id} ${key}`)) overflow.set(rule_id, (overflow.get(rule_id) ?? 0) + 1);
+    if (!placed.has(idOf(rule_id, key))) overflow.set(rule_id, (overflow.get(rule_id) ?? 0) + 1);
   }
   if (overflow.size > 0) await countOverflow(db, OVERFLOW_SLOT, overflow);
   return placed;
@@ -217,7 +218,7 @@ async function place(
 
 function groupOf({ rule_id, key, began, before }: Draft, placed: ReadonlySet<string>): string {
   if (!began && before) return before.group_key;
-  return placed.has(`${rule_id} ${key}`) ? key : OVERFLOW_GROUP;
+  return placed.has(idOf(rule_id, key)) ? key : OVERFLOW_GROUP;
 }
 
 function rowOf({ rule_id, key }: Draft, alert: KnownAlert, group_key: string, now: number): AlertRow {

@@ -25,7 +25,8 @@ export function noteRefusals(route: string, rejections: Rejections): Middleware 
     try {
       await attempts.run(attempt, next);
     } catch (error) {
-      note(attempt, problemOf(error).status, reasonOf(error), problemOf(error).message);
+      const { status, message } = problemOf(error);
+      note(attempt, status, reasonOf(error, status), message);
       throw error;
     }
     // Some formats have failures of their own shape, and answer them.
@@ -99,7 +100,7 @@ const BY_STATUS: Readonly<Record<number, string>> = {
   503: 'unavailable',
 };
 
-function reasonOf(error: unknown, status = problemOf(error).status): string {
+function reasonOf(error: unknown, status: number): string {
   for (let e = error; e instanceof Error; e = e.cause) {
     if (e instanceof BufferFull) return 'buffer_full';
     if (e instanceof DiskFull) return 'disk_full';
