@@ -115,7 +115,7 @@ const schema = z.object({
   CHANNELS_FILE: z.string().optional(),
   /** Address people reach the API by: for links in notices, and the name under which it takes changes from browsers. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8000'),
-  /** A bundle of the workflows made beforehand; made at start when absent. */
+  /** The file that `npm run build:workflows` made; without it each worker process bundles at its start. */
   WORKFLOW_BUNDLE: z.string().optional(),
 });
 

@@ -10,7 +10,8 @@ export interface WorkerContext {
   orm: Orm;
   client: Client;
   connection: NativeConnection;
-  workflowBundle: WorkflowBundleOption;
+  /** Absent in a process that runs no workflows. */
+  workflowBundle: WorkflowBundleOption | undefined;
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;

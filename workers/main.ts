@@ -1,11 +1,5 @@
-import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  NativeConnection,
-  type Worker,
-  type WorkflowBundleOption,
-} from '@temporalio/worker';
+import { NativeConnection, type Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
@@ -26,6 +20,7 @@ import { notifyWorkers } from './notify.ts';
 import { ruleWorkers, startHousekeeping } from './rules.ts';
 import { useLogger } from './runtime.ts';
 import { startSweep } from './sweep.ts';
+import { workflowBundle } from './workflow-bundle.ts';
 
 const role = process.argv[2] as WorkerRole;
 
@@ -35,9 +30,7 @@ try {
   }
   await main(role, loadConfig());
 } catch (error) {
-  console.error(
-    error instanceof ConfigError ? error.message : `worker ${role} failed: ${(error as Error).message}`,
-  );
+  console.error(error instanceof ConfigError ? error.message : `worker ${role} failed: ${withCauses(error)}`);
   // Whatever was started half must not keep a process alive that works for nobody.
   process.exit(1);
 }
@@ -72,7 +65,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     orm,
     client,
     connection,
-    workflowBundle: await workflowBundle(config),
+    workflowBundle: role === 'notify' ? undefined : await workflowBundle(config.WORKFLOW_BUNDLE),
     log,
     clock,
     interceptors: measureActivities(registry, observer),
@@ -130,11 +123,10 @@ async function connectTemporal(address: string): Promise<NativeConnection> {
   }
 }
 
-/** The bundle made beforehand, or one made now. */
-async function workflowBundle({ WORKFLOW_BUNDLE }: Config): Promise<WorkflowBundleOption> {
-  if (WORKFLOW_BUNDLE) return { codePath: WORKFLOW_BUNDLE };
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
-    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} },
-  });
+/** What failed, and what that came from: the last cause is often the only one that names what to mend. */
+function withCauses(error: unknown): string {
+  const messages: string[] = [];
+  for (let e = error; e instanceof Error && !messages.includes(e.message); e = e.cause)
+    messages.push(e.message);
+  return messages.join(': ') || String(error);
 }

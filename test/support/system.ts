@@ -1,12 +1,11 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
 import pg from 'pg';
 import { remember } from '../../embedded/orphans.ts';
 import { isFree } from '../../embedded/ports.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
 import { type Exit, signalTo, within } from '../../embedded/process.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
+import { buildWorkflows } from '../../workers/workflow-bundle.ts';
 import { type Role, spawnRole } from './processes.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { waitFor } from './wait-for.ts';
@@ -19,7 +18,6 @@ type Ports = Record<'postgres' | 'temporal' | 'api', number>;
 type Part = { pid: number; exited: Promise<Exit>; output?: () => string };
 
 const silence = () => {};
-const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
 const READY = /"(worker ready|listening on [^"]*)"/;
 
 /**
@@ -227,10 +225,8 @@ let bundle: Promise<string> | undefined;
 /** A file with the workflows' code, bundled once a run. */
 function workflowBundle(): Promise<string> {
   bundle ??= (async () => {
-    const workflowsPath = join(import.meta.dirname, '../../workflows/index.ts');
-    const { code } = await bundleWorkflowCode({ workflowsPath, logger: quiet });
     const file = join(temporaryDirectory(), 'workflows.js');
-    writeFileSync(file, code);
+    await buildWorkflows(file);
     return file;
   })();
   return bundle;
