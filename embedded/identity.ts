@@ -29,6 +29,15 @@ export function parentOf(pid: number): number | undefined {
   }
 }
 
+/** Whether `assignment`, such as `HOME=/root`, was in the environment that process `pid` began with. Linux only: false elsewhere. */
+export function startedWith(pid: number, assignment: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(assignment);
+  } catch {
+    return false;
+  }
+}
+
 /** True while a process of this number lives, whoever owns it. */
 export function isAlive(pid: number): boolean {
   return identityOf(pid) !== undefined;

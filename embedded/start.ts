@@ -2,12 +2,12 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { Connection } from '@temporalio/client';
 import { register } from '../temporal-config/register.ts';
 import { readyBlock } from './banner.ts';
-import { parentOf } from './identity.ts';
 import { apiIsReady, ready, workersRun } from './readiness.ts';
 import { runScript } from './role.ts';
 import { addSamples } from './samples.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { fileError, StartupError } from './startup-error.ts';
+import { askedToStop } from './stop-request.ts';
 import { System } from './system.ts';
 
 /** `npm start`: the whole system on one machine, kept running until Ctrl-C. */
@@ -83,19 +83,6 @@ function explain(error: unknown, dataDir: string): string {
   const explained = fileError(dataDir, error);
   if (explained instanceof StartupError) return explained.message;
   return `Tocsin could not start: ${explained instanceof Error ? explained.message : explained}`;
-}
-
-/** Resolves when we are to stop: by a signal, or because the `npm` that started us was ended, which passes no signal on. */
-function askedToStop(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
-  if (process.env.npm_lifecycle_event) {
-    // npm starts a shell that starts us.
-    const ancestors = () => `${process.ppid} ${parentOf(process.ppid)}`;
-    const original = ancestors();
-    setInterval(() => ancestors() !== original && resolve(), 500).unref();
-  }
-  return promise;
 }
 
 async function main(): Promise<number> {
