@@ -47,8 +47,10 @@ export async function evaluate(
   const result = { ...gone, gone: false, name: words.name, revision: current.revision };
 
   for (const [i, version] of versions.entries()) {
-    if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
-    if (version.superseded_at === null) continue;
+    if (version.superseded_at === null) {
+      if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
+      continue;
+    }
     const settled = await settle(orm, version, versions[i + 1] ?? null, words, clock());
     await signalIncidents(settled.incidents);
     await signalRules(settled.rules);

@@ -19,7 +19,8 @@ import { addEntry, addNotice } from './record.ts';
 
 /**
  * Judges a superseded revision for the last time, up to the instant its successor came into force, and hands its open
- * incidents over: to the successor where that still counts the same groups, or to the end.
+ * incidents over: to the successor where that still counts the same groups, or to the end. A revision that was
+ * superseded before its backfill was done has no windows to judge: its successor judges them.
  * @returns incidents that changed, and rules that were found to have been touched: both must hear of it
  */
 export async function settle(
@@ -32,7 +33,7 @@ export async function settle(
   const until = version.superseded_at!;
   const incidents = new Set<string>();
   const woken = new Set<string>();
-  if (version.enabled) {
+  if (version.enabled && version.ready) {
     for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
       if (!(await holdVersion(db, version))) return;

@@ -5,7 +5,7 @@ import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
 import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../entities/rule.ts';
 import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, transaction } from '../orm.ts';
-import { instant } from '../time.ts';
+import { instant, ms } from '../time.ts';
 
 /** A rule as people give it, validated. */
 export interface RuleInput {
@@ -135,23 +135,16 @@ export async function recountRules(orm: Orm, now: number): Promise<string[]> {
 
 /**
  * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is taken, so each
- * event is either visible in it, and counted by the backfill, or appended later, and counted there.
+ * event is either visible in it, and counted by the backfill, or appended later, and counted there. All that can be
+ * looked up beforehand is: appends wait for this lock.
  */
 async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
-  // A judge in hand ends before the lock is taken, or every append would wait for it too.
-  await sql`
-    select 1 from rule_versions where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(
+  const effectiveAt = await nextInstant(db, rule, now);
+  await lockRuleSet(db);
+  const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
     db,
   );
-  await lockRuleSet(db);
-  const { rows } = await sql<{ snapshot: string; latest: number | null }>`
-    select pg_current_snapshot()::text as snapshot, (extract(epoch from greatest(
-      (select max(effective_at) from rule_versions where rule_id = ${rule.id}),
-      (select max(opened_at) from alert_incidents where rule_id = ${rule.id} and ended_at is null)
-    )) * 1000)::float8 as latest`.execute(db);
-  const { snapshot, latest } = rows[0]!;
-  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened before.
-  const effectiveAt = Math.max(now, (latest ?? 0) + 1);
+  const { snapshot } = rows[0]!;
   const spec = windowSpecOf(rule.definition);
   await sql`
     update rule_versions set superseded_at = ${instant(effectiveAt)}
@@ -173,6 +166,24 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
   });
   await em.flush();
   await newRuleSetVersion(db);
+}
+
+/**
+ * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not ready yet, from
+ * the instant of that one. It has judged nothing, so its successor judges in its place and misses no window.
+ */
+async function nextInstant(db: Sql, rule: AlertRule, now: number): Promise<number> {
+  // A judge in hand ends before the rule-set lock is taken, or every append would wait for it too.
+  const { rows: replaced } = await sql<{ pending: boolean; effective_at: number }>`
+    select enabled and not ready as pending, ${ms('effective_at')} as effective_at from rule_versions
+    where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(db);
+  const [before] = replaced;
+  if (rule.enabled && before?.pending) return before.effective_at;
+  const { rows } = await sql<{ latest: number | null }>`
+    select (extract(epoch from max(opened_at)) * 1000)::float8 as latest from alert_incidents
+    where rule_id = ${rule.id} and ended_at is null`.execute(db);
+  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened before.
+  return Math.max(now, (before?.effective_at ?? 0) + 1, (rows[0]?.latest ?? 0) + 1);
 }
 
 /** Groups by the old fields make room for those by the new; the ones that are not ok go when the old revision is settled. */

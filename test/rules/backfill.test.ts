@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import { evaluate } from '../../activities/rules/evaluate.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { dropPartitions } from '../../db/queries/retention.ts';
-import { createRule } from '../../db/queries/rule-changes.ts';
+import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
 import { DAY_MS } from '../../domain/event.ts';
+import type { RuleDefinition } from '../../domain/rule.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -112,5 +114,51 @@ describe('a new rule', () => {
       sqlOf(engine.orm),
     );
     assert.equal(rows.length, 1);
+  });
+
+  describe('that is changed before it is ready', () => {
+    const due = async (id: string) => {
+      const signals = { signalIncidents: async () => {}, signalRules: async () => {} };
+      return evaluate({ orm: engine.orm, clock: () => engine.now, ...signals }, id);
+    };
+    const edited = (id: string, definition: Partial<RuleDefinition>, threshold = 3) =>
+      engine.edit(id, { definition: aRule({ threshold, definition }).definition });
+
+    it('counts for its new words only, and misses nothing that happened meanwhile', async () => {
+      const { id } = await createRule(engine.orm, aRule({ threshold: 9 }), NOON);
+      await engine.append(ticks(3, NOON));
+      engine.now += 60_000;
+      await edited(id, {});
+      assert.equal((await due(id)).backfill, 2);
+      await engine.pass(id, engine.now);
+      const [incident] = await engine.incidents(id);
+      assert.equal(incident?.openedAt.getTime(), NOON);
+      assert.equal(incident?.endedAt?.getTime(), NOON + 10_001);
+      assert.equal(incident?.revision, 2);
+    });
+
+    it('keeps what the revision before had opened', async () => {
+      const { id } = await createRule(engine.orm, aRule(), NOON);
+      await engine.judge(id);
+      await engine.arrive(id, ticks(4, NOON));
+      engine.now += 1000;
+      await edited(id, {}, 2);
+      engine.now += 1000;
+      await edited(id, {}, 4);
+      await engine.judge(id);
+      const [incident, ...others] = await engine.incidents(id);
+      assert.deepEqual(others, []);
+      assert.equal(incident?.state, 'open');
+      assert.equal(incident?.revision, 3);
+    });
+
+    it('can be disabled, and deleted, without being counted first', async () => {
+      const disabled = await createRule(engine.orm, aRule(), NOON);
+      await engine.edit(disabled.id, { enabled: false });
+      assert.equal((await due(disabled.id)).backfill, null);
+      const deleted = await createRule(engine.orm, aRule(), NOON);
+      await deleteRule(engine.orm, deleted.id, engine.now);
+      assert.equal((await due(deleted.id)).gone, true);
+    });
   });
 });

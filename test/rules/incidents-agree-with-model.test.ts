@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { v5 as uuidv5 } from 'uuid';
 import { IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
 import { createRule, type RuleInput } from '../../db/queries/rule-changes.ts';
+import { ruleProgress } from '../../db/queries/rule-reads.ts';
 import type { Event } from '../../domain/event.ts';
 import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
 import { Engine } from '../support/engine.ts';
@@ -118,6 +119,10 @@ interface Revision {
   rule: RuleInput;
   from: number;
   order: number;
+  /** The rule's first revision, which judges windows whenever they were. */
+  first: boolean;
+  /** It was disabled before it was ready: it judged nothing, and what it had taken over ended with it. */
+  unjudged?: boolean;
 }
 
 const PLAIN: Settings = {
@@ -134,6 +139,7 @@ const PLAIN: Settings = {
 const judgedAfterItsTime: [Settings, Step[]] = [
   PLAIN,
   [
+    { do: 'pass', ms: 1, lag: 0, judged: true },
     { do: 'append', events: [{ group: 0, ago: 500, again: false }], woken: false, judged: false },
     { do: 'edit', settings: PLAIN, enabled: false, judged: false },
     {
@@ -155,7 +161,8 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
   const keyOf = ({ definition }: RuleInput, host: string) =>
     definition.group_by.length > 0 ? JSON.stringify([host]) : '';
   const open = new Map<string, { since: number; opened_at: number }>();
-  for (const [i, { rule, from, order }] of revisions.entries()) {
+  for (const [i, revision] of revisions.entries()) {
+    const { rule, from, order } = revision;
     const next = revisions[i + 1];
     const spec = windowSpecOf(rule.definition);
     const until = next?.from ?? end;
@@ -170,9 +177,13 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
     const carried = new Map(open);
     open.clear();
     if (!rule.enabled) continue;
+    if (revision.unjudged) {
+      for (const [key, { since, opened_at }] of carried) incidents.push([key, since, opened_at, until]);
+      continue;
+    }
     for (const key of keys) {
       const times = counted.filter(({ host }) => keyOf(rule, host) === key).map(({ at }) => at);
-      const at = i === 0 ? Math.min(...times, from) - 1 : from;
+      const at = revision.first ? Math.min(...times, from) - 1 : from;
       for (const episode of modelEpisodes(times, spec, { at, firing: carried.get(key) ?? null }, horizon)) {
         const goesOn =
           next?.rule.enabled === true &&
@@ -209,7 +220,9 @@ describe('incidents', () => {
         });
         const rule = await createRule(engine.orm, typed(ruleOf(initial)), engine.now);
         let order = 0;
-        const revisions: Revision[] = [{ rule: ruleOf(initial), from: engine.now, order: order++ }];
+        const revisions: Revision[] = [
+          { rule: ruleOf(initial), from: engine.now, order: order++, first: true },
+        ];
         const stored: Stored[] = [];
         const sent: Event[] = [];
 
@@ -248,8 +261,15 @@ describe('incidents', () => {
             const input = ruleOf(s.settings, s.enabled);
             const before = revisions.at(-1)!.rule;
             const same = JSON.stringify(input) === JSON.stringify(before);
+            const { ready } = (await ruleProgress(engine.orm, [rule.id])).get(rule.id)!;
             await engine.edit(rule.id, typed(input));
-            if (!same) revisions.push({ rule: input, from: engine.now, order });
+            if (!same) {
+              // One that was not ready has judged nothing: its successor does, from the same instant on.
+              const counting = before.enabled && !ready;
+              const replaced = counting && s.enabled ? revisions.pop() : undefined;
+              if (counting && !s.enabled) revisions.at(-1)!.unjudged = true;
+              revisions.push({ rule: input, from: replaced?.from ?? engine.now, order, first: false });
+            }
             if (s.judged) await engine.judge(rule.id);
           } else if (s.do === 'crash') await engine.judgeAndCrash(rule.id, s.nth);
           else engine.restart();
