@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Middleware } from 'koa';
+import { PAGE_POLICY } from './middleware/security-headers.ts';
 
 /** Swagger UI's files, from its npm package: the page loads nothing from another host. */
 const ASSETS = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -47,10 +48,7 @@ export function docs(document: string): Middleware {
     else if (ctx.path === '/openapi.json') send('application/json', document);
     else if (folder !== 'docs' || rest.length > 0) await next();
     else if (!file) {
-      ctx.set(
-        'Content-Security-Policy',
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
-      );
+      ctx.set('Content-Security-Policy', PAGE_POLICY);
       send('text/html', PAGE);
     } else if (file === 'start.js') send('text/javascript', START);
     else if (Object.hasOwn(TYPES, file)) send(TYPES[file]!, createReadStream(join(ASSETS, file)));
@@ -59,7 +57,6 @@ export function docs(document: string): Middleware {
     function send(type: string, body: string | ReturnType<typeof createReadStream>) {
       ctx.body = body;
       ctx.type = type;
-      ctx.set('X-Content-Type-Options', 'nosniff');
     }
   };
 }

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
@@ -17,6 +16,7 @@ import { watchSystem } from '../metrics/system.ts';
 import { createApp } from './app.ts';
 import { openDoor } from './keys/door.ts';
 import { Rejections } from './rejections/recorder.ts';
+import { apiServer } from './server.ts';
 
 /** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -61,6 +61,7 @@ async function main(config: Config): Promise<void> {
   const door = openDoor({
     ...{ orm, clock, log, auth: config.AUTH },
     ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
+    publicUrl: config.PUBLIC_URL,
   });
   const alerts = createAlertReceiver({ orm, ingest, disk, client, clock, log });
   const stopped = new AbortController();
@@ -85,11 +86,7 @@ async function main(config: Config): Promise<void> {
       local: isLoopback(config.HOST),
     },
   });
-  // A stream of events takes as long as it takes; bodies have a patience of their own (api/body).
-  // Headers may be here and not read yet: an overloaded process must not take its own lateness for the sender's.
-  const timeouts = { requestTimeout: 0, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 };
-  // The longest query that the routes take, each character of it escaped in up to twelve.
-  const server = createServer({ ...timeouts, maxHeaderSize: 64 << 10 }, app.callback());
+  const server = apiServer(app.callback());
   const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
 
   let stopping = false;

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
-import { SESSION_COOKIE } from './keys/cookie.ts';
 import type { ResponseSpec, Route } from './route.ts';
 
 const problem = z
@@ -19,8 +18,12 @@ const problem = z
 
 const PROBLEM: Readonly<Record<string, z.ZodType>> = { 'application/problem+json': problem };
 
-/** OpenAPI 3.1 of the routes, from the schemas that validate their requests. `auth` says whether keys are asked for. */
-export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys') {
+/**
+ * OpenAPI 3.1 of the routes, from the schemas that validate their requests.
+ * @param auth whether keys are asked for
+ * @param sessionCookie its name
+ */
+export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys', sessionCookie: string) {
   const paths: ZodOpenApiPathsObject = {};
   for (const route of routes) {
     const item = paths[route.path] ?? {};
@@ -60,7 +63,7 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys')
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'A key of `POST /keys`' },
         session: {
-          ...{ type: 'apiKey', in: 'cookie', name: SESSION_COOKIE },
+          ...{ type: 'apiKey', in: 'cookie', name: sessionCookie },
           description: 'What `POST /session` gives to a browser',
         },
         ingestToken: {

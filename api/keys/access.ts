@@ -3,7 +3,7 @@ import { hashOf, isSecret, type SecretKind } from '../../domain/key.ts';
 import type { Role } from '../../domain/role.ts';
 import { type Access, type Principal, tokenCheck } from '../access.ts';
 import { Problem, RateExceeded, Unauthorized } from '../problem.ts';
-import { sessionOf } from './cookie.ts';
+import type { SessionCookie } from './cookie.ts';
 import type { Keyring } from './keyring.ts';
 import type { LastUse } from './last-use.ts';
 import { Rates } from './rates.ts';
@@ -22,6 +22,7 @@ export function keyAccess({
   lastUse,
   ingestToken,
   clock,
+  cookie,
   rates = new Rates(),
 }: {
   keyring: Keyring;
@@ -29,6 +30,7 @@ export function keyAccess({
   ingestToken: string;
   /** Epoch milliseconds. */
   clock: () => number;
+  cookie: SessionCookie;
   rates?: Rates;
 }): Access {
   const isToken = tokenCheck(ingestToken);
@@ -49,7 +51,7 @@ export function keyAccess({
   async function identify(request: IncomingMessage): Promise<Principal> {
     const { authorization } = request.headers;
     if (authorization !== undefined) return holderOf('key', bearerOf(authorization));
-    const session = sessionOf(request);
+    const session = cookie.read(request);
     if (session !== undefined) return holderOf('session', session);
     throw new Unauthorized(NO_KEY);
   }

@@ -1,26 +1,29 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Its name. */
-export const SESSION_COOKIE = 'tocsin_session';
-const PATTERN = new RegExp(`(?:^|;) *${SESSION_COOKIE}=([^; ]*)`);
-
-/** The session's token that a browser sent along; undefined for none. */
-export function sessionOf(request: IncomingMessage): string | undefined {
-  return PATTERN.exec(request.headers.cookie ?? '')?.[1] || undefined;
+/** A browser's session as a cookie. */
+export interface SessionCookie {
+  name: string;
+  /** The session's token that a browser sent along; undefined for none. */
+  read(request: IncomingMessage): string | undefined;
+  /** `Set-Cookie` for a session, or for none any more. */
+  write(session: { token: string; seconds: number } | null): string;
 }
 
 /**
- * `Set-Cookie` for a session, or for none any more. No page's script can read it, no other site's page can make a browser send it, and
- * where people reach us by https it is never sent in the clear.
+ * No page's script can read it, and no other site's page can make a browser send it. Where people reach us by https it is never sent in the
+ * clear, and its prefix `__Host-` (RFC 6265bis) keeps other hosts of the same domain from setting one that we would take for ours.
  */
-export function sessionCookie(session: { token: string; seconds: number } | null, secure: boolean): string {
-  const { token, seconds } = session ?? { token: '', seconds: 0 };
-  return [
-    `${SESSION_COOKIE}=${token}`,
-    'Path=/',
-    `Max-Age=${seconds}`,
-    'HttpOnly',
-    'SameSite=Strict',
-    ...(secure ? ['Secure'] : []),
-  ].join('; ');
+export function sessionCookie(publicUrl: string): SessionCookie {
+  const secure = new URL(publicUrl).protocol === 'https:';
+  const name = secure ? '__Host-tocsin_session' : 'tocsin_session';
+  const pattern = new RegExp(`(?:^|;) *${name}=([^; ]*)`);
+  const attributes = ['HttpOnly', 'SameSite=Strict', ...(secure ? ['Secure'] : [])];
+  return {
+    name,
+    read: ({ headers }) => pattern.exec(headers.cookie ?? '')?.[1] || undefined,
+    write: (session) => {
+      const { token, seconds } = session ?? { token: '', seconds: 0 };
+      return [`${name}=${token}`, 'Path=/', `Max-Age=${seconds}`, ...attributes].join('; ');
+    },
+  };
 }

@@ -4,6 +4,7 @@ import { findCredentials, noteUse } from '../../db/queries/keys.ts';
 import { type Access, openAccess } from '../access.ts';
 import { keyAccess } from './access.ts';
 import { keepBootstrapKey } from './bootstrap.ts';
+import { sessionCookie } from './cookie.ts';
 import { Keyring } from './keyring.ts';
 import { LastUse } from './last-use.ts';
 
@@ -23,6 +24,7 @@ export function openDoor({
   auth,
   ingestToken,
   bootstrapKey,
+  publicUrl,
 }: {
   orm: Orm;
   /** Epoch milliseconds. */
@@ -31,6 +33,8 @@ export function openDoor({
   auth: 'open' | 'keys';
   ingestToken: string;
   bootstrapKey?: string | undefined;
+  /** How people reach the API: by https, sessions are bound to it. */
+  publicUrl: string;
 }): Door {
   const keyring = new Keyring((hashes) => findCredentials(sqlOf(orm), hashes));
   if (auth === 'open') return { access: openAccess(ingestToken), keyring, close: async () => {} };
@@ -41,7 +45,7 @@ export function openDoor({
       : keepBootstrapKey({ orm, keyring, secret: bootstrapKey, clock, log });
   lastUse.start();
   return {
-    access: keyAccess({ keyring, lastUse, ingestToken, clock }),
+    access: keyAccess({ keyring, lastUse, ingestToken, clock, cookie: sessionCookie(publicUrl) }),
     keyring,
     async close() {
       endAttempts();

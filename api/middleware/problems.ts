@@ -3,6 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { BufferFull, DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
 import { isDiskFull, sqlState } from '../../ingest/store-errors.ts';
+import { seldom } from '../log-seldom.ts';
 import { Problem, Unavailable } from '../problem.ts';
 import type { Dialect } from '../route.ts';
 
@@ -22,24 +23,6 @@ export function problems(log: Logger): Middleware {
       }
       answer(ctx, problem);
     }
-  };
-}
-
-/** How often the same cause of unavailability is logged at the most, in milliseconds: an overload would fill the disk with it. */
-const LOG_EVERY_MS = 1_000;
-
-/** Logs the first of each kind, and then, once a second at the most, how many there were in between. */
-function seldom(log: (fields: object, message: string) => void) {
-  const kinds = new Map<string, { at: number; silent: number }>();
-  return (kind: string, fields: object, message: string) => {
-    const now = performance.now();
-    const last = kinds.get(kind);
-    if (last && now - last.at < LOG_EVERY_MS) {
-      last.silent++;
-      return;
-    }
-    log(last?.silent ? { ...fields, also: last.silent } : fields, message);
-    kinds.set(kind, { at: now, silent: 0 });
   };
 }
 

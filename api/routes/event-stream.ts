@@ -54,7 +54,7 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
         );
         body.once('close', leave);
         request.socket.setTimeout(STALLED_MS, () => request.socket.destroy());
-        const headers = { 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' };
+        const headers = { 'X-Accel-Buffering': 'no' };
         return { status: 200, headers, type: 'text/event-stream', body };
       },
     }),

@@ -34,7 +34,7 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
           expiresAt: body.expires_at ?? null,
         };
         const key = await insertKey(orm, given, clock());
-        const headers = { Location: `/keys/${key.id}`, 'Cache-Control': 'no-store' };
+        const headers = { Location: `/keys/${key.id}` };
         return { status: 201, body: { ...showKey(key, clock()), key: secret }, headers };
       },
     }),

@@ -6,7 +6,7 @@ import type { Principal } from '../access.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { bearerOf } from '../keys/access.ts';
-import { sessionCookie, sessionOf } from '../keys/cookie.ts';
+import { sessionCookie } from '../keys/cookie.ts';
 import { Unauthorized } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { time } from '../schemas/parameters.ts';
@@ -27,7 +27,7 @@ const cookieHeader = { 'Set-Cookie': { description: 'The session, where keys are
 
 /** Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts can read it. */
 export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps): Route[] {
-  const secure = new URL(settings.publicUrl).protocol === 'https:';
+  const cookie = sessionCookie(settings.publicUrl);
   const show = ({ name, roles, expiresAt }: Principal): z.output<typeof sessionOut> => ({
     auth: access.mode,
     name,
@@ -57,10 +57,7 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
         const token = makeSecret('session');
         await insertSession(orm, { hash: hashOf(token), keyId: principal.id, now, expiresAt });
         const seconds = Math.floor((expiresAt - now) / 1000);
-        const headers = {
-          'Set-Cookie': sessionCookie({ token, seconds }, secure),
-          'Cache-Control': 'no-store',
-        };
+        const headers = { 'Set-Cookie': cookie.write({ token, seconds }) };
         return { status: 200, body: show({ ...principal, expiresAt }), headers };
       },
     }),
@@ -73,8 +70,7 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       responses: { 200: { description: 'By the key or session of this request', schema: sessionOut } },
       problems: [401, 503],
       async handle({ request }) {
-        const headers = { 'Cache-Control': 'no-store' };
-        return { status: 200, body: show(await access.identify(request)), headers };
+        return { status: 200, body: show(await access.identify(request)) };
       },
     }),
     route({
@@ -86,12 +82,12 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       responses: { 204: { description: 'There is none any more', headers: cookieHeader } },
       problems: [503],
       async handle({ request }) {
-        const token = sessionOf(request);
+        const token = cookie.read(request);
         const hash = token !== undefined && isSecret('session', token) ? hashOf(token) : null;
         if (hash !== null && (await deleteSession(orm, hash))) {
           keyring.forget((credential) => credential.hash === hash);
         }
-        return { status: 204, headers: { 'Set-Cookie': sessionCookie(null, secure) } };
+        return { status: 204, headers: { 'Set-Cookie': cookie.write(null) } };
       },
     }),
   ];

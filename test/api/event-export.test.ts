@@ -72,7 +72,7 @@ describe('GET /events/export', () => {
       assert.equal(heading, 'event_id,source_id,timestamp,severity,event_type,payload');
       assert.match(
         row!,
-        /^[0-9a-f-]{36},'=cmd\|x,[^,]+Z,high,"quote "" and, comma","\{""text"":""ü\\n\\""""\}"$/,
+        /^[0-9a-f-]{36},"'=cmd\|x",[^,]+Z,high,"quote "" and, comma","\{""text"":""ü\\n\\""""\}"$/,
       );
     }
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -20,6 +19,7 @@ import { problemsOf } from '../../api/openapi.ts';
 import { Rejections } from '../../api/rejections/recorder.ts';
 import type { Route } from '../../api/route.ts';
 import { allRoutes } from '../../api/routes/index.ts';
+import { apiServer } from '../../api/server.ts';
 import { loadConfig } from '../../config.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { DAY_MS } from '../../domain/event.ts';
@@ -60,12 +60,19 @@ type Options = {
   /** `away`: nobody answers; `idle`: a server without workers; `working`: with those of producers and incidents. */
   temporal?: 'away' | 'idle' | 'working';
   channels?: string[];
+  /** How long a connection may stand still, in milliseconds. */
+  stalledMs?: number;
   /** Stands in for parts of what the API is made from. */
   change?: (deps: ApiDeps) => Partial<ApiDeps>;
 };
 
 /** The API on a database of its own, listening. */
-export async function stage({ temporal = 'away', channels = [], change = () => ({}) }: Options = {}) {
+export async function stage({
+  temporal = 'away',
+  channels = [],
+  stalledMs,
+  change = () => ({}),
+}: Options = {}) {
   const database = await freshDatabase();
   const orm = await connect(database.url, 8);
   const log = pino({ level: 'silent' });
@@ -85,7 +92,14 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     publicUrl: 'http://127.0.0.1:8000',
     local: true,
   };
-  const door = openDoor({ orm, clock: Date.now, log, auth: 'open', ingestToken: TOKEN });
+  const door = openDoor({
+    orm,
+    clock: Date.now,
+    log,
+    auth: 'open',
+    ingestToken: TOKEN,
+    publicUrl: settings.publicUrl,
+  });
   const stopped = new AbortController();
   const deps: ApiDeps = {
     stopping: stopped.signal,
@@ -103,7 +117,7 @@ export async function stage({ temporal = 'away', channels = [], change = () => (
     settings,
   };
   const all = { ...deps, ...change(deps) };
-  const server = createServer(createApp(all).callback());
+  const server = apiServer(createApp(all).callback(), { stalledMs });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const routes = allRoutes(all);

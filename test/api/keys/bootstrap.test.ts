@@ -24,7 +24,15 @@ describe('the key to begin with', () => {
   const open = (bootstrapKey: string) => {
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line) => lines.push(line) });
-    const door = openDoor({ orm, clock: Date.now, log, auth: 'keys', ingestToken: 'own', bootstrapKey });
+    const door = openDoor({
+      orm,
+      clock: Date.now,
+      log,
+      auth: 'keys',
+      ingestToken: 'own',
+      bootstrapKey,
+      publicUrl: 'http://127.0.0.1:8000',
+    });
     const told = (what: string) => waitFor(() => lines.some((line) => line.includes(what)), { what });
     return { ...door, told };
   };

@@ -151,8 +151,21 @@ describe('a session over https', () => {
   });
   after(() => api.close());
 
-  it('is never sent in the clear', async () => {
+  it('is never sent in the clear, and set by no other host of the domain', async () => {
     const { headers } = await api.call('POST', '/session', { key: api.root });
-    assert.match(headers.get('set-cookie') ?? '', /; Secure$/);
+    const set = headers.get('set-cookie') ?? '';
+    assert.match(
+      set,
+      /^__Host-tocsin_session=ts\w{46}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Strict; Secure$/,
+    );
+    const cookie = set.split(';')[0]!;
+    assert.equal((await api.call('GET', '/events', undefined, { cookie })).status, 200);
+    const tossed = cookie.replace('__Host-', '');
+    assert.equal((await api.call('GET', '/events', undefined, { cookie: tossed })).status, 401);
+    const ended = await api.call('DELETE', '/session', undefined, { cookie });
+    assert.match(ended.headers.get('set-cookie') ?? '', /^__Host-tocsin_session=; .*Max-Age=0;.*; Secure$/);
+    assert.equal((await api.call('GET', '/events', undefined, { cookie })).status, 401);
+    const { body: document } = await api.get('/openapi.json');
+    assert.equal(document.components.securitySchemes.session.name, '__Host-tocsin_session');
   });
 });

@@ -42,7 +42,8 @@ export async function keyStage({
     temporal,
     change: ({ orm, ...deps }) => {
       const log = pino({ level: 'silent' });
-      door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root });
+      const { publicUrl } = { ...deps.settings, ...settings };
+      door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root, publicUrl });
       return {
         clock,
         access: door.access,
