@@ -1,33 +1,43 @@
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { isSecret, makeSecret } from '../domain/key.ts';
 
 /**
- * `node embedded/bootstrap-key.ts <file>`: puts a new key for BOOTSTRAP_KEY_FILE there, readable by its owner alone, and prints it, this
- * once. A file that is there already stays as it is.
+ * `node embedded/bootstrap-key.ts <file>` puts a new key for BOOTSTRAP_KEY_FILE there, readable by its owner alone. A file that is
+ * there already stays as it is. The key itself is printed only with `--show`: what a service prints is kept in its log.
  */
-const [path] = process.argv.slice(2);
+const { values, positionals } = parseArgs({ options: { show: { type: 'boolean' } }, allowPositionals: true });
+const [path] = positionals;
 if (!path) {
-  console.error('Say where the key is to be kept.');
+  console.error('Say where the key is to be kept: node embedded/bootstrap-key.ts [--show] FILE');
   process.exit(2);
 }
 try {
-  const key = makeSecret('key');
-  // Whole or not at all, and by one of several that are started at once.
-  const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, `${key}\n`, { mode: 0o600 });
+  // Only read then, since whoever asks may not be allowed to write there.
+  const made = !values.show && make(path);
+  const key = readFileSync(path, 'utf8').trim();
+  if (!isSecret('key', key)) throw new Error(`what ${path} holds is no key`);
+  if (values.show) console.log(key);
+  else {
+    console.log(`The first key, which has every role, ${made ? 'is' : 'was made before: it is'} in ${path}.`);
+    console.log(`To see it: node embedded/bootstrap-key.ts --show ${path}`);
+  }
+} catch (error) {
+  console.error(`The key could not be ${values.show ? 'read' : 'made'}: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+/** Writes a new key to `file`, whole or not at all. False if a key is there, perhaps of another process that started with us. */
+function make(file: string): boolean {
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, `${makeSecret('key')}\n`, { mode: 0o600 });
   try {
-    linkSync(draft, path);
-    console.log(
-      `The key to begin with, which has every role (shown only now, and kept in ${path}):\n\n  ${key}\n`,
-    );
+    linkSync(draft, file);
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (!isSecret('key', readFileSync(path, 'utf8').trim())) throw new Error(`what ${path} holds is no key`);
-    console.log(`The key to begin with was made before: it is in ${path}.`);
+    return false;
   } finally {
     unlinkSync(draft);
   }
-} catch (error) {
-  console.error(`The key could not be made: ${(error as Error).message}`);
-  process.exitCode = 1;
 }
