@@ -1,62 +1,83 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Middleware } from 'koa';
-import { PAGE_POLICY } from './middleware/security-headers.ts';
+import type { Context, Middleware } from 'koa';
+import { koaSwagger } from 'koa2-swagger-ui';
+
+const require = createRequire(import.meta.url);
 
 /** Swagger UI's files, from its npm package: the page loads nothing from another host. */
-const ASSETS = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+const ASSETS = dirname(require.resolve('swagger-ui-dist/package.json'));
+const { version } = require('swagger-ui-dist/package.json') as { version: string };
 
-const TYPES: Record<string, string> = {
-  'swagger-ui.css': 'text/css',
-  'swagger-ui-bundle.js': 'text/javascript',
-  'favicon-32x32.png': 'image/png',
+/** Where the page finds them. The version makes each address mean one content for ever. */
+const FOLDER = `/docs/${version}/`;
+
+/** Files by the names the page asks for; of the stylesheet there is no smaller one in the package. */
+const FILES: Record<string, { file: string; type: string }> = {
+  'swagger-ui.min.css': { file: 'swagger-ui.css', type: 'text/css' },
+  'swagger-ui-bundle.js': { file: 'swagger-ui-bundle.js', type: 'text/javascript' },
+  'swagger-ui-standalone-preset.js': { file: 'swagger-ui-standalone-preset.js', type: 'text/javascript' },
+  'favicon-32x32.png': { file: 'favicon-32x32.png', type: 'image/png' },
 };
-
-const PAGE = `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>Tocsin API</title>
-    <link rel="stylesheet" href="/docs/swagger-ui.css">
-    <link rel="icon" href="/docs/favicon-32x32.png">
-  </head>
-  <body>
-    <div id="swagger-ui"></div>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
-  </body>
-</html>
-`;
-
-/** validatorUrl null: otherwise the page sends the document's address to Swagger's validator. */
-const START = `SwaggerUIBundle({
-  url: '/openapi.json',
-  dom_id: '#swagger-ui',
-  deepLinking: true,
-  validatorUrl: null,
-});
-`;
 
 /** Serves `/openapi.json`, and Swagger UI for it at `/docs`; `/` leads there. */
 export function docs(document: string): Middleware {
+  const page = koaSwagger({
+    title: 'Tocsin API',
+    routePrefix: false,
+    swaggerCdnUrl: '/docs',
+    swaggerVersion: version,
+    favicon: `${FOLDER}favicon-32x32.png`,
+    hideTopbar: true,
+    // validatorUrl null: otherwise the page sends the document's address to Swagger's validator.
+    swaggerOptions: { url: '/openapi.json', deepLinking: true, validatorUrl: null },
+  });
   return async (ctx, next) => {
     if (ctx.method !== 'GET' && ctx.method !== 'HEAD') return next();
-    const [, folder, file, ...rest] = ctx.path.split('/');
     if (ctx.path === '/') ctx.redirect('/docs');
-    else if (ctx.path === '/openapi.json') send('application/json', document);
-    else if (folder !== 'docs' || rest.length > 0) await next();
-    else if (!file) {
-      ctx.set('Content-Security-Policy', PAGE_POLICY);
-      send('text/html', PAGE);
-    } else if (file === 'start.js') send('text/javascript', START);
-    else if (Object.hasOwn(TYPES, file)) send(TYPES[file]!, createReadStream(join(ASSETS, file)));
-    else await next();
-
-    function send(type: string, body: string | ReturnType<typeof createReadStream>) {
-      ctx.body = body;
-      ctx.type = type;
+    else if (ctx.path === '/openapi.json') send(ctx, 'application/json', document);
+    else if (ctx.path === '/docs' || ctx.path === '/docs/') {
+      await page(ctx, next);
+      const html = withoutOtherHosts(ctx.body as string);
+      ctx.set('Content-Security-Policy', policyFor(html));
+      send(ctx, 'text/html', html);
+    } else {
+      const name = ctx.path.startsWith(FOLDER) ? ctx.path.slice(FOLDER.length) : '';
+      if (!Object.hasOwn(FILES, name)) return next();
+      const { file, type } = FILES[name]!;
+      ctx.set('Cache-Control', 'public, max-age=31536000, immutable');
+      send(ctx, type, createReadStream(join(ASSETS, file)));
     }
   };
+}
+
+function send(ctx: Context, type: string, body: string | ReturnType<typeof createReadStream>): void {
+  ctx.body = body;
+  ctx.type = type;
+  ctx.set('X-Content-Type-Options', 'nosniff');
+}
+
+/** The package's page links fonts of another host, whatever its options say. The system's own fonts do as well. */
+function withoutOtherHosts(html: string): string {
+  return html
+    .replaceAll(/<link\b[^>]*\bhref="(?:https?:)?\/\/[^>]*>\s*/g, '')
+    .replaceAll(/ xmlns(?::\w+)?="[^"]*"/g, '');
+}
+
+/** Lets the page load from this host alone, and run no script but its own: the one within it is named by its hash. */
+function policyFor(html: string): string {
+  const scripts = [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
+    ([, script]) => `'sha256-${createHash('sha256').update(script!).digest('base64')}'`,
+  );
+  return [
+    "default-src 'self'",
+    `script-src 'self' ${scripts.join(' ')}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 }
