@@ -1,108 +1,175 @@
-import { type Orm, type Sql, transaction } from '../../db/orm.ts';
+import { type Orm, transaction } from '../../db/orm.ts';
 import { dayOf, ensureDay } from '../../db/partitions.ts';
 import { admitGroups, countOverflow } from '../../db/queries/append.ts';
-import { keepVersion, type Version } from '../../db/queries/judging.ts';
-import { foldAlerts, groupsAfter } from '../../db/queries/received-judging.ts';
-import { BACKFILL_SLOT, eventsToBackfill, markReady, writeBackfill } from '../../db/queries/revisions.ts';
+import {
+  addBackfilled,
+  admittedOf,
+  BACKFILL_SLOT,
+  backfillPosition,
+  type Cell,
+  eventsToBackfill,
+  groupsOf,
+  holdBackfill,
+  markReady,
+  noteBackfilled,
+  type Position,
+} from '../../db/queries/backfill.ts';
+import type { Version } from '../../db/queries/judging.ts';
 import { DAY_MS, MAX_AHEAD_MS } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { bucketOf } from '../../domain/window.ts';
-import { compileRule } from '../../ingest/rule-set.ts';
+import { type CompiledRule, compileRule } from '../../ingest/rule-set.ts';
+import { takeUpReceived } from './take-up-received.ts';
 
-/** Events read at once. */
-const PAGE = 2_000;
+/** What a backfill takes at once. Tests take less. */
+export interface Portions {
+  /** Events read at once. */
+  page: number;
+  /** Counts, and events, held in memory before they are written. */
+  cells: number;
+  events: number;
+  /** Groups admitted, or noted for judging, in one transaction: appends with new groups of the rule may wait for it. */
+  groups: number;
+}
+
+const PORTIONS: Portions = { page: 5000, cells: 5000, events: 100_000, groups: 200 };
 
 /**
- * Counts the events that were in a new revision's window when it came into force, in one transaction that can be
- * broken off and begun again. Appends go on meanwhile: what they store is not visible in the revision's snapshot.
+ * Counts the events that were in a new revision's window when it came into force. Appends go on meanwhile: what they store
+ * is not visible in the revision's snapshot.
+ *
+ * Counts are written portion by portion, each together with the position that it reaches, in a short transaction. So
+ * memory doesn't grow with the window, a backfill that is broken off goes on where it was, and of two at once only
+ * one can write a portion. Nobody judges the revision before it is marked ready.
+ * @param progress called after every page; what it throws ends the backfill
  */
-export async function backfill(orm: Orm, version: Version): Promise<void> {
+export async function backfill(
+  orm: Orm,
+  version: Version,
+  { progress = () => {}, portions = PORTIONS }: { progress?: () => void; portions?: Portions } = {},
+): Promise<void> {
   if (version.definition.condition.kind === 'received') return takeUpReceived(orm, version);
   const rule = compileRule(version);
   // A window may reach back further than any rule's did before: its counts need partitions that retention dropped.
   const first = dayOf(bucketOf(version.counted_from, rule.bucketMs));
   for (let day = first; day <= version.effective_at + MAX_AHEAD_MS; day += DAY_MS) await ensureDay(orm, day);
-  await transaction(orm, async (db) => {
-    if (!(await keepVersion(db, version))) return;
-    const counts = new Map<string, { g: string; b: number; n: number }>();
-    let after: { occurred_at: number; event_id: string } | null = null;
-    while (true) {
-      const page: Awaited<ReturnType<typeof eventsToBackfill>> = await eventsToBackfill(
-        db,
-        version,
-        after,
-        PAGE,
-      );
-      for (const event of page) {
-        if (!rule.matches(event)) continue;
-        const g = rule.groupKey(event);
-        const b = bucketOf(event.occurred_at, rule.bucketMs);
-        const key = `${b} ${g}`;
-        const count = counts.get(key);
-        if (count) count.n++;
-        else counts.set(key, { g, b, n: 1 });
-      }
-      if (page.length < PAGE) break;
-      after = page.at(-1)!;
-    }
-    const folded = await fold(db, version, rule.maxGroups, [...counts.values()]);
-    await writeBackfill(db, version, folded);
-    const spans = new Map<string, { group_key: string; from_at: number; to_at: number }>();
-    for (const { g, b } of folded) {
-      const span = spans.get(g) ?? { group_key: g, from_at: version.counted_from, to_at: b };
-      span.to_at = Math.max(span.to_at, b + rule.bucketMs);
-      spans.set(g, span);
-    }
-    await markReady(db, version, [...spans.values()]);
-  });
-}
-
-/** Has a new revision judge the alerts that are active: nothing of them is counted. */
-async function takeUpReceived(orm: Orm, version: Version): Promise<void> {
-  const { rule_id, definition, effective_at } = version;
-  await transaction(orm, async (db) => {
-    if (!(await keepVersion(db, version))) return;
-    const groups = await groupsAfter(db, rule_id, effective_at);
-    const keys = groups.map(({ group_key }) => group_key).filter((key) => key !== OVERFLOW_GROUP);
-    const wanted = keys.map((group_key) => ({ rule_id, group_key, max_groups: definition.max_groups }));
-    const admitted = new Set((await admitGroups(db, wanted)).map(({ group_key }) => group_key));
-    const refused = keys.filter((key) => !admitted.has(key));
-    if (refused.length > 0) await foldAlerts(db, rule_id, refused, OVERFLOW_GROUP);
-    await markReady(db, version, await groupsAfter(db, rule_id, effective_at));
-  });
-}
-
-/** Admits the groups under the rule's cap and folds the rest into the overflow group, where they are counted. */
-async function fold(
-  db: Sql,
-  version: Version,
-  maxGroups: number,
-  counts: { g: string; b: number; n: number }[],
-) {
-  const groups = [...new Set(counts.map(({ g }) => g))].sort();
-  if (groups.length === 0) return [];
-  const admitted = new Set(
-    (
-      await admitGroups(
-        db,
-        groups.map((group_key) => ({
-          rule_id: version.rule_id,
-          group_key,
-          max_groups: maxGroups,
-        })),
-      )
-    ).map(({ group_key }) => group_key),
-  );
-  const folded = new Map<string, { g: string; b: number; n: number }>();
-  let overflow = 0;
-  for (const { g, b, n } of counts) {
-    const group = admitted.has(g) ? g : OVERFLOW_GROUP;
-    if (group === OVERFLOW_GROUP) overflow += n;
-    const key = `${b} ${group}`;
-    const count = folded.get(key);
-    if (count) count.n += n;
-    else folded.set(key, { g: group, b, n });
+  const start = await transaction(orm, (db) => backfillPosition(db, version));
+  if (!start) return;
+  const admitted = new Set<string>();
+  let position: Position = start.position;
+  while (true) {
+    const portion = await readPortion(orm, version, rule, position, portions, progress);
+    if (portion.to === null) break;
+    await admitMissing(orm, rule, portion.cells, admitted, portions.groups);
+    if (!(await writePortion(orm, version, position, portion.to, place(portion.cells, admitted)))) return;
+    position = portion.to;
   }
-  if (overflow > 0) await countOverflow(db, BACKFILL_SLOT, new Map([[version.rule_id, overflow]]));
-  return [...folded.values()];
+  await noteGroups(orm, version, portions.groups, progress);
+  await transaction(orm, async (db) => {
+    if (await holdBackfill(db, version)) await markReady(db, version);
+  });
+}
+
+/** Reads pages until there is enough to be written. `to` is null when there was nothing left. */
+async function readPortion(
+  orm: Orm,
+  version: Version,
+  rule: CompiledRule,
+  from: Position,
+  { page, cells: mostCells, events: mostEvents }: Portions,
+  progress: () => void,
+): Promise<{ cells: Cell[]; to: Position }> {
+  const cells = new Map<string, Cell>();
+  let to: Position = null;
+  let read = 0;
+  while (cells.size < mostCells && read < mostEvents) {
+    const events = await transaction(orm, (db) => eventsToBackfill(db, version, to ?? from, page));
+    progress();
+    const last = events.at(-1);
+    if (!last) break;
+    for (const event of events) {
+      if (rule.matches(event))
+        add(cells, rule.groupKey(event), bucketOf(event.occurred_at, rule.bucketMs), 1);
+    }
+    to = { occurred_at: last.occurred_at, event_id: last.event_id };
+    read += events.length;
+  }
+  return { cells: [...cells.values()], to };
+}
+
+function add(cells: Map<string, Cell>, g: string, b: number, n: number): void {
+  const key = `${b} ${g}`;
+  const cell = cells.get(key);
+  if (cell) cell.n += n;
+  else cells.set(key, { g, b, n });
+}
+
+/**
+ * Admits groups up to the rule's cap, a few at a time, and adds those that have a place to `admitted`. Each transaction
+ * holds a lock that appends with new groups of this rule wait for. Once the rule is full it isn't taken any more.
+ */
+async function admitMissing(
+  orm: Orm,
+  { id: rule_id, maxGroups: max_groups }: CompiledRule,
+  cells: readonly Cell[],
+  admitted: Set<string>,
+  atOnce: number,
+): Promise<void> {
+  const missing = [...new Set(cells.map(({ g }) => g).filter((g) => !admitted.has(g)))].sort();
+  if (missing.length === 0) return;
+  const known = await transaction(orm, (db) => admittedOf(db, rule_id, missing));
+  for (const key of known) admitted.add(key);
+  const unknown = missing.filter((key) => !admitted.has(key));
+  for (let i = 0; i < unknown.length; i += atOnce) {
+    const wanted = unknown.slice(i, i + atOnce).map((group_key) => ({ rule_id, group_key, max_groups }));
+    const found = await transaction(orm, (db) => admitGroups(db, wanted));
+    for (const { group_key } of found) admitted.add(group_key);
+    if (found.length < wanted.length) return;
+  }
+}
+
+/** Counts of groups that found no place go to the overflow group. */
+function place(cells: readonly Cell[], admitted: ReadonlySet<string>): { cells: Cell[]; overflow: number } {
+  const placed = new Map<string, Cell>();
+  let overflow = 0;
+  for (const { g, b, n } of cells) {
+    if (!admitted.has(g)) overflow += n;
+    add(placed, admitted.has(g) ? g : OVERFLOW_GROUP, b, n);
+  }
+  return { cells: [...placed.values()], overflow };
+}
+
+/** False when the revision is no longer to be counted, or somebody else has counted on from `from`. */
+async function writePortion(
+  orm: Orm,
+  version: Version,
+  from: Position,
+  to: NonNullable<Position>,
+  { cells, overflow }: { cells: Cell[]; overflow: number },
+): Promise<boolean> {
+  return transaction(orm, async (db) => {
+    const held = await holdBackfill(db, version);
+    if (!held || !samePosition(held.position, from)) return false;
+    await addBackfilled(db, version, cells, to);
+    if (overflow > 0) await countOverflow(db, BACKFILL_SLOT, new Map([[version.rule_id, overflow]]));
+    return true;
+  });
+}
+
+const samePosition = (a: Position, b: Position) =>
+  a?.occurred_at === b?.occurred_at && a?.event_id === b?.event_id;
+
+/** Notes every group that something was counted for, a few at a time: wakers note groups of other rules meanwhile. */
+async function noteGroups(orm: Orm, version: Version, atOnce: number, progress: () => void): Promise<void> {
+  let after: string | null = null;
+  while (true) {
+    const keys: string[] = await transaction(orm, async (db) => {
+      const page = await groupsOf(db, version.rule_id, after, atOnce);
+      await noteBackfilled(db, version, page);
+      return page;
+    });
+    progress();
+    if (keys.length < atOnce) return;
+    after = keys.at(-1)!;
+  }
 }

@@ -48,6 +48,9 @@ export const RuleVersionEntity = defineEntity({
     threshold: p.integer(),
     /** The backfill is done. */
     ready: p.boolean().default(false),
+    /** The last event that the backfill has counted; null before the first. */
+    countedTo: p.datetime(3).nullable(),
+    countedToId: p.uuid().nullable(),
     /** When a later revision took over; null for the one in force. */
     supersededAt: p.datetime(3).nullable(),
     /** Everything up to `supersededAt` is judged. */

@@ -5,6 +5,7 @@ import { ReceivedAlerts } from './20261125000001-received-alerts.ts';
 import { Mappings } from './20261125000002-mappings.ts';
 import { Reads } from './20261125000003-reads.ts';
 import { RejectionTables } from './20261125000004-rejections.ts';
+import { BackfillPosition } from './20261127000010-backfill-position.ts';
 
 /** Every migration in order, by name: nothing is found by looking into folders. */
 export const migrationsList = [
@@ -15,4 +16,5 @@ export const migrationsList = [
   { name: '20261125000002-mappings', class: Mappings },
   { name: '20261125000003-reads', class: Reads },
   { name: '20261125000004-rejections', class: RejectionTables },
+  { name: '20261127000010-backfill-position', class: BackfillPosition },
 ];

@@ -1,62 +1,8 @@
 import { sql } from 'kysely';
-import type { Event } from '../../domain/event.ts';
 import { newRuleSetVersion } from '../locks.ts';
 import type { Sql } from '../orm.ts';
-import { instant, ms } from '../time.ts';
-import { payloadOf, type Version } from './judging.ts';
+import type { Version } from './judging.ts';
 import { mergePending } from './wake.ts';
-
-/** The slot that backfills and removals count in: appends use 0 to 31. */
-export const BACKFILL_SLOT = 32;
-
-/** Events of the window that were stored when the revision came into force: one page, in order of identity by time. */
-export async function eventsToBackfill(
-  db: Sql,
-  { definition, snapshot, counted_from }: Version,
-  after: { occurred_at: number; event_id: string } | null,
-  limit: number,
-): Promise<Event[]> {
-  const { event_type, severity } = definition;
-  const { rows } = await sql<Event>`
-    select event_id, ${ms('occurred_at')} as occurred_at, source_id, severity, event_type,
-      ${payloadOf(definition)}
-    from events
-    where occurred_at >= ${instant(counted_from)}
-      ${after === null ? sql`` : sql`and (occurred_at, event_id) > (${instant(after.occurred_at)}, ${after.event_id}::uuid)`}
-      ${event_type === null ? sql`` : sql`and event_type = ${event_type}`}
-      ${severity === null ? sql`` : sql`and severity = ${severity}`}
-      and pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)
-    order by occurred_at, event_id limit ${limit}`.execute(db);
-  return rows;
-}
-
-/** Replaces what an earlier, broken-off backfill counted. */
-export async function writeBackfill(
-  db: Sql,
-  { rule_id, revision }: Version,
-  counts: readonly { g: string; b: number; n: number }[],
-): Promise<void> {
-  await sql`
-    delete from window_counts where rule_id = ${rule_id} and revision = ${revision} and slot = ${BACKFILL_SLOT}`.execute(
-    db,
-  );
-  await sql`
-    insert into window_counts (rule_id, revision, group_key, bucket, slot, n)
-    select ${rule_id}::uuid, ${revision}::int, g, b, ${BACKFILL_SLOT}, n
-    from jsonb_to_recordset(${JSON.stringify(counts)}::jsonb) as x(g text, b bigint, n int)`.execute(db);
-}
-
-/** Marks the revision ready and every group that it counted as pending. */
-export async function markReady(
-  db: Sql,
-  { rule_id, revision }: Version,
-  groups: readonly { group_key: string; from_at: number; to_at: number }[],
-): Promise<void> {
-  await notePending(db, rule_id, revision, groups);
-  await sql`update rule_versions set ready = true where rule_id = ${rule_id} and revision = ${revision}`.execute(
-    db,
-  );
-}
 
 /** Notes groups for judging, in time (not late). Epoch ms. */
 export async function notePending(

@@ -161,6 +161,8 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
     bucketMs: spec.bucketMs,
     threshold: spec.threshold,
     ready: !rule.enabled,
+    countedTo: null,
+    countedToId: null,
     supersededAt: null,
     settled: false,
   });

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
-import { BACKFILL_SLOT, removeRule } from './revisions.ts';
+import { BACKFILL_SLOT } from './backfill.ts';
+import { removeRule } from './revisions.ts';
 import { recountRules } from './rule-changes.ts';
 
 /** What was removed, in rows. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
+import { backfill } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
 import { sqlOf } from '../../db/orm.ts';
+import { eventsToBackfill } from '../../db/queries/backfill.ts';
 import { dropPartitions } from '../../db/queries/retention.ts';
 import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
 import { DAY_MS } from '../../domain/event.ts';
@@ -85,6 +87,81 @@ describe('a new rule', () => {
     await engine.judge(id);
     assert.equal(await engine.counted(id, 1), 5);
     assert.equal((await engine.incidents(id)).length, 1);
+  });
+
+  it('goes on where it was broken off, wherever that was, and counts nothing twice', async () => {
+    await engine.append(Array.from({ length: 23 }, (_, i) => anEvent({ occurred_at: NOON - (i >> 2) })));
+    const { id } = await createRule(engine.orm, aRule(), NOON);
+    const portions = { page: 2, cells: 1, events: 4, groups: 1 };
+    let crashed = true;
+    let last = 0;
+    for (let nth = 0; crashed; nth = (nth + 1) % 9) {
+      crashed = await engine.backfillAndCrash(id, nth, portions);
+      const counted = await engine.counted(id, 1);
+      assert.ok(counted >= last, 'something was counted anew');
+      last = counted;
+    }
+    assert.equal(last, 23);
+    await engine.judge(id);
+    assert.equal((await engine.incidents(id)).length, 1);
+  });
+
+  it('is counted once by two that count at the same time, one of them slow', async () => {
+    await engine.append(ticks(20, NOON - 1000));
+    const { id } = await createRule(engine.orm, aRule(), NOON);
+    const portions = { page: 3, cells: 1, events: 3, groups: 1 };
+    // The slow one stands still with its second page in hand, until another has counted that and more.
+    let counted = 0;
+    const slow = engine.hooked(async (n) => {
+      if (n !== 5) return;
+      await engine.backfillAndCrash(id, 9, portions);
+      counted = await engine.counted(id, 1);
+    });
+    await backfill(slow, await engine.version(id, 1), { portions });
+    assert.ok(counted > 3 && counted < 20, `${counted} were counted meanwhile`);
+    assert.equal(await engine.counted(id, 1), counted);
+    await engine.judge(id);
+    assert.equal(await engine.counted(id, 1), 20);
+  });
+
+  it('reads its pages along an index, without sorting, also where statistics say that there is little', async () => {
+    await engine.append(ticks(50, NOON - 1000));
+    await sql`analyze events`.execute(sqlOf(engine.orm));
+    const any = { event_type: null, severity: 'high' };
+    for (const definition of [{}, { event_type: null }, any, { ...any, event_type: 'tick' }]) {
+      const { id } = await createRule(engine.orm, aRule({ window: 86_400, definition }), NOON);
+      const version = await engine.version(id, 1);
+      const after = { occurred_at: NOON - 2000, event_id: '00000000-0000-4000-8000-000000000000' };
+      const plan = await engine.planOf((db) => eventsToBackfill(db, version, after, 10));
+      assert.doesNotMatch(plan, /Sort|Seq Scan|Bitmap/, plan);
+      assert.match(plan, /ROW\(occurred_at, event_id\)|ROW\(events/, plan);
+    }
+  });
+
+  it('has appends with new groups of it wait for a few groups at a time, whatever it counts', async () => {
+    const events = Array.from({ length: 40 }, (_, i) =>
+      anEvent({ occurred_at: NOON - 1000, payload: { host: `h${i}` } }),
+    );
+    await engine.append(events);
+    const definition = { group_by: ['payload.host'], max_groups: 30 };
+    const { id } = await createRule(engine.orm, aRule({ definition }), NOON);
+    const version = await engine.version(id, 1);
+    const portions = { page: 100, cells: 100, events: 100, groups: 4 };
+    const [admitted, waited]: [number[], boolean[]] = [[], []];
+    await backfill(
+      engine.hooked(async () => {
+        admitted.push(await engine.rows('rule_groups', id));
+        if (await engine.admits(id)) return;
+        waited.push(true);
+      }),
+      version,
+      { portions },
+    );
+    const steps = admitted.map((n, i) => n - (admitted[i - 1] ?? 0));
+    assert.ok(Math.max(...steps) <= 4, `admitted at once: ${steps}`);
+    // Eight transactions of four groups each fill the rule; none after that has the lock, and none writes counts with it.
+    assert.equal(waited.length, 8);
+    assert.equal(await engine.counted(id, 1), 40);
   });
 
   it('counts days whose counts were dropped because no rule reached back so far', async () => {

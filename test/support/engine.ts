@@ -1,11 +1,13 @@
-import { sql } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
 import { pino } from 'pino';
-import { backfill } from '../../activities/rules/backfill.ts';
+import { backfill, type Portions } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
 import { AppendConnections } from '../../db/append-connections.ts';
 import { type Incident, IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
-import { connect, type Orm, sqlOf } from '../../db/orm.ts';
-import { loadRule } from '../../db/queries/judging.ts';
+import { LOCKS } from '../../db/locks.ts';
+import { connect, type Orm, type Sql, sqlOf } from '../../db/orm.ts';
+import { loadRule, type Version } from '../../db/queries/judging.ts';
 import { rearmRefreshed } from '../../db/queries/received-judging.ts';
 import { type OpenIncidents, type RuleInput, updateRule } from '../../db/queries/rule-changes.ts';
 import { takeDue, takeOutbox } from '../../db/queries/wake.ts';
@@ -153,6 +155,60 @@ export class Engine {
   /** As judge, with something happening before each of its commits, counted from 0. */
   async judgeWith(ruleId: string, beforeCommit: (n: number) => void | Promise<void>): Promise<void> {
     await this.judge(ruleId, this.hooked(beforeCommit));
+  }
+
+  /** A revision as judging reads it. */
+  async version(ruleId: string, revision: number): Promise<Version> {
+    const rule = await loadRule(sqlOf(this.orm), ruleId);
+    return rule!.versions.find((version) => version.revision === revision)!;
+  }
+
+  /** Counts what was in the window of a rule's first revision, and dies before the n-th commit. False when it was done before. */
+  async backfillAndCrash(ruleId: string, nth: number, portions: Portions): Promise<boolean> {
+    const hooked = this.hooked((n) => {
+      if (n === nth) throw new Crash('killed before the commit');
+    });
+    try {
+      await backfill(hooked, await this.version(ruleId, 1), { portions });
+      return false;
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      return true;
+    }
+  }
+
+  /** Whether an append could admit a group of the rule now, or would have to wait. */
+  async admits(ruleId: string): Promise<boolean> {
+    const { rows } = await sql<{ free: boolean }>`
+      select pg_try_advisory_xact_lock(${LOCKS.groups}, hashtext(${ruleId})) as free`.execute(
+      sqlOf(this.orm),
+    );
+    return rows[0]!.free;
+  }
+
+  /** How PostgreSQL plans the last of the statements that are sent by `queries`, in their transaction. */
+  async planOf(queries: (db: Sql) => Promise<unknown>): Promise<string> {
+    const client = new pg.Client(this.orm.config.get('clientUrl'));
+    await client.connect();
+    try {
+      let last: [string, unknown[]] = ['', []];
+      const query = (text: string, values: unknown[]) => {
+        last = [text, values];
+        return client.query(text, values);
+      };
+      const lent = { query, release() {} } as unknown as pg.PoolClient;
+      const pool = { connect: async () => lent, end: async () => {}, options: {} };
+      await client.query('begin');
+      await queries(new Kysely({ dialect: new PostgresDialect({ pool }) }));
+      const { rows } = await client.query({
+        text: `explain (costs off) ${last[0]}`,
+        values: last[1],
+        rowMode: 'array',
+      });
+      return rows.flat().join('\n');
+    } finally {
+      await client.end();
+    }
   }
 
   /** The same database, with something happening before each commit. */

@@ -1,0 +1,23 @@
+import { type Orm, transaction } from '../../db/orm.ts';
+import { admitGroups } from '../../db/queries/append.ts';
+import { markReady } from '../../db/queries/backfill.ts';
+import { keepVersion, type Version } from '../../db/queries/judging.ts';
+import { foldAlerts, groupsAfter } from '../../db/queries/received-judging.ts';
+import { notePending } from '../../db/queries/revisions.ts';
+import { OVERFLOW_GROUP } from '../../domain/group.ts';
+
+/** Has a new revision judge the alerts that are active: nothing of them is counted. */
+export async function takeUpReceived(orm: Orm, version: Version): Promise<void> {
+  const { rule_id, revision, definition, effective_at } = version;
+  await transaction(orm, async (db) => {
+    if (!(await keepVersion(db, version))) return;
+    const groups = await groupsAfter(db, rule_id, effective_at);
+    const keys = groups.map(({ group_key }) => group_key).filter((key) => key !== OVERFLOW_GROUP);
+    const wanted = keys.map((group_key) => ({ rule_id, group_key, max_groups: definition.max_groups }));
+    const admitted = new Set((await admitGroups(db, wanted)).map(({ group_key }) => group_key));
+    const refused = keys.filter((key) => !admitted.has(key));
+    if (refused.length > 0) await foldAlerts(db, rule_id, refused, OVERFLOW_GROUP);
+    await notePending(db, rule_id, revision, await groupsAfter(db, rule_id, effective_at));
+    await markReady(db, version);
+  });
+}
