@@ -9,7 +9,7 @@ const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
 const KEY = `tk${'0aZ'.repeat(10)}`;
 /** Secrets of one's own, as others' reach asks for. */
 const OWN = { INGEST_TOKEN: 'own', BOOTSTRAP_KEY: KEY };
-const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'SAMPLES'];
+const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'TEMPORAL_UI', 'SAMPLES'];
 
 /** .env.example's settings, as if every one were taken over. */
 function example(): Map<string, string> {
@@ -62,6 +62,25 @@ describe('npm start', () => {
     ] as const) {
       assert.equal(readSettings({ HOST }).apiUrl, url);
     }
+  });
+});
+
+describe('the Temporal Web UI of npm start', () => {
+  it('only reads unless asked, and is off where the API asks for keys', () => {
+    for (const [env, ui] of [
+      [{}, 'read'],
+      [{ TEMPORAL_UI: 'write' }, 'write'],
+      [{ TEMPORAL_UI: 'off' }, 'off'],
+      [{ AUTH: 'keys' }, 'off'],
+      [{ HOST: '0.0.0.0' }, 'off'],
+      [{ HOST: '0.0.0.0', TEMPORAL_UI: 'read' }, 'read'],
+    ] as const) {
+      assert.equal(readSettings(env).ui, ui);
+    }
+    assert.throws(
+      () => readSettings({ TEMPORAL_UI: 'on' }),
+      /^StartupError: TEMPORAL_UI must be read, write or off/,
+    );
   });
 });
 
