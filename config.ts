@@ -77,6 +77,14 @@ const networks = z
 const schema = z.object({
   /** PostgreSQL for events, rules and incidents. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  /** The same in parts, which need no escapes. DATABASE_URL wins where both are set. */
+  DATABASE_HOST: z.string().optional(),
+  DATABASE_PORT: integer(1, 65535).default(5432),
+  DATABASE_USER: z.string().min(1).default('tocsin'),
+  DATABASE_PASSWORD: z.string().optional(),
+  DATABASE_NAME: z.string().min(1).default('tocsin'),
+  /** The role that the API and the workers log in as, when it is not the one that migrates: migrations grant it what it needs. */
+  DATABASE_GRANT_TO: z.string().min(1).optional(),
   /** Temporal frontend, host:port. */
   TEMPORAL_ADDRESS: z
     .string()
@@ -162,8 +170,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     const name = ALIASES[key] ?? key;
     if (name === key || given[name] === undefined) given[name] = value;
   }
-  // The reference's URL names a Python driver: postgresql+psycopg://…
-  given.DATABASE_URL = given.DATABASE_URL?.replace(/^postgres(ql)?\+\w+:/, 'postgresql:') ?? '';
+  given.DATABASE_URL = databaseUrl(given) ?? '';
   if (given.CHANNELS_FILE) given.CHANNELS = readFileOf('CHANNELS_FILE', given.CHANNELS_FILE);
   const bootstrapKey = readBootstrapKey(given);
   if (bootstrapKey !== undefined) given.BOOTSTRAP_KEY = bootstrapKey;
@@ -176,6 +183,17 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const config = { ...parsed.data, AUTH: AUTH ?? usualAuth(HOST) };
   checkDoors(config);
   return Object.freeze(config);
+}
+
+/** DATABASE_URL, or one made of the parts; undefined where neither says where PostgreSQL is. */
+export function databaseUrl(env: Record<string, string | undefined>): string | undefined {
+  // The reference's URL names a Python driver: postgresql+psycopg://…
+  if (env.DATABASE_URL) return env.DATABASE_URL.replace(/^postgres(ql)?\+\w+:/, 'postgresql:');
+  if (!env.DATABASE_HOST) return undefined;
+  const part = (name: string, otherwise: string) => encodeURIComponent(env[name] || otherwise);
+  const host = env.DATABASE_HOST.includes(':') ? `[${env.DATABASE_HOST}]` : env.DATABASE_HOST;
+  const user = [part('DATABASE_USER', 'tocsin'), part('DATABASE_PASSWORD', '')].filter(Boolean).join(':');
+  return `postgresql://${user}@${host}:${env.DATABASE_PORT || 5432}/${part('DATABASE_NAME', 'tocsin')}`;
 }
 
 /** No well-known way in, and no way without a key, where others can come. @throws ConfigError */

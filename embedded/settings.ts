@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import { readBootstrapKey, usualAuth } from '../config.ts';
+import { databaseUrl, readBootstrapKey, usualAuth } from '../config.ts';
 import { StartupError } from './startup-error.ts';
 import type { UiMode } from './temporal-ui.ts';
 
@@ -48,7 +48,7 @@ export function readSettings(env: Environment = process.env): Settings {
     uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,
     ui: uiMode(env.TEMPORAL_UI || (auth === 'keys' ? 'off' : 'read')),
     namespace: env.TEMPORAL_NAMESPACE || 'default',
-    databaseUrl: env.DATABASE_URL || env.EMS_DATABASE_URL || undefined,
+    databaseUrl: env.DATABASE_URL || env.EMS_DATABASE_URL || databaseUrl(env),
     temporalAddress: env.TEMPORAL_ADDRESS || env.EMS_TEMPORAL_ADDRESS || undefined,
     samples: !/^(off|no|false|0)$/i.test(env.SAMPLES ?? ''),
   };
