@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { ConfigError, loadConfig } from '../config.ts';
+import { grantTo } from './grants.ts';
 import { LOCKS } from './locks.ts';
 import { connect } from './orm.ts';
 import { ensurePartitions } from './partitions.ts';
@@ -15,6 +16,7 @@ try {
   try {
     const applied = await orm.migrator.up();
     await ensurePartitions(orm, Date.now());
+    if (config.DATABASE_GRANT_TO) await grantTo(orm, config.DATABASE_GRANT_TO);
     console.log(
       applied.length > 0 ? `migrated: ${applied.map(({ name }) => name).join(', ')}` : 'schema is up to date',
     );

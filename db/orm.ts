@@ -38,6 +38,8 @@ export function ormOptions(url: string, pool = 10) {
     migrations: { migrationsList, snapshot: false, tableName: 'migrations', transactional: true },
     schemaGenerator: {
       skipTables: RAW_TABLES,
+      // Functions are made by migrations.
+      ignoreRoutines: true,
       disableForeignKeys: false,
       createForeignKeyConstraints: false,
     },

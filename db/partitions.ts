@@ -20,6 +20,8 @@ const PARENTS = {
   window_counts: { bound: (day: number) => `${day}`, options: 'with (fillfactor = 50)' },
 } as const;
 
+export const PARTITIONED: readonly string[] = Object.keys(PARENTS);
+
 /** Makes the partitions around `now` (epoch ms) that are missing, and says how many there were. */
 export async function ensurePartitions(orm: Orm, now: number): Promise<number> {
   let made = 0;

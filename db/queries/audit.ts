@@ -26,12 +26,12 @@ export async function insertAudit(db: Sql, row: AuditRow): Promise<void> {
             ${row.action}, ${row.target}, ${JSON.stringify(row.detail)}::jsonb, ${row.status})`.execute(db);
 }
 
-/** Writes down what came of it. */
+/** Writes down what came of it. An entry that has its status keeps it. */
 export async function settleAudit(
   db: Sql,
   { id, status, target }: Pick<AuditRow, 'id' | 'target'> & { status: number },
 ): Promise<void> {
-  await sql`update audit_log set status = ${status}, target = ${target} where id = ${id}::uuid`.execute(db);
+  await sql`select settle_audit(${id}::uuid, ${status}::smallint, ${target})`.execute(db);
 }
 
 /** The record from new to old; `from` is in, `to` is not. `after`: only what comes after this one. */
@@ -54,7 +54,7 @@ export async function listAudit(
   return rows;
 }
 
-/** Removes what was written before `before` (epoch ms). */
+/** Removes what was written before `before` (epoch ms), and never what is younger than the record is to be kept. */
 export async function forgetAudit(db: Sql, before: number): Promise<void> {
-  await sql`delete from audit_log where at < ${instant(before)}`.execute(db);
+  await sql`select forget_audit(${instant(before)})`.execute(db);
 }
