@@ -44,6 +44,10 @@ export function describe(
   const impaired: string[] = [];
   if (!temporal.reachable)
     impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
+  else if (temporal.dead_letter_sources === null) {
+    // Its frontend answers for a while when its database is gone, and then nothing is judged either.
+    impaired.push('Temporal answers, but its workflows cannot be counted: its database may be away');
+  }
   if (channels.length === 0) impaired.push('no channel is configured: incidents notify nobody');
   if (disk.state === 'full')
     impaired.push(`the disk of PostgreSQL is full${freeOf(disk)}: no events are taken`);

@@ -8,6 +8,8 @@ import { repeat } from './repeat.ts';
 const EVERY_MS = 1000;
 
 export interface Heartbeat {
+  /** Milliseconds since PostgreSQL last took a beat; null before the first. */
+  age(): number | null;
   /**
    * Takes the process off the record. One that took events stays there, quiet: if no other takes its place, nobody hears
    * its senders, and the watermark must not pass over that.
@@ -37,6 +39,7 @@ export function startHeartbeat({
   const id = crypto.randomUUID();
   const startedAt = clock();
   let lastBeat = startedAt;
+  let beaten = false;
   let held: { at: number; until: number } | null = null;
 
   const tick = async () => {
@@ -59,6 +62,7 @@ export function startHeartbeat({
         held: held && held.until + RESENT_WITHIN_MS > now ? held : null,
       });
       lastBeat = now;
+      beaten = true;
     } catch (error) {
       log.warn({ err: error }, 'heartbeat failed');
     }
@@ -66,6 +70,7 @@ export function startHeartbeat({
   const beats = repeat(tick, EVERY_MS);
 
   return {
+    age: () => (beaten ? clock() - lastBeat : null),
     async stop() {
       await beats.stop();
       // The last word of one that took events: it holds nothing any more.

@@ -12,6 +12,7 @@ import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { WORKER_ROLES, type WorkerRole } from '../workflows/queues.ts';
 import type { WorkerContext } from './context.ts';
+import { createHealth } from './health.ts';
 import { incidentWorkers } from './incidents.ts';
 import { ingestWorkers } from './ingest.ts';
 import { measureActivities } from './measure.ts';
@@ -87,7 +88,8 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     }),
   );
   const { METRICS_HOST: host, METRICS_PORT: port } = config;
-  const scraped = port === undefined ? null : await serveMetrics(registry, { host, port, log });
+  const health = createHealth(workers, heartbeats);
+  const scraped = port === undefined ? null : await serveMetrics(registry, { host, port, log, health });
   const sweep = plays('rules') ? startSweep(context) : null;
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();

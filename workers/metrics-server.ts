@@ -1,24 +1,33 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Health } from './health.ts';
 
-/** Lets a worker be scraped: `GET /metrics` and nothing else. @throws when the port is taken */
+/** Lets a worker be scraped and probed: `GET /metrics`, `/livez`, `/readyz`. @throws when the port is taken */
 export async function serveMetrics(
   registry: Registry,
-  { host, port, log }: { host: string; port: number; log: Logger },
+  { host, port, log, health }: { host: string; port: number; log: Logger; health: Health },
 ): Promise<{ port: number; close(): Promise<void> }> {
+  const probe = (response: ServerResponse, reason: string | null) =>
+    response.writeHead(reason === null ? 200 : 503, { 'Content-Type': 'text/plain' }).end(reason ?? 'ok');
+  const paths: Record<string, (response: ServerResponse) => void> = {
+    '/livez': (response) => probe(response, health.live()),
+    '/readyz': (response) => probe(response, health.ready()),
+    '/metrics': (response) => {
+      registry.metrics().then(
+        (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
+        (error: unknown) => {
+          log.error({ err: error }, 'metrics could not be collected');
+          response.writeHead(500).end();
+        },
+      );
+    },
+  };
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-    if (request.url?.split('?')[0] !== '/metrics' || request.method !== 'GET') {
-      response.writeHead(404).end();
-      return;
-    }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
-      (error: unknown) => {
-        log.error({ err: error }, 'metrics could not be collected');
-        response.writeHead(500).end();
-      },
-    );
+    const path = request.url?.split('?')[0] ?? '';
+    const answer = Object.hasOwn(paths, path) && request.method === 'GET' ? paths[path] : undefined;
+    if (answer) answer(response);
+    else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
