@@ -123,13 +123,16 @@ describe('what counts as impaired', () => {
   const look = (
     state: Partial<SystemState> = {},
     processes = everyRole,
-    temporal = true,
+    temporal: boolean | 'uncounted' = true,
     producers: { id: string; appended_through: number }[] = [],
     disk: Partial<DiskReport> = {},
   ) => {
     const listeners = { processes: [quiet, beating], producers, patience: 0 };
     const database = { state: { ...calm, ...state }, processes, listeners };
-    const answer = { reachable: temporal, dead_letter_sources: temporal ? 0 : null };
+    const answer = {
+      reachable: temporal !== false,
+      dead_letter_sources: temporal === true ? 0 : null,
+    };
     return describeStatus(now, database, answer, ['hook'], { ...roomy, ...disk });
   };
 
@@ -139,6 +142,7 @@ describe('what counts as impaired', () => {
 
   for (const [what, status, sentence] of [
     ['Temporal away', look({}, everyRole, false), /Temporal does not answer/],
+    ['Temporal without its database', look({}, everyRole, 'uncounted'), /cannot be counted/],
     ['a role without a process', look({}, everyRole.slice(0, -1)), /no notify worker/],
     [
       'a role whose last beat is old',
