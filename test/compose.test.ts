@@ -1,43 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { parse } from 'yaml';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { configKeys, loadConfig } from '../config.ts';
-import { isSecret, makeSecret } from '../domain/key.ts';
+import { makeSecret } from '../domain/key.ts';
 import { WORKER_ROLES } from '../workflows/queues.ts';
-import { spawnRole } from './support/processes.ts';
-import { temporaryDirectory } from './support/temporary.ts';
-
-type Service = {
-  image?: string;
-  build?: string;
-  init?: boolean;
-  user?: string;
-  restart?: string;
-  command?: string[];
-  environment?: Record<string, string>;
-  depends_on?: Record<string, { condition: string }>;
-  healthcheck?: { test: string[] };
-  pull_policy?: string;
-  ports?: string[];
-  volumes?: string[];
-  stop_grace_period?: string;
-};
-
-const root = join(import.meta.dirname, '..');
-const read = (file: string) => readFileSync(join(root, file), 'utf8');
-const compose = parse(read('docker-compose.yml'), { merge: true }) as {
-  services: Record<string, Service>;
-  volumes: Record<string, unknown>;
-};
-const services = Object.entries(compose.services);
-const ours = services.filter(([, { image }]) => image === 'tocsin');
-const scriptOf = (service: Service) => service.command?.[1] ?? '';
+import { compose, ours, read, root, scriptOf, services, substituted } from './support/compose-file.ts';
 
 describe('docker compose', () => {
   it('runs scripts that exist, in exec form, which the image holds', () => {
     const ignored = read('.dockerignore').split('\n');
-    for (const [name, service] of ours) {
+    for (const [name, service] of ours.filter(([name]) => name !== 'shared')) {
       assert.equal(service.command?.[0], 'node', name);
       assert.ok(existsSync(join(root, scriptOf(service))), `${name}: ${scriptOf(service)} does not exist`);
       assert.ok(
@@ -55,7 +27,7 @@ describe('docker compose', () => {
   it('builds our image once, and looks for it nowhere else', () => {
     assert.deepEqual(
       ours.filter(([, { build }]) => build).map(([name]) => name),
-      ['migrate'],
+      ['shared'],
     );
     for (const [name, { build, pull_policy }] of ours) {
       assert.equal(pull_policy, build ? 'build' : 'never', name);
@@ -66,11 +38,12 @@ describe('docker compose', () => {
     assert.ok(compose.services.samples!.command!.includes('--once'));
   });
 
-  it('asks each worker for its own heartbeat', () => {
-    for (const [name, service] of ours.filter(([, s]) => scriptOf(s) === 'workers/main.ts')) {
-      const [, node, script, role] = service.healthcheck?.test ?? [];
-      assert.deepEqual([node, role], ['node', service.command?.[2]], name);
+  it('asks each long-running process of its own health, without starting Node for it', () => {
+    for (const [name, service] of ours.filter(([, s]) => s.restart === 'unless-stopped')) {
+      const [, shell, script, port, path] = service.healthcheck?.test ?? [];
+      assert.deepEqual([shell, path], ['bash', '/readyz'], name);
       assert.ok(existsSync(join(root, script!)), `${name}: ${script} does not exist`);
+      assert.equal(port, service.environment!.METRICS_PORT ?? '8000', name);
     }
   });
 
@@ -81,61 +54,13 @@ describe('docker compose', () => {
   });
 
   it('gives each role a configuration it accepts', () => {
-    for (const [name, service] of ours.filter(([, s]) => s.environment?.DATABASE_URL)) {
+    for (const [name, service] of ours.filter(([, s]) => s.environment?.DATABASE_HOST)) {
       const env = Object.entries(service.environment!).map(([key, value]) => [key, substituted(value)]);
       const { BOOTSTRAP_KEY_FILE, ...rest } = Object.fromEntries(env);
       // The file is in a volume.
       const given = BOOTSTRAP_KEY_FILE ? { ...rest, BOOTSTRAP_KEY: makeSecret('key') } : rest;
       assert.doesNotThrow(() => loadConfig(given), name);
     }
-  });
-
-  it('refuses to start without an ingest token of your own', () => {
-    assert.match(compose.services.api!.environment!.INGEST_TOKEN!, /^\$\{INGEST_TOKEN:\?/);
-  });
-
-  it('makes the first key once, for all who need it, and lets only its maker write there', async () => {
-    const { 'bootstrap-key': maker, api, samples } = compose.services;
-    const file = maker!.command![2]!;
-    assert.equal(file, '/keys/bootstrap');
-    assert.deepEqual(maker!.volumes, ['keys:/keys']);
-    for (const service of [api!, samples!]) {
-      assert.equal(service.environment!.BOOTSTRAP_KEY_FILE, file);
-      assert.ok(service.volumes!.includes('keys:/keys:ro'));
-    }
-    assert.ok('bootstrap-key' in api!.depends_on!);
-    // An empty volume takes over owner and mode of what it is mounted on.
-    assert.match(read('Dockerfile'), /^RUN install -d -o node -g node -m 700 \/keys$/m);
-    for (const [name, { environment = {} }] of ours) {
-      if (environment.BOOTSTRAP_KEY_FILE) assert.ok(['api', 'samples'].includes(name), name);
-    }
-  });
-
-  it('keeps the first key out of logs, whoever else makes it at the same time, and shows it when asked to', async () => {
-    const file = join(temporaryDirectory(), 'bootstrap');
-    const make = async (...options: string[]) => {
-      const maker = await spawnRole(scriptOf(compose.services['bootstrap-key']!), [...options, file], {});
-      const { code } = await maker.exited;
-      return { code, output: maker.output() };
-    };
-    const runs = await Promise.all([make(), make()]);
-    const key = readFileSync(file, 'utf8').trim();
-    assert.ok(isSecret('key', key));
-    assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.deepEqual(
-      runs.map(({ code }) => code),
-      [0, 0],
-    );
-    const again = await make();
-    assert.equal(again.code, 0);
-    for (const { output } of [...runs, again]) {
-      assert.doesNotMatch(output, /tk[0-9A-Za-z]{30}/);
-      assert.ok(output.includes(`--show ${file}`), output);
-    }
-    assert.equal((await make('--show')).output, `${key}\n`);
-    const drafts = readdirSync(dirname(file)).filter((name) => name.startsWith('bootstrap.'));
-    assert.deepEqual(drafts, []);
-    assert.equal(readFileSync(file, 'utf8').trim(), key);
   });
 
   it('waits for services that exist: the health of those that stay, the success of those that end', () => {
@@ -158,42 +83,65 @@ describe('docker compose', () => {
   });
 
   it('talks to hosts that are services', () => {
-    const hosts = JSON.stringify(services).matchAll(/(?:@|http:\/\/|"|SEEDS":"|HOST":")([a-z-]+):\d{4}/g);
-    for (const [, host] of hosts) assert.ok(host! in compose.services, `${host} is no service`);
+    const urls = JSON.stringify(services).matchAll(/(?:http:\/\/|")([a-z-]+):\d{4}/g);
+    const names = JSON.stringify(services).matchAll(/"(?:POSTGRES_SEEDS|\w*HOST)":"([a-z-]+)"/g);
+    const hosts = new Set([...urls, ...names].map(([, host]) => host!));
+    assert.ok(hosts.has('postgres') && hosts.has('temporal-postgres') && hosts.has('temporal'));
+    for (const host of hosts) assert.ok(host in compose.services, `${host} is no service`);
   });
 
-  it('publishes ports on loopback only, and pins every image', () => {
-    for (const [name, { ports = [], image }] of services) {
-      for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/, name);
-      if (image !== 'tocsin') assert.match(image!, /:\d+\.\d+(\.\d+)?/, `${name}: ${image} is not pinned`);
-    }
-    assert.match(read('Dockerfile'), /^FROM node:24-bookworm-slim$/m);
-  });
-
-  it('runs our roles without privileges and lets them drain', () => {
-    assert.match(read('Dockerfile'), /^USER node$/m);
-    for (const [name, service] of ours) {
-      assert.equal(service.user, 'node', name);
-      assert.equal(service.init, true, name);
-      if (service.restart === 'unless-stopped') assert.ok(service.stop_grace_period, name);
+  it('loads workflows from the bundle in the image, whose build leaves nothing unreadable', () => {
+    const dockerfile = read('Dockerfile');
+    assert.match(dockerfile, /^ENV WORKFLOW_BUNDLE=\/app\/build\/workflows\.js$/m);
+    assert.match(
+      dockerfile,
+      /^RUN npm run build:workflows && node deploy\/image\/slim\.ts && chmod -R u=rwX,go=rX \.$/m,
+    );
+    for (const [name, { volumes = [] }] of services) {
+      for (const volume of volumes) assert.doesNotMatch(volume, /^[./]/, `${name} mounts from the checkout`);
     }
   });
 
-  it('mounts files that exist and volumes that are declared', () => {
+  it('takes no step for the API that needs Temporal', () => {
+    const reached = new Set<string>();
+    const visit = (name: string) => {
+      reached.add(name);
+      for (const needed of Object.keys(compose.services[name]!.depends_on ?? {})) visit(needed);
+    };
+    visit('api');
+    assert.deepEqual(
+      [...reached].filter((name) => name.startsWith('temporal')),
+      [],
+    );
+  });
+
+  it('mounts volumes that are declared, and shares files that exist', () => {
     for (const [name, { volumes = [] }] of services) {
       for (const [source] of volumes.map((volume) => volume.split(':'))) {
-        const known = source!.startsWith('.') ? existsSync(join(root, source!)) : source! in compose.volumes;
-        assert.ok(known, `${name}: ${source}`);
+        assert.ok(source! in compose.volumes, `${name}: ${source}`);
       }
     }
+    const [copy, , ...files] = compose.services.shared!.command!;
+    assert.equal(copy, 'cp');
+    const shared = files.slice(0, -1);
+    for (const file of shared) assert.ok(existsSync(join(root, file)), file);
+    // An empty volume takes over owner and mode of what it is mounted on.
+    assert.match(read('Dockerfile'), /install -d -o node -g node -m 755 \/shared$/m);
+    const used = JSON.stringify(services).matchAll(/\/shared\/([a-z.-]+)/g);
+    const names = shared.map((file) => file.split('/').at(-1));
+    for (const [, name] of used) assert.ok(names.includes(name!), `/shared/${name} is not shared`);
   });
 
-  it('gives Temporal our dynamic configuration and room to grow', () => {
-    const { environment = {}, volumes = [] } = compose.services.temporal!;
-    const [source, target] = volumes[0]!.split(':');
-    const file = environment.DYNAMIC_CONFIG_FILE_PATH!.replace(target!, source!);
+  it('gives Temporal our dynamic configuration, room to grow, an address that lasts, few connections', () => {
+    const { environment = {} } = compose.services.temporal!;
+    const file = environment.DYNAMIC_CONFIG_FILE_PATH!.replace('/shared', 'temporal-config');
     assert.ok(existsSync(join(root, file)), file);
     assert.equal(environment.NUM_HISTORY_SHARDS, '512');
+    assert.equal(environment.TEMPORAL_BROADCAST_ADDRESS, '127.0.0.1');
+    const pools = 4 * (Number(environment.SQL_MAX_CONNS) + Number(environment.SQL_VIS_MAX_CONNS));
+    const { command = [] } = compose.services['temporal-postgres']!;
+    const most = command.find((argument) => argument.startsWith('max_connections='))!.split('=')[1];
+    assert.ok(pools < Number(most) - 10, `${pools} of ${most}`);
   });
 
   it('keeps events and workflows in different servers', () => {
@@ -202,8 +150,3 @@ describe('docker compose', () => {
     assert.equal(compose.services.temporal!.environment!.POSTGRES_SEEDS, 'temporal-postgres');
   });
 });
-
-/** What compose makes of `${NAME:-default}` and `${NAME:?reason}` when only required variables are set. */
-function substituted(value: string): string {
-  return value.replace(/\$\{\w+:-(.*?)\}/g, '$1').replace(/\$\{\w+:\?.*?\}/g, 'a-secret-of-my-own');
-}
