@@ -6,7 +6,6 @@ import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { AlertReceiver } from '../ingest/receive-alerts.ts';
 import type { Access } from './access.ts';
-import type { Addresses } from './address.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { Rejections } from './rejections/recorder.ts';
 
@@ -18,8 +17,6 @@ export interface ApiDeps {
   /** Takes alerts that somebody else judged. */
   alerts: AlertReceiver;
   access: Access;
-  /** Where requests come from. */
-  addresses: Addresses;
   /** What this process knows of keys, to be told of those that end. */
   keyring: Keyring;
   /** How PostgreSQL's disk is, as last seen. */

@@ -12,8 +12,8 @@ export const EVENT_LIMIT = 1 << 20;
 export const BATCH_BODY_LIMIT = 5 << 20;
 export const BATCH_LIMIT = 10_000;
 
-/** An OTLP export, and its log records: twice what a collector's batch processor gathers by default (8,192). */
-export const EXPORT_BODY_LIMIT = 16 << 20;
+/** An OTLP export, as its specification recommends, and its log records: twice what a collector's batch processor gathers by default (8,192). */
+export const EXPORT_BODY_LIMIT = 20 << 20;
 export const EXPORT_LIMIT = 20_000;
 
 /** Objects and lists in a body that is parsed as a whole: each takes a hundred bytes, however few it came in. */
@@ -32,6 +32,9 @@ export const TRIED_LIMIT = 100;
 /** Received alerts that `GET /api/v2/alerts` lists, which has no pages. */
 export const ALERTS_LISTED = 10_000;
 
+/** A PagerDuty event, as PagerDuty has it. */
+export const PAGE_LIMIT = 512 << 10;
+
 /** A body of anything but events. */
 export const BODY_LIMIT = 256 << 10;
 
@@ -44,14 +47,8 @@ export const BODY_KEYS = 1000;
 export const PAYLOAD_DEPTH = MAX_DEPTH;
 export const PAYLOAD_LENGTH = MAX_PAYLOAD;
 
-/**
- * Bodies that a process holds at once: of events, of received alerts, of all else that comes with a key, and of requests whose key is not
- * known before their body is. Parsed, they take several times that.
- */
-export const BUDGETS = { events: 32 << 20, alerts: 8 << 20, control: 4 << 20, strangers: 4 << 20 };
-
-/** What opens a session: a key, and little around it. */
-export const SESSION_BODY_LIMIT = 1 << 10;
+/** Bodies that a process holds at once, all requests together. Parsed, they take several times that. */
+export const BUDGET_BYTES = 32 << 20;
 
 /** Largest window that a zstd body may ask for, as a power of two: what its decoder holds. RFC 9659 has it for HTTP. */
 export const ZSTD_WINDOW_LOG = 23;
@@ -59,5 +56,5 @@ export const ZSTD_WINDOW_LOG = 23;
 /** Longest pause of a sender within its body. */
 export const PATIENCE_MS = 10_000;
 
-/** Slowest sender that is waited for, in bytes a second as they are sent: one that drips holds what they unpack to for next to nothing. */
+/** Slowest sender that is waited for, in bytes a second: one that drips holds a connection for next to nothing. */
 export const SLOWEST = 1024;

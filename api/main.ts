@@ -13,7 +13,6 @@ import { watchDisk } from '../metrics/disk.ts';
 import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { watchSystem } from '../metrics/system.ts';
-import { addressesBehind } from './address.ts';
 import { createApp } from './app.ts';
 import { openDoor } from './keys/door.ts';
 import { Rejections } from './rejections/recorder.ts';
@@ -59,11 +58,10 @@ async function main(config: Config): Promise<void> {
   watchDisk(registry, disk);
   watchSystem(registry, { orm, client, clock });
   const rejections = new Rejections({ orm, clock, log, registry, observer }).start();
-  const addresses = addressesBehind(config.TRUSTED_PROXIES);
   const door = openDoor({
     ...{ orm, clock, log, auth: config.AUTH },
     ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
-    ...{ publicUrl: config.PUBLIC_URL, addresses },
+    publicUrl: config.PUBLIC_URL,
   });
   const alerts = createAlertReceiver({ orm, ingest, disk, client, clock, log });
   const stopped = new AbortController();
@@ -73,7 +71,6 @@ async function main(config: Config): Promise<void> {
     client,
     ingest,
     access: door.access,
-    addresses,
     keyring: door.keyring,
     alerts,
     disk,
@@ -89,7 +86,7 @@ async function main(config: Config): Promise<void> {
       local: isLoopback(config.HOST),
     },
   });
-  const server = apiServer(app.callback());
+  const server = apiServer(app.callback(), { keepAliveMs: config.KEEP_ALIVE_SECONDS * 1000 });
   const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
 
   let stopping = false;

@@ -1,4 +1,5 @@
 import type { ItemResult } from '../ingest/batch.ts';
+import { parseExact } from '../ingest/exact-json.ts';
 import { BufferFull } from '../ingest/outcome.ts';
 import type { Body } from './body/body.ts';
 import { jsonTextsOf } from './body/json-texts.ts';
@@ -89,7 +90,7 @@ async function storeStretch(
     if (line instanceof Error) unreadable(i, null, `the ${noun} ${line.message}`);
     else if (line.trim() !== '') {
       try {
-        items.push(JSON.parse(line));
+        items.push(parseExact(line));
         places.push(first + i);
       } catch {
         unreadable(i, line, `the ${noun} is not JSON`);

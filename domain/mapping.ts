@@ -22,6 +22,10 @@ export interface MappingDefinition {
   dedupe: boolean;
 }
 
+/** What the Elastic Common Schema calls them, in objects or with dots in the names. */
+const ECS_TYPE = ['event.action', 'event.dataset', 'process.name'];
+const ECS_SEVERITY = ['log.level', 'log.syslog.severity.name', 'log.syslog.severity.code'];
+
 /**
  * Mappings that are always there. None dedupes: two equal lines of a log within a second are two. A shipper that sends a batch
  * again after it heard no answer stores it twice, as it does everywhere else.
@@ -29,9 +33,12 @@ export interface MappingDefinition {
 export const BUILT_IN: Readonly<Record<string, MappingDefinition>> = {
   'fluent-bit': {
     id: [],
-    source: ['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname', '_HOSTNAME', 'tag'],
-    type: ['event_type', 'ident', 'SYSLOG_IDENTIFIER', '_SYSTEMD_UNIT'],
-    severity: ['severity', 'level', 'log_level', 'PRIORITY', 'pri'],
+    source: [
+      ...['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname', '_HOSTNAME', 'tag'],
+      ...['service.name', 'host.name', 'host.hostname'],
+    ],
+    type: ['event_type', 'ident', 'SYSLOG_IDENTIFIER', '_SYSTEMD_UNIT', ...ECS_TYPE],
+    severity: ['severity', 'level', 'log_level', 'PRIORITY', 'pri', ...ECS_SEVERITY],
     time: ['date', 'timestamp', '@timestamp', 'time'],
     defaults: { source: 'fluent-bit', type: 'log', severity: 'info' },
     time_format: 'auto',
@@ -41,9 +48,12 @@ export const BUILT_IN: Readonly<Record<string, MappingDefinition>> = {
   },
   vector: {
     id: [],
-    source: ['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname'],
-    type: ['event_type', 'appname', 'source_type'],
-    severity: ['severity', 'level', 'log_level', 'PRIORITY'],
+    source: [
+      ...['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname'],
+      ...['service.name', 'host.name', 'host.hostname'],
+    ],
+    type: ['event_type', 'appname', 'source_type', ...ECS_TYPE],
+    severity: ['severity', 'level', 'log_level', 'PRIORITY', ...ECS_SEVERITY],
     time: ['timestamp', '@timestamp', 'time'],
     defaults: { source: 'vector', type: 'log', severity: 'info' },
     time_format: 'auto',

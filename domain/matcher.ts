@@ -147,7 +147,8 @@ export function compilePattern(value: Json | undefined, field: string): RE2JS {
   }
   let pattern: RE2JS;
   try {
-    pattern = RE2JS.compile(value);
+    // As in Prometheus 3, a dot matches every character, newlines too.
+    pattern = RE2JS.compile(value, RE2JS.DOTALL);
   } catch (error) {
     throw new MatcherError(`bad pattern on ${field}: ${(error as Error).message}`);
   }

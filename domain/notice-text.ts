@@ -30,16 +30,28 @@ export function textOf(notice: NoticeDocument): string {
   return [subjectOf(notice), '', ...lines, '', notice.links.incident, ''].join('\n');
 }
 
-/** Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it that PostgreSQL can keep. */
-export function cut(text: string, limit: number): string {
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/**
+ * Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it that PostgreSQL can keep. What a reader sees as one
+ * character is kept whole or not at all. @param written how the receiver's markup writes a character, which may be longer
+ */
+export function cut(text: string, limit: number, written: (character: string) => string = same): string {
   const line = text
     .toWellFormed()
     .replace(/\p{Cc}+/gu, ' ')
     .trim();
-  if (line.length <= limit) return line;
-  // Half of a surrogate pair at the cut would not be text any more.
-  return `${line.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
+  let whole = '';
+  let withEllipsis = '';
+  for (const { segment } of graphemes.segment(line)) {
+    whole += written(segment);
+    if (whole.length > limit) return `${withEllipsis}…`;
+    if (whole.length < limit) withEllipsis = whole;
+  }
+  return whole;
 }
+
+const same = (character: string) => character;
 
 function resolution({ resolved_at, resolved_by, resolve_reason }: NoticeDocument['incident']): string | null {
   if (resolved_at === null) return null;

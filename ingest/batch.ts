@@ -49,7 +49,7 @@ export async function storeBatch(
     }
     const id = idempotency ? derivedId(item.event, idempotency, index) : null;
     const input = id ? { ...(item.event as object), event_id: id } : item.event;
-    const validated = validateEvent(input, limits);
+    const validated = validateEvent(input, limits, item.lenient);
     if ('invalid' in validated) results[index] = { status: 'invalid', errors: validated.invalid };
     else valid.push({ index, ...validated, derived: id !== null });
   }

@@ -2,16 +2,17 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { queuedEvents, unqueueEvents } from '../db/queries/received-events.ts';
-import { isStorable } from '../db/storable.ts';
+import { storableText } from '../db/storable.ts';
 import type { Event } from '../domain/event.ts';
 import { type MergeOutcome, NEVER, type ReceivedAlert } from '../domain/received-alert.ts';
 import type { DiskGuard } from './disk-guard.ts';
 import { DiskFull, type Ingest, StoreUnavailable } from './outcome.ts';
 import { alertEvent } from './received-event.ts';
 import { recordAlerts } from './record-alerts.ts';
+import { repair, shorten } from './repair.ts';
 import { signalRules } from './signal-rule.ts';
 import { isDataError } from './store-errors.ts';
-import { type InvalidEvent, validateEvent } from './validate.ts';
+import { type InvalidEvent, MAX_PAYLOAD, validateEvent } from './validate.ts';
 
 /** What became of one received alert. */
 export type Received =
@@ -162,9 +163,23 @@ export function createAlertReceiver({
   };
 }
 
-/** PagerDuty's alerts don't begin ahead of the clock: one that is resolved at once would not have begun by then. */
+/** Longest that an alert's texts may be as JSON: an event that tells of it has its other fields beside them. */
+const LONGEST_TEXTS = MAX_PAYLOAD - 4096;
+
+/**
+ * What is kept of a message. An alert fires when it comes at the latest: a sender whose clock is ahead must not delay a page, and one that
+ * is resolved at once must have begun. No detail refuses a page: texts are repaired, and cut where they are too long.
+ */
 function asReceived(alert: ReceivedAlert, now: number): ReceivedAlert {
-  return alert.protocol === 'pagerduty' ? { ...alert, starts_at: Math.min(alert.starts_at, now) } : alert;
+  const texts = {
+    ...{ severity: alert.severity, summary: alert.summary, generator_url: alert.generator_url },
+    ...{ labels: { ...alert.labels }, annotations: { ...alert.annotations } },
+  };
+  repair(texts, 2);
+  if (!shorten(texts, LONGEST_TEXTS)) {
+    texts.annotations = { cut: `${Object.keys(texts.annotations).length} annotations were too many to keep` };
+  }
+  return { ...alert, ...texts, key: storableText(alert.key), starts_at: Math.min(alert.starts_at, now) };
 }
 
 /** What no incident, and no event that tells of it, could be made of. */
@@ -173,9 +188,6 @@ function flawsOf(alert: ReceivedAlert, now: number): InvalidEvent[] {
   const { key, starts_at, ends_at } = alert;
   if (key.length > LONGEST_KEY)
     errors.push({ field: 'key', reason: `longer than ${LONGEST_KEY} characters` });
-  if (!isStorable(key)) {
-    errors.push({ field: 'key', reason: 'must not contain NUL or broken surrogates' });
-  }
   for (const [field, at] of Object.entries({ starts_at, ends_at })) {
     const possible = Number.isInteger(at) && at >= 0 && at <= NEVER;
     if (!possible) errors.push({ field, reason: 'must be between 1970 and 9999' });

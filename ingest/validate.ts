@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { isStorable } from '../db/storable.ts';
-import { type Event, type Json, MAX_AHEAD_MS } from '../domain/event.ts';
+import { isStorable, storableText } from '../db/storable.ts';
+import { type Event, MAX_AHEAD_MS } from '../domain/event.ts';
+import { parseInstant } from '../domain/instant.ts';
+import { repair, shorten } from './repair.ts';
 
 /** Deepest nesting of a payload, and its longest form as JSON in characters. */
 export const MAX_DEPTH = 32;
-export const MAX_PAYLOAD = 64 * 1024;
+export const MAX_PAYLOAD = 96 * 1024;
+
+/** Where in a payload the time is that an event claimed and can't have happened at. */
+const CLAIMED = 'claimed_timestamp';
 
 export interface InvalidEvent {
   field: string;
@@ -18,14 +23,33 @@ export interface ValidationLimits {
   retentionMs: number;
 }
 
+const timestamp = z
+  .custom<string | number>(
+    (given) => (typeof given === 'string' || typeof given === 'number') && !Number.isNaN(parseInstant(given)),
+    'must be an RFC 3339 time, or seconds or milliseconds since 1970',
+  )
+  .meta({
+    description:
+      'RFC 3339, in UTC without a zone, or seconds or milliseconds since 1970; small `t` and `z`, a space for the `T` and no seconds are taken too. Absent: now',
+    override: { anyOf: [{ type: 'string', format: 'date-time' }, { type: 'number' }] },
+  });
+
+/** Not `z.record`, which leaves out a key that is called `__proto__`. */
+const payload = z
+  .custom<Record<string, unknown>>(
+    (given) => given !== null && typeof given === 'object' && !Array.isArray(given),
+    'must be an object',
+  )
+  .meta({ override: { type: 'object', additionalProperties: {} } });
+
 /** One event as senders give it: the reference's shape. Feeds OpenAPI too. */
 export const eventInput = z.object({
   event_id: z.guid().optional(),
   source_id: z.string().min(3).max(100),
-  timestamp: z.iso.datetime({ offset: true, local: true }).optional(),
+  timestamp: timestamp.optional(),
   severity: z.string().min(1).max(32),
   event_type: z.string().min(1).max(64),
-  payload: z.record(z.string(), z.unknown()).default({}),
+  payload: payload.default(() => ({})),
 });
 
 /** What validation makes of an input. `timeGiven` false: the event has an id but claimed no time yet. */
@@ -33,62 +57,54 @@ export type Validated = { event: Event; timeGiven: boolean } | { invalid: Invali
 
 /**
  * Checks one event and fixes its identity: here an id or a time that is missing is made up, once. The time is
- * cut to whole milliseconds. A time without zone is UTC.
+ * cut to whole milliseconds. NUL and halves of surrogate pairs become U+FFFD.
+ * @param lenient its sender could do nothing about a refusal: a payload that is too long has its longest texts cut, and what claims to be
+ *   ahead of the clock happened when it came
  */
-export function validateEvent(input: unknown, { now, retentionMs }: ValidationLimits): Validated {
+export function validateEvent(
+  input: unknown,
+  { now, retentionMs }: ValidationLimits,
+  lenient = false,
+): Validated {
   const parsed = eventInput.safeParse(input);
   if (!parsed.success) {
     return {
       invalid: parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), reason: issue.message })),
     };
   }
-  const { event_id, source_id, timestamp, severity, event_type, payload } = parsed.data;
+  const { event_id, timestamp, payload } = parsed.data;
   const invalid: InvalidEvent[] = [];
-  for (const [field, text] of Object.entries({ source_id, severity, event_type })) {
-    if (!isStorable(text)) invalid.push({ field, reason: 'must not contain NUL or broken surrogates' });
-  }
-  const flaw = payloadFlaw(payload as Json);
+  const flaw = payloadFlaw(payload, lenient);
   if (flaw) invalid.push({ field: 'payload', reason: flaw });
-  const occurred_at = timestamp === undefined ? now : parseTime(timestamp);
-  if (Number.isNaN(occurred_at)) invalid.push({ field: 'timestamp', reason: 'no such time' });
-  else if (occurred_at < now - retentionMs) {
+  const claimed = timestamp === undefined ? null : parseInstant(timestamp);
+  const ahead = claimed !== null && claimed > now + MAX_AHEAD_MS;
+  if (claimed !== null && claimed < now - retentionMs) {
     invalid.push({ field: 'timestamp', reason: 'older than events are kept' });
-  } else if (occurred_at > now + MAX_AHEAD_MS) {
+  } else if (ahead && !lenient) {
     invalid.push({ field: 'timestamp', reason: 'more than 5 minutes ahead of the clock' });
   }
   if (invalid.length > 0) return { invalid };
+  if (ahead) payload[CLAIMED] ??= new Date(claimed).toISOString();
+  const occurred_at = claimed === null || ahead ? null : claimed;
   return {
     event: {
       event_id: event_id?.toLowerCase() ?? randomUUID(),
-      source_id,
-      occurred_at,
-      severity,
-      event_type,
+      source_id: storable(parsed.data.source_id),
+      occurred_at: occurred_at ?? now,
+      severity: storable(parsed.data.severity),
+      event_type: storable(parsed.data.event_type),
       payload: payload as Event['payload'],
     },
-    timeGiven: timestamp !== undefined || event_id === undefined,
+    timeGiven: occurred_at !== null || event_id === undefined,
   };
 }
 
-function parseTime(text: string): number {
-  return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`);
-}
+const storable = (text: string) => (isStorable(text) ? text : storableText(text));
 
-/** Walks without recursion: hostile depth must not overflow the stack. */
-function payloadFlaw(payload: Json): string | null {
-  const stack: { value: Json; depth: number }[] = [{ value: payload, depth: 1 }];
-  while (stack.length > 0) {
-    const { value, depth } = stack.pop()!;
-    if (typeof value === 'string' && !isStorable(value)) return 'must not contain NUL or broken surrogates';
-    if (typeof value === 'number' && !Number.isFinite(value))
-      return 'must not contain numbers that are too large';
-    if (value === null || typeof value !== 'object') continue;
-    if (depth > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH}`;
-    for (const [key, item] of Object.entries(value)) {
-      if (!isStorable(key)) return 'must not contain NUL or broken surrogates';
-      stack.push({ value: item, depth: depth + 1 });
-    }
-  }
-  if (JSON.stringify(payload).length > MAX_PAYLOAD) return `longer than ${MAX_PAYLOAD} characters`;
-  return null;
+function payloadFlaw(payload: Record<string, unknown>, lenient: boolean): string | null {
+  const flaw = repair(payload, MAX_DEPTH);
+  if (flaw) return flaw;
+  if (JSON.stringify(payload).length <= MAX_PAYLOAD) return null;
+  if (lenient && shorten(payload, MAX_PAYLOAD)) return null;
+  return `longer than ${MAX_PAYLOAD} characters`;
 }

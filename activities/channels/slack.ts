@@ -4,9 +4,6 @@ import { type Channel, FinalFailure, RetryableFailure } from './channel.ts';
 import { postJson } from './http.ts';
 import { redactor } from './redact.ts';
 
-/** Slack refuses a section of more than 3,000 characters. */
-const LONGEST_SECTION = 3000;
-
 /** A Slack incoming webhook. Success is 200 `ok`; of the 4xx only 408 and 429 may pass. */
 export function slackChannel({ name, url }: { name: string; url: string }, clock: () => number): Channel {
   const redact = redactor([url]);
@@ -25,16 +22,24 @@ export function slackChannel({ name, url }: { name: string; url: string }, clock
   };
 }
 
+/** 12 lines of these have less than a section's 3,000 characters, however much of them must be escaped. */
+const MOST_FACTS = 12;
+const LONGEST_NAME = 40;
+const LONGEST_VALUE = 200;
+
 function messageOf(notice: NoticeDocument) {
   const facts = factsOf(notice)
-    .slice(0, 12)
-    .map(([name, value]) => `*${escaped(cut(name, 40))}:* ${escaped(cut(value, 200))}`);
+    .slice(0, MOST_FACTS)
+    .map(([name, value]) => `*${cut(name, LONGEST_NAME, escaped)}:* ${cut(value, LONGEST_VALUE, escaped)}`);
   return {
     text: escaped(subjectOf(notice)),
     blocks: [
       { type: 'header', text: { type: 'plain_text', text: subjectOf(notice) } },
-      { type: 'section', text: { type: 'mrkdwn', text: facts.join('\n').slice(0, LONGEST_SECTION) } },
-      { type: 'section', text: { type: 'mrkdwn', text: `<${notice.links.incident}|Open the incident>` } },
+      { type: 'section', text: { type: 'mrkdwn', text: facts.join('\n') } },
+      {
+        type: 'section',
+        text: { type: 'mrkdwn', text: `<${escaped(notice.links.incident)}|Open the incident>` },
+      },
     ],
   };
 }

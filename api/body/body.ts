@@ -1,44 +1,45 @@
 import type { IncomingMessage } from 'node:http';
+import { firstInexact, parseExact } from '../../ingest/exact-json.ts';
 import { OBJECTS_LIMIT, PATIENCE_MS, SLOWEST } from '../limits.ts';
-import { Malformed, Problem, TooManyObjects, Unavailable } from '../problem.ts';
-import type { Budget, Holder } from './budget.ts';
-import { type Decoded, decoded } from './decode.ts';
+import { Invalid, Malformed, Problem, TooManyObjects } from '../problem.ts';
+import type { ByteBudget } from './budget.ts';
+import { decoded } from './decode.ts';
 import { hasMoreObjects } from './objects.ts';
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const strict = new TextDecoder('utf-8', { fatal: true });
+const mending = new TextDecoder('utf-8');
+
+/**
+ * How a body is read. `exactly`: what is not UTF-8, or a number that would be rounded, refuses it. `mended`: for what happened and can't
+ * be said again. Bytes that are no UTF-8 become U+FFFD, and numbers that would be rounded become texts.
+ */
+export type Reading = 'exactly' | 'mended';
 
 /**
  * A request's body, read as far as its route wants it and never held beyond the budget. Limits are checked while reading, on what
  * comes out of decompression as well as on what is declared.
  */
-export class Body implements Holder {
+export class Body {
   /** Media type in lower case, without parameters; '' when the sender gave none. */
   readonly type: string;
   /** The media type's parameters, in lower case. */
   readonly parameters: readonly string[];
-  readonly request: IncomingMessage;
-  readonly #budget: Budget;
+  readonly #request: IncomingMessage;
+  readonly #budget: ByteBudget;
   #held = 0;
-  /** What is being read. */
-  #source: Decoded | null = null;
 
-  constructor(request: IncomingMessage, budget: Budget) {
+  constructor(request: IncomingMessage, budget: ByteBudget) {
     const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
     this.type = type.trim();
     this.parameters = parameters.map((parameter) => parameter.trim());
-    this.request = request;
+    this.#request = request;
     this.#budget = budget;
   }
 
   /** Gives back what it holds of the budget. Nothing of the body may be used afterwards. */
   release(bytes = this.#held): void {
     this.#held -= bytes;
-    this.#budget.give(bytes, this);
-  }
-
-  evict(): boolean {
-    this.#source?.fail(evicted);
-    return this.#source !== null;
+    this.#budget.give(bytes);
   }
 
   /**
@@ -47,10 +48,9 @@ export class Body implements Holder {
    * @throws Malformed, Problem 408, 413 and 415, Unavailable
    */
   async *chunks(limit: number): AsyncGenerator<Buffer> {
-    const declared = Number(this.request.headers['content-length'] ?? 0);
+    const declared = Number(this.#request.headers['content-length'] ?? 0);
     if (declared > limit) throw this.#tooLarge(limit);
-    const source = decoded(this.request);
-    this.#source = source;
+    const source = decoded(this.#request);
     let waited = 0;
     let size = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -67,22 +67,16 @@ export class Body implements Holder {
         waited += performance.now() - since;
         size += chunk.length;
         if (size > limit) throw this.#tooLarge(limit);
-        if (waited > PATIENCE_MS) {
-          const sent = source.sent?.() ?? size;
-          if (this.#budget.brief || sent < (waited / 1000) * SLOWEST) throw this.#tooSlow();
-        }
-        this.#budget.take(chunk.length, this);
+        if (waited > PATIENCE_MS && size < (waited / 1000) * SLOWEST) throw this.#tooSlow();
+        this.#budget.take(chunk.length);
         this.#held += chunk.length;
         yield chunk;
         wait();
       }
     } catch (error) {
       if (error instanceof Problem) throw error;
-      if (error === stalled) throw this.#tooSlow();
-      if (error === evicted) throw new Unavailable('too many requests are being read: try again', 1);
-      throw this.#broken(error);
+      throw error === stalled ? this.#tooSlow() : this.#broken(error);
     } finally {
-      this.#source = null;
       clearTimeout(timer);
       source.leave();
     }
@@ -95,23 +89,21 @@ export class Body implements Holder {
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   }
 
-  /** All of it as text. @throws as `chunks` */
-  async text(limit: number): Promise<string> {
-    return this.#text(await this.bytes(limit));
-  }
-
-  #text(bytes: Buffer): string {
+  #text(bytes: Buffer, reading: Reading): string {
     const charset = this.parameters.find((parameter) => parameter.startsWith('charset='));
-    if (charset && !/^charset="?utf-?8"?$/.test(charset)) throw new Problem(415, 'the body must be UTF-8');
-    return utf8(bytes);
+    // ASCII is a part of UTF-8.
+    if (charset && !/^charset="?(?:utf-?8|us-ascii)"?$/.test(charset)) {
+      throw new Problem(415, 'the body must be UTF-8');
+    }
+    return utf8(bytes, reading);
   }
 
   /** All of it as JSON; undefined for an empty body. `check` runs before anything is parsed. @throws as `chunks` */
-  async json(limit: number, check: () => void = () => {}): Promise<unknown> {
+  async json(limit: number, reading: Reading, check: () => void = () => {}): Promise<unknown> {
     const bytes = await this.bytes(limit);
     if (bytes.length === 0) return undefined;
     check();
-    return parseJson(this.#text(bytes));
+    return parseJson(this.#text(bytes, reading), reading);
   }
 
   /** Refuses other media types than these. A missing one is taken for the first, as the reference does. */
@@ -132,7 +124,7 @@ export class Body implements Holder {
 
   #broken(error: unknown): Problem {
     const { code } = error as { code?: string };
-    const encoding = this.request.headers['content-encoding'];
+    const encoding = this.#request.headers['content-encoding'];
     if (code?.startsWith('Z_') || code?.startsWith('ERR_ZLIB') || code?.startsWith('ZSTD_')) {
       return new Malformed(`the body is not whole ${encoding}`);
     }
@@ -141,23 +133,30 @@ export class Body implements Holder {
 }
 
 const stalled = new Error('the sender stalled');
-const evicted = new Error('its room is needed');
 
 /** @throws Malformed */
-export function utf8(bytes: Uint8Array): string {
+export function utf8(bytes: Uint8Array, reading: Reading): string {
+  if (reading === 'mended') return mending.decode(bytes);
   try {
-    return decoder.decode(bytes);
+    return strict.decode(bytes);
   } catch {
     throw new Malformed('the body is not UTF-8');
   }
 }
 
-/** @throws Malformed, Problem 413 */
-export function parseJson(text: string): unknown {
+/** @throws Malformed, Invalid, Problem 413 */
+export function parseJson(text: string, reading: Reading): unknown {
   if (hasMoreObjects(text, OBJECTS_LIMIT)) throw new TooManyObjects();
+  let parsed: unknown;
   try {
-    return JSON.parse(text);
+    parsed = reading === 'mended' ? parseExact(text) : JSON.parse(text);
   } catch {
     throw new Malformed('the body is not JSON');
   }
+  const inexact = reading === 'mended' ? null : firstInexact(text);
+  if (inexact === null) return parsed;
+  const shown = inexact.length > 50 ? `${inexact.slice(0, 50)}…` : inexact;
+  throw new Invalid([
+    { field: '', reason: `${shown} has more digits than a number keeps: write it as a text` },
+  ]);
 }

@@ -11,8 +11,8 @@ import { readJson } from './json.ts';
 
 /** What a request brought: one event, several, or a stream that is read only while it is stored. */
 type Brought =
-  | { kind: 'one'; item: Mapped; names: Names }
-  | { kind: 'batch'; items: Mapped[]; names: Names }
+  | { kind: 'one'; item: Mapped; names: Names; isCloudEvent: boolean }
+  | { kind: 'batch'; items: Mapped[]; names: Names; isCloudEvent: boolean }
   | { kind: 'lines'; body: Body };
 
 /** What the sender's format calls our fields, where it has other names. */
@@ -24,6 +24,9 @@ export const NDJSON = [
   'application/jsonl',
   'application/x-jsonlines',
 ];
+
+const OWN = { names: {}, isCloudEvent: false } as const;
+const CLOUD = { names: CLOUDEVENT_NAMES, isCloudEvent: true } as const;
 
 const CLOUDEVENT = 'application/cloudevents+json';
 const CLOUDEVENTS = 'application/cloudevents-batch+json';
@@ -55,24 +58,24 @@ export const eventsBody: BodySpec<Brought> = {
   async read(body, request) {
     if (NDJSON.includes(body.type)) return { kind: 'lines', body };
     if (body.type === CLOUDEVENT) {
-      const item = fromCloudEvent(await readJson(body, EVENT_LIMIT));
-      return { kind: 'one', item, names: CLOUDEVENT_NAMES };
+      const item = fromCloudEvent(await readJson(body, EVENT_LIMIT, 'mended'));
+      return { kind: 'one', item, ...CLOUD };
     }
     if (isBinary(request)) {
       const item = fromBinaryCloudEvent(request.headers, await body.bytes(EVENT_LIMIT));
-      return { kind: 'one', item, names: CLOUDEVENT_NAMES };
+      return { kind: 'one', item, ...CLOUD };
     }
     const batched = body.type === CLOUDEVENTS;
-    const raw = await readJson(body, BATCH_BODY_LIMIT);
+    const raw = await readJson(body, BATCH_BODY_LIMIT, 'mended');
     if (!Array.isArray(raw)) {
       if (batched) throw new Invalid([{ field: 'body', reason: 'must be an array of CloudEvents' }]);
-      return { kind: 'one', item: { event: raw }, names: {} };
+      return { kind: 'one', item: { event: raw }, ...OWN };
     }
     if (raw.length > BATCH_LIMIT) {
       throw new Problem(413, `more than ${BATCH_LIMIT} events: send them in parts, or as NDJSON`);
     }
-    if (batched) return { kind: 'batch', items: raw.map(fromCloudEvent), names: CLOUDEVENT_NAMES };
-    return { kind: 'batch', items: raw.map((event) => ({ event })), names: {} };
+    if (batched) return { kind: 'batch', items: raw.map(fromCloudEvent), ...CLOUD };
+    return { kind: 'batch', items: raw.map((event) => ({ event })), ...OWN };
   },
 };
 

@@ -10,7 +10,8 @@ const CLOSE_OBJECT = 0x7d;
 
 const isSpace = (byte: number) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
-const decoder = new TextDecoder('utf-8', { fatal: true });
+/** Broken bytes become U+FFFD. */
+const decoder = new TextDecoder('utf-8');
 
 /**
  * Cuts a stream into JSON texts, however they come: one, an array (its elements), one a line, or one after another with or without
@@ -126,12 +127,8 @@ class Cutter {
     this.#keep(last);
     if (this.#size > this.#longest) this.#found.push(new Error(`is longer than ${this.#longest} bytes`));
     else {
-      try {
-        const whole = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
-        this.#found.push(decoder.decode(whole));
-      } catch {
-        this.#found.push(new Error('is not UTF-8'));
-      }
+      const whole = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+      this.#found.push(decoder.decode(whole));
     }
     this.#pieces = [];
     this.#size = 0;

@@ -3,7 +3,7 @@ import { BODY_LIMIT } from '../limits.ts';
 import { Invalid } from '../problem.ts';
 import { type BodySpec, check } from '../route.ts';
 import { checkStorable } from '../storable.ts';
-import type { Body } from './body.ts';
+import type { Body, Reading } from './body.ts';
 
 /** A JSON body of this schema. Unknown keys are ignored, as in the reference. */
 export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): BodySpec<z.output<S>> {
@@ -12,7 +12,7 @@ export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): Bo
     content: { 'application/json': schema },
     optional,
     async read(body) {
-      const raw = await readJson(body, limit, optional);
+      const raw = await readJson(body, limit, 'exactly', optional);
       checkStorable(raw);
       return check(schema, raw, '');
     },
@@ -23,8 +23,13 @@ export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): Bo
  * One JSON document; undefined for an empty body, where that is allowed. The type is looked at only where there is something
  * to be typed: plenty of clients send one with an empty body. @throws as `Body.chunks`, and Invalid
  */
-export async function readJson(body: Body, limit: number, optional = false): Promise<unknown> {
-  const raw = await body.json(limit, () => body.expect('application/json'));
+export async function readJson(
+  body: Body,
+  limit: number,
+  reading: Reading,
+  optional = false,
+): Promise<unknown> {
+  const raw = await body.json(limit, reading, () => body.expect('application/json'));
   if (raw === undefined && !optional) throw new Invalid([{ field: 'body', reason: 'is required' }]);
   return raw;
 }

@@ -1,4 +1,4 @@
-/** Lines that came together. A line that is too long or not UTF-8 is an Error that says so. */
+/** Lines that came together. A line that is too long is an Error that says so. */
 export interface Lines {
   /** Place of the first line in the body, from 0. Empty lines count. */
   first: number;
@@ -8,7 +8,8 @@ export interface Lines {
 }
 
 const NEWLINE = 10;
-const decoder = new TextDecoder('utf-8', { fatal: true });
+/** Broken bytes become U+FFFD; a newline always remains one. */
+const decoder = new TextDecoder('utf-8');
 
 /**
  * Cuts a stream into lines, holding no more of it than one chunk and one line.
@@ -43,35 +44,15 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, longest: number): 
 }
 
 function split(bytes: Buffer, longest: number): (string | Error)[] {
-  try {
-    const lines: (string | Error)[] = decoder.decode(bytes).split('\n');
-    // No character takes more than three bytes for each of its UTF-16 units.
-    return lines.map((line) =>
-      (line as string).length * 3 > longest ? checked(line as string, longest) : line,
-    );
-  } catch {
-    // One broken line must not cost the others.
-    return [...slices(bytes)].map((line) => {
-      try {
-        return checked(decoder.decode(line), longest);
-      } catch {
-        return new Error('is not UTF-8');
-      }
-    });
-  }
-}
-
-function* slices(bytes: Buffer): Generator<Buffer> {
-  let from = 0;
-  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, from)) {
-    yield bytes.subarray(from, at);
-    from = at + 1;
-  }
-  yield bytes.subarray(from);
+  return decoder
+    .decode(bytes)
+    .split('\n')
+    .map((line) => checked(line, longest));
 }
 
 function checked(line: string, longest: number): string | Error {
-  return Buffer.byteLength(line) > longest ? longLine(longest) : line;
+  // No character takes more than three bytes for each of its UTF-16 units.
+  return line.length * 3 > longest && Buffer.byteLength(line) > longest ? longLine(longest) : line;
 }
 
 const longLine = (longest: number) => new Error(`is longer than ${longest} bytes`);

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Mapped } from '../../ingest/formats/mapped.ts';
 import { eventInput } from '../../ingest/validate.ts';
@@ -27,6 +28,11 @@ const cloudEventHeaders = Object.fromEntries(
   ]),
 );
 
+/** Whether the sender asks for more than a status (RFC 7240). */
+function wantsRepresentation({ headers }: IncomingMessage): boolean {
+  return /(?:^|[,;\s])return\s*=\s*"?representation\b/i.test(String(headers.prefer ?? ''));
+}
+
 /** The way in for senders over HTTP. */
 export function ingestRoutes(deps: ApiDeps): Route[] {
   const intake = new Intake(deps);
@@ -53,7 +59,7 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
       body: {
         content: { 'application/json': eventInput },
         optional: false,
-        read: (body) => readJson(body, EVENT_LIMIT),
+        read: (body) => readJson(body, EVENT_LIMIT, 'mended'),
       },
       responses: oneAnswer,
       handle: ({ body, principal }) => storeOne(principal, { event: body }, {}),
@@ -69,7 +75,7 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
         'or batched; gzip, zstd or deflate. Answers once ' +
         'everything is committed, with what became of each item: one that is invalid costs the others nothing. ' +
         'Whatever fails with 429 or 503 may be sent again as it was, if its events have ids or it carries an `Idempotency-Key`.',
-      headers: idempotencyKey.extend(cloudEventHeaders),
+      headers: idempotencyKey.extend(cloudEventHeaders).extend({ prefer: z.string().optional() }),
       body: eventsBody,
       responses: {
         201: { description: 'One event, stored', schema: eventOut },
@@ -77,10 +83,21 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
           description: 'One event that was stored before, or what became of several',
           schema: z.union([eventOut, batchOut]),
         },
+        202: {
+          description:
+            'CloudEvents, stored. The answer is empty: their senders take a body for an event in reply. `Prefer: return=representation` asks for what others get',
+          headers: {
+            'Tocsin-Refused': { description: 'How many of a batch were refused, where any were' },
+          },
+        },
       },
       async handle({ body, principal, request }) {
         const key = request.headers['idempotency-key'] as string | undefined;
-        if (body.kind === 'one') return storeOne(principal, body.item, body.names, key);
+        const isQuiet = body.kind !== 'lines' && body.isCloudEvent && !wantsRepresentation(request);
+        if (body.kind === 'one') {
+          const answer = await storeOne(principal, body.item, body.names, key);
+          return isQuiet ? { status: 202 } : answer;
+        }
         if (body.kind === 'lines') {
           const summary = await storeStream(body.body, LINES, (items, places) =>
             intake.store(
@@ -92,7 +109,10 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
           return { status: 200, body: showStream(summary) };
         }
         const results = await intake.store(principal, body.items, idempotencyOf(principal, key));
-        return { status: 200, body: showBatch(somethingStored(renamed(results, body.names))) };
+        const shown = showBatch(somethingStored(renamed(results, body.names)));
+        if (!isQuiet) return { status: 200, body: shown };
+        const refused = shown.invalid > 0 ? { 'Tocsin-Refused': String(shown.invalid) } : undefined;
+        return { status: 202, ...(refused ? { headers: refused } : {}) };
       },
     }),
   ];

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseInstant } from '../../domain/instant.ts';
 
 /** A whole number in a query. OpenAPI shows it as the integer it is. */
 export function queryInteger(min: number, max: number) {
@@ -15,13 +16,15 @@ export function withDefault<S extends z.ZodType<number>>(schema: S, value: numbe
   return schema.default(value as z.util.NoUndefined<z.output<S>>).meta({ override: { default: value } });
 }
 
-/** An instant in a query as epoch milliseconds. Without a zone it is UTC. */
+/** An instant in a query as epoch milliseconds, in every form that events may have it. Without a zone it is UTC. */
 export const queryTime = z
   .string()
   // An unescaped + of a zone arrives as a space.
-  .transform((text) => text.replace(/ (?=\d\d:?\d\d$)/, '+'))
-  .pipe(z.iso.datetime({ offset: true, local: true, error: 'must be an ISO 8601 time' }))
-  .transform((text) => Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : `${text}Z`))
+  .transform((text) => parseInstant(text.replace(/(:\d\d(?:[.,]\d+)?) (?=\d\d:?\d\d$)/, '$1+')))
+  .refine((at) => !Number.isNaN(at), {
+    message: 'must be an RFC 3339 time, or seconds or milliseconds since 1970',
+    abort: true,
+  })
   .refine((at) => at >= 0 && at < 253_402_300_800_000, 'must be between 1970 and 9999')
   .meta({ override: { type: 'string', format: 'date-time', pattern: undefined } });
 

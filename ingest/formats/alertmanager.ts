@@ -1,3 +1,5 @@
+import { storableText } from '../../db/storable.ts';
+import { parseInstant } from '../../domain/instant.ts';
 import { alertmanagerKey, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
 import type { InvalidEvent } from '../validate.ts';
 
@@ -54,19 +56,18 @@ function texts(given: unknown): Record<string, string> | null {
   if (given === null || typeof given !== 'object' || Array.isArray(given)) return null;
   const entries = Object.entries(given);
   if (entries.some(([, value]) => typeof value !== 'string')) return null;
-  return Object.fromEntries(entries.filter(([, value]) => value !== ''));
+  return Object.fromEntries(
+    entries
+      .filter(([, value]) => value !== '')
+      .map(([name, value]) => [storableText(name), storableText(value)]),
+  );
 }
 
 /** Epoch ms; null where no time is given, which Go writes as the year 1; NaN for what is no time. */
 function timeOf(given: unknown): number | null {
   if (given === undefined || given === null || given === '') return null;
-  if (
-    typeof given !== 'string' ||
-    !/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i.test(given)
-  ) {
-    return Number.NaN;
-  }
-  return given.startsWith('0001-01-01') ? null : Date.parse(given.toUpperCase().replace(' ', 'T'));
+  if (typeof given !== 'string') return Number.NaN;
+  return given.startsWith('0001-01-01') ? null : parseInstant(given);
 }
 
 const wordsOf = (labels: Record<string, string>) =>

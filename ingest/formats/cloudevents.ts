@@ -1,6 +1,7 @@
 import { CloudEvent, ValidationError } from 'cloudevents';
 import { z } from 'zod';
 import type { Json } from '../../domain/event.ts';
+import { parseExact } from '../exact-json.ts';
 import type { InvalidEvent } from '../validate.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
@@ -33,7 +34,7 @@ export const CLOUDEVENT_NAMES: Readonly<Record<string, string>> = {
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 const uuid = z.guid();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8');
 
 /** An event in the JSON format. */
 export function fromCloudEvent(raw: unknown): Mapped<EventInput> {
@@ -64,7 +65,10 @@ export function fromCloudEvent(raw: unknown): Mapped<EventInput> {
     ...(datacontenttype === undefined || JSON_TYPE.test(datacontenttype) ? {} : { datacontenttype }),
     ...kept,
   };
-  return { event: { ...event, payload: payloadOf(data, data_base64, unsaid as Record<string, Json>) } };
+  return {
+    event: { ...event, payload: payloadOf(data, data_base64, unsaid as Record<string, Json>) },
+    lenient: true,
+  };
 }
 
 type Attributes = Record<string, unknown> & {
@@ -117,7 +121,8 @@ function dataErrors(data: unknown, data_base64: unknown): InvalidEvent[] {
 /** The `severity` extension, or those that CloudEvents describes for logs: `severitytext` and `severitynumber`. */
 function severityOf(others: Record<string, unknown>): { severity: string; kept: Record<string, unknown> } {
   const { severity, ...kept } = others;
-  if (typeof severity === 'string') return { severity, kept };
+  if (typeof severity === 'string' && severity !== '')
+    return { severity: [...severity].slice(0, 32).join(''), kept };
   const { severitytext, severitynumber } = others;
   const named = typeof severitytext === 'string' ? severityOfName(severitytext) : undefined;
   const number = Number(severitynumber);
@@ -167,7 +172,6 @@ export function fromBinaryCloudEvent(
     return fromCloudEvent({ ...event, ...binaryData(type, body) });
   } catch (error) {
     if (error instanceof SyntaxError) return unmapped('data', 'is not JSON');
-    if (error instanceof TypeError) return unmapped('data', 'is not UTF-8');
     throw error;
   }
 }
@@ -178,10 +182,10 @@ function headerValue(text: string): string {
   return decodeURIComponent(quoted ? quoted[1]!.replaceAll(/\\(.)/g, '$1') : text);
 }
 
-/** Without a type it is JSON, as in the JSON format. @throws SyntaxError, TypeError */
+/** Without a type it is JSON, as in the JSON format. @throws SyntaxError */
 function binaryData(type: string | undefined, body: Buffer): { data?: unknown; data_base64?: string } {
   if (body.length === 0) return {};
-  if (!type || JSON_TYPE.test(type)) return { data: JSON.parse(decoder.decode(body)) };
+  if (!type || JSON_TYPE.test(type)) return { data: parseExact(decoder.decode(body)) };
   if (/^text\//i.test(type)) return { data: decoder.decode(body) };
   return { data_base64: body.toString('base64') };
 }

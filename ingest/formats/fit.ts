@@ -14,7 +14,7 @@ export function fitType(text: string): string {
  * Other formats know no such limits, and their senders can't choose shorter names, so nothing is refused for one: what is too long keeps
  * its beginning and ends in a hash of all of it. The same text always fits the same way, and two that differ stay apart.
  */
-function shortened(text: string, longest: number): string {
+export function shortened(text: string, longest: number): string {
   if (text.length <= longest) return text;
   const kept = text.slice(0, longest - 9).replace(/[\ud800-\udbff]$/, '');
   return `${kept}~${hash('sha256', text).slice(0, 8)}`;

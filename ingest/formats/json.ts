@@ -40,14 +40,14 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<
       ...(timestamp === undefined ? {} : { timestamp }),
       payload: mapping.payload === 'all' ? (record as Row) : without(record as Row, found),
     };
-    if (id) return { event: { event_id: idOf(id.text, source?.text ?? ''), ...event } };
+    if (id) return { event: { event_id: idOf(id.text, source?.text ?? ''), ...event }, lenient: true };
     // Without a time equal records would be one for as long as events are kept.
     if (mapping.dedupe && timestamp !== undefined) {
       const said = saidBy(event, record);
       if (said === null) return unmapped('payload', 'nested too deeply');
-      return { event: { event_id: idFrom(SHIPPED, said), ...event } };
+      return { event: { event_id: idFrom(SHIPPED, said), ...event }, lenient: true };
     }
-    return { event };
+    return { event, lenient: true };
   };
 }
 

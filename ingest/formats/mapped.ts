@@ -4,8 +4,11 @@ import type { eventInput, InvalidEvent } from '../validate.ts';
 /** An event as senders give it, from a format that has its own names for everything. */
 export type EventInput = z.input<typeof eventInput>;
 
-/** What a format makes of one item: an event that is yet to be validated, or what is wrong with the item. */
-export type Mapped<E = unknown> = { event: E } | { invalid: InvalidEvent[] };
+/**
+ * What a format makes of one item: an event that is yet to be validated, or what is wrong with the item. `lenient`: its sender could do
+ * nothing about a refusal, so what can be mended is.
+ */
+export type Mapped<E = unknown> = { event: E; lenient?: true } | { invalid: InvalidEvent[] };
 
 /** An item that can't be mapped. */
 export function unmapped(field: string, reason: string): { invalid: InvalidEvent[] } {

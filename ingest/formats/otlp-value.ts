@@ -21,7 +21,9 @@ export function list(message: unknown, name: string): readonly unknown[] {
 
 /** A field of a message; undefined where it is absent. @throws Flaw where there is no message */
 export function member(message: unknown, name: string): unknown {
-  if (message === null || typeof message !== 'object') throw new Flaw('a message must be an object');
+  if (message === null || typeof message !== 'object' || Array.isArray(message)) {
+    throw new Flaw('a message must be an object');
+  }
   return Object.hasOwn(message, name) ? ((message as Record<string, unknown>)[name] ?? undefined) : undefined;
 }
 
@@ -72,7 +74,7 @@ export function attributes(message: unknown, name = 'attributes', depth = 0): { 
 /** What an AnyValue holds. Integers beyond what JSON numbers keep exactly, and numbers that JSON lacks, become texts. @throws Flaw */
 export function anyValue(any: unknown, depth = 0): Json {
   if (any === undefined || any === null) return null;
-  if (typeof any !== 'object') throw new Flaw('a value must be an object');
+  if (typeof any !== 'object' || Array.isArray(any)) throw new Flaw('a value must be an object');
   if (depth > MAX_DEPTH) throw new Flaw(`a value is nested deeper than ${MAX_DEPTH}`);
   for (const kind of Object.keys(any)) {
     const value = (any as Record<string, unknown>)[kind];

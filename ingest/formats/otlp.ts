@@ -29,8 +29,8 @@ export function countRecords(request: unknown): number {
 /**
  * The log records of an export, decoded from protobuf or JSON, in their order.
  *
- * OTLP has no ids, and its clients send an export again when they heard no answer. So a record's id is made from all it says,
- * its resource and its place among equals in the export: sent again it is the same event. The price: records that are
+ * OTLP has no ids, and its clients send an export again when they heard no answer. So the id of a record with a time is made from
+ * all it says, its resource and its place among equals in the export: sent again it is the same event. The price: records that are
  * equal to the nanosecond, from the same resource, in two exports, are one.
  * @throws Flaw where it is none, or where what records share can't be read
  */
@@ -86,13 +86,15 @@ function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>):
     const at = time === 0n ? observed : time;
     return {
       event: {
-        event_id: idOf(origin.said + JSON.stringify(said), seen),
+        // Equal records without any time are two: nothing says that they are one sent again.
+        ...(at === 0n ? {} : { event_id: idOf(origin.said + JSON.stringify(said), seen) }),
         source_id: origin.source_id,
         event_type: fitType(typeof type === 'string' && type !== '' ? type : 'log'),
         severity: number > 0 ? severityOfNumber(number) : (severityOfName(name) ?? 'info'),
         ...(at === 0n ? {} : { timestamp: new Date(Number(at / 1_000_000n)).toISOString() }),
         payload: { ...said, ...present({ resource: origin.resource, scope: origin.scope }) },
       },
+      lenient: true,
     };
   } catch (error) {
     if (error instanceof Flaw) return unmapped('', error.message);

@@ -1,35 +1,47 @@
 import { z } from 'zod';
+import { parseInstant } from '../../domain/instant.ts';
 import { NEVER, pagerdutyKey, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
-import { rfc3339 } from './time.ts';
+import { cutText } from '../repair.ts';
+import { shortened } from './fit.ts';
 
-const text = z.string().max(1024);
+/** Longest summary and dedup_key, in characters. PagerDuty has the same limits, and refuses or cuts what is longer. */
+const LONGEST_SUMMARY = 1024;
+const LONGEST_KEY = 255;
 
-const time = z.iso.datetime({ offset: true, local: true });
+const text = z.string();
+
+/** What is empty is absent: plenty of clients send all fields, some without a value. */
+const absentIfEmpty = <S extends z.ZodType>(schema: S) =>
+  z.preprocess((given) => (given === '' ? undefined : given), schema);
 
 const payload = z.object({
-  summary: z.string().min(1).max(1024),
+  summary: z
+    .string()
+    .min(1)
+    .transform((summary) => cutText(summary, LONGEST_SUMMARY)),
   source: text.min(1),
   severity: z.enum(['critical', 'error', 'warning', 'info']),
+  // A time that nobody understands is no reason to refuse a page.
   timestamp: z
-    .string()
-    .refine((given) => time.safeParse(rfc3339(given)).success, 'must be an ISO 8601 time')
-    .meta({ format: 'date-time' })
-    .nullish(),
+    .unknown()
+    .optional()
+    .meta({ override: { type: 'string', format: 'date-time' } }),
   component: text.nullish(),
   group: text.nullish(),
   class: text.nullish(),
   custom_details: z.unknown().optional(),
 });
 
+const dedupKey = z
+  .string()
+  .min(1)
+  .transform((key) => shortened(key, LONGEST_KEY));
+
 const common = {
   routing_key: z.string().min(1).max(255),
-  dedup_key: z.string().min(1).max(255),
   client: text.nullish(),
   client_url: text.nullish(),
-  links: z
-    .array(z.object({ href: z.string(), text: z.string().nullish() }))
-    .max(100)
-    .nullish(),
+  links: z.array(z.looseObject({ href: z.string().nullish(), text: z.string().nullish() })).nullish(),
 };
 
 /** An event of PagerDuty's Events API v2. Images are for its own pages, and ignored. */
@@ -38,10 +50,10 @@ export const pagerdutyEvent = z
     z.object({
       ...common,
       event_action: z.literal('trigger'),
-      dedup_key: common.dedup_key.nullish(),
+      dedup_key: absentIfEmpty(dedupKey.nullish()),
       payload,
     }),
-    z.object({ ...common, event_action: z.enum(['acknowledge', 'resolve']) }),
+    z.object({ ...common, event_action: z.enum(['acknowledge', 'resolve']), dedup_key: dedupKey }),
   ])
   .meta({ id: 'PagerDutyEvent' });
 
@@ -86,16 +98,17 @@ export function fromPagerDuty(
     severity: receivedSeverity(severity),
     summary,
     generator_url: event.client_url || event.links?.[0]?.href || null,
-    starts_at: timestamp ? timeOf(timestamp) : now,
+    starts_at: timeOf(timestamp) ?? now,
     ends_at: NEVER,
     ends_explicit: false,
   };
 }
 
-/** Epoch ms. A time without zone is UTC. */
-function timeOf(given: string): number {
-  const text = rfc3339(given);
-  return Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`);
+/** Epoch ms; null for none, for what is no time, and for one that no incident can begin at. */
+function timeOf(given: unknown): number | null {
+  if (typeof given !== 'string' && typeof given !== 'number') return null;
+  const at = parseInstant(given);
+  return at >= 0 && at <= NEVER ? at : null;
 }
 
 /** Those that have a value. */

@@ -49,8 +49,12 @@ const SEVERITY_NAMES: Readonly<Record<string, string>> = {
   60: 'critical',
 };
 
+/** OpenTelemetry's short names: TRACE, TRACE2, TRACE3, TRACE4, DEBUG … FATAL4. */
+const SHORT_NAME = /^(trace|debug|info|warn|error|fatal)[1-4]$/;
+
 /** A level by its name, whatever its case; undefined for one that nobody uses. */
 export function severityOfName(name: string): string | undefined {
-  const known = name.trim().toLowerCase();
+  const word = name.trim().toLowerCase();
+  const known = SHORT_NAME.exec(word)?.[1] ?? word;
   return Object.hasOwn(SEVERITY_NAMES, known) ? SEVERITY_NAMES[known] : undefined;
 }

@@ -90,11 +90,7 @@ describe('POST /internal/events', () => {
       'timestamp',
     ],
     ['a time too far ahead', { timestamp: new Date(Date.now() + 600_000).toISOString() }, 'timestamp'],
-    ['a NUL in a string', { source_id: 'abc\0def' }, 'source_id'],
-    ['a NUL in the payload', { payload: { a: { b: ['\0'] } } }, 'payload'],
-    ['a NUL in a key', { payload: { 'a\0': 1 } }, 'payload'],
-    ['half a surrogate pair', { payload: { a: '\ud800' } }, 'payload'],
-    ['a payload that is too large', { payload: { a: 'x'.repeat(70_000) } }, 'payload'],
+    ['a payload that is too large', { payload: { a: 'x'.repeat(100_000) } }, 'payload'],
   ] as const) {
     it(`refuses ${what} with 422 and names the field`, async () => {
       const { status, body } = await api.send(event(changes));
@@ -106,11 +102,61 @@ describe('POST /internal/events', () => {
     });
   }
 
-  it('refuses numbers beyond what JSON numbers can be', async () => {
-    const text = JSON.stringify(event()).replace('"value":93', '"value":1e999');
+  it('keeps every number to its last digit: those that would be rounded as texts', async () => {
+    const numbers = '[9007199254740993,12345678901234567890,0.1234567890123456789,1e999,-1e-999,0.25,-7]';
+    const text = JSON.stringify(event()).replace('"value":93', `"value":${numbers}`);
     const { status, body } = await api.send(text);
-    assert.equal(status, 422);
-    assert.equal(body.errors[0].field, 'payload');
+    assert.equal(status, 201);
+    const kept = [
+      '9007199254740993',
+      '12345678901234567890',
+      '0.1234567890123456789',
+      '1e999',
+      '-1e-999',
+      0.25,
+      -7,
+    ];
+    assert.deepEqual(body.payload.value, kept);
+    const stored = await api.get(`/events/${body.id}`);
+    assert.deepEqual(stored.body.payload.value, kept);
+    // Sent again it is the same event.
+    const again = await api.send(text);
+    assert.deepEqual([again.status, again.body], [200, body]);
+  });
+
+  it('repairs what no text can hold: NUL, halves of surrogate pairs, bytes that are no UTF-8', async () => {
+    const bad = { source_id: 'abc\0def', payload: { 'a\0': ['\0', 'x\ud800'], raw: '??' } };
+    const bytes = Buffer.from(JSON.stringify(event(bad)));
+    bytes[bytes.indexOf('??')] = 0xff;
+    const { status, body } = await api.send(bytes);
+    assert.equal(status, 201);
+    assert.equal(body.source_id, 'abc\ufffddef');
+    assert.deepEqual(body.payload, { 'a\ufffd': ['\ufffd', 'x\ufffd'], raw: '\ufffd?' });
+    const again = await api.send(bytes);
+    assert.deepEqual([again.status, again.body], [200, body]);
+  });
+
+  it('takes times as the reference takes them', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const iso = new Date(now * 1000).toISOString();
+    const plain = iso.slice(0, 19);
+    for (const timestamp of [
+      ...[
+        iso.toLowerCase(),
+        plain.replace('T', ' '),
+        `${plain}+0000`,
+        `${plain}Z`,
+        now,
+        now * 1000,
+        String(now),
+      ],
+      `${plain.slice(0, 16)}Z`,
+    ]) {
+      const { status, body } = await api.send(event({ timestamp }));
+      assert.equal(status, 201, String(timestamp));
+      const wanted = String(timestamp).length === 17 ? `${plain.slice(0, 16)}:00.000Z` : `${plain}.000Z`;
+      assert.equal(body.timestamp, wanted, String(timestamp));
+    }
   });
 
   it('keeps numbers as large as they may be', async () => {
@@ -137,7 +183,7 @@ describe('POST /internal/events', () => {
   for (const [what, body] of [
     ['no JSON', '{"a":'],
     ['two documents', '{} {}'],
-    ['a body that is not UTF-8', new Uint8Array([0x22, 0xff, 0xfe, 0x22])],
+    ['a body that is UTF-16', Buffer.from('{}', 'utf16le')],
   ] as const) {
     it(`answers ${what} with 400`, async () => {
       assert.equal((await api.send(body)).status, 400);

@@ -101,12 +101,25 @@ describe('a hostile body', () => {
     }
   });
 
-  it('that is not UTF-8 is refused', async () => {
+  it('that is not UTF-8 is repaired where it is an event, and refused where it is a rule', async () => {
     const text = Buffer.from(JSON.stringify({ ...event(), source_id: 'source-?' }));
     text[text.indexOf('?')] = 0xff;
     const { status, body } = await send(text, {});
-    assert.equal(status, 400);
-    assert.match(body.detail, /UTF-8/);
+    assert.equal(status, 201);
+    assert.equal(body.source_id, 'source-\ufffd');
+    const rule = Buffer.from('{"name": "a?c", "threshold_count": 1, "window_seconds": 1}');
+    rule[rule.indexOf('?')] = 0xff;
+    const refused = await api.call('POST', '/alerts', rule);
+    assert.equal(refused.status, 400);
+    assert.match(refused.body.detail, /UTF-8/);
+  });
+
+  it('of a rule with a number that would be rounded is refused, which names it', async () => {
+    const match = '[{"field": "payload.id", "op": "=", "value": 9007199254740993}]';
+    const rule = `{"name": "abc", "threshold_count": 1, "window_seconds": 1, "match": ${match}}`;
+    const { status, body } = await api.call('POST', '/alerts', rule);
+    assert.equal(status, 422);
+    assert.match(body.detail, /^9007199254740993 has more digits than a number keeps: write it as a text/);
   });
 
   it('of a hundred thousand brackets is refused', async () => {
@@ -120,8 +133,8 @@ describe('a hostile body', () => {
     const nested = await send(JSON.stringify({ ...event(), payload: deep }), {});
     assert.equal(nested.status, 422);
     assert.match(nested.body.detail, /nested deeper than 32/);
-    const long = await send(JSON.stringify({ ...event(), payload: { text: 'x'.repeat(70_000) } }), {});
-    assert.match(long.body.detail, /longer than 65536 characters/);
+    const long = await send(JSON.stringify({ ...event(), payload: { text: 'x'.repeat(100_000) } }), {});
+    assert.match(long.body.detail, /longer than 98304 characters/);
   });
 
   it('that comes a byte at a time is waited for only so long', async function () {

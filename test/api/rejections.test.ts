@@ -174,7 +174,7 @@ describe('rejections', () => {
 
   it('hold whatever was sent: long, broken, hostile', async () => {
     await api.post('/events', event({ source_id: 'x'.repeat(100_000) }));
-    await api.post('/events', event({ source_id: 'nul\0 and \ud800' }));
+    await api.post('/events', event({ severity: 7, source_id: 'nul\0 and \ud800' }));
     await api.call('POST', '/events', '\0"\\ud800 {\n', { 'content-type': 'application/x-ndjson' });
     await api.post('/events', JSON.parse('{"__proto__": {"severity": "high"}, "constructor": 7}'));
     const { last } = await seen();

@@ -12,7 +12,6 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
-import { addressesBehind } from '../../api/address.ts';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/deps.ts';
 import { openDoor } from '../../api/keys/door.ts';
@@ -63,8 +62,6 @@ type Options = {
   channels?: string[];
   /** How long a connection may stand still, in milliseconds. */
   stalledMs?: number;
-  /** Whom it trusts to say where requests come from. */
-  proxies?: string[];
   /** Stands in for parts of what the API is made from. */
   change?: (deps: ApiDeps) => Partial<ApiDeps>;
 };
@@ -74,7 +71,6 @@ export async function stage({
   temporal = 'away',
   channels = [],
   stalledMs,
-  proxies = [],
   change = () => ({}),
 }: Options = {}) {
   const database = await freshDatabase();
@@ -96,14 +92,13 @@ export async function stage({
     publicUrl: 'http://127.0.0.1:8000',
     local: true,
   };
-  const addresses = addressesBehind(proxies);
   const door = openDoor({
     orm,
     clock: Date.now,
     log,
     auth: 'open',
     ingestToken: TOKEN,
-    ...{ publicUrl: settings.publicUrl, addresses },
+    publicUrl: settings.publicUrl,
   });
   const stopped = new AbortController();
   const deps: ApiDeps = {
@@ -112,7 +107,6 @@ export async function stage({
     client: engine.client,
     ingest,
     access: door.access,
-    addresses,
     keyring: door.keyring,
     alerts,
     disk: { report: () => UNKNOWN_DISK },

@@ -55,6 +55,13 @@ describe('a matcher', () => {
     assert.equal(holds('payload.x', '>', 0, event({ x: 'Infinity' })), false);
   });
 
+  it('has a dot that matches every character, newlines too, as Prometheus 3 has it', () => {
+    const lines = event({ message: 'panic:\nout of memory' });
+    assert.equal(holds('payload.message', '=~', 'panic.*memory', lines), true);
+    assert.equal(holds('payload.message', '!~', 'panic.*memory', lines), false);
+    assert.equal(holds('payload.message', '=~', '(?-s)panic.*memory', lines), false);
+  });
+
   it('finds a value in a list of them', () => {
     assert.equal(holds('severity', 'in', ['low', 'high']), true);
     assert.equal(holds('payload.text', 'in', [502, 503]), true);

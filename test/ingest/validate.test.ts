@@ -56,6 +56,16 @@ describe('validation', () => {
     process.env.TZ = TZ ?? 'UTC';
   });
 
+  it('takes the forms of time that the reference takes', () => {
+    for (const timestamp of [
+      ...['2026-05-04t11:00:00z', '2026-05-04 11:00:00', '2026-05-04T11:00+0000', '2026-05-04T11:00Z'],
+      ...[(NOW - 3_600_000) / 1000, NOW - 3_600_000, String((NOW - 3_600_000) / 1000)],
+    ]) {
+      assert.equal(accepted({ timestamp }).event.occurred_at, NOW - 3_600_000, String(timestamp));
+    }
+    assert.equal(time('2026-05-04T10:59:60Z'), NOW - 3_600_000, 'a leap second');
+  });
+
   it('cuts times to whole milliseconds', () => {
     assert.equal(time('2026-05-04T11:00:00.123456Z'), NOW - 3_600_000 + 123);
     assert.equal(time('2026-05-04T11:00:00.9999'), NOW - 3_600_000 + 999);
@@ -66,12 +76,10 @@ describe('validation', () => {
     for (const timestamp of [
       '',
       'yesterday',
-      '2026-05-04',
       '2026-02-30T00:00:00Z',
       '2026-05-04T25:00:00Z',
       '2026-05-04T11:00:00+99:00',
       '-002026-05-04T11:00:00Z',
-      NOW,
       null,
       {},
     ]) {
@@ -89,13 +97,18 @@ describe('validation', () => {
     assert.deepEqual(refused({ timestamp: '9999-12-31T23:59:59Z' }), ['timestamp']);
   });
 
-  it('refuses text that PostgreSQL cannot keep, wherever it is', () => {
-    for (const bad of ['nul\0', 'high \ud800', 'low \udc00', '\udc00\ud800']) {
-      for (const field of ['source_id', 'severity', 'event_type']) {
-        assert.deepEqual(refused({ [field]: `abc${bad}` }), [field]);
+  it('repairs text that PostgreSQL cannot keep, wherever it is', () => {
+    for (const [bad, kept] of [
+      ['nul\0', 'nul\ufffd'],
+      ['high \ud800', 'high \ufffd'],
+      ['low \udc00', 'low \ufffd'],
+      ['\udc00\ud800', '\ufffd\ufffd'],
+    ] as const) {
+      for (const field of ['source_id', 'severity', 'event_type'] as const) {
+        assert.equal(accepted({ [field]: `abc${bad}` }).event[field], `abc${kept}`);
       }
-      assert.deepEqual(refused({ payload: { a: [{ b: bad }] } }), ['payload']);
-      assert.deepEqual(refused({ payload: { a: { [bad]: 1 } } }), ['payload']);
+      const { payload } = accepted({ payload: { a: [{ b: bad }], c: { [bad]: 1, d: bad } } }).event;
+      assert.deepEqual(payload, { a: [{ b: kept }], c: { [kept]: 1, d: kept } });
     }
     assert.equal(accepted({ severity: 'süß 😀' }).event.severity, 'süß 😀');
   });
@@ -122,13 +135,42 @@ describe('validation', () => {
     assert.deepEqual(refused({ payload: wide }), ['payload']);
   });
 
+  it('cuts the longest texts of a payload whose sender can do nothing about it, and says so', () => {
+    const lenient = (payload: object) =>
+      validateEvent({ ...GOOD, payload }, { now: NOW, retentionMs: RETENTION }, true);
+    const stack = 'at f()\n'.repeat(40_000);
+    const result = lenient({ stack, trace: { id: 'abc' }, list: [stack, 1] });
+    assert.ok('event' in result);
+    const { payload } = result.event;
+    assert.ok(JSON.stringify(payload).length <= MAX_PAYLOAD);
+    assert.match(String(payload.stack), /^at f\(\)\n[\s\S]+… \[cut from 280000 characters\]$/);
+    assert.deepEqual(payload.trace, { id: 'abc' });
+    assert.ok(
+      'invalid' in lenient(Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]))),
+    );
+  });
+
+  it('takes what claims to be ahead of the clock for now, where its sender can do nothing about it', () => {
+    const ahead = new Date(NOW + 3_600_000).toISOString();
+    const event_id = '0191f0a0-0000-7000-8000-00000000000a';
+    const result = validateEvent(
+      { ...GOOD, event_id, timestamp: ahead },
+      { now: NOW, retentionMs: RETENTION },
+      true,
+    );
+    assert.ok('event' in result);
+    assert.equal(result.event.occurred_at, NOW);
+    assert.equal(result.timeGiven, false, 'sent again it has the time that it had first');
+    assert.deepEqual(result.event.payload, { claimed_timestamp: ahead });
+  });
+
   it('names every field that is wrong, at once', () => {
     const fields = refused({
       event_id: 'not-a-uuid',
       source_id: 'ab',
       severity: '',
       event_type: 'x'.repeat(65),
-      timestamp: 5,
+      timestamp: 'x',
       payload: [],
     });
     assert.deepEqual(fields.sort(), [
@@ -147,10 +189,15 @@ describe('validation', () => {
   });
 
   it('keeps a hostile key as a key', () => {
-    const payload = JSON.parse('{"inner": {"__proto__": {"admin": true}}, "constructor": 1}');
+    const payload = JSON.parse(
+      '{"inner": {"__proto__": {"admin": true}}, "constructor": 1, "__proto__": {"a": "\\u0000"}}',
+    );
     const { event } = accepted({ payload });
     assert.equal(({} as { admin?: unknown }).admin, undefined);
     assert.equal((event.payload as { admin?: unknown }).admin, undefined);
-    assert.deepEqual(JSON.parse(JSON.stringify(event.payload)), payload);
+    assert.equal(
+      JSON.stringify(event.payload),
+      '{"inner":{"__proto__":{"admin":true}},"constructor":1,"__proto__":{"a":"\ufffd"}}',
+    );
   });
 });

@@ -37,7 +37,7 @@ const posted: BodySpec<unknown[]> = {
   content: { 'application/json': z.array(postableAlert).max(BATCH_LIMIT) },
   optional: false,
   async read(body) {
-    const raw = await readJson(body, BATCH_BODY_LIMIT);
+    const raw = await readJson(body, BATCH_BODY_LIMIT, 'mended');
     if (!Array.isArray(raw)) throw new Invalid([{ field: 'body', reason: 'must be an array of alerts' }]);
     if (raw.length > BATCH_LIMIT)
       throw new Problem(413, `more than ${BATCH_LIMIT} alerts: send them in parts`);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseExact } from '../../../ingest/exact-json.ts';
 import type { Mapped } from '../../../ingest/formats/mapped.ts';
 import { type InvalidEvent, type ValidationLimits, validateEvent } from '../../../ingest/validate.ts';
 import { idempotencyOf, showStream } from '../../batch.ts';
@@ -96,12 +97,12 @@ async function tryOut(body: Body, map: (record: unknown) => Mapped, limits: Vali
 function tryText(text: string, map: (record: unknown) => Mapped, limits: ValidationLimits) {
   let record: unknown;
   try {
-    record = JSON.parse(text);
+    record = parseExact(text);
   } catch {
     return flaw('is not JSON');
   }
   const mapped = map(record);
-  return 'invalid' in mapped ? mapped : validateEvent(mapped.event, limits);
+  return 'invalid' in mapped ? mapped : validateEvent(mapped.event, limits, mapped.lenient);
 }
 
 const flaw = (what: string): { invalid: InvalidEvent[] } => ({

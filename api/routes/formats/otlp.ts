@@ -46,7 +46,7 @@ const exported: BodySpec<Mapped[]> = {
   async read(body, request) {
     body.expect(JSON_TYPE, PROTOBUF);
     const bytes = await body.bytes(EXPORT_BODY_LIMIT);
-    const given = isProtobuf(request) ? protobuf(bytes) : parseJson(utf8(bytes));
+    const given = isProtobuf(request) ? protobuf(bytes) : parseJson(utf8(bytes, 'mended'), 'mended');
     try {
       if (countRecords(given) > EXPORT_LIMIT) {
         throw new Problem(413, `more than ${EXPORT_LIMIT} log records: export them in smaller batches`);
@@ -111,6 +111,22 @@ export function otlpRoutes(deps: ApiDeps): Route[] {
         };
       },
     }),
+    ...['traces', 'metrics'].map((signal) =>
+      route({
+        method: 'post',
+        path: `/v1/${signal}`,
+        role: null,
+        tags: ['events'],
+        summary: `Not taken: OpenTelemetry ${signal}`,
+        description: `Answers 404 in OTLP’s form, which exporters don’t repeat: set \`OTEL_${signal.toUpperCase()}_EXPORTER=none\`.`,
+        responses: {},
+        problems: [404],
+        dialect: rpcStatus,
+        handle: async () => {
+          throw new Problem(404, `only logs are taken here, not ${signal}: export them elsewhere`);
+        },
+      }),
+    ),
   ];
 }
 

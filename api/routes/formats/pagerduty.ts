@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { fromPagerDuty, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
-import { jsonBody } from '../../body/json.ts';
+import { fromPagerDuty, type PagerDutyEvent, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
+import { repair } from '../../../ingest/repair.ts';
+import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
+import { BODY_DEPTH, PAGE_LIMIT } from '../../limits.ts';
 import { Invalid } from '../../problem.ts';
 import { attemptedBy } from '../../rejections/attempt.ts';
-import { type Dialect, type Route, route } from '../../route.ts';
+import { type BodySpec, check, type Dialect, type Route, route } from '../../route.ts';
 
 const failed = z
   .object({ status: z.string(), message: z.string(), errors: z.array(z.string()).optional() })
@@ -23,6 +25,18 @@ const dialect: Dialect = {
   },
 };
 
+/** No detail refuses a page: what can't be kept is repaired. */
+const pagerdutyBody: BodySpec<PagerDutyEvent> = {
+  content: { 'application/json': pagerdutyEvent },
+  optional: false,
+  async read(body) {
+    const raw = await readJson(body, PAGE_LIMIT, 'mended');
+    const flaw = raw !== null && typeof raw === 'object' ? repair(raw as object, BODY_DEPTH) : null;
+    if (flaw) throw new Invalid([{ field: 'body', reason: flaw }]);
+    return check(pagerdutyEvent, raw, 'body');
+  },
+};
+
 /** PagerDuty's Events API v2, so that whatever can page by it can page here by another URL. */
 export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
   return [
@@ -37,7 +51,7 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       description:
         '`routing_key` is an ingest key. A trigger opens an incident for its `dedup_key`, or refreshes the one that is open; ' +
         '202 says that it is stored.',
-      body: jsonBody(pagerdutyEvent),
+      body: pagerdutyBody,
       responses: {
         202: {
           description: 'Stored',
@@ -46,8 +60,8 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       },
       problems: [401, 403, 429],
       dialect,
-      async handle({ body: event, request }) {
-        const principal = await access.admitKey(event.routing_key, 'ingest', request);
+      async handle({ body: event }) {
+        const principal = await access.admitKey(event.routing_key, 'ingest');
         attemptedBy(principal);
         await access.spend(principal, 1);
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');

@@ -40,9 +40,66 @@ describe('POST /events from the CloudEvents SDK', () => {
     });
   }
 
-  it('answers 201 for one that is new, 200 for one that is stored', async () => {
+  /** What a Knative broker takes an answer for (kncloudevents): a body that is no event in reply is a failure, tried again. */
+  async function brokered(message: { headers: unknown; body: unknown }) {
+    const response = await fetch(`${api.url}/events`, {
+      method: 'POST',
+      headers: { ...(message.headers as Record<string, string>), prefer: 'reply' },
+      body: message.body as string,
+    });
+    const reply = await response.text();
+    if (response.status < 200 || response.status > 299) return `failed with ${response.status}`;
+    return reply === '' ? 'delivered' : `malformed reply: ${reply}`;
+  }
+
+  it('is delivered for a broker that takes every body for a reply', async () => {
+    assert.equal(await brokered(HTTP.structured(event())), 'delivered');
+    assert.equal(await brokered(HTTP.binary(event({ subject: 'plain' }))), 'delivered');
+    const batch = JSON.stringify([event(), event()]);
+    const headers = { 'content-type': 'application/cloudevents-batch+json' };
+    assert.equal(await brokered({ headers, body: batch }), 'delivered');
+    assert.equal(await brokered({ headers, body: '[]' }), 'delivered');
+    // 422 is final for it, 429 and 503 are tried again.
+    assert.equal(await brokered({ headers, body: '[{}]' }), 'failed with 422');
+  });
+
+  it('says how many of a batch were refused, in a header', async () => {
+    const batch = JSON.stringify([event(), { ...event().toJSON(), source: '' }]);
+    const { status, headers, body } = await api.call('POST', '/events', batch, {
+      'content-type': 'application/cloudevents-batch+json',
+    });
+    assert.deepEqual([status, body, headers.get('tocsin-refused')], [202, undefined, '1']);
+  });
+
+  it('grants the handshake of CloudEvents webhooks', async () => {
+    const { status, headers } = await api.call('OPTIONS', '/events', undefined, {
+      'webhook-request-origin': 'eventgrid.azure.net',
+      'webhook-request-rate': '120',
+    });
+    assert.equal(status, 204);
+    assert.match(headers.get('allow')!, /POST/);
+    assert.equal(headers.get('webhook-allowed-origin'), '*');
+    assert.equal(headers.get('webhook-allowed-rate'), '*');
+    const plain = await api.call('OPTIONS', '/events');
+    assert.equal(plain.headers.get('webhook-allowed-origin'), null);
+  });
+
+  it('takes 64 KiB of any data, as the specification asks of every receiver', async () => {
+    const data = Buffer.alloc(64 * 1024 - 300, 0xff);
+    const { status } = await api.call('POST', '/events', data, {
+      ...{ 'content-type': 'application/octet-stream', 'ce-specversion': '1.0', 'ce-id': 'large' },
+      ...{ 'ce-source': '/camera', 'ce-type': 'picture', prefer: 'return=representation' },
+    });
+    assert.equal(status, 201);
+  });
+
+  it('answers as it answers others for Prefer: return=representation: 201 for one that is new, 200 for one that is stored', async () => {
     const { headers, body } = HTTP.structured(event());
-    const send = () => api.call('POST', '/events', body as string, headers as Record<string, string>);
+    const send = () =>
+      api.call('POST', '/events', body as string, {
+        ...(headers as Record<string, string>),
+        prefer: 'respond-async, return=representation',
+      });
     const first = await send();
     assert.equal(first.status, 201);
     const again = await send();
@@ -59,6 +116,7 @@ describe('POST /events from the CloudEvents SDK', () => {
       'ce-source': '/camera',
       'ce-type': 'picture',
       'ce-subject': 'Z%C3%BCrich',
+      prefer: 'return=representation',
     });
     assert.equal(status, 201);
     assert.equal(body.id, id);
@@ -73,6 +131,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     const bad = { ...event().toJSON(), source: '' };
     const { status, body } = await api.call('POST', '/events', JSON.stringify([good, bad, other, good]), {
       'content-type': 'application/cloudevents-batch+json; charset=utf-8',
+      prefer: 'return=representation',
     });
     assert.equal(status, 200);
     assert.deepEqual(
@@ -104,7 +163,10 @@ describe('POST /events from the CloudEvents SDK', () => {
     const ids = new Set();
     for (const source of ['/one', '/two']) {
       const { headers, body } = HTTP.structured(event({ id: 'order-7', source }));
-      const answer = await api.call('POST', '/events', body as string, headers as Record<string, string>);
+      const answer = await api.call('POST', '/events', body as string, {
+        ...(headers as Record<string, string>),
+        prefer: 'return=representation',
+      });
       assert.equal(answer.status, 201);
       ids.add(answer.body.id);
     }

@@ -41,16 +41,13 @@ describe('docs/formats.md', () => {
       ['objects and lists in a body that is parsed as a whole', count(limits.OBJECTS_LIMIT)],
       ['a stream of lines or records', size(limits.STREAM_LIMIT)],
       ['one of them', size(limits.LINE_LIMIT)],
+      ['a PagerDuty event', size(limits.PAGE_LIMIT)],
       ['a payload', `${size(limits.PAYLOAD_LENGTH)} as JSON, ${limits.PAYLOAD_DEPTH} levels deep`],
       [
         'a body of anything else',
         `${size(limits.BODY_LIMIT)}, ${limits.BODY_DEPTH} levels deep, ${count(limits.BODY_VALUES)} values, ${count(limits.BODY_KEYS)} keys of an object`,
       ],
-      [
-        'bodies that one process holds at once',
-        `${size(limits.BUDGETS.events)} of events, ${size(limits.BUDGETS.alerts)} of alerts, ${size(limits.BUDGETS.control)} of all else`,
-      ],
-      ['those whose key is not known yet', size(limits.BUDGETS.strangers)],
+      ['bodies that one process holds at once', size(limits.BUDGET_BYTES)],
       ['the window of a zstd body', size(2 ** limits.ZSTD_WINDOW_LOG)],
       [
         "a sender's pause",

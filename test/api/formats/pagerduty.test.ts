@@ -61,6 +61,19 @@ describe('PagerDuty’s Events API v2', () => {
     assert.equal((await known(dedup_key))[0]!.ends, 'resolved');
   });
 
+  it('refuses no page for a detail: what is too long is cut, what can’t be kept is repaired', async () => {
+    const custom_details = { stack: 'at f()\n'.repeat(30_000), 'a\0': '\ud800' };
+    for (const timestamp of ['yesterday', undefined]) {
+      const answer = await send({
+        payload: { ...payload, summary: 'x'.repeat(2000), timestamp, custom_details },
+      });
+      assert.equal(answer.status, 202);
+    }
+    for (const dedup_key of ['', 'k'.repeat(300), 'nul\0']) {
+      assert.equal((await send({ dedup_key })).status, 202);
+    }
+  });
+
   it('makes up a dedup_key for a trigger without one', async () => {
     const { body } = await send();
     assert.match(body.dedup_key, /^[0-9a-f]{32}$/);
@@ -81,8 +94,8 @@ describe('PagerDuty’s Events API v2', () => {
     assert.equal(invalid.status, 400);
     assert.equal(invalid.body.status, 'invalid event');
     assert.match(invalid.body.errors[0], /^'payload\.severity' /);
-    const large = await send({ payload: { ...payload, custom_details: { a: 'x'.repeat(70_000) } } });
-    assert.deepEqual([large.status, large.body.status], [400, 'invalid event']);
+    const large = await send({ payload: { ...payload, custom_details: { a: 'x'.repeat(600_000) } } });
+    assert.deepEqual([large.status, large.body.status], [413, 'invalid event']);
     const unknown = await send({ routing_key: 'c'.repeat(32) });
     assert.deepEqual([unknown.status, unknown.body.status], [401, 'invalid event']);
     spent = 100;
@@ -97,8 +110,8 @@ describe('PagerDuty’s Events API v2', () => {
     ]);
     assert.deepEqual(last.sort(), [
       ['anyone', 'invalid'],
+      ['anyone', 'too_large'],
       ['anyone', 'unauthorized'],
-      ['team-a', 'invalid'],
       ['team-a', 'over_rate'],
     ]);
   });

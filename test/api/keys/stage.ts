@@ -1,5 +1,4 @@
 import { pino } from 'pino';
-import { addressesBehind } from '../../../api/address.ts';
 import type { ApiDeps } from '../../../api/deps.ts';
 import { type Door, openDoor } from '../../../api/keys/door.ts';
 import { makeSecret } from '../../../domain/key.ts';
@@ -31,11 +30,8 @@ export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 export async function keyStage({
   settings = {},
   temporal = 'away',
-  proxies = [],
 }: {
   settings?: Partial<ApiDeps['settings']>;
-  /** Whom it trusts to say where requests come from. */
-  proxies?: string[];
   temporal?: 'away' | 'working';
 } = {}): Promise<KeyStage> {
   const root = makeSecret('key');
@@ -46,21 +42,10 @@ export async function keyStage({
     temporal,
     change: ({ orm, ...deps }) => {
       const log = pino({ level: 'silent' });
-      const addresses = addressesBehind(proxies);
       const { publicUrl } = { ...deps.settings, ...settings };
-      door = openDoor({
-        orm,
-        clock,
-        log,
-        auth: 'keys',
-        ingestToken: TOKEN,
-        bootstrapKey: root,
-        publicUrl,
-        addresses,
-      });
+      door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root, publicUrl });
       return {
         clock,
-        addresses,
         access: door.access,
         keyring: door.keyring,
         settings: { ...deps.settings, ...settings },

@@ -27,6 +27,30 @@ function refused(record: unknown) {
 }
 
 describe('an OTLP log record as an event', () => {
+  it('is no duplicate of an equal one where neither has a time', () => {
+    const record = { body: { stringValue: 'again' } };
+    for (const { event_id, timestamp } of events(exporting([record, record]))) {
+      assert.deepEqual([event_id, timestamp], [undefined, undefined]);
+    }
+  });
+
+  it('has a severity by the short names of the data model, where it has no number', () => {
+    const of = (severityText: string) => one({ severityText }).severity;
+    for (const [name, severity] of Object.entries({ TRACE4: 'info', DEBUG2: 'info', INFO3: 'info' })) {
+      assert.equal(of(name), severity);
+    }
+    assert.deepEqual(['WARN3', 'ERROR2', 'error1', 'FATAL4'].map(of), ['medium', 'high', 'high', 'critical']);
+    assert.equal(of('ERROR5'), 'info');
+  });
+
+  it('keeps integers of 64 bits to the last digit, as texts', () => {
+    const { payload } = one({
+      timeUnixNano: '1764000000123456789',
+      attributes: [attribute('id', { intValue: '9007199254740993' }), attribute('n', { intValue: '7' })],
+    });
+    assert.deepEqual(payload!.attributes, { id: '9007199254740993', n: 7 });
+  });
+
   it('keeps all it says', () => {
     const record = {
       timeUnixNano: '1764000000123456789',

@@ -67,14 +67,35 @@ describe('a PagerDuty event as a received alert', () => {
     assert.deepEqual(details(null), {});
   });
 
+  it('is not refused for a detail: a long summary is cut, a time that is none is now, an empty dedup_key is none', () => {
+    const long = mapped({ ...trigger, payload: { ...trigger.payload, summary: 'x'.repeat(3000) } });
+    assert.equal(long.summary.length, 1024);
+    assert.match(long.summary, /^x+… \[cut from 3000 characters\]$/);
+    for (const timestamp of ['now', '', null, 5e300, {}, '9999-99-99', '1969-01-01T00:00:00Z']) {
+      assert.equal(mapped({ ...trigger, payload: { ...trigger.payload, timestamp } }).starts_at, NOW);
+    }
+    assert.equal(pagerdutyEvent.parse({ ...trigger, dedup_key: '' }).dedup_key, undefined);
+    const links = [{ text: 'no address' }, {}];
+    assert.equal(mapped({ ...trigger, links }).generator_url, null);
+  });
+
+  it('keeps keys apart that are too long, the same for a trigger and its resolve', () => {
+    const key = (dedup_key: string, event_action = 'trigger') =>
+      pagerdutyEvent.parse({ ...trigger, event_action, dedup_key }).dedup_key;
+    const long = 'x'.repeat(300);
+    assert.equal(key(long)!.length, 255);
+    assert.equal(key(long), key(long, 'resolve'));
+    assert.notEqual(key(`${long}a`), key(`${long}b`));
+    assert.equal(key(key(long)!), key(long));
+  });
+
   for (const [what, changes] of [
     ['another action', { event_action: 'explode' }],
     ['no payload', { payload: undefined }],
-    ['a summary that is too long', { payload: { ...trigger.payload, summary: 'x'.repeat(1025) } }],
+    ['no summary', { payload: { ...trigger.payload, summary: '' } }],
     ['another severity', { payload: { ...trigger.payload, severity: 'fatal' } }],
-    ['a time that is none', { payload: { ...trigger.payload, timestamp: 'now' } }],
-    ['a dedup_key that is too long', { dedup_key: 'x'.repeat(256) }],
     ['a resolve of nothing', { event_action: 'resolve', dedup_key: undefined }],
+    ['a resolve of an empty key', { event_action: 'resolve', dedup_key: '' }],
     ['no routing_key', { routing_key: undefined }],
   ] as const) {
     it(`is refused for ${what}`, () => {

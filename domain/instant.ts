@@ -1,0 +1,61 @@
+/** A day, and perhaps a time of it with a zone. Without a zone it is UTC. */
+const FORM =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt_ ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,30}))?)? ?(?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?$/;
+
+/** Numbers up to this size are seconds since 1970, larger ones milliseconds. Pydantic has the same limit. */
+const MOST_SECONDS = 2e10;
+
+/** Four centuries: `Date.UTC` takes the years 0 to 99 for 1900 to 1999, so they are computed that much later. */
+const CENTURIES_MS = 146_097 * 86_400_000;
+
+/**
+ * An instant in epoch milliseconds, cut to whole ones; NaN for what is no time. Takes RFC 3339 (also with small letters, a space
+ * for the T, a comma before the fraction, no seconds, no zone, a zone without its colon), a date alone (its midnight), and seconds or
+ * milliseconds since 1970 as a number or its digits. A leap second is the first of the next minute, as POSIX and PostgreSQL have it.
+ */
+export function parseInstant(given: string | number): number {
+  if (typeof given === 'number') return fromEpoch(given);
+  const parts = FORM.exec(given);
+  if (!parts) return /^[+-]?\d{1,20}(?:\.\d+)?$/.test(given) ? fromEpoch(Number(given)) : Number.NaN;
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour = '0',
+    minute = '0',
+    second = '0',
+    fraction = '',
+    sign,
+    zoneHour,
+    zoneMinute,
+  ] = parts;
+  const [y, m, d, h, min, s] = [
+    Number(year),
+    Number(month),
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+  ];
+  const offset = sign === undefined ? 0 : Number(zoneHour) * 60 + Number(zoneMinute ?? 0);
+  const isLeap = s === 60 && min === 59;
+  if (m < 1 || m > 12 || d < 1 || d > daysOf(y, m) || h > 23 || min > 59 || (s > 59 && !isLeap))
+    return Number.NaN;
+  if (offset >= 1440 || Number(zoneMinute ?? 0) > 59) return Number.NaN;
+  const ms = isLeap ? 0 : Number(fraction.slice(0, 3).padEnd(3, '0'));
+  const local = Date.UTC(y + 400, m - 1, d, h, min, s, ms) - CENTURIES_MS;
+  return sign === '-' ? local + offset * 60_000 : local - offset * 60_000;
+}
+
+/** A fraction of a second is rounded to microseconds first: 0.123 s is not quite 123 ms in binary. */
+function fromEpoch(number: number): number {
+  if (!(Math.abs(number) <= 8.64e15)) return Number.NaN;
+  if (Math.abs(number) > MOST_SECONDS) return Math.floor(number);
+  return Math.floor(Math.round(number * 1e6) / 1e3);
+}
+
+function daysOf(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
