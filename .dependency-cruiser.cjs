@@ -55,7 +55,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)node_modules/|^(coverage|build)/|^\\.data/' },
+    exclude: { path: '(^|/)node_modules/|^(coverage|build)/|^\\.data/|^test/releases/[0-9]' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {

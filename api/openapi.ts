@@ -54,7 +54,7 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
     openapi: '3.1.1',
     info: {
       title: 'Tocsin',
-      version: '0.1.0',
+      version: '0.2.0',
       description: 'Event monitoring and alerting. Errors are `application/problem+json` (RFC 9457).',
     },
     tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({ name })),

@@ -1,0 +1,101 @@
+import type { ProducerSettings, SimulatedSettings } from './producer.ts';
+
+/** Most events of a simulated batch: larger ones would only wait longer for their commit. */
+export const MAX_BATCH_EVENTS = 1000;
+
+/** A source with nothing to emit sends an empty batch this often (ms), to say that it is alive and has nothing. */
+const QUIET_MS = 60_000;
+
+/** The span of event time of a batch: from `from_at`, exclusive, to its tick, inclusive. Epoch milliseconds. */
+export interface Span {
+  from_at: number;
+  tick_at: number;
+}
+
+/** Milliseconds from one tick of a source to its next. */
+export function tickMs(settings: ProducerSettings): number {
+  return settings.kind === 'simulated' ? settings.tick_ms : settings.interval_seconds * 1000;
+}
+
+/** FNV-1a, 32 bits (draft-eastlake-fnv), over UTF-16 code units. */
+export function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
+  }
+  return hash;
+}
+
+/** Last tick at or before an instant. Each source has a phase of its own, so that a thousand don't tick as one. */
+export function tickAtOrBefore(sourceId: string, settings: ProducerSettings, at: number): number {
+  const tick = tickMs(settings);
+  const phase = fnv1a(sourceId) % tick;
+  return Math.floor((at - phase) / tick) * tick + phase;
+}
+
+/** Milliseconds of burst from the epoch up to an instant. Bursts start at multiples of `every_seconds`: all sources together. */
+function burstMs(burst: { every_seconds: number; length_seconds: number }, at: number): number {
+  const every = burst.every_seconds * 1000;
+  const length = burst.length_seconds * 1000;
+  return Math.floor(at / every) * length + Math.min(at % every, length);
+}
+
+/** Events from the epoch up to an instant: what makes counts a function of time alone, however it is cut into batches. */
+function emittedUpTo(settings: SimulatedSettings, at: number): { steady: number; extra: number } {
+  const { rate_per_second, burst } = settings;
+  return {
+    steady: Math.floor((rate_per_second * at) / 1000),
+    extra: burst ? Math.floor((extraRate(settings) * burstMs(burst, at)) / 1000) : 0,
+  };
+}
+
+/** Events a second that a burst adds to the steady rate. */
+export function extraRate({ rate_per_second, burst }: SimulatedSettings): number {
+  return burst ? rate_per_second * Math.max(0, burst.factor - 1) : 0;
+}
+
+/** Ordinals, since the epoch, of the steady and of the extra events of a span: after `from`, up to and with `to`. */
+export function ordinals(settings: SimulatedSettings, { from_at, tick_at }: Span) {
+  const from = emittedUpTo(settings, from_at);
+  const to = emittedUpTo(settings, tick_at);
+  return { steady: { from: from.steady, to: to.steady }, extra: { from: from.extra, to: to.extra } };
+}
+
+/** Number of events in the batch of a span. */
+export function batchSize(settings: ProducerSettings, span: Span): number {
+  if (settings.kind === 'http-check') return 1;
+  const { steady, extra } = ordinals(settings, span);
+  return Math.min(MAX_BATCH_EVENTS, steady.to - steady.from + extra.to - extra.from);
+}
+
+/** The next batch after an instant up to which everything is emitted: ticks without an event are passed over. */
+export function nextSpan(sourceId: string, settings: ProducerSettings, coveredTo: number): Span {
+  const tick = tickMs(settings);
+  let tick_at = tickAtOrBefore(sourceId, settings, coveredTo) + tick;
+  // A check happens at its tick, not over the time before it.
+  if (settings.kind === 'http-check') return { from_at: tick_at - 1, tick_at };
+  let from_at = coveredTo;
+  while (batchSize(settings, { from_at, tick_at }) === 0 && tick_at - coveredTo < QUIET_MS) {
+    from_at = tick_at;
+    tick_at += tick;
+  }
+  return { from_at, tick_at };
+}
+
+/** Why a source with these settings can't be run, or null. Batches have to fit under MAX_BATCH_EVENTS. */
+export function settingsFlaw(settings: ProducerSettings): string | null {
+  if (!(tickMs(settings) >= 10)) return 'ticks must be at least 10 ms apart';
+  if (settings.kind === 'http-check') {
+    return /^https?:/i.test(settings.url) && URL.canParse(settings.url) ? null : 'url must be http or https';
+  }
+  if (!(settings.rate_per_second >= 0)) return 'rate_per_second must not be negative';
+  if (!(settings.severities?.length > 0)) return 'severities must not be empty';
+  if (!(settings.event_types?.length > 0)) return 'event_types must not be empty';
+  const { burst } = settings;
+  if (burst && !(burst.length_seconds >= 0 && burst.length_seconds <= burst.every_seconds)) {
+    return 'a burst must not be longer than the time from one to the next';
+  }
+  const most = ((settings.rate_per_second + extraRate(settings)) * settings.tick_ms) / 1000;
+  if (most <= MAX_BATCH_EVENTS) return null;
+  return `${most} events a tick are more than the ${MAX_BATCH_EVENTS} of a batch: lower rate_per_second, the burst's factor or tick_ms`;
+}

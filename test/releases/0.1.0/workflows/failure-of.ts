@@ -1,0 +1,36 @@
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
+import type { Event } from '../domain/event.ts';
+import { FAILURES } from './policies.ts';
+
+function* chain(error: unknown): Generator<Error> {
+  for (let e = error; e instanceof Error; e = e.cause) yield e;
+}
+
+/** Kind of failure (policies.ts) that an activity ended with. One that ran out of time may yet pass. */
+export function kindOf(error: unknown): string {
+  for (const e of chain(error)) if (e instanceof ApplicationFailure) return e.type ?? FAILURES.transient;
+  return FAILURES.transient;
+}
+
+/** What went wrong, in the words of whoever met it. */
+export function reasonOf(error: unknown): string {
+  let reason = String(error);
+  for (const e of chain(error)) {
+    if (e instanceof ActivityFailure) continue;
+    reason = e.message;
+    if (e instanceof ApplicationFailure) break;
+  }
+  return reason.slice(0, 500);
+}
+
+/** Events that a check found and could not store: they travel with its failure, or with its last heartbeat. */
+export function eventsIn(error: unknown): Event[] | undefined {
+  for (const e of chain(error)) {
+    const carried = e instanceof ApplicationFailure ? e.details?.[0] : undefined;
+    if (Array.isArray(carried)) return carried as Event[];
+    if (e instanceof TimeoutFailure && Array.isArray(e.lastHeartbeatDetails)) {
+      return e.lastHeartbeatDetails as Event[];
+    }
+  }
+  return undefined;
+}

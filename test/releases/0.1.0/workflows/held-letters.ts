@@ -1,0 +1,111 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { condition, setCurrentDetails } from '@temporalio/workflow';
+import type { DeadLetterInput, DeadLetterStatus, HeldBatch } from './messages.ts';
+import { DEAD_LETTER_SCHEDULE_MS, FAILURES } from './policies.ts';
+
+/** Batches held here alone, at the most: history and memory have bounds, and a producer can wait. */
+const MOST_UNRECORDED = 200;
+/** Batches of one record activity: about 100 KB. */
+const RECORDED_AT_ONCE = 50;
+/** Recorded letters retried by themselves, at the most; further ones wait for a person. */
+const MOST_RETRYING = 1000;
+
+/** What a dead-letter workflow holds: batches not yet recorded, and when recorded ones are retried. */
+export class HeldLetters {
+  readonly #unrecorded: HeldBatch[];
+  #retrying: { id: string; retries: number; next_at: number }[];
+  #changes = 0;
+
+  constructor(resume: DeadLetterInput['resume']) {
+    this.#unrecorded = resume?.unrecorded ?? [];
+    this.#retrying = resume?.retrying ?? [];
+  }
+
+  get empty(): boolean {
+    return this.#unrecorded.length === 0 && this.#retrying.length === 0;
+  }
+
+  /** A batch that is here already is no news, and never refused. */
+  requireRoom(id: string): void {
+    if (this.#unrecorded.length < MOST_UNRECORDED || this.#holds(id)) return;
+    throw ApplicationFailure.nonRetryable(
+      `${MOST_UNRECORDED} batches wait to be recorded, which is as many as are held`,
+      FAILURES.rejected,
+    );
+  }
+
+  add(held: HeldBatch): void {
+    if (this.#holds(held.id) || this.#retrying.some(({ id }) => id === held.id)) return;
+    this.#unrecorded.push(held);
+    this.#changes += 1;
+  }
+
+  toRecord(): HeldBatch[] {
+    return this.#unrecorded.slice(0, RECORDED_AT_ONCE);
+  }
+
+  /** They have their rows: what may pass is retried by itself from now on. */
+  recorded(held: readonly HeldBatch[], now: number): void {
+    this.#unrecorded.splice(0, held.length);
+    for (const { id, failure } of held) {
+      if (failure !== FAILURES.transient || this.#retrying.length >= MOST_RETRYING) continue;
+      this.#retrying.push({ id, retries: 0, next_at: now + DEAD_LETTER_SCHEDULE_MS[0]! });
+    }
+  }
+
+  dueAt(now: number): string[] {
+    return this.#retrying.filter(({ next_at }) => next_at <= now).map(({ id }) => id);
+  }
+
+  /** Of those tried, the failed ones come again later, as long as the schedule goes; the others are settled. */
+  retried(tried: readonly string[], failed: readonly string[], now: number): void {
+    this.settled(tried.filter((id) => !failed.includes(id)));
+    for (const letter of this.#retrying) {
+      if (!failed.includes(letter.id)) continue;
+      letter.retries += 1;
+      letter.next_at = now + (DEAD_LETTER_SCHEDULE_MS[letter.retries] ?? Number.NaN);
+    }
+    this.#retrying = this.#retrying.filter(({ next_at }) => !Number.isNaN(next_at));
+  }
+
+  settled(ids: readonly string[]): void {
+    const done = new Set(ids);
+    this.#retrying = this.#retrying.filter(({ id }) => !done.has(id));
+    this.#changes += 1;
+  }
+
+  /** Sleeps until a retry is due or something comes in. */
+  async untilDue(): Promise<void> {
+    const seen = this.#changes;
+    const next = Math.min(...this.#retrying.map(({ next_at }) => next_at));
+    await condition(() => this.#changes !== seen, Math.max(1, next - Date.now()));
+  }
+
+  status(): DeadLetterStatus {
+    return {
+      unrecorded: this.#unrecorded.length,
+      retrying: this.#retrying.length,
+      next_retry_at: this.#retrying.length > 0 ? Math.min(...this.#retrying.map((r) => r.next_at)) : null,
+    };
+  }
+
+  resume(): DeadLetterInput['resume'] {
+    return { unrecorded: this.#unrecorded, retrying: this.#retrying };
+  }
+
+  /** Shown by the Temporal Web UI. */
+  describe(): void {
+    const { unrecorded, retrying, next_retry_at } = this.status();
+    const lines = [
+      unrecorded > 0 ? `**${unrecorded} batches held here** until PostgreSQL has them` : '**all on record**',
+      `- ${retrying} retried by itself${next_retry_at ? `, next ${new Date(next_retry_at).toISOString()}` : ''}`,
+    ];
+    const [oldest] = this.#unrecorded;
+    if (oldest) lines.push(`- oldest: ${oldest.reason}`);
+    setCurrentDetails(lines.join('\n'));
+  }
+
+  #holds(id: string): boolean {
+    return this.#unrecorded.some((held) => held.id === id);
+  }
+}

@@ -1,0 +1,66 @@
+import {
+  condition,
+  continueAsNew,
+  defineSignal,
+  log,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { HousekeepingActivities } from '../activities/housekeeping.ts';
+import { housekeepingPolicy } from './policies.ts';
+
+/** Pause between rounds. */
+const EVERY = '1 minute';
+const ROUNDS_A_RUN = 500;
+
+const { keepPartitions } = proxyActivities<HousekeepingActivities>({
+  ...housekeepingPolicy,
+  summary: 'Partitions ahead, retention behind',
+});
+const { reconcile } = proxyActivities<HousekeepingActivities>({
+  ...housekeepingPolicy,
+  summary: 'Start what should run',
+});
+
+/** Does a round at once. */
+export const tidyNow = defineSignal('tidyNow');
+
+/**
+ * Keeps the house: partitions ahead, retention behind, and every enabled rule, producer and open incident with its
+ * workflow. A workflow that was terminated comes back within a minute.
+ */
+export async function housekeeping(): Promise<void> {
+  let asked = false;
+  setHandler(tidyNow, () => {
+    asked = true;
+  });
+  for (let round = 0; round < ROUNDS_A_RUN && !workflowInfo().continueAsNewSuggested; round++) {
+    // One must not keep the other from being done: a partition that won't go is no reason to leave workflows down.
+    const [partitions, started] = await Promise.allSettled([keepPartitions(), reconcile()]);
+    setCurrentDetails(`${partitionsLine(partitions)}\n\n${startedLine(started)}`);
+    for (const step of [partitions, started]) {
+      if (step.status === 'rejected')
+        log.error('housekeeping failed; it is repeated', { error: step.reason });
+    }
+    await condition(() => asked, EVERY);
+    asked = false;
+  }
+  await continueAsNew<typeof housekeeping>();
+}
+
+type Result<K extends keyof HousekeepingActivities> = PromiseSettledResult<
+  Awaited<ReturnType<HousekeepingActivities[K]>>
+>;
+
+function partitionsLine(result: Result<'keepPartitions'>): string {
+  if (result.status === 'rejected') return `Partitions: **failed**, ${result.reason}`;
+  return `Partitions in the last round: ${result.value.made} made, ${result.value.dropped} dropped.`;
+}
+
+function startedLine(result: Result<'reconcile'>): string {
+  if (result.status === 'rejected') return `Starting workflows: **failed**, ${result.reason}`;
+  const { rules, producers, incidents } = result.value;
+  return `Workflows started from their rows: ${rules} rules, ${producers} producers, ${incidents} incidents.`;
+}

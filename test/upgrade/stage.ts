@@ -1,0 +1,126 @@
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { NativeConnection, type Worker } from '@temporalio/worker';
+import { loadConfig } from '../../config.ts';
+import { connect } from '../../db/orm.ts';
+import { startHeartbeat } from '../../ingest/heartbeat.ts';
+import { createIngest } from '../../ingest/ingest.ts';
+import { type Ingest, StoreUnavailable } from '../../ingest/outcome.ts';
+import { incidentWorkers } from '../../workers/incidents.ts';
+import { ingestWorkers } from '../../workers/ingest.ts';
+import { notifyWorkers } from '../../workers/notify.ts';
+import { ruleWorkers } from '../../workers/rules.ts';
+import { receiver } from '../channels/receiver.ts';
+import { silent } from '../support/engine.ts';
+import { workflowsOf } from '../support/releases.ts';
+import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
+
+export type Stage = Awaited<ReturnType<typeof stage>>;
+
+/** What a scenario does before the workers are exchanged, while none runs, and after. Each step may keep what it needs. */
+export interface Scenario {
+  /** What goes on, for the test's title. */
+  name: string;
+  /** Brings a workflow of the last release into the middle of its work: timers, activities and messages pending. */
+  begin(there: Stage): Promise<void>;
+  /** While no worker runs: what comes in meanwhile. */
+  between?(there: Stage): Promise<void>;
+  /** Today's code has taken over: asserts that it finishes what was begun, and does more. */
+  goesOn(there: Stage): Promise<void>;
+}
+
+/** A database, a namespace and all of the product's workers, which run the workflows of a release or of today. */
+export async function stage() {
+  const address = await temporalAddress();
+  const [database, namespace] = await Promise.all([freshDatabase(), freshNamespace()]);
+  const orm = await connect(database.url, 10);
+  const connection = await Connection.connect({ address });
+  const nativeConnection = await NativeConnection.connect({ address });
+  const client = new Client({ connection, namespace, identity: 'test' });
+  const clock = Date.now;
+  const log = silent;
+  let answers = 503;
+  const hook = await receiver(() => ({ status: answers }));
+  const limits = { bufferEvents: 20_000, appendEvents: 2000 };
+  const ingest = createIngest({ orm, client, clock, log, limits });
+  const refusing = new Set<string>();
+  /** Refuses the events of some sources as if PostgreSQL were away. */
+  const gated: Ingest = new Proxy(ingest, {
+    get(target, property) {
+      if (property !== 'accept') {
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      }
+      return async (events: Parameters<Ingest['accept']>[0]) => {
+        if (events.some(({ source_id }) => refusing.has(source_id))) throw new StoreUnavailable('away');
+        return target.accept(events);
+      };
+    },
+  });
+  const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: ingest.load });
+  const config = loadConfig({
+    DATABASE_URL: database.url,
+    TEMPORAL_NAMESPACE: namespace,
+    CHANNELS: JSON.stringify([{ kind: 'webhook', name: 'ops', url: hook.url }]),
+  });
+  let running: { worker: Worker; ended: Promise<void> }[] = [];
+
+  async function stopWorkers(): Promise<void> {
+    for (const { worker } of running) worker.shutdown();
+    await Promise.all(running.map(({ ended }) => ended));
+    running = [];
+  }
+
+  return {
+    orm,
+    client,
+    ingest,
+    hook,
+    /** Sources whose events can't be stored now. */
+    refusing,
+    /** HTTP status that the channel answers with. */
+    channelAnswers(status: number): void {
+      answers = status;
+    },
+    async runWorkersOf(release: string | 'today'): Promise<void> {
+      const workflowBundle = await workflowsOf(release);
+      const context = { config, orm, client, connection: nativeConnection, workflowBundle, log, clock };
+      const workers = [
+        ...(await ingestWorkers({ ...context, ingest: gated })),
+        ...(await ruleWorkers(context)),
+        ...(await incidentWorkers(context)),
+        ...(await notifyWorkers(context)),
+      ];
+      running = workers.map((worker) => ({ worker, ended: worker.run() }));
+    },
+    stopWorkers,
+    async close(): Promise<void> {
+      await stopWorkers();
+      await ingest.stop();
+      await heartbeat.stop();
+      await nativeConnection.close();
+      await connection.close();
+      await hook.close();
+      await orm.close(true);
+      await database.drop();
+    },
+  };
+}
+
+const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
+
+/** Why workflow tasks of a run failed: what a workflow that can't go on under new code does for ever. */
+export async function failedTasks(handle: WorkflowHandle): Promise<string[]> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ workflowTaskFailedEventAttributes: failed }) => {
+    // A message that came as the workflow ended: the server has the workflow look again.
+    const usual = failed?.cause === WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
+    return failed && !usual ? [failed.failure?.message ?? 'unknown'] : [];
+  });
+}
+
+/** The activities of a workflow that wait, are retried or run now. */
+export async function pendingActivities(handle: WorkflowHandle): Promise<string[]> {
+  const { raw } = await handle.describe();
+  return (raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name ?? '');
+}
