@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { isSecret } from './domain/key.ts';
+import { parseNetwork } from './domain/network.ts';
 
 /** The reference's token: fine on loopback, refused anywhere else. */
 const DEFAULT_INGEST_TOKEN = 'local-token';
+
+/** The shortest token where others may try one after the other. */
+const TOKEN_BYTES = 16;
 
 const webUrl = z.url({ protocol: /^https?$/ }).superRefine(decodable);
 const channelName = z
@@ -61,6 +65,15 @@ const bytes = z
     return Math.round(Number(number) * 1024 ** ' kmgt'.indexOf(unit.toLowerCase() || ' '));
   });
 
+/** Addresses and networks, separated by commas. */
+const networks = z
+  .string()
+  .default('')
+  .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+  .refine((list) => list.every((text) => parseNetwork(text) !== null), {
+    error: 'must be addresses and networks (10.0.0.0/8), separated by commas',
+  });
+
 const schema = z.object({
   /** PostgreSQL for events, rules and incidents. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
@@ -88,6 +101,11 @@ const schema = z.object({
   KEEP_ALIVE_SECONDS: integer(1, 3600).default(75),
   /** What senders of POST /internal/events give in x-ingest-token. */
   INGEST_TOKEN: z.string().min(1).default(DEFAULT_INGEST_TOKEN),
+  /**
+   * Proxies in front of the API, by address or network, separated by commas: the client's address is then what they say, and while no keys
+   * are asked for, what they pass on is taken.
+   */
+  TRUSTED_PROXIES: networks,
   /** `open`: no keys are asked for, and only this machine may reach the API. By default so on loopback, `keys` elsewhere. */
   AUTH: z.enum(['open', 'keys']).optional(),
   /** The key to begin with, which makes the others: `tk` and 30 letters and digits. Or BOOTSTRAP_KEY_FILE for a file that holds it. */
@@ -193,6 +211,11 @@ function checkDoors({ HOST, AUTH, INGEST_TOKEN, BOOTSTRAP_KEY }: Config): void {
   if (INGEST_TOKEN === DEFAULT_INGEST_TOKEN) {
     throw new ConfigError(
       `${reason}, but INGEST_TOKEN is the well-known default: set INGEST_TOKEN to a secret of your own.`,
+    );
+  }
+  if (Buffer.byteLength(INGEST_TOKEN) < TOKEN_BYTES) {
+    throw new ConfigError(
+      `${reason}, but INGEST_TOKEN is shorter than ${TOKEN_BYTES} bytes: set it to a longer one, such as the output of "openssl rand -hex 24".`,
     );
   }
   if (BOOTSTRAP_KEY === undefined) {

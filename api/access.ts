@@ -33,12 +33,12 @@ export interface Access {
    * @throws Problem 401 without a key that is known, 403 with one that lacks the role, 429 with one over its rate
    */
   admit(request: IncomingMessage, demand: Demand): Promise<Principal>;
-  /** As `admit`, of a key that came in a body, such as PagerDuty's `routing_key`. @throws Problem 401, 403, 429 */
-  admitKey(secret: string, role: Role): Promise<Principal>;
-  /** Who sent a request, whatever they may do. @throws Unauthorized */
+  /** As `admit`, of a key that came in the request's body, such as PagerDuty's `routing_key`. @throws Problem 401, 403, 429 */
+  admitKey(secret: string, role: Role, request?: IncomingMessage): Promise<Principal>;
+  /** Who sent a request, whatever they may do. @throws Unauthorized, Problem 429 */
   identify(request: IncomingMessage): Promise<Principal>;
-  /** Whose key this is, whatever it may be used for. @throws Unauthorized */
-  identifyKey(secret: string): Promise<Principal>;
+  /** Whose key this is, whatever it may be used for. @throws Unauthorized, Problem 429 */
+  identifyKey(secret: string, request?: IncomingMessage): Promise<Principal>;
   /** Counts events against a key's own rate. @throws RateExceeded, before any of them is stored */
   spend(principal: Principal, events: number): Promise<void>;
 }

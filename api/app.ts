@@ -4,7 +4,7 @@ import Koa, { type Context, type Middleware } from 'koa';
 import { observeRequests } from '../metrics/requests.ts';
 import { isRecorded, recorder } from './audit.ts';
 import { Body } from './body/body.ts';
-import { ByteBudget } from './body/budget.ts';
+import { type BodyBudgets, bodyBudgets } from './body/budget.ts';
 import type { ApiDeps } from './deps.ts';
 import { docs } from './docs.ts';
 import { sessionCookie } from './keys/cookie.ts';
@@ -13,6 +13,7 @@ import { measure } from './middleware/measure.ts';
 import { problems } from './middleware/problems.ts';
 import { sameOrigin } from './middleware/same-origin.ts';
 import { securityHeaders } from './middleware/security-headers.ts';
+import { onlyStraight } from './middleware/straight.ts';
 import { unread } from './middleware/unread.ts';
 import { openApiDocument } from './openapi.ts';
 import { NotFound, Problem } from './problem.ts';
@@ -25,13 +26,15 @@ import { checkStorable } from './storable.ts';
 /** The API as a Koa app; the caller listens. Holds nothing that has to be closed. */
 export function createApp(deps: ApiDeps): Koa {
   const routes = allRoutes(deps);
-  const shared = { ...deps, budget: new ByteBudget(), record: recorder(deps) };
+  const { addresses } = deps;
+  const shared = { ...deps, budgets: bodyBudgets(addresses.of), record: recorder(deps) };
   const app = new Koa();
   app.on('error', brokenConnections(deps.log));
   app.use(securityHeaders(deps.settings));
   app.use(unread);
   app.use(measure(observeRequests(deps.registry)));
   app.use(problems(deps.log));
+  if (deps.access.mode === 'open') app.use(onlyStraight(addresses));
   app.use(sameOrigin(deps.settings));
   const { name: cookie } = sessionCookie(deps.settings.publicUrl);
   app.use(docs(JSON.stringify(openApiDocument(routes, deps.access.mode, cookie))));
@@ -68,13 +71,14 @@ function plainPaths(plain: Plain): Middleware {
 
 /** What all endpoints have in common. */
 interface Shared extends ApiDeps {
-  budget: ByteBudget;
+  budgets: BodyBudgets;
   record: ReturnType<typeof recorder>;
 }
 
-function endpoint(route: Route, { access, ingest, alerts, rejections, budget, record }: Shared): Middleware {
+function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, record }: Shared): Middleware {
   const takes = route.ingests ?? (route.role === 'ingest' ? 'events' : null);
   const way = takes && { events: ingest, alerts }[takes];
+  const budget = budgets[route.role === null ? 'strangers' : (takes ?? 'control')];
   const answer: Middleware = async (ctx) => {
     // Known before anything can go wrong.
     ctx.state.route = route.path;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { type AuditRow, insertAudit, settleAudit } from '../db/queries/audit.ts';
 import type { Principal } from './access.ts';
+import type { Addresses } from './address.ts';
 import { problemOf } from './middleware/problems.ts';
 import type { Route } from './route.ts';
 
@@ -28,13 +29,23 @@ interface Act {
  * is a condition of it, so nothing changes unrecorded, not even by a process that dies half-way; its entry has no status then.
  * A second write that fails is logged with all of it.
  */
-export function recorder({ orm, clock, log }: { orm: Orm; clock: () => number; log: Logger }) {
+export function recorder({
+  orm,
+  clock,
+  log,
+  addresses,
+}: {
+  orm: Orm;
+  clock: () => number;
+  log: Logger;
+  addresses: Addresses;
+}) {
   return async <A extends { status: number; headers?: Record<string, string> }>(
     route: Route,
     act: Act,
     handle: () => Promise<A>,
   ): Promise<A> => {
-    const entry = entryOf(route, act, clock());
+    const entry = entryOf(route, act, clock(), addresses);
     await insertAudit(sqlOf(orm), entry);
     const settle = async (status: number, target = entry.target) => {
       await settleAudit(sqlOf(orm), { id: entry.id, status, target }).catch((error: unknown) => {
@@ -53,13 +64,18 @@ export function recorder({ orm, clock, log }: { orm: Orm; clock: () => number; l
   };
 }
 
-function entryOf(route: Route, { principal, request, path, query, body }: Act, now: number): AuditRow {
+function entryOf(
+  route: Route,
+  { principal, request, path, query, body }: Act,
+  now: number,
+  addresses: Addresses,
+): AuditRow {
   return {
     id: crypto.randomUUID(),
     at: now,
     principal_id: principal.id,
     principal: principal.name,
-    address: request.socket.remoteAddress ?? null,
+    address: addresses.of(request) || null,
     action: `${route.method.toUpperCase()} ${route.path}`,
     target: path,
     detail: {

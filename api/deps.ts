@@ -6,6 +6,7 @@ import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import type { AlertReceiver } from '../ingest/receive-alerts.ts';
 import type { Access } from './access.ts';
+import type { Addresses } from './address.ts';
 import type { Keyring } from './keys/keyring.ts';
 import type { Rejections } from './rejections/recorder.ts';
 
@@ -17,6 +18,8 @@ export interface ApiDeps {
   /** Takes alerts that somebody else judged. */
   alerts: AlertReceiver;
   access: Access;
+  /** Where requests come from. */
+  addresses: Addresses;
   /** What this process knows of keys, to be told of those that end. */
   keyring: Keyring;
   /** How PostgreSQL's disk is, as last seen. */

@@ -47,8 +47,14 @@ export const BODY_KEYS = 1000;
 export const PAYLOAD_DEPTH = MAX_DEPTH;
 export const PAYLOAD_LENGTH = MAX_PAYLOAD;
 
-/** Bodies that a process holds at once, all requests together. Parsed, they take several times that. */
-export const BUDGET_BYTES = 32 << 20;
+/**
+ * Bodies that a process holds at once: of events, of received alerts, of all else that comes with a key, and of requests whose key is not
+ * known before their body is. Parsed, they take several times that.
+ */
+export const BUDGETS = { events: 32 << 20, alerts: 8 << 20, control: 4 << 20, strangers: 4 << 20 };
+
+/** What opens a session: a key, and little around it. */
+export const SESSION_BODY_LIMIT = 1 << 10;
 
 /** Largest window that a zstd body may ask for, as a power of two: what its decoder holds. RFC 9659 has it for HTTP. */
 export const ZSTD_WINDOW_LOG = 23;
@@ -56,5 +62,5 @@ export const ZSTD_WINDOW_LOG = 23;
 /** Longest pause of a sender within its body. */
 export const PATIENCE_MS = 10_000;
 
-/** Slowest sender that is waited for, in bytes a second: one that drips holds a connection for next to nothing. */
+/** Slowest sender that is waited for, in bytes a second as they are sent: one that drips holds what they unpack to for next to nothing. */
 export const SLOWEST = 1024;

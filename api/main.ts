@@ -13,6 +13,7 @@ import { watchDisk } from '../metrics/disk.ts';
 import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { watchSystem } from '../metrics/system.ts';
+import { addressesBehind } from './address.ts';
 import { createApp } from './app.ts';
 import { openDoor } from './keys/door.ts';
 import { Rejections } from './rejections/recorder.ts';
@@ -58,10 +59,11 @@ async function main(config: Config): Promise<void> {
   watchDisk(registry, disk);
   watchSystem(registry, { orm, client, clock });
   const rejections = new Rejections({ orm, clock, log, registry, observer }).start();
+  const addresses = addressesBehind(config.TRUSTED_PROXIES);
   const door = openDoor({
     ...{ orm, clock, log, auth: config.AUTH },
     ...{ ingestToken: config.INGEST_TOKEN, bootstrapKey: config.BOOTSTRAP_KEY },
-    publicUrl: config.PUBLIC_URL,
+    ...{ publicUrl: config.PUBLIC_URL, addresses },
   });
   const alerts = createAlertReceiver({ orm, ingest, disk, client, clock, log });
   const stopped = new AbortController();
@@ -71,6 +73,7 @@ async function main(config: Config): Promise<void> {
     client,
     ingest,
     access: door.access,
+    addresses,
     keyring: door.keyring,
     alerts,
     disk,

@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { databaseUrl, readBootstrapKey, usualAuth } from '../config.ts';
 import { StartupError } from './startup-error.ts';
+import type { UiMode } from './temporal-ui.ts';
 
 export type Settings = {
   dataDir: string;
@@ -18,6 +19,8 @@ export type Settings = {
   pgPort?: number;
   temporalPort: number;
   uiPort: number;
+  /** What people may do in Temporal's Web UI, which asks nobody for a key. Off where the API asks for keys, unless it is set. */
+  ui: UiMode | 'off';
   namespace: string;
   databaseUrl?: string;
   temporalAddress?: string;
@@ -31,17 +34,19 @@ export function readSettings(env: Environment = process.env): Settings {
   const dataDir = resolve(env.DATA_DIR || `${import.meta.dirname}/../.data`);
   const apiHost = reachable(env.HOST || 'localhost');
   const apiPort = port(env, 'PORT') ?? 8000;
+  const auth = env.AUTH === 'keys' ? 'keys' : usualAuth(env.HOST || '127.0.0.1');
   return {
     dataDir,
     runDir: `${dataDir}/run`,
     apiPort,
     apiHost,
     apiUrl: `http://${isIPv6(apiHost) ? `[${apiHost}]` : apiHost}:${apiPort}`,
-    auth: env.AUTH === 'keys' ? 'keys' : usualAuth(env.HOST || '127.0.0.1'),
+    auth,
     apiKey: readBootstrapKey(env),
     pgPort: port(env, 'PG_PORT'),
     temporalPort: port(env, 'TEMPORAL_PORT') ?? 7233,
     uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,
+    ui: uiMode(env.TEMPORAL_UI || (auth === 'keys' ? 'off' : 'read')),
     namespace: env.TEMPORAL_NAMESPACE || 'default',
     databaseUrl: env.DATABASE_URL || env.EMS_DATABASE_URL || databaseUrl(env),
     temporalAddress: env.TEMPORAL_ADDRESS || env.EMS_TEMPORAL_ADDRESS || undefined,
@@ -56,4 +61,9 @@ function port(env: Environment, name: string): number | undefined {
   const number = Number(env[name]);
   if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
   throw new StartupError(`${name} must be a port between 1 and 65535, but is "${env[name]}".`);
+}
+
+function uiMode(given: string): UiMode | 'off' {
+  if (given === 'read' || given === 'write' || given === 'off') return given;
+  throw new StartupError(`TEMPORAL_UI must be read, write or off, but is "${given}".`);
 }

@@ -73,12 +73,12 @@ export class System {
 
   /** Resolves to the address of a dev server with its Web UI. */
   async temporal(): Promise<{ address: string; uiUrl?: string }> {
-    const { dataDir, temporalPort, uiPort, namespace } = this.#settings;
+    const { dataDir, temporalPort, uiPort, ui, namespace } = this.#settings;
     const { current } = await this.#keep('temporal', () =>
       startTemporal({
         dbFile: join(dataDir, 'temporal', 'temporal.db'),
         port: temporalPort,
-        uiPort,
+        ...(ui === 'off' ? {} : { uiPort, uiMode: ui }),
         namespace,
         logFile: join(dataDir, 'logs', 'temporal.log'),
         log: this.#log,

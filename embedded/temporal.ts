@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { searchAttributes } from '../temporal-config/register.ts';
@@ -8,6 +8,7 @@ import { type Exit, type Launched, type Log, launch, type StopStep } from './pro
 import { diskFull, fileError, StartupError } from './startup-error.ts';
 import { findTemporal } from './temporal-binary.ts';
 import { dynamicConfigFlags } from './temporal-config.ts';
+import { hiddenAddress, openUiDoor, type UiDoor, type UiMode, uiRemedy } from './temporal-ui.ts';
 
 export type TemporalOptions = {
   /** SQLite file that keeps workflows over restarts; without it they live in memory. */
@@ -16,6 +17,8 @@ export type TemporalOptions = {
   port?: number;
   /** Port of the Web UI; without it there is none. */
   uiPort?: number;
+  /** What can be done there: only looked at, unless it says so. */
+  uiMode?: UiMode;
   namespace: string;
   logFile: string;
   log: Log;
@@ -45,30 +48,56 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
   await requireFree(port, 'Temporal', temporalRemedy(port));
   if (uiPort) await requireFree(uiPort, 'the Temporal Web UI', uiRemedy);
   const command = await findTemporal({ log });
-  try {
-    if (dbFile) mkdirSync(dirname(dbFile), { recursive: true });
-  } catch (error) {
-    throw fileError(dirname(dbFile!), error);
-  }
-  const server = await launch({ command, args: flags(port, options), logFile, env: environment() });
+  if (dbFile) keepPrivate(dbFile);
+  const ui = uiPort ? { host: hiddenAddress(), port: await freePort() } : undefined;
+  const server = await launch({ command, args: flags(port, ui, options), logFile, env: environment() });
   const address = `127.0.0.1:${port}`;
   if (!(await becomesReady(server, address, namespace))) {
     await server.stop(stopSteps);
     throw startupError(server.output(), port, options);
   }
+  if (dbFile) keepPrivate(dbFile);
+  let door: UiDoor | undefined;
+  try {
+    door = uiPort && ui ? await openUiDoor(uiPort, ui, options.uiMode ?? 'read') : undefined;
+  } catch (error) {
+    await server.stop(stopSteps);
+    throw error;
+  }
+  const exited = server.exited.finally(() => door?.close());
   return {
     address,
-    uiUrl: uiPort ? `http://127.0.0.1:${uiPort}` : undefined,
+    uiUrl: door?.url,
     pid: server.pid,
-    exited: server.exited,
-    stop: async () => void (await server.stop(stopSteps)),
+    exited,
+    async stop() {
+      await server.stop(stopSteps);
+      await exited;
+    },
   };
 }
 
-function flags(port: number, { dbFile, uiPort, namespace }: TemporalOptions): string[] {
+/** Workflows hold what events and notices say: nobody but us may read them. Files of earlier starts, which all could read, too. */
+function keepPrivate(dbFile: string): void {
+  const dir = dirname(dbFile);
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(dir, 0o700);
+    for (const file of readdirSync(dir).filter((name) => name.startsWith(basename(dbFile))))
+      chmodSync(join(dir, file), 0o600);
+  } catch (error) {
+    throw fileError(dir, error);
+  }
+}
+
+function flags(
+  port: number,
+  ui: { host: string; port: number } | undefined,
+  { dbFile, namespace }: TemporalOptions,
+): string[] {
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--namespace', namespace],
-    ...(uiPort ? ['--ui-port', String(uiPort)] : ['--headless']),
+    ...(ui ? ['--ui-ip', ui.host, '--ui-port', String(ui.port)] : ['--headless']),
     // Synchronous commits of a rollback journal would more than halve the activities per second.
     ...(dbFile ? ['--db-filename', dbFile, '--sqlite-pragma', 'journal_mode=WAL'] : []),
     ...(dbFile ? ['--sqlite-pragma', 'synchronous=1'] : []),
@@ -101,14 +130,8 @@ async function becomesReady(server: Launched, address: string, namespace: string
   return false;
 }
 
-function startupError(
-  output: string,
-  port: number,
-  { dbFile, uiPort, logFile }: TemporalOptions,
-): StartupError {
+function startupError(output: string, port: number, { dbFile, logFile }: TemporalOptions): StartupError {
   const taken = output.match(/(\d+): bind: address already in use/)?.[1];
-  if (taken && Number(taken) === uiPort)
-    return new StartupError(portTaken(uiPort, 'the Temporal Web UI', uiRemedy));
   if (taken) return new StartupError(portTaken(Number(taken), 'Temporal', temporalRemedy(port)));
   if (/no space left on device|database or disk is full/i.test(output))
     return new StartupError(diskFull(dbFile ?? logFile));
@@ -119,8 +142,6 @@ function startupError(
   }
   return new StartupError(`The Temporal server did not start: its log is ${logFile}.`);
 }
-
-const uiRemedy = 'stop that one, or set TEMPORAL_UI_PORT';
 
 function temporalRemedy(port: number): string {
   return `stop that one, set TEMPORAL_PORT, or use the Temporal server that is there with TEMPORAL_ADDRESS=127.0.0.1:${port}`;

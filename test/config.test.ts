@@ -8,8 +8,8 @@ import { temporaryDirectory } from './support/temporary.ts';
 const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
 const KEY = `tk${'0aZ'.repeat(10)}`;
 /** Secrets of one's own, as others' reach asks for. */
-const OWN = { INGEST_TOKEN: 'own', BOOTSTRAP_KEY: KEY };
-const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'SAMPLES'];
+const OWN = { INGEST_TOKEN: 'a-token-of-our-own', BOOTSTRAP_KEY: KEY };
+const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'TEMPORAL_UI', 'SAMPLES'];
 
 /** .env.example's settings, as if every one were taken over. */
 function example(): Map<string, string> {
@@ -62,6 +62,25 @@ describe('npm start', () => {
     ] as const) {
       assert.equal(readSettings({ HOST }).apiUrl, url);
     }
+  });
+});
+
+describe('the Temporal Web UI of npm start', () => {
+  it('only reads unless asked, and is off where the API asks for keys', () => {
+    for (const [env, ui] of [
+      [{}, 'read'],
+      [{ TEMPORAL_UI: 'write' }, 'write'],
+      [{ TEMPORAL_UI: 'off' }, 'off'],
+      [{ AUTH: 'keys' }, 'off'],
+      [{ HOST: '0.0.0.0' }, 'off'],
+      [{ HOST: '0.0.0.0', TEMPORAL_UI: 'read' }, 'read'],
+    ] as const) {
+      assert.equal(readSettings(env).ui, ui);
+    }
+    assert.throws(
+      () => readSettings({ TEMPORAL_UI: 'on' }),
+      /^StartupError: TEMPORAL_UI must be read, write or off/,
+    );
   });
 });
 
@@ -125,6 +144,28 @@ describe('the configuration', () => {
     assert.ok(!isLoopback('127.0.0.1.evil.example'));
   });
 
+  it('refuses a token that can be guessed where others can try, and takes any on loopback', () => {
+    for (const INGEST_TOKEN of ['x', 'fifteen bytes..']) {
+      assert.match(
+        refusal({ HOST: '0.0.0.0', BOOTSTRAP_KEY: KEY, INGEST_TOKEN }),
+        /INGEST_TOKEN is shorter than 16 bytes/,
+      );
+      assert.match(refusal({ AUTH: 'keys', BOOTSTRAP_KEY: KEY, INGEST_TOKEN }), /shorter than 16 bytes/);
+      assert.equal(loadConfig({ DATABASE_URL: URL, INGEST_TOKEN }).INGEST_TOKEN, INGEST_TOKEN);
+    }
+  });
+
+  it('takes proxies as addresses and networks', () => {
+    const { TRUSTED_PROXIES } = loadConfig({
+      DATABASE_URL: URL,
+      TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8,fd00::/8',
+    });
+    assert.deepEqual(TRUSTED_PROXIES, ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']);
+    for (const TRUSTED_PROXIES of ['nginx', '10.0.0.0/33', '1', '10.0.0.1;10.0.0.2']) {
+      assert.match(refusal({ TRUSTED_PROXIES }), /^TRUSTED_PROXIES: must be addresses and networks/);
+    }
+  });
+
   it('asks for keys where others can reach it, and for none on loopback unless told to', () => {
     assert.equal(loadConfig({ DATABASE_URL: URL }).AUTH, 'open');
     assert.equal(loadConfig({ DATABASE_URL: URL, AUTH: 'keys', ...OWN }).AUTH, 'keys');
@@ -139,7 +180,10 @@ describe('the configuration', () => {
       ['HOST', '0.0.0.0'],
       ['AUTH', 'keys'],
     ] as const) {
-      assert.match(refusal({ [key]: value, INGEST_TOKEN: 'own' }), /set BOOTSTRAP_KEY to tk and 30/);
+      assert.match(
+        refusal({ [key]: value, INGEST_TOKEN: OWN.INGEST_TOKEN }),
+        /set BOOTSTRAP_KEY to tk and 30/,
+      );
     }
     for (const BOOTSTRAP_KEY of [
       'secret',
@@ -155,7 +199,7 @@ describe('the configuration', () => {
   it('reads the key from a file, and says what is wrong with the file', () => {
     const file = join(temporaryDirectory(), 'key');
     writeFileSync(file, `${KEY}\n`);
-    const env = { DATABASE_URL: URL, HOST: '0.0.0.0', INGEST_TOKEN: 'own' };
+    const env = { DATABASE_URL: URL, HOST: '0.0.0.0', INGEST_TOKEN: OWN.INGEST_TOKEN };
     assert.equal(loadConfig({ ...env, BOOTSTRAP_KEY_FILE: file }).BOOTSTRAP_KEY, KEY);
     assert.match(refusal({ ...env, BOOTSTRAP_KEY_FILE: '/nowhere' }), /^BOOTSTRAP_KEY_FILE: ENOENT/);
     writeFileSync(file, '');

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { firstInexact, parseExact } from '../../ingest/exact-json.ts';
 import { OBJECTS_LIMIT, PATIENCE_MS, SLOWEST } from '../limits.ts';
-import { Invalid, Malformed, Problem, TooManyObjects } from '../problem.ts';
-import type { ByteBudget } from './budget.ts';
-import { decoded } from './decode.ts';
+import { Invalid, Malformed, Problem, TooManyObjects, Unavailable } from '../problem.ts';
+import type { Budget, Holder } from './budget.ts';
+import { type Decoded, decoded } from './decode.ts';
 import { hasMoreObjects } from './objects.ts';
 
 const strict = new TextDecoder('utf-8', { fatal: true });
@@ -19,27 +19,34 @@ export type Reading = 'exactly' | 'mended';
  * A request's body, read as far as its route wants it and never held beyond the budget. Limits are checked while reading, on what
  * comes out of decompression as well as on what is declared.
  */
-export class Body {
+export class Body implements Holder {
   /** Media type in lower case, without parameters; '' when the sender gave none. */
   readonly type: string;
   /** The media type's parameters, in lower case. */
   readonly parameters: readonly string[];
-  readonly #request: IncomingMessage;
-  readonly #budget: ByteBudget;
+  readonly request: IncomingMessage;
+  readonly #budget: Budget;
   #held = 0;
+  /** What is being read. */
+  #source: Decoded | null = null;
 
-  constructor(request: IncomingMessage, budget: ByteBudget) {
+  constructor(request: IncomingMessage, budget: Budget) {
     const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
     this.type = type.trim();
     this.parameters = parameters.map((parameter) => parameter.trim());
-    this.#request = request;
+    this.request = request;
     this.#budget = budget;
   }
 
   /** Gives back what it holds of the budget. Nothing of the body may be used afterwards. */
   release(bytes = this.#held): void {
     this.#held -= bytes;
-    this.#budget.give(bytes);
+    this.#budget.give(bytes, this);
+  }
+
+  evict(): boolean {
+    this.#source?.fail(evicted);
+    return this.#source !== null;
   }
 
   /**
@@ -48,9 +55,10 @@ export class Body {
    * @throws Malformed, Problem 408, 413 and 415, Unavailable
    */
   async *chunks(limit: number): AsyncGenerator<Buffer> {
-    const declared = Number(this.#request.headers['content-length'] ?? 0);
+    const declared = Number(this.request.headers['content-length'] ?? 0);
     if (declared > limit) throw this.#tooLarge(limit);
-    const source = decoded(this.#request);
+    const source = decoded(this.request);
+    this.#source = source;
     let waited = 0;
     let size = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -67,16 +75,22 @@ export class Body {
         waited += performance.now() - since;
         size += chunk.length;
         if (size > limit) throw this.#tooLarge(limit);
-        if (waited > PATIENCE_MS && size < (waited / 1000) * SLOWEST) throw this.#tooSlow();
-        this.#budget.take(chunk.length);
+        if (waited > PATIENCE_MS) {
+          const sent = source.sent?.() ?? size;
+          if (this.#budget.brief || sent < (waited / 1000) * SLOWEST) throw this.#tooSlow();
+        }
+        this.#budget.take(chunk.length, this);
         this.#held += chunk.length;
         yield chunk;
         wait();
       }
     } catch (error) {
       if (error instanceof Problem) throw error;
-      throw error === stalled ? this.#tooSlow() : this.#broken(error);
+      if (error === stalled) throw this.#tooSlow();
+      if (error === evicted) throw new Unavailable('too many requests are being read: try again', 1);
+      throw this.#broken(error);
     } finally {
+      this.#source = null;
       clearTimeout(timer);
       source.leave();
     }
@@ -124,7 +138,7 @@ export class Body {
 
   #broken(error: unknown): Problem {
     const { code } = error as { code?: string };
-    const encoding = this.#request.headers['content-encoding'];
+    const encoding = this.request.headers['content-encoding'];
     if (code?.startsWith('Z_') || code?.startsWith('ERR_ZLIB') || code?.startsWith('ZSTD_')) {
       return new Malformed(`the body is not whole ${encoding}`);
     }
@@ -133,6 +147,7 @@ export class Body {
 }
 
 const stalled = new Error('the sender stalled');
+const evicted = new Error('its room is needed');
 
 /** @throws Malformed */
 export function utf8(bytes: Uint8Array, reading: Reading): string {

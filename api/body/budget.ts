@@ -1,23 +1,33 @@
-import { BUDGET_BYTES } from '../limits.ts';
+import type { IncomingMessage } from 'node:http';
+import { BUDGETS } from '../limits.ts';
 import { Unavailable } from '../problem.ts';
 
-/**
- * What all requests under way may hold of their bodies. However many senders push at once, memory stays within this; whoever
- * finds it used up is told to come back.
- */
-export class ByteBudget {
+/** Whose bytes they are: a request under way. */
+export interface Holder {
+  readonly request: IncomingMessage;
+  /** Ends it, if it still waits for its sender. False once all of it has come. */
+  evict(): boolean;
+}
+
+/** What requests under way may hold of their bodies, so that memory stays within it however many senders push at once. */
+export interface Budget {
+  /** Whether a body has to come whole within the patience that any has for one pause: those of whom nothing is known yet. */
+  readonly brief: boolean;
+  /** @throws Unavailable when it would be overdrawn; a single body always fits into an empty budget */
+  take(bytes: number, holder: Holder): void;
+  give(bytes: number, holder: Holder): void;
+}
+
+/** For those who came in with a key: whoever finds it used up is told to come back. */
+export class ByteBudget implements Budget {
+  readonly brief = false;
   readonly #limit: number;
   #held = 0;
 
-  constructor(limit = BUDGET_BYTES) {
+  constructor(limit: number) {
     this.#limit = limit;
   }
 
-  get held(): number {
-    return this.#held;
-  }
-
-  /** @throws Unavailable when it would be overdrawn; a single body always fits into an empty budget */
   take(bytes: number): void {
     if (this.#held > 0 && this.#held + bytes > this.#limit) {
       throw new Unavailable('too many requests are being read: try again', 1);
@@ -29,3 +39,73 @@ export class ByteBudget {
     this.#held -= bytes;
   }
 }
+
+/**
+ * For those whose key is in the body, or who have none. Whoever only holds must not keep out who has a key: a newcomer is let in, and
+ * the body that has been waited for longest is given up, of the address that holds most.
+ */
+export class StrangersBudget implements Budget {
+  readonly brief = true;
+  readonly #limit: number;
+  readonly #addressOf: (request: IncomingMessage) => string;
+  /** In the order in which they began. */
+  readonly #holders = new Map<Holder, { bytes: number; address: string }>();
+  #held = 0;
+
+  constructor(limit: number, addressOf: (request: IncomingMessage) => string) {
+    this.#limit = limit;
+    this.#addressOf = addressOf;
+  }
+
+  take(bytes: number, holder: Holder): void {
+    let own = this.#holders.get(holder);
+    if (!own) {
+      own = { bytes: 0, address: this.#addressOf(holder.request) };
+      this.#holders.set(holder, own);
+    }
+    while (this.#held > 0 && this.#held + bytes > this.#limit) {
+      const given = this.#giveUpOne(holder);
+      if (!given) throw new Unavailable('too many requests are being read: try again', 1);
+    }
+    own.bytes += bytes;
+    this.#held += bytes;
+  }
+
+  give(bytes: number, holder: Holder): void {
+    const own = this.#holders.get(holder);
+    // One that was given up has given all of it back.
+    if (!own) return;
+    own.bytes -= bytes;
+    this.#held -= bytes;
+    if (own.bytes <= 0) this.#holders.delete(holder);
+  }
+
+  #giveUpOne(newcomer: Holder): boolean {
+    const byAddress = new Map<string, number>();
+    for (const { bytes, address } of this.#holders.values()) {
+      byAddress.set(address, (byAddress.get(address) ?? 0) + bytes);
+    }
+    const addresses = [...byAddress].sort(([, a], [, b]) => b - a).map(([address]) => address);
+    for (const greedy of addresses) {
+      for (const [holder, { bytes, address }] of this.#holders) {
+        if (address !== greedy || holder === newcomer || !holder.evict()) continue;
+        this.#holders.delete(holder);
+        this.#held -= bytes;
+        return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** One a process, each apart from the others: what is sent as events can't keep out alerts, nor either of them who operates. */
+export function bodyBudgets(addressOf: (request: IncomingMessage) => string) {
+  return {
+    events: new ByteBudget(BUDGETS.events),
+    alerts: new ByteBudget(BUDGETS.alerts),
+    control: new ByteBudget(BUDGETS.control),
+    strangers: new StrangersBudget(BUDGETS.strangers, addressOf),
+  };
+}
+
+export type BodyBudgets = ReturnType<typeof bodyBudgets>;

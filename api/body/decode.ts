@@ -15,6 +15,8 @@ const DECODERS = new Map<string, () => Transform>([
 /** A body without its content encoding. */
 export interface Decoded {
   chunks: AsyncIterable<Buffer>;
+  /** Bytes that were sent so far; null where they are those of the chunks. */
+  sent: (() => number) | null;
   /** Ends it from our side: whoever reads gets this error. */
   fail: (error: Error) => void;
   /** Reads no further. The request itself stays whole, so that it can be answered. */
@@ -29,7 +31,7 @@ export function decoded(request: IncomingMessage): Decoded {
     const chunks = unless((reject) => {
       interrupt = reject;
     }, request);
-    return { chunks, fail: (error) => interrupt(error), leave() {} };
+    return { chunks, sent: null, fail: (error) => interrupt(error), leave() {} };
   }
   const decoder = DECODERS.get(encoding)?.();
   if (!decoder) {
@@ -39,14 +41,19 @@ export function decoded(request: IncomingMessage): Decoded {
   }
   const fail = (error: Error) => void decoder.destroy(error);
   const brokeOff = () => fail(new Error('the request broke off'));
+  let sent = 0;
+  const count = (chunk: Buffer) => {
+    sent += chunk.length;
+  };
   request.pipe(decoder);
-  request.on('error', fail).on('aborted', brokeOff);
+  request.on('data', count).on('error', fail).on('aborted', brokeOff);
   return {
     chunks: decoder,
+    sent: () => sent,
     fail,
     leave() {
       request.unpipe(decoder);
-      request.off('error', fail).off('aborted', brokeOff);
+      request.off('data', count).off('error', fail).off('aborted', brokeOff);
       decoder.destroy();
     },
   };

@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { Credential } from '../../db/queries/keys.ts';
 import { hashOf, isSecret, type SecretKind } from '../../domain/key.ts';
 import type { Role } from '../../domain/role.ts';
 import { type Access, type Principal, tokenCheck } from '../access.ts';
+import type { Addresses } from '../address.ts';
 import { Problem, RateExceeded, Unauthorized } from '../problem.ts';
 import type { SessionCookie } from './cookie.ts';
+import type { Guesses } from './guesses.ts';
 import type { Keyring } from './keyring.ts';
 import type { LastUse } from './last-use.ts';
 import { Rates } from './rates.ts';
@@ -23,6 +26,8 @@ export function keyAccess({
   ingestToken,
   clock,
   cookie,
+  addresses,
+  guesses,
   rates = new Rates(),
 }: {
   keyring: Keyring;
@@ -31,13 +36,20 @@ export function keyAccess({
   /** Epoch milliseconds. */
   clock: () => number;
   cookie: SessionCookie;
+  addresses: Addresses;
+  guesses: Guesses;
   rates?: Rates;
 }): Access {
   const isToken = tokenCheck(ingestToken);
 
-  async function holderOf(kind: SecretKind, secret: string): Promise<Principal> {
-    const found = isSecret(kind, secret) ? await keyring.find(hashOf(secret)) : null;
-    if (!found) throw new Unauthorized(kind === 'key' ? 'the key is not known' : 'the session has ended');
+  async function holderOf(
+    kind: SecretKind,
+    secret: string,
+    request: IncomingMessage | undefined,
+  ): Promise<Principal> {
+    const address = request ? addresses.of(request) : '';
+    const found = await find(kind, secret, address);
+    guesses.succeeded(address);
     const now = clock();
     if (found.revoked) throw new Unauthorized('the key was revoked');
     if (found.expires_at !== null && found.expires_at <= now) {
@@ -48,11 +60,22 @@ export function keyAccess({
     return { id, name, roles, rateLimit, expiresAt };
   }
 
+  /** Nobody guesses a session, and a browser goes on asking with one that has ended: only keys count. @throws Unauthorized, Problem 429 */
+  async function find(kind: SecretKind, secret: string, address: string): Promise<Credential> {
+    const hash = isSecret(kind, secret) ? hashOf(secret) : null;
+    if (kind === 'key' && (hash === null || !keyring.knows(hash))) guesses.check(address);
+    const found = hash === null ? null : await keyring.find(hash);
+    if (found) return found;
+    if (kind === 'session') throw new Unauthorized('the session has ended');
+    guesses.failed(address);
+    throw new Unauthorized('the key is not known');
+  }
+
   async function identify(request: IncomingMessage): Promise<Principal> {
     const { authorization } = request.headers;
-    if (authorization !== undefined) return holderOf('key', bearerOf(authorization));
+    if (authorization !== undefined) return holderOf('key', bearerOf(authorization), request);
     const session = cookie.read(request);
-    if (session !== undefined) return holderOf('session', session);
+    if (session !== undefined) return holderOf('session', session, request);
     throw new Unauthorized(NO_KEY);
   }
 
@@ -66,7 +89,17 @@ export function keyAccess({
     return principal;
   }
 
-  const identifyKey = (secret: string) => holderOf('key', secret);
+  const identifyKey = (secret: string, request?: IncomingMessage) => holderOf('key', secret, request);
+
+  function requireToken(given: string | string[], request: IncomingMessage): void {
+    const address = addresses.of(request);
+    guesses.check(address);
+    if (!isToken(given)) {
+      guesses.failed(address);
+      throw new Unauthorized('Invalid ingest token');
+    }
+    guesses.succeeded(address);
+  }
 
   return {
     mode: 'keys',
@@ -76,12 +109,12 @@ export function keyAccess({
       if (role === null) return NOBODY;
       const given = request.headers['x-ingest-token'];
       if (token && given !== undefined && request.headers.authorization === undefined) {
-        if (!isToken(given)) throw new Unauthorized('Invalid ingest token');
+        requireToken(given, request);
         return permit(TOKEN_HOLDER, role);
       }
       return permit(await identify(request), role);
     },
-    admitKey: async (secret, role) => permit(await identifyKey(secret), role),
+    admitKey: async (secret, role, request) => permit(await identifyKey(secret, request), role),
     async spend(principal, events) {
       const { id, rateLimit } = principal;
       if (id !== null && rateLimit !== null) refuseAbove(principal, rates.spend(id, rateLimit, events));

@@ -2,9 +2,11 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { findCredentials, noteUse } from '../../db/queries/keys.ts';
 import { type Access, openAccess } from '../access.ts';
+import type { Addresses } from '../address.ts';
 import { keyAccess } from './access.ts';
 import { keepBootstrapKey } from './bootstrap.ts';
 import { sessionCookie } from './cookie.ts';
+import { Guesses } from './guesses.ts';
 import { Keyring } from './keyring.ts';
 import { LastUse } from './last-use.ts';
 
@@ -25,6 +27,7 @@ export function openDoor({
   ingestToken,
   bootstrapKey,
   publicUrl,
+  addresses,
 }: {
   orm: Orm;
   /** Epoch milliseconds. */
@@ -35,6 +38,7 @@ export function openDoor({
   bootstrapKey?: string | undefined;
   /** How people reach the API: by https, sessions are bound to it. */
   publicUrl: string;
+  addresses: Addresses;
 }): Door {
   const keyring = new Keyring((hashes) => findCredentials(sqlOf(orm), hashes));
   if (auth === 'open') return { access: openAccess(ingestToken), keyring, close: async () => {} };
@@ -45,7 +49,11 @@ export function openDoor({
       : keepBootstrapKey({ orm, keyring, secret: bootstrapKey, clock, log });
   lastUse.start();
   return {
-    access: keyAccess({ keyring, lastUse, ingestToken, clock, cookie: sessionCookie(publicUrl) }),
+    access: keyAccess({
+      ...{ keyring, lastUse, ingestToken, clock, addresses },
+      cookie: sessionCookie(publicUrl),
+      guesses: new Guesses(log),
+    }),
     keyring,
     async close() {
       endAttempts();

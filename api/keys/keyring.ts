@@ -37,6 +37,11 @@ export class Keyring {
     this.#uptime = uptime;
   }
 
+  /** Whether a secret, by its hash, was good when it was last looked up. */
+  knows(hash: string): boolean {
+    return this.#known.has(hash);
+  }
+
   /** The key of a secret, by its hash; null when nobody has it. Whether it has ended is the caller's to judge. @throws Unavailable */
   async find(hash: string): Promise<Credential | null> {
     const asked = this.#uptime();

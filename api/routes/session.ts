@@ -7,6 +7,7 @@ import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { bearerOf } from '../keys/access.ts';
 import { sessionCookie } from '../keys/cookie.ts';
+import { SESSION_BODY_LIMIT } from '../limits.ts';
 import { Unauthorized } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { time } from '../schemas/parameters.ts';
@@ -44,13 +45,13 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       description:
         'With a key in the body or as `Authorization: Bearer`. The cookie may do what the key may, for up to twelve hours and ' +
         'no longer than the key.',
-      body: jsonBody(z.object({ key: z.string().max(200).nullish() }).prefault({})),
+      body: jsonBody(z.object({ key: z.string().max(200).nullish() }).prefault({}), SESSION_BODY_LIMIT),
       responses: { 200: { description: 'Who has come in', schema: sessionOut, headers: cookieHeader } },
-      problems: [401, 503],
+      problems: [401, 429, 503],
       async handle({ body, request }) {
         if (access.mode === 'open') return { status: 200, body: show(await access.identify(request)) };
         const secret = body.key ?? bearerOf(request.headers.authorization ?? '');
-        const principal = await access.identifyKey(secret);
+        const principal = await access.identifyKey(secret, request);
         if (principal.id === null) throw new Unauthorized('a session needs a key');
         const now = clock();
         const expiresAt = Math.min(now + SESSION_MS, principal.expiresAt ?? Number.POSITIVE_INFINITY);
@@ -68,7 +69,7 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       tags: ['keys'],
       summary: 'Who asks, and what they may do',
       responses: { 200: { description: 'By the key or session of this request', schema: sessionOut } },
-      problems: [401, 503],
+      problems: [401, 429, 503],
       async handle({ request }) {
         return { status: 200, body: show(await access.identify(request)) };
       },

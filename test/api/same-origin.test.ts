@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { connect } from 'node:net';
+import { bearer, keyStage } from './keys/stage.ts';
 import { type Stage, stage } from './stage.ts';
 
 describe('an API without keys', () => {
@@ -56,6 +58,76 @@ describe('an API without keys', () => {
         });
         assert.equal(status, 403, `${method} ${path} from ${origin}`);
       }
+    }
+  });
+});
+
+describe('an API without keys behind a proxy', () => {
+  const MARKS = ['Forwarded', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Real-IP', 'Via'];
+  const through = (api: Stage, path: string, mark: string, method = 'GET') =>
+    fetch(api.url + path, { method, headers: { [mark]: '203.0.113.9' } });
+
+  it('answers nothing that came through it, and says what to set', async () => {
+    const api = await stage();
+    try {
+      for (const mark of MARKS) {
+        const response = await through(api, '/events', mark);
+        assert.equal(response.status, 403, mark);
+        assert.match(await response.text(), /set AUTH=keys, or name the proxy in TRUSTED_PROXIES/);
+      }
+      for (const { method, path } of api.routes) {
+        const concrete = path.replaceAll(/\{\w+\}/g, '00000000-0000-0000-0000-000000000000');
+        const { status } = await through(api, concrete, 'X-Forwarded-For', method.toUpperCase());
+        assert.equal(status, 403, `${method} ${path}`);
+      }
+      for (const path of ['/', '/docs', '/openapi.json']) {
+        assert.equal((await through(api, path, 'Via')).status, 403, path);
+      }
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('knows nginx as it is by default, which adds no header', async () => {
+    const api = await stage();
+    try {
+      const { hostname, port, host } = new URL(api.url);
+      const answer = await new Promise<string>((resolve, reject) => {
+        const socket = connect(Number(port), hostname);
+        socket.on('error', reject).once('data', (chunk) => {
+          socket.destroy();
+          resolve(String(chunk));
+        });
+        socket.write(`GET /events HTTP/1.0\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      });
+      assert.match(answer, /^HTTP\/1.1 403 /);
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('takes what a proxy passes on that is trusted to ask people who they are', async () => {
+    const api = await stage({ proxies: ['127.0.0.1'] });
+    try {
+      for (const mark of MARKS) assert.equal((await through(api, '/events', mark)).status, 200, mark);
+    } finally {
+      await api.close();
+    }
+    const other = await stage({ proxies: ['10.0.0.0/8'] });
+    try {
+      assert.equal((await through(other, '/events', 'X-Forwarded-For')).status, 403);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('may be there where keys are asked for', async () => {
+    const api = await keyStage();
+    try {
+      const headers = { ...bearer(api.root), 'x-forwarded-for': '203.0.113.9', via: '1.1 proxy' };
+      assert.equal((await api.call('GET', '/events', undefined, headers)).status, 200);
+    } finally {
+      await api.close();
     }
   });
 });

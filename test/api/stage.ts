@@ -12,6 +12,7 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
+import { addressesBehind } from '../../api/address.ts';
 import { createApp } from '../../api/app.ts';
 import type { ApiDeps } from '../../api/deps.ts';
 import { openDoor } from '../../api/keys/door.ts';
@@ -62,6 +63,8 @@ type Options = {
   channels?: string[];
   /** How long a connection may stand still, in milliseconds. */
   stalledMs?: number;
+  /** Whom it trusts to say where requests come from. */
+  proxies?: string[];
   /** Stands in for parts of what the API is made from. */
   change?: (deps: ApiDeps) => Partial<ApiDeps>;
 };
@@ -71,6 +74,7 @@ export async function stage({
   temporal = 'away',
   channels = [],
   stalledMs,
+  proxies = [],
   change = () => ({}),
 }: Options = {}) {
   const database = await freshDatabase();
@@ -92,13 +96,14 @@ export async function stage({
     publicUrl: 'http://127.0.0.1:8000',
     local: true,
   };
+  const addresses = addressesBehind(proxies);
   const door = openDoor({
     orm,
     clock: Date.now,
     log,
     auth: 'open',
     ingestToken: TOKEN,
-    publicUrl: settings.publicUrl,
+    ...{ publicUrl: settings.publicUrl, addresses },
   });
   const stopped = new AbortController();
   const deps: ApiDeps = {
@@ -107,6 +112,7 @@ export async function stage({
     client: engine.client,
     ingest,
     access: door.access,
+    addresses,
     keyring: door.keyring,
     alerts,
     disk: { report: () => UNKNOWN_DISK },

@@ -60,8 +60,8 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       },
       problems: [401, 403, 429],
       dialect,
-      async handle({ body: event }) {
-        const principal = await access.admitKey(event.routing_key, 'ingest');
+      async handle({ body: event, request }) {
+        const principal = await access.admitKey(event.routing_key, 'ingest', request);
         attemptedBy(principal);
         await access.spend(principal, 1);
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');

@@ -47,7 +47,11 @@ describe('docs/formats.md', () => {
         'a body of anything else',
         `${size(limits.BODY_LIMIT)}, ${limits.BODY_DEPTH} levels deep, ${count(limits.BODY_VALUES)} values, ${count(limits.BODY_KEYS)} keys of an object`,
       ],
-      ['bodies that one process holds at once', size(limits.BUDGET_BYTES)],
+      [
+        'bodies that one process holds at once',
+        `${size(limits.BUDGETS.events)} of events, ${size(limits.BUDGETS.alerts)} of alerts, ${size(limits.BUDGETS.control)} of all else`,
+      ],
+      ['those whose key is not known yet', size(limits.BUDGETS.strangers)],
       ['the window of a zstd body', size(2 ** limits.ZSTD_WINDOW_LOG)],
       [
         "a sender's pause",

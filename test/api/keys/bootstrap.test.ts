@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { pino } from 'pino';
+import { addressesBehind } from '../../../api/address.ts';
 import { openDoor } from '../../../api/keys/door.ts';
 import { connect, type Orm, sqlOf } from '../../../db/orm.ts';
 import { insertKey, listKeys, prefixOf } from '../../../db/queries/keys.ts';
@@ -32,6 +33,7 @@ describe('the key to begin with', () => {
       ingestToken: 'own',
       bootstrapKey,
       publicUrl: 'http://127.0.0.1:8000',
+      addresses: addressesBehind([]),
     });
     const told = (what: string) => waitFor(() => lines.some((line) => line.includes(what)), { what });
     return { ...door, told };

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { addressesBehind } from '../../../api/address.ts';
 import type { ApiDeps } from '../../../api/deps.ts';
 import { type Door, openDoor } from '../../../api/keys/door.ts';
 import { makeSecret } from '../../../domain/key.ts';
@@ -30,8 +31,11 @@ export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 export async function keyStage({
   settings = {},
   temporal = 'away',
+  proxies = [],
 }: {
   settings?: Partial<ApiDeps['settings']>;
+  /** Whom it trusts to say where requests come from. */
+  proxies?: string[];
   temporal?: 'away' | 'working';
 } = {}): Promise<KeyStage> {
   const root = makeSecret('key');
@@ -42,10 +46,21 @@ export async function keyStage({
     temporal,
     change: ({ orm, ...deps }) => {
       const log = pino({ level: 'silent' });
+      const addresses = addressesBehind(proxies);
       const { publicUrl } = { ...deps.settings, ...settings };
-      door = openDoor({ orm, clock, log, auth: 'keys', ingestToken: TOKEN, bootstrapKey: root, publicUrl });
+      door = openDoor({
+        orm,
+        clock,
+        log,
+        auth: 'keys',
+        ingestToken: TOKEN,
+        bootstrapKey: root,
+        publicUrl,
+        addresses,
+      });
       return {
         clock,
+        addresses,
         access: door.access,
         keyring: door.keyring,
         settings: { ...deps.settings, ...settings },
