@@ -20,7 +20,7 @@ export interface Figure {
   floor: number;
   aim: number;
   better: 'more' | 'less';
-  unit: '' | 'ms' | 'MB' | 'actions';
+  unit: '' | 's' | 'ms' | 'MB' | 'actions';
   /** What it was computed from. */
   detail: string;
 }

@@ -6,6 +6,7 @@ import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
 import { type Bench, type Figure, verdictOf } from './bench.ts';
 import { CopyBaseline } from './copy-baseline.ts';
 import { measureActions } from './measures/actions.ts';
+import { measureBackfill } from './measures/backfill.ts';
 import { measureBatches } from './measures/batches.ts';
 import { measureIncidents } from './measures/incidents.ts';
 import { measureManyRules } from './measures/many-rules.ts';
@@ -33,6 +34,8 @@ const MEASURES = {
   singles: measureSingles,
   'many-rules': measureManyRules,
   reads: measureReading,
+  // Of the events that reading has filled in.
+  backfill: measureBackfill,
   // Before there are incidents, whose workflows have things to do of their own.
   actions: measureActions,
   incidents: measureIncidents,

@@ -26,7 +26,9 @@ export async function lockRuleSet(db: Sql): Promise<void> {
   await sql`select pg_advisory_xact_lock(${LOCKS.ruleSet})`.execute(db);
 }
 
-/** Every appending process reads the rules again, and asks again which groups are admitted. */
-export async function newRuleSetVersion(db: Sql): Promise<void> {
-  await sql`update rule_set set version = version + 1`.execute(db);
+/** Every appending process reads this rule again, and asks again which groups of it are admitted. */
+export async function newRuleSetVersion(db: Sql, ruleId: string): Promise<void> {
+  await sql`
+    with raised as (update rule_set set version = version + 1 returning version)
+    insert into rule_changes (version, rule_id) select version, ${ruleId}::uuid from raised`.execute(db);
 }

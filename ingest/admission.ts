@@ -1,17 +1,16 @@
 import type { Sql } from '../db/orm.ts';
 import { admitGroups, countOverflow } from '../db/queries/append.ts';
 import { OVERFLOW_GROUP } from '../domain/group.ts';
-import type { RuleSet } from './rule-set.ts';
+import type { CompiledRule, RuleSet } from './rule-set.ts';
 import { GroupTally } from './tally.ts';
 
-/** What an append found out about groups. Only once it is committed may the next one believe it. */
+/** What an append found out about groups of a rule. Only once it is committed may the next one believe it. */
 export interface Learned {
+  rule: CompiledRule;
   admitted: string[];
-  refused: string[];
+  /** There was no room for others. */
+  full: boolean;
 }
-
-/** Refused groups remembered at the most; a rule with endless groups must not fill the memory. */
-const MOST_REFUSED = 100_000;
 
 /**
  * Decides for every group that events fall into whether it is admitted under its rule's cap. The events of those that are not
@@ -19,35 +18,32 @@ const MOST_REFUSED = 100_000;
  */
 export async function admit(
   db: Sql,
-  rules: RuleSet,
   groups: readonly GroupTally[],
   slot: number,
-): Promise<{ groups: GroupTally[]; learned: Learned }> {
-  const unknown = groups.filter(({ rule, group }) => {
-    const key = groupId(rule.id, group);
-    return !rules.admitted.has(key) && !rules.refused.has(key);
-  });
-  const admitted = new Set<string>();
-  if (unknown.length > 0) {
-    const wanted = unknown.map(({ rule, group }) => ({
-      rule_id: rule.id,
-      group_key: group,
-      max_groups: rule.maxGroups,
-    }));
-    for (const { rule_id, group_key } of await admitGroups(db, wanted)) {
-      admitted.add(groupId(rule_id, group_key));
-    }
-  }
+): Promise<{ groups: GroupTally[]; learned: Learned[] }> {
   const placed: GroupTally[] = [];
   const overflowing = new Map<string, GroupTally>();
+  const unknown = new Map<CompiledRule, GroupTally[]>();
   for (const tally of groups) {
     const { rule, group } = tally;
-    const key = groupId(rule.id, group);
-    if (rules.admitted.has(key) || admitted.has(key)) placed.push(tally);
+    if (group === OVERFLOW_GROUP) overflowing.set(rule.id, tally);
+    else if (rule.known?.admitted.has(group)) placed.push(tally);
     else {
-      const overflow = overflowing.get(rule.id) ?? new GroupTally(rule, OVERFLOW_GROUP);
-      overflowing.set(rule.id, overflow);
-      overflow.merge(tally);
+      const same = unknown.get(rule);
+      if (same) same.push(tally);
+      else unknown.set(rule, [tally]);
+    }
+  }
+  const learned = await askFor(db, unknown);
+  for (const { rule, admitted } of learned) {
+    const found = new Set(admitted);
+    for (const tally of unknown.get(rule)!) {
+      if (found.has(tally.group)) placed.push(tally);
+      else {
+        const overflow = overflowing.get(rule.id) ?? new GroupTally(rule, OVERFLOW_GROUP);
+        overflowing.set(rule.id, overflow);
+        overflow.merge(tally);
+      }
     }
   }
   if (overflowing.size > 0) {
@@ -55,17 +51,27 @@ export async function admit(
     await countOverflow(db, slot, new Map(events));
     placed.push(...overflowing.values());
   }
-  const refused = unknown
-    .map(({ rule, group }) => groupId(rule.id, group))
-    .filter((key) => !admitted.has(key));
-  return { groups: placed, learned: { admitted: [...admitted], refused } };
+  return { groups: placed, learned };
+}
+
+async function askFor(
+  db: Sql,
+  unknown: ReadonlyMap<CompiledRule, readonly GroupTally[]>,
+): Promise<Learned[]> {
+  if (unknown.size === 0) return [];
+  const wanted = [...unknown].flatMap(([{ id, maxGroups, groupsFrom }, tallies]) =>
+    tallies.map(({ group }) => ({
+      ...{ rule_id: id, group_key: group, max_groups: maxGroups, groups_from: groupsFrom },
+    })),
+  );
+  const admitted = Map.groupBy(await admitGroups(db, wanted), ({ rule_id }) => rule_id);
+  return [...unknown].map(([rule, tallies]) => {
+    const keys = (admitted.get(rule.id) ?? []).map(({ group_key }) => group_key);
+    return { rule, admitted: keys, full: keys.length < tallies.length };
+  });
 }
 
 /** Believes what a committed append learned. */
-export function learn(rules: RuleSet, { admitted, refused }: Learned): void {
-  for (const key of admitted) rules.admitted.add(key);
-  if (rules.refused.size + refused.length > MOST_REFUSED) rules.refused.clear();
-  for (const key of refused) rules.refused.add(key);
+export function learn(rules: RuleSet, learned: readonly Learned[]): void {
+  for (const { rule, admitted, full } of learned) rules.learn(rule, admitted, full);
 }
-
-const groupId = (ruleId: string, groupKey: string) => `${ruleId} ${groupKey}`;

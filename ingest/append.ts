@@ -38,7 +38,7 @@ export class Append {
   readonly #connections: Transactions;
   readonly #clock: () => number;
   readonly #log: Logger;
-  #rules = new RuleSet(0, []);
+  readonly #rules = new RuleSet(0, []);
 
   constructor({
     orm,
@@ -94,22 +94,22 @@ export class Append {
 
   async #commit(events: readonly Event[]): Promise<Appended> {
     const now = this.#clock();
-    let rules = this.#rules;
-    let learned: Learned | null = null;
+    const rules = this.#rules;
+    let learned: Learned[] = [];
     const result = await this.#connections.transaction(async (transaction) => {
       const { db } = transaction;
       const [{ version, slot }, added] = await Promise.all([
         enterAppend(transaction),
         insertEvents(transaction, events, now),
       ]);
-      if (version !== rules.version) rules = await RuleSet.load(db, version, rules);
-      if (rules.version >= this.#rules.version) this.#rules = rules;
+      if (version > rules.version) await rules.update(db, version);
+      await rules.completeFull(db);
       const fresh = added === events.length ? null : await ownKeys(db, events);
       const { news, duplicates, isNew } = separate(events, fresh);
       const stored = duplicates.length > 0 ? await storedEvents(db, duplicates) : new Map<string, Event>();
       let outboxIds: string[] = [];
       if (news.length > 0) {
-        const placed = await admit(db, rules, rules.matchAll(news, now), slot);
+        const placed = await admit(db, rules.matchAll(news, now), slot);
         learned = placed.learned;
         const tallied = insertTally(transaction, slot, tally(news, placed.groups));
         const [outboxId] = await Promise.all([tallied, transaction.commit()]);
@@ -125,7 +125,7 @@ export class Append {
       return { outcomes, outboxIds };
     });
     // Only what is committed may be believed by the next append.
-    if (learned) learn(rules, learned);
+    learn(rules, learned);
     return result;
   }
 

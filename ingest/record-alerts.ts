@@ -205,7 +205,10 @@ async function place(
   const caps = new Map(rules.map(({ id, max_groups }) => [id, max_groups]));
   const admitted = await admitGroups(
     db,
-    began.map(({ rule_id, key }) => ({ rule_id, group_key: key, max_groups: caps.get(rule_id) ?? 0 })),
+    // These rules group by the alert itself, and always have.
+    began.map(({ rule_id, key }) => ({
+      ...{ rule_id, group_key: key, max_groups: caps.get(rule_id) ?? 0, groups_from: 0 },
+    })),
   );
   const placed = new Set(admitted.map(({ rule_id, group_key }) => idOf(rule_id, group_key)));
   const overflow = new Map<string, number>();

@@ -60,7 +60,7 @@ export async function backfill(
   while (true) {
     const portion = await readPortion(orm, version, rule, position, portions, progress);
     if (portion.to === null) break;
-    await admitMissing(orm, rule, portion.cells, admitted, portions.groups);
+    await admitMissing(orm, version, rule.maxGroups, portion.cells, admitted, portions.groups);
     if (!(await writePortion(orm, version, position, portion.to, place(portion.cells, admitted)))) return;
     position = portion.to;
   }
@@ -110,18 +110,22 @@ function add(cells: Map<string, Cell>, g: string, b: number, n: number): void {
  */
 async function admitMissing(
   orm: Orm,
-  { id: rule_id, maxGroups: max_groups }: CompiledRule,
+  version: Version,
+  max_groups: number,
   cells: readonly Cell[],
   admitted: Set<string>,
   atOnce: number,
 ): Promise<void> {
+  const { rule_id, groups_from } = version;
   const missing = [...new Set(cells.map(({ g }) => g).filter((g) => !admitted.has(g)))].sort();
   if (missing.length === 0) return;
-  const known = await transaction(orm, (db) => admittedOf(db, rule_id, missing));
+  const known = await transaction(orm, (db) => admittedOf(db, version, missing));
   for (const key of known) admitted.add(key);
   const unknown = missing.filter((key) => !admitted.has(key));
   for (let i = 0; i < unknown.length; i += atOnce) {
-    const wanted = unknown.slice(i, i + atOnce).map((group_key) => ({ rule_id, group_key, max_groups }));
+    const wanted = unknown
+      .slice(i, i + atOnce)
+      .map((group_key) => ({ rule_id, group_key, max_groups, groups_from }));
     const found = await transaction(orm, (db) => admitGroups(db, wanted));
     for (const { group_key } of found) admitted.add(group_key);
     if (found.length < wanted.length) return;

@@ -1,4 +1,5 @@
 import { type Orm, sqlOf } from '../../db/orm.ts';
+import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
 import { loadRule } from '../../db/queries/judging.ts';
 import { standingCounts } from '../../db/queries/revisions.ts';
 import { judgePending } from './judge.ts';
@@ -54,6 +55,7 @@ export async function evaluate(
     const settled = await settle(orm, version, versions[i + 1] ?? null, words, clock());
     await signalIncidents(settled.incidents);
     await signalRules(settled.rules);
+    await forgetRegrouped(orm, ruleId);
   }
   if (words.deleted) {
     await removeDeleted(orm, ruleId);

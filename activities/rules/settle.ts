@@ -6,7 +6,6 @@ import { announced, holdVersion, type RuleWords, type Version } from '../../db/q
 import {
   busyGroups,
   closeRevision,
-  forgetGroups,
   notePending,
   outboxIds,
   removeRule,
@@ -110,7 +109,6 @@ async function handOver(
     await em.flush();
     await closeRevision(db, version);
     await resetGroups(db, ruleId);
-    if (!fate.carried && next) await forgetGroups(db, ruleId, next.revision);
     if (next?.enabled) {
       await judgeAnew(db, next, at, [
         ...busy.map(({ group_key }) => group_key),

@@ -8,12 +8,13 @@ import { OVERFLOW_GROUP } from '../../domain/group.ts';
 
 /** Has a new revision judge the alerts that are active: nothing of them is counted. */
 export async function takeUpReceived(orm: Orm, version: Version): Promise<void> {
-  const { rule_id, revision, definition, effective_at } = version;
+  const { rule_id, revision, definition, effective_at, groups_from } = version;
+  const { max_groups } = definition;
   await transaction(orm, async (db) => {
     if (!(await keepVersion(db, version))) return;
     const groups = await groupsAfter(db, rule_id, effective_at);
     const keys = groups.map(({ group_key }) => group_key).filter((key) => key !== OVERFLOW_GROUP);
-    const wanted = keys.map((group_key) => ({ rule_id, group_key, max_groups: definition.max_groups }));
+    const wanted = keys.map((group_key) => ({ rule_id, group_key, max_groups, groups_from }));
     const admitted = new Set((await admitGroups(db, wanted)).map(({ group_key }) => group_key));
     const refused = keys.filter((key) => !admitted.has(key));
     if (refused.length > 0) await foldAlerts(db, rule_id, refused, OVERFLOW_GROUP);

@@ -51,6 +51,10 @@ export const RuleVersionEntity = defineEntity({
     /** The last event that the backfill has counted; null before the first. */
     countedTo: p.datetime(3).nullable(),
     countedToId: p.uuid().nullable(),
+    /** The revision that brought the present `group_by`: groups named by an earlier one don't count. */
+    groupsFrom: p.integer().default(0),
+    /** Idle groups of the rule are being let go of: no appending process may remember which groups there are. */
+    forgetting: p.boolean().default(false),
     /** When a later revision took over; null for the one in force. */
     supersededAt: p.datetime(3).nullable(),
     /** Everything up to `supersededAt` is judged. */

@@ -6,6 +6,7 @@ import { Mappings } from './20261125000002-mappings.ts';
 import { Reads } from './20261125000003-reads.ts';
 import { RejectionTables } from './20261125000004-rejections.ts';
 import { BackfillPosition } from './20261127000010-backfill-position.ts';
+import { RuleSetChanges } from './20261127000011-rule-set-changes.ts';
 import { AppendOnlyAudit } from './20261127000060-append-only-audit.ts';
 
 /** Every migration in order, by name: nothing is found by looking into folders. */
@@ -18,5 +19,6 @@ export const migrationsList = [
   { name: '20261125000003-reads', class: Reads },
   { name: '20261125000004-rejections', class: RejectionTables },
   { name: '20261127000010-backfill-position', class: BackfillPosition },
+  { name: '20261127000011-rule-set-changes', class: RuleSetChanges },
   { name: '20261127000060-append-only-audit', class: AppendOnlyAudit },
 ];

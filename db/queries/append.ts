@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
+import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
 import type { PipelinedTransaction, Statement } from '../append-connections.ts';
 import { LOCKS } from '../locks.ts';
@@ -41,28 +42,45 @@ export interface RuleInForce {
   rule_id: string;
   revision: number;
   definition: RuleDefinition;
+  /** The revision that brought its `group_by`. */
+  groups_from: number;
 }
 
-/** Which revisions appends count for: those without a window count no events. */
-export async function revisionsInForce(db: Sql): Promise<{ rule_id: string; revision: number }[]> {
-  const { rows } = await sql<{ rule_id: string; revision: number }>`
-    select rule_id, revision from rule_versions where superseded_at is null and enabled and window_ms > 0`.execute(
+/**
+ * The rules that changed after version `before` of the rule set, up to `version`. Null when that is no longer on record:
+ * then all must be read.
+ */
+export async function rulesChanged(db: Sql, before: number, version: number): Promise<string[] | null> {
+  const { rows } = await sql<{ rule_id: string }>`
+    select rule_id from rule_changes where version > ${before}::bigint and version <= ${version}::bigint
+    limit ${MOST_CHANGES + 1}`.execute(db);
+  if (rows.length !== version - before) return null;
+  return [...new Set(rows.map(({ rule_id }) => rule_id))];
+}
+
+/** More changes at once than these, and all rules are read. */
+const MOST_CHANGES = 1000;
+
+/** What appends count for: those of the rules that are enabled; a rule without a window counts no events. */
+export async function rulesInForce(
+  db: Sql,
+  ids: readonly string[] | null,
+): Promise<(RuleInForce & { forgetting: boolean })[]> {
+  const { rows } = await sql<RuleInForce & { forgetting: boolean }>`
+    select rule_id, revision, definition, groups_from, forgetting from rule_versions
+    where superseded_at is null and enabled and window_ms > 0
+      ${ids === null ? sql`` : sql`and rule_id = any(${ids}::uuid[])`}`.execute(db);
+  return rows;
+}
+
+/** The groups that a rule has admitted. */
+export async function admittedGroups(db: Sql, ruleId: string, groupsFrom: number): Promise<string[]> {
+  const { rows } = await sql<{ group_key: string }>`
+    select group_key from rule_groups
+    where rule_id = ${ruleId} and groups_from >= ${groupsFrom} and group_key <> ${OVERFLOW_GROUP}`.execute(
     db,
   );
-  return rows;
-}
-
-/** The words of some revisions. */
-export async function definitions(
-  db: Sql,
-  wanted: readonly { rule_id: string; revision: number }[],
-): Promise<RuleInForce[]> {
-  if (wanted.length === 0) return [];
-  const { rows } = await sql<RuleInForce>`
-    select v.rule_id, v.revision, v.definition
-    from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as w(rule_id uuid, revision int)
-    join rule_versions v using (rule_id, revision)`.execute(db);
-  return rows;
+  return rows.map(({ group_key }) => group_key);
 }
 
 const insert: Statement = {
@@ -158,14 +176,24 @@ export async function countOverflow(
     on conflict (rule_id, slot) do update set events = o.events + excluded.events`.execute(db);
 }
 
+/** A group to be admitted to a rule, under the rule's cap. */
+export interface Wanted {
+  rule_id: string;
+  group_key: string;
+  max_groups: number;
+  /** The revision that brought the rule's `group_by`. */
+  groups_from: number;
+}
+
 /**
- * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is exact. The room that is
- * left is counted once (`materialized`): else it is counted for every group, and 10,000 groups took 19 s instead of 2.
+ * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is exact. Groups by fields
+ * that the rule no longer groups by take no room. The room that is left is counted once (`materialized`): else it is counted for
+ * every group, and 10,000 groups took 19 s instead of 2.
  * @returns of the wanted, those that are admitted now (`rule_id group_key`)
  */
 export async function admitGroups(
   db: Sql,
-  wanted: readonly { rule_id: string; group_key: string; max_groups: number }[],
+  wanted: readonly Wanted[],
 ): Promise<{ rule_id: string; group_key: string }[]> {
   await sql`
     select pg_advisory_xact_lock(${LOCKS.groups}, hashtext(rule_id::text)) from (
@@ -174,21 +202,24 @@ export async function admitGroups(
   const { rows } = await sql<{ rule_id: string; group_key: string }>`
     with wanted as (
       select * from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb)
-        as x(rule_id uuid, group_key text, max_groups int)
+        as x(rule_id uuid, group_key text, max_groups int, groups_from int)
     ), known as (
       select g.rule_id, g.group_key from wanted w join rule_groups g using (rule_id, group_key)
+      where g.groups_from >= w.groups_from
     ), room as materialized (
       select rule_id, max_groups - (
-        select count(*) from rule_groups g where g.rule_id = w.rule_id and g.group_key <> '*') as n
-      from (select distinct rule_id, max_groups from wanted) w
+        select count(*) from rule_groups g
+        where g.rule_id = w.rule_id and g.groups_from >= w.groups_from and g.group_key <> '*') as n
+      from (select distinct rule_id, max_groups, groups_from from wanted) w
     ), admitted as (
-      insert into rule_groups (rule_id, group_key)
-      select rule_id, group_key from (
-        select w.rule_id, w.group_key, row_number() over (partition by w.rule_id order by w.group_key) as position
+      insert into rule_groups as g (rule_id, group_key, groups_from)
+      select rule_id, group_key, groups_from from (
+        select w.rule_id, w.group_key, w.groups_from,
+          row_number() over (partition by w.rule_id order by w.group_key) as position
         from wanted w where not exists (
           select from known k where k.rule_id = w.rule_id and k.group_key = w.group_key)
       ) unknown join room using (rule_id) where position <= room.n or group_key = ''
-      on conflict do nothing
+      on conflict (rule_id, group_key) do update set groups_from = excluded.groups_from
       returning rule_id, group_key
     )
     select * from known union all select * from admitted`.execute(db);

@@ -110,9 +110,14 @@ export async function addBackfilled(
 }
 
 /** Which of some groups are admitted already. */
-export async function admittedOf(db: Sql, ruleId: string, keys: readonly string[]): Promise<string[]> {
+export async function admittedOf(
+  db: Sql,
+  { rule_id, groups_from }: Version,
+  keys: readonly string[],
+): Promise<string[]> {
   const { rows } = await sql<{ group_key: string }>`
-    select group_key from rule_groups where rule_id = ${ruleId} and group_key = any(${keys}::text[])`.execute(
+    select group_key from rule_groups
+    where rule_id = ${rule_id} and groups_from >= ${groups_from} and group_key = any(${keys}::text[])`.execute(
     db,
   );
   return rows.map(({ group_key }) => group_key);

@@ -16,6 +16,8 @@ export interface Version {
   superseded_at: number | null;
   counted_from: number;
   snapshot: string;
+  /** The revision that brought its `group_by`. */
+  groups_from: number;
   /** The successor's snapshot: what it doesn't see came after this revision's time. Null for the one in force. */
   until_snapshot: string | null;
 }
@@ -57,7 +59,7 @@ export async function loadRule(
   if (!words) return null;
   const { rows } = await sql<Version>`
     select rule_id, revision, definition, enabled, ready, ${ms('effective_at')} as effective_at,
-      ${ms('superseded_at')} as superseded_at, ${ms('counted_from')} as counted_from, snapshot,
+      ${ms('superseded_at')} as superseded_at, ${ms('counted_from')} as counted_from, snapshot, groups_from,
       lead(snapshot) over (order by revision) as until_snapshot
     from rule_versions where rule_id = ${ruleId} and not settled order by revision`.execute(db);
   return { words, versions: rows };

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import { DAY_MS } from '../../domain/event.ts';
-import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
-import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
+import { type Orm, type Sql, sqlOf } from '../orm.ts';
 import { dayOf, partitionDays } from '../partitions.ts';
 import { LEVELS } from './fold.ts';
 
@@ -68,36 +67,4 @@ export async function longestReach(db: Sql): Promise<number> {
       + (definition->>'keep_firing_seconds')::float8)), 0) as ms
     from rule_versions where not settled`.execute(db);
   return rows[0]!.ms;
-}
-
-/** Groups let go of at once: appends wait for it. */
-const MOST_FORGOTTEN = 5000;
-
-/**
- * Lets go of groups that are ok and have nothing counted, of rules that are nearly full, so that others can be admitted. They are
- * looked for beforehand and looked at again once appends wait. The rule set's version goes up: every appending
- * process forgets which groups it knew.
- */
-export async function forgetIdleGroups(orm: Orm): Promise<number> {
-  const idle = sql`
-    g.state = 'ok' and g.group_key not in ('', '*')
-    and not exists (select from window_counts c where c.rule_id = g.rule_id and c.group_key = g.group_key)
-    and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)`;
-  const candidates = await sql<{ rule_id: string; group_key: string }>`
-    select g.rule_id, g.group_key from rule_groups g where ${idle} and g.rule_id in (
-      select c.rule_id from rule_groups c
-      join rule_versions v on v.rule_id = c.rule_id and v.superseded_at is null
-      group by c.rule_id, (v.definition->>'max_groups')::int
-      having count(*) >= 0.8 * (v.definition->>'max_groups')::int)
-    limit ${MOST_FORGOTTEN}`.execute(sqlOf(orm));
-  if (candidates.rows.length === 0) return 0;
-  return transaction(orm, async (db) => {
-    await lockRuleSet(db);
-    const gone = await sql`
-      delete from rule_groups g using jsonb_to_recordset(${JSON.stringify(candidates.rows)}::jsonb)
-        as x(rule_id uuid, group_key text)
-      where g.rule_id = x.rule_id and g.group_key = x.group_key and ${idle}`.execute(db);
-    await newRuleSetVersion(db);
-    return Number(gone.numAffectedRows ?? 0);
-  });
 }

@@ -1,5 +1,4 @@
 import { sql } from 'kysely';
-import { newRuleSetVersion } from '../locks.ts';
 import type { Sql } from '../orm.ts';
 import type { Version } from './judging.ts';
 import { mergePending } from './wake.ts';
@@ -49,18 +48,6 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
   await sql`
     update rule_groups set state = 'ok', since = null, next_due = null
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
-}
-
-/**
- * Groups by fields that the rule no longer groups by, once all are ok: those that the revision in force has nothing counted for.
- * The rule set's version goes up, so that appends ask again whether there is room.
- */
-export async function forgetGroups(db: Sql, ruleId: string, revision: number): Promise<void> {
-  await sql`
-    delete from rule_groups g where rule_id = ${ruleId} and state = 'ok' and not exists (
-      select from window_counts c
-      where c.rule_id = g.rule_id and c.revision = ${revision} and c.group_key = g.group_key)`.execute(db);
-  await newRuleSetVersion(db);
 }
 
 /** Closes the books on a revision: its counts and what was pending for it go. */

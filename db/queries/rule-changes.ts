@@ -86,7 +86,6 @@ export async function updateRule(
     rule.revision++;
     await em.flush();
     await newRevision(db, em, rule, now);
-    if (!same(rule.definition.group_by, before.definition.group_by)) await forgetOkGroups(db, id);
     return { rule, open_incidents: { count, outcome: outcomeOf(before.definition, rule) } };
   });
 }
@@ -139,7 +138,7 @@ export async function recountRules(orm: Orm, now: number): Promise<string[]> {
  * looked up beforehand is: appends wait for this lock.
  */
 async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
-  const effectiveAt = await nextInstant(db, rule, now);
+  const { effectiveAt, groupsFrom } = await nextInstant(db, rule, now);
   await lockRuleSet(db);
   const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
     db,
@@ -163,34 +162,42 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
     ready: !rule.enabled,
     countedTo: null,
     countedToId: null,
+    groupsFrom,
+    forgetting: false,
     supersededAt: null,
     settled: false,
   });
   await em.flush();
-  await newRuleSetVersion(db);
+  await newRuleSetVersion(db, rule.id);
 }
 
 /**
  * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not ready yet, from
  * the instant of that one. It has judged nothing, so its successor judges in its place and misses no window.
+ * `groupsFrom`: the revision that brought its `group_by`.
  */
-async function nextInstant(db: Sql, rule: AlertRule, now: number): Promise<number> {
+async function nextInstant(db: Sql, rule: AlertRule, now: number) {
   // A judge in hand ends before the rule-set lock is taken, or every append would wait for it too.
-  const { rows: replaced } = await sql<{ pending: boolean; effective_at: number }>`
-    select enabled and not ready as pending, ${ms('effective_at')} as effective_at from rule_versions
-    where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(db);
+  const { rows: replaced } = await sql<{
+    pending: boolean;
+    effective_at: number;
+    groups_from: number;
+    group_by: string[];
+  }>`
+    select enabled and not ready as pending, ${ms('effective_at')} as effective_at, groups_from,
+      definition->'group_by' as group_by
+    from rule_versions where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(db);
   const [before] = replaced;
-  if (rule.enabled && before?.pending) return before.effective_at;
+  if (!before) return { effectiveAt: now, groupsFrom: 0 };
+  const regrouped = !same(before.group_by, rule.definition.group_by);
+  const groupsFrom = regrouped ? rule.revision : before.groups_from;
+  if (rule.enabled && before.pending) return { effectiveAt: before.effective_at, groupsFrom };
   const { rows } = await sql<{ latest: number | null }>`
     select (extract(epoch from max(opened_at)) * 1000)::float8 as latest from alert_incidents
     where rule_id = ${rule.id} and ended_at is null`.execute(db);
   // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened before.
-  return Math.max(now, (before?.effective_at ?? 0) + 1, (rows[0]?.latest ?? 0) + 1);
-}
-
-/** Groups by the old fields make room for those by the new; the ones that are not ok go when the old revision is settled. */
-async function forgetOkGroups(db: Sql, ruleId: string): Promise<void> {
-  await sql`delete from rule_groups where rule_id = ${ruleId} and state = 'ok'`.execute(db);
+  const effectiveAt = Math.max(now, before.effective_at + 1, (rows[0]?.latest ?? 0) + 1);
+  return { effectiveAt, groupsFrom };
 }
 
 async function lockRule(em: SqlEntityManager, id: string): Promise<AlertRule | null> {

@@ -47,17 +47,22 @@ export async function removeSamples(
   let removedIncidents = 0;
   const unresolved: string[] = [];
   for (const id of ruleIds) {
-    // What is over goes first, bit by bit: appends wait while the rule itself goes with the rest.
+    // What is over goes first, bit by bit.
     removedIncidents += await inChunks(INCIDENTS_CHUNK, () =>
       transaction(orm, async (tx) => (await removeIncidents(tx, id, 'resolved')).length),
     );
-    const last = await transaction(orm, async (tx) => {
+    await transaction(orm, async (tx) => {
       // A judge in hand ends before the lock is taken, or every append would wait for it too.
       await sql`select 1 from rule_versions where rule_id = ${id} order by revision for update`.execute(tx);
       await lockRuleSet(tx);
-      await removeRule(tx, id);
       // The set of rules is another one now: appends must not count for this one any more.
-      await newRuleSetVersion(tx);
+      await sql`update rule_versions set enabled = false where rule_id = ${id} and superseded_at is null`.execute(
+        tx,
+      );
+      await newRuleSetVersion(tx, id);
+    });
+    const last = await transaction(orm, async (tx) => {
+      await removeRule(tx, id);
       return removeIncidents(tx, id);
     });
     removedIncidents += last.length;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import { sqlOf } from '../../db/orm.ts';
+import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
 import { compileRule, RuleSet } from '../../ingest/rule-set.ts';
 import { tally } from '../../ingest/tally.ts';
-import { anEvent, aRule } from '../support/engine.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
 
 const NOW = Date.UTC(2026, 4, 4, 12);
 
@@ -10,7 +13,7 @@ const rules = (definitions: Record<string, Partial<RuleDefinition>>) =>
   new RuleSet(
     1,
     Object.entries(definitions).map(([rule_id, definition]) =>
-      compileRule({ rule_id, revision: 1, definition: aRule({ definition }).definition }),
+      compileRule({ rule_id, revision: 1, groups_from: 0, definition: aRule({ definition }).definition }),
     ),
   );
 
@@ -41,6 +44,53 @@ describe('the rules in force', () => {
     assert.deepEqual(matching(set, { occurred_at: NOW - 1 }), ['minute']);
     assert.deepEqual(matching(set, { occurred_at: NOW - 60_000 }), ['minute']);
     assert.deepEqual(matching(set, { occurred_at: NOW - 60_001 }), []);
+  });
+});
+
+describe('the rules that a process knows', () => {
+  let engine: Engine;
+  beforeEach(async () => {
+    engine = await Engine.start(NOW);
+  });
+  afterEach(() => engine.stop());
+
+  const create = async (event_type: string) => {
+    const input = aRule({ definition: { event_type, group_by: ['payload.host'] } });
+    return (await createRule(engine.orm, input, NOW)).id;
+  };
+  const update = async (set: RuleSet) => set.update(sqlOf(engine.orm), await engine.ruleSetVersion());
+
+  it('are read anew where they changed, and only there', async () => {
+    const [one, two] = [await create('one'), await create('two')];
+    const set = new RuleSet(0, []);
+    await update(set);
+    const [before, other] = [set.rule(one)!, set.rule(two)!];
+    set.learn(other, ['["a"]'], false);
+    const { definition } = aRule({ window: 20, definition: { event_type: 'uno' } });
+    await engine.edit(one, { definition });
+    await update(set);
+    assert.equal(set.rule(two), other, 'a rule that did not change was read');
+    assert.ok(other.known?.admitted.has('["a"]'), 'its groups are asked for again');
+    assert.deepEqual([before.revision, set.rule(one)?.revision], [1, 2]);
+    assert.deepEqual(matching(set, { occurred_at: NOW, event_type: 'one' }), []);
+    assert.deepEqual(matching(set, { occurred_at: NOW, event_type: 'uno' }), [one]);
+    await engine.edit(one, { enabled: false });
+    await deleteRule(engine.orm, two, NOW);
+    await update(set);
+    assert.deepEqual([set.rule(one), set.rule(two)], [undefined, undefined]);
+  });
+
+  it('are all read where the record of changes has gaps', async () => {
+    const [one, two] = [await create('one'), await create('two')];
+    const set = new RuleSet(0, []);
+    await update(set);
+    await engine.edit(one, { enabled: false });
+    await sql`delete from rule_changes`.execute(sqlOf(engine.orm));
+    await deleteRule(engine.orm, two, NOW);
+    const three = await create('three');
+    await update(set);
+    assert.deepEqual([set.rule(one), set.rule(two)], [undefined, undefined]);
+    assert.ok(set.rule(three));
   });
 });
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { transaction } from '../../db/orm.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
 import { ruleProgress } from '../../db/queries/rule-reads.ts';
+import { RuleSet } from '../../ingest/rule-set.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
@@ -73,6 +75,54 @@ describe('a rule with more groups than it may have', () => {
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'c'));
     assert.deepEqual(await keys(id), ['']);
+  });
+
+  it('asks for nothing and keeps nothing for each event once it is full', async () => {
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    await engine.append(hosts('a', 'b', 'c'));
+    const many = hosts(...Array.from({ length: 300 }, (_, i) => `new-${i}`), 'a');
+    const rules = new RuleSet(0, []);
+    const tallies = await transaction(engine.orm, async (db) => {
+      await rules.update(db, await engine.ruleSetVersion());
+      rules.learn(rules.rule(id)!, [], true);
+      await rules.completeFull(db);
+      return rules.matchAll(many, NOON);
+    });
+    assert.deepEqual(tallies.map(({ group, events }) => [group, events]).sort(), [
+      ['*', 300],
+      ['["a"]', 1],
+    ]);
+    let admits = false;
+    await engine.append(hosts('d'));
+    await engine.append(hosts('e'), async () => {
+      admits = await engine.admits(id);
+    });
+    assert.ok(admits, 'it held the lock that admits groups');
+    assert.equal(await overflow(id), 3);
+    // More room is found at once.
+    const { definition } = aRule({ definition: { group_by: ['payload.host'], max_groups: 6 } });
+    await engine.edit(id, { definition });
+    await engine.judge(id);
+    await engine.arrive(id, hosts('f', 'f', 'f'));
+    assert.deepEqual(await keys(id), ['["f"]']);
+  });
+
+  it('has room for other groups at once when it is grouped by something else', async () => {
+    const { id } = await createRule(engine.orm, RULE, NOON);
+    await engine.judge(id);
+    await engine.arrive(id, hosts('a', 'b', 'a', 'a'));
+    assert.deepEqual(await keys(id), ['["a"]']);
+    engine.now += 1000;
+    const { definition } = aRule({ definition: { group_by: ['payload.zone'], max_groups: 2 } });
+    await engine.edit(id, { definition });
+    const zones = (...names: string[]) =>
+      names.map((zone) => anEvent({ occurred_at: engine.now, payload: { zone } }));
+    await engine.append(zones('x', 'x', 'x', 'y', 'y', 'y'));
+    await engine.settle(id);
+    // The events of before have no zone: a third group, which finds no place. Of the old ones only that
+    // whose incident was ended is left.
+    assert.deepEqual((await keys(id)).sort(), ['*', '["a"]', '["x"]', '["y"]']);
+    assert.equal(await engine.rows('rule_groups', id), 4);
   });
 
   it('has room for another group, once one of a changed rule has gone', async () => {

@@ -13,6 +13,7 @@ import {
   type NewDeadLetter,
   settleDeadLetters,
 } from '../../db/queries/dead-letter-writes.ts';
+import { forgetIdleGroups } from '../../db/queries/forget-groups.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
 import { insertSession } from '../../db/queries/sessions.ts';
 import { DAY_MS } from '../../domain/event.ts';
@@ -168,6 +169,47 @@ describe('housekeeping', () => {
     assert.deepEqual(await keys(), ['*', '*', '["d"]']);
     await engine.arrive(id, hosts('e', 'e', 'e'));
     assert.deepEqual((await keys()).sort(), ['*', '*', '*', '["d"]'].sort(), 'b was still counted');
+  });
+
+  it('lets appends go on, and counts exactly, while it forgets groups', async () => {
+    const definition = { group_by: ['payload.host'], max_groups: 500, allowed_lateness_seconds: 0 };
+    const { id } = await createRule(engine.orm, aRule({ definition }), NOON);
+    await engine.judge(id);
+    const names = Array.from({ length: 500 }, (_, i) => `h${i}`);
+    const hosts = (some: readonly string[]) =>
+      some.map((host) => anEvent({ occurred_at: engine.now, payload: { host } }));
+    await engine.arrive(id, hosts(names));
+    await engine.pass(id, NOON + 60_000);
+    engine.now += 4 * DAY_MS;
+    await sql`delete from window_counts`.execute(sqlOf(engine.orm));
+    // Before each commit another process counts for a group it knew, and for a new one.
+    const other = engine.newAppend();
+    await other.run(hosts(['h499']));
+    let n = 0;
+    const appended: string[] = [];
+    await forgetIdleGroups(
+      engine.hooked(async () => {
+        const some = [`h${n}`, `new-${n}`];
+        n++;
+        const append = other.run(hosts(some));
+        await engine.doneOrBlocked(append);
+        void append.then(() => appended.push(...some));
+      }),
+    );
+    await waitFor(() => appended.length === 2 * n, { what: 'the appends to be done' });
+    assert.ok(n >= 5, `${n} commits`);
+    const counted = await sql<{ group_key: string; known: boolean }>`
+      select distinct c.group_key, g.group_key is not null as known
+      from window_counts c left join rule_groups g using (rule_id, group_key)
+      where c.group_key <> '*'`.execute(sqlOf(engine.orm));
+    assert.deepEqual(
+      counted.rows.filter(({ known }) => !known),
+      [],
+      'counted for, but not admitted',
+    );
+    assert.ok((await engine.rows('rule_groups', id)) < 50);
+    const { rows } = await sql`select from rule_versions where forgetting`.execute(sqlOf(engine.orm));
+    assert.equal(rows.length, 0);
   });
 
   it('makes and drops while events come and readers read, and neither notices', async () => {

@@ -73,6 +73,8 @@ export class Engine {
   #append: Append;
   readonly #connections: AppendConnections;
   readonly #drop: () => Promise<void>;
+  readonly #nothing = async () => {};
+  #beforeCommit = this.#nothing;
   /** Incidents that were signalled, in order. */
   readonly signalled: string[] = [];
 
@@ -81,7 +83,7 @@ export class Engine {
     this.#connections = new AppendConnections(orm, 6);
     this.now = now;
     this.#drop = drop;
-    this.#append = this.newAppend();
+    this.#append = this.newAppend(() => this.#beforeCommit());
   }
 
   static async start(now: number): Promise<Engine> {
@@ -97,7 +99,7 @@ export class Engine {
 
   /** Another process takes over appending: it knows nothing of rules and groups yet. */
   restart(): void {
-    this.#append = this.newAppend();
+    this.#append = this.newAppend(() => this.#beforeCommit());
   }
 
   /** Stores events and says what became of each. */
@@ -106,8 +108,21 @@ export class Engine {
   }
 
   /** Stores events and returns the outbox rows that their waker would take. */
-  async append(events: readonly Event[]): Promise<string[]> {
-    return (await this.store(events)).outboxIds;
+  async append(events: readonly Event[], beforeCommit = this.#nothing): Promise<string[]> {
+    this.#beforeCommit = beforeCommit;
+    try {
+      return (await this.store(events)).outboxIds;
+    } finally {
+      this.#beforeCommit = this.#nothing;
+    }
+  }
+
+  /** The version of the rule set. */
+  async ruleSetVersion(): Promise<number> {
+    const { rows } = await sql<{ version: number }>`select version::int as version from rule_set`.execute(
+      sqlOf(this.orm),
+    );
+    return rows[0]!.version;
   }
 
   /** What the waker does after an append; without ids, what the sweep does with leftovers. */

@@ -1,0 +1,84 @@
+import { backfill } from '../../activities/rules/backfill.ts';
+import { connect, sqlOf } from '../../db/orm.ts';
+import { loadRule } from '../../db/queries/judging.ts';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import { DAY_MS } from '../../domain/event.ts';
+import { RULE_DEFAULTS, type RuleDefinition } from '../../domain/rule.ts';
+import { expectStatus } from '../../test/support/load.ts';
+import type { Bench, Figure } from '../bench.ts';
+import { fillEvents } from '../fill.ts';
+import { replaceRules } from '../rules.ts';
+
+/** Events over thirty days, of which a rule over the last 29 counts nearly all, in 23 groups. */
+const definition: RuleDefinition = {
+  ...RULE_DEFAULTS,
+  condition: { kind: 'count', threshold_count: 1_000_000_000, window_seconds: (29 * DAY_MS) / 1000 },
+  group_by: ['payload.host'],
+  max_groups: 100_000,
+};
+
+/**
+ * A new rule counts what is in its window while the API process appends events, one after the other, each of a group of its
+ * own of that very rule: those have to be admitted beside the backfill's.
+ */
+export async function measureBackfill({ system, database, quick }: Bench): Promise<Figure[]> {
+  const wanted = quick ? 60_000 : 5_000_000;
+  await replaceRules(database, 10, 0);
+  const orm = await connect(system.databaseUrl, 4);
+  try {
+    const { rows } = await database.query<{ n: number }>('select count(*)::int as n from events');
+    if (rows[0]!.n < wanted) {
+      await database.query('truncate events, window_counts, event_rollups, event_totals');
+      await fillEvents(orm, wanted, Date.now());
+    }
+    const words = { late: 'notify', incident_severity: null, labels: {}, annotations: {} } as const;
+    const input = { name: 'backfill', enabled: true, definition, sample: false, ...words };
+    const { id } = await createRule(orm, input, Date.now());
+    const rule = await loadRule(sqlOf(orm), id);
+    const version = rule!.versions[0]!;
+
+    let counting = true;
+    const waits: number[] = [];
+    const appending = (async () => {
+      for (let n = 0; counting; n++) {
+        const since = performance.now();
+        const event = {
+          source_id: 'beside',
+          severity: 'high',
+          event_type: 'beside',
+          payload: { host: `new-${n}` },
+        };
+        await expectStatus(201, system.call('POST', '/events', event));
+        waits.push(performance.now() - since);
+      }
+    })();
+    const since = performance.now();
+    await backfill(orm, version);
+    const seconds = (performance.now() - since) / 1000;
+    counting = false;
+    await appending;
+
+    const counted = await database.query<{ n: number }>(
+      'select sum(n)::int as n from window_counts where rule_id = $1 and slot = 32',
+      [id],
+    );
+    const { n } = counted.rows[0]!;
+    const detail = `${n.toLocaleString('en')} events in ${seconds.toFixed(1)} s`;
+    const longest = Math.max(...waits);
+    return [
+      {
+        ...{
+          measure: 'backfill of a new rule, seconds for 5 million events',
+          value: (5_000_000 / n) * seconds,
+        },
+        ...{ floor: 60, aim: 40, better: 'less', unit: 's', detail },
+      },
+      {
+        ...{ measure: 'longest append of a new group beside it', value: longest },
+        ...{ floor: 100, aim: 50, better: 'less', unit: 'ms', detail: `of ${waits.length}` },
+      },
+    ];
+  } finally {
+    await orm.close(true);
+  }
+}
