@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { AUDIT_DAYS, forgetAudit } from '../db/queries/audit.ts';
+import { forgetSpans } from '../db/queries/deaf-spans.ts';
 import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
 import { foldRollups } from '../db/queries/fold.ts';
 import { forgetIdleGroups } from '../db/queries/forget-groups.ts';
@@ -58,7 +59,8 @@ export function createHousekeepingActivities({
     await foldRollups(orm, now);
     await forgetEvents(sqlOf(orm), oldest);
     await forgetRejections(sqlOf(orm), oldest);
-    await forgetProcesses(sqlOf(orm), now);
+    await forgetProcesses(sqlOf(orm));
+    await forgetSpans(sqlOf(orm), oldest);
     await forgetSessions(sqlOf(orm), now);
     await forgetAudit(sqlOf(orm), now - AUDIT_DAYS * DAY_MS);
     const letters = await forgetDeadLetters(sqlOf(orm), oldest);

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { type Config, ConfigError, isLoopback, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
 import { DAY_MS } from '../domain/event.ts';
+import { Deafness } from '../ingest/deafness.ts';
 import { DiskGuard } from '../ingest/disk-guard.ts';
 import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
@@ -45,11 +46,13 @@ async function main(config: Config): Promise<void> {
   const orm = await connect(withStatementTimeout(config.DATABASE_URL), config.DATABASE_POOL);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const deafness = new Deafness('api');
   const disk = new DiskGuard({
     measure: diskMeasure({ orm, path: config.DISK_PATH, quota: config.DISK_BYTES }),
     limits: { warnPercent: config.DISK_WARN_PERCENT, refusePercent: config.DISK_REFUSE_PERCENT },
     clock,
     log,
+    deafness,
   }).start();
   const registry = createRegistry();
   const observer = observeIngest(registry, 'http');
@@ -57,8 +60,8 @@ async function main(config: Config): Promise<void> {
   const ingest = createIngest({ orm, client, clock, log, limits, disk, observer });
   watchBuffer(registry, ingest, config.BUFFER_EVENTS);
   watchDisk(registry, disk);
-  watchSystem(registry, { orm, client, clock });
-  const rejections = new Rejections({ orm, clock, log, registry, observer }).start();
+  watchSystem(registry, { orm, client });
+  const rejections = new Rejections({ orm, clock, log, registry, observer, deafness }).start();
   const addresses = addressesBehind(config.TRUSTED_PROXIES);
   const door = openDoor({
     ...{ orm, clock, log, auth: config.AUTH },
@@ -90,7 +93,12 @@ async function main(config: Config): Promise<void> {
     },
   });
   const server = apiServer(app.callback(), { keepAliveMs: config.KEEP_ALIVE_SECONDS * 1000 });
-  const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: () => ingest.load() });
+  const heartbeat = startHeartbeat({
+    orm,
+    role: 'api',
+    log,
+    hearing: { load: () => ingest.load(), deafness },
+  });
 
   let stopping = false;
   const stop = async (signal: NodeJS.Signals) => {

@@ -91,10 +91,12 @@ export class Unauthorized extends Problem {
 /** A key is over its own rate, for so long. */
 export class RateExceeded extends Problem {
   readonly waitMs: number;
+  readonly key: { id: string | null; name: string };
 
-  constructor(detail: string, waitMs: number) {
+  constructor(detail: string, waitMs: number, key: { id: string | null; name: string }) {
     super(429, detail, { headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) } });
     this.waitMs = waitMs;
+    this.key = key;
   }
 }
 
@@ -102,5 +104,12 @@ export class RateExceeded extends Problem {
 export class Unavailable extends Problem {
   constructor(detail: string, retryAfterSeconds: number, cause?: unknown) {
     super(503, detail, { headers: { 'Retry-After': String(Math.ceil(retryAfterSeconds)) }, cause });
+  }
+}
+
+/** The bodies under way take all the memory that they may: this one was not read. */
+export class BudgetSpent extends Unavailable {
+  constructor() {
+    super('too many requests are being read: try again', 1);
   }
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { sqlOf } from '../db/orm.ts';
+import { spansWithin } from '../db/queries/deaf-spans.ts';
 import {
   type ProcessState,
   processStates,
@@ -8,35 +9,50 @@ import {
 } from '../db/queries/status-reads.ts';
 import { listeners } from '../db/queries/watermark.ts';
 import { within } from '../db/within.ts';
-import { holdsOf, type Listeners, LONGEST_HOLD_MS, QUIET_AFTER_MS } from '../domain/watermark.ts';
+import type { DeafSpan } from '../domain/deafness.ts';
+import { DAY_MS } from '../domain/event.ts';
+import { givenUp, holdsOf, type Listeners, QUIET_AFTER_MS } from '../domain/watermark.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { ApiDeps } from './deps.ts';
+import { showSpan } from './schemas/deaf-span.ts';
 import type { diskOut, statusOut } from './schemas/status.ts';
 
 type Status = z.output<typeof statusOut>;
 
 /** How long things may wait before alerting counts as impaired, in seconds. */
 const PATIENCE = { watermark: 60, outbox: 10, evaluations: 30, notices: 60 };
+/** Deaf spans shown. */
+const DEAF_SPANS = 50;
+
 /** What must run for events to become incidents and reach people. */
 const NEEDED = ['ingest', 'rules', 'incidents', 'notify'];
 
 /** Looks at the whole system. Answers also when parts of it don't: that is what it is for. */
 export async function systemStatus(deps: ApiDeps): Promise<Status> {
-  const now = deps.clock();
   const [database, temporal] = await Promise.all([
-    within(2000, readDatabase(deps, now)).catch((error: unknown) => {
+    within(2000, readDatabase(deps)).catch((error: unknown) => {
       deps.log.warn({ err: error }, 'status: PostgreSQL does not answer');
       return null;
     }),
     askTemporal(deps),
   ]);
+  // The clock that all processes share, where it can be asked.
+  const now = database?.state.now ?? deps.clock();
   return describe(now, database, temporal, deps.settings.channels, deps.disk.report());
+}
+
+/** What the database says. */
+interface Found {
+  state: SystemState;
+  processes: ProcessState[];
+  listeners: Listeners;
+  deaf: DeafSpan[];
 }
 
 /** Turns what was found into the document. Decides what counts as impaired. */
 export function describe(
   now: number,
-  database: { state: SystemState; processes: ProcessState[]; listeners: Listeners } | null,
+  database: Found | null,
   temporal: Status['temporal'],
   channels: readonly string[],
   disk: DiskReport,
@@ -89,13 +105,10 @@ export function describe(
     watermarkLag,
     PATIENCE.watermark,
   );
-  for (const { id, appended_through } of database.listeners.producers) {
-    const behind = now - appended_through;
-    if (behind > LONGEST_HOLD_MS) {
-      impaired.push(
-        `producer ${id} is ${Math.round(behind / 60_000)} min behind: incidents resolve without waiting for it`,
-      );
-    }
+  for (const { who, behind } of givenUp(database.listeners, now)) {
+    impaired.push(
+      `${who} is ${Math.round(behind / 60_000)} min behind: incidents resolve without waiting for it`,
+    );
   }
   late('appended events have waited for their rules to be woken', state.outbox_age, PATIENCE.outbox);
   late('rules have not answered their wake', state.evaluations_age, PATIENCE.evaluations);
@@ -110,6 +123,7 @@ export function describe(
       at: state.watermark === 0 ? null : new Date(state.watermark).toISOString(),
       lag_seconds: watermarkLag,
     },
+    deaf_spans: database.deaf.map(showSpan),
     waiting: {
       wakes: { count: state.outbox, oldest_seconds: state.outbox_age },
       evaluations: { count: state.evaluations, oldest_seconds: state.evaluations_age },
@@ -131,10 +145,12 @@ function freeOf({ free_bytes, total_bytes }: DiskReport): string {
   return `, ${((100 * free_bytes) / total_bytes).toFixed(1)} % (${(free_bytes / 2 ** 30).toFixed(1)} GiB) free`;
 }
 
-async function readDatabase({ orm }: ApiDeps, now: number) {
+async function readDatabase({ orm }: ApiDeps): Promise<Found> {
   const db = sqlOf(orm);
-  const [state, processes, who] = await Promise.all([systemState(db, now), processStates(db), listeners(db)]);
-  return { state, processes, listeners: who };
+  const [state, processes, who] = await Promise.all([systemState(db), processStates(db), listeners(db)]);
+  const { now } = who;
+  const deaf = await spansWithin(db, { from: now - DAY_MS, to: now, limit: DEAF_SPANS });
+  return { state, processes, listeners: who, deaf };
 }
 
 /** A dead-letter workflow runs as long as it holds something that isn't on record, or retries. */

@@ -7,7 +7,7 @@ import { type Lines, linesOf } from './body/lines.ts';
 import { LINE_LIMIT, MOST_LISTED, STREAM_LIMIT } from './limits.ts';
 import { problemOf } from './middleware/problems.ts';
 import { type FieldError, Problem, RateExceeded } from './problem.ts';
-import { noteUnreadable } from './rejections/attempt.ts';
+import { noteHeldBack, noteUnreadable } from './rejections/attempt.ts';
 
 /** Stretches of a stream that are stored at once. More would only wait for each other. */
 const IN_FLIGHT = 4;
@@ -115,6 +115,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
+      noteHeldBack(error);
       const wait = waitAfter(error, pause);
       if (wait === null || performance.now() + wait > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, wait));

@@ -17,6 +17,7 @@ export const RAW_TABLES = [
   /^event_/,
   /^window_counts/,
   /^rejection/,
+  /^deaf_/,
   'rule_changes',
   'rule_groups',
   'rule_overflow',

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { type DiskLimits, type DiskState, judgeDisk } from '../domain/disk.ts';
-import { HOLD_AFTER_GAP_MS, RESENT_WITHIN_MS } from '../domain/watermark.ts';
+import type { Deafness } from './deafness.ts';
 import type { KnownBy, MeasureDisk, Measured } from './disk-space.ts';
 import { DiskFull, type Ingest } from './outcome.ts';
 import { type Repetition, repeat } from './repeat.ts';
@@ -14,9 +14,6 @@ const STALE_MS = 60_000;
 
 /** How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait. Milliseconds. */
 const FULL_FOR_MS = 30_000;
-
-/** How long a sender that was refused may take to come back, in milliseconds: as long as after any other gap. */
-const BACK_WITHIN_MS = HOLD_AFTER_GAP_MS + RESENT_WITHIN_MS;
 
 /** How PostgreSQL's disk is. All but the state are null while that is unknown. */
 export interface DiskReport {
@@ -37,11 +34,10 @@ export class DiskGuard {
   readonly #limits: DiskLimits;
   readonly #clock: () => number;
   readonly #log: Logger;
+  readonly #refused: () => void;
   #last: (Measured & { at: number }) | null = null;
   #state: DiskState = 'ok';
   #ranOutAt = Number.NEGATIVE_INFINITY;
-  /** Refusals without a longer pause between them: since when, and until when their senders may still come back. */
-  #refused: { since: number; until: number } | null = null;
   #failing = false;
   #looks: Repetition | null = null;
 
@@ -50,16 +46,20 @@ export class DiskGuard {
     limits,
     clock,
     log,
+    deafness,
   }: {
     measure: MeasureDisk;
     limits: DiskLimits;
     clock: () => number;
     log: Logger;
+    /** Hears of every refusal. */
+    deafness?: Deafness;
   }) {
     this.#measure = measure;
     this.#limits = limits;
     this.#clock = clock;
     this.#log = log;
+    this.#refused = () => deafness?.refused('disk_full', FULL_FOR_MS);
   }
 
   report(): DiskReport {
@@ -78,21 +78,8 @@ export class DiskGuard {
   /** @throws DiskFull while nothing more should be written */
   requireRoom(): void {
     if (this.report().state !== 'full') return;
-    this.#noteRefusal();
+    this.#refused();
     throw new DiskFull(FULL_FOR_MS / 1000);
-  }
-
-  /**
-   * Since when senders were refused who may not have come back yet, epoch ms: from then on silence says nothing. Null: nobody is
-   * waited for.
-   */
-  deafSince(): number | null {
-    return this.#refused && this.#refused.until > this.#clock() ? this.#refused.since : null;
-  }
-
-  #noteRefusal(): void {
-    const now = this.#clock();
-    this.#refused = { since: this.deafSince() ?? now, until: now + BACK_WITHIN_MS };
   }
 
   /**
@@ -106,7 +93,7 @@ export class DiskGuard {
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       this.#ranOutAt = this.#clock();
-      this.#noteRefusal();
+      this.#refused();
       throw new DiskFull(FULL_FOR_MS / 1000, { cause: error });
     }
   }
@@ -150,12 +137,7 @@ export function guarded(ingest: Ingest, disk: DiskGuard): Ingest {
       disk.requireRoom();
       ingest.requireRoom();
     },
-    load() {
-      const load = ingest.load();
-      const since = disk.deafSince();
-      if (since === null) return load;
-      return { ...load, oldestUnappended: Math.min(since, load.oldestUnappended ?? since) };
-    },
+    load: () => ingest.load(),
     stop: () => ingest.stop(),
   };
 }

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
-import { beat, leave } from '../db/queries/heartbeat.ts';
-import { HOLD_AFTER_GAP_MS, QUIET_AFTER_MS, RESENT_WITHIN_MS } from '../domain/watermark.ts';
+import { beat, databaseNow, leave } from '../db/queries/heartbeat.ts';
+import { QUIET_AFTER_MS } from '../domain/watermark.ts';
+import type { Deafness } from './deafness.ts';
 import type { IngestLoad } from './outcome.ts';
 import { repeat } from './repeat.ts';
 
@@ -17,52 +18,53 @@ export interface Heartbeat {
   stop(): Promise<void>;
 }
 
+/** A process that takes events: what it holds, and what it did not hear. */
+export interface Hearing {
+  load: () => IngestLoad;
+  deafness: Deafness;
+}
+
 /**
- * Says once a second, in this process's row, that it lives and what it has not appended. After a gap (PostgreSQL was away, the
- * process was stopped) it holds the watermark at its last beat for a while: what senders could not send meanwhile
- * is still to come.
- * @param load absent for processes that take no events
+ * Says once a second, in this process's row, that it lives, what it has not appended and what it did not hear. Times are the
+ * database's: it is asked for its clock first, and what is said then holds up to that instant. So neither a clock that is wrong nor a
+ * connection that hangs makes a beat look younger than it is.
+ *
+ * After a gap (PostgreSQL was away, the process was stopped) the time since the last beat counts as unheard.
+ * @param hearing absent for processes that take no events
  */
 export function startHeartbeat({
   orm,
   role,
-  clock,
   log,
-  load,
+  hearing,
 }: {
   orm: Orm;
   role: string;
-  clock: () => number;
   log: Logger;
-  load?: () => IngestLoad;
+  hearing?: Hearing;
 }): Heartbeat {
-  const id = crypto.randomUUID();
-  const startedAt = clock();
-  let lastBeat = startedAt;
-  let beaten = false;
-  let held: { at: number; until: number } | null = null;
+  const id = hearing?.deafness.process.id ?? crypto.randomUUID();
+  let startedAt: number | null = null;
+  let lastBeat: number | null = null;
+  /** By `performance.now()`. */
+  let takenAt: number | null = null;
 
   const tick = async () => {
-    const now = clock();
-    if (now - lastBeat > QUIET_AFTER_MS && load) {
-      held = {
-        at: held && held.until + RESENT_WITHIN_MS > lastBeat ? Math.min(held.at, lastBeat) : lastBeat,
-        until: now + HOLD_AFTER_GAP_MS,
-      };
-    }
     try {
-      await beat(sqlOf(orm), {
-        id,
-        role,
-        startedAt,
-        now,
-        ingests: load !== undefined,
-        load: load?.() ?? { buffered: 0, inFlight: 0, oldestUnappended: null },
-        // Kept for those who have the longest patience.
-        held: held && held.until + RESENT_WITHIN_MS > now ? held : null,
-      });
+      const now = await databaseNow(sqlOf(orm));
+      startedAt ??= now;
+      if (lastBeat !== null && now - lastBeat > QUIET_AFTER_MS) hearing?.deafness.gap();
+      const load = hearing?.load() ?? { buffered: 0, inFlight: 0, oldestUnappended: null };
+      const deaf = hearing?.deafness.spansAt(now) ?? [];
+      try {
+        await beat(sqlOf(orm), { id, role, startedAt, now, ingests: hearing !== undefined, load, deaf });
+      } catch (error) {
+        hearing?.deafness.unrecorded(deaf);
+        throw error;
+      }
+      hearing?.deafness.recorded(now, deaf);
       lastBeat = now;
-      beaten = true;
+      takenAt = performance.now();
     } catch (error) {
       log.warn({ err: error }, 'heartbeat failed');
     }
@@ -70,11 +72,11 @@ export function startHeartbeat({
   const beats = repeat(tick, EVERY_MS);
 
   return {
-    age: () => (beaten ? clock() - lastBeat : null),
+    age: () => (takenAt === null ? null : performance.now() - takenAt),
     async stop() {
       await beats.stop();
       // The last word of one that took events: it holds nothing any more.
-      if (load) return tick();
+      if (hearing) return tick();
       try {
         await leave(sqlOf(orm), id);
       } catch (error) {

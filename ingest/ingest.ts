@@ -8,7 +8,7 @@ import { Buffer, type BufferLimits } from './buffer.ts';
 import { type DiskGuard, guarded } from './disk-guard.ts';
 import { type IngestObserver, observed, timed, unobserved } from './observer.ts';
 import { type Ingest, StoreUnavailable } from './outcome.ts';
-import { signalRules } from './signal-rule.ts';
+import { ruleSignals } from './signal-rule.ts';
 import { Waker } from './waker.ts';
 
 /** Composes the way in: buffer ► append ► wake. One a process. */
@@ -33,7 +33,8 @@ export function createIngest({
   const { appendsInFlight = 2 } = limits;
   const connections = new AppendConnections(orm, appendsInFlight);
   const append = new Append({ orm, connections, clock, log });
-  const waker = new Waker({ orm, signal: (ids) => signalRules(client, ids, log), log, observer });
+  const signals = ruleSignals(client, log);
+  const waker = new Waker({ orm, signal: (ids) => signals.add(ids), log, observer });
   const buffer = new Buffer(
     timed((events) => append.run(events), observer),
     (ids) => waker.committed(ids),
@@ -53,6 +54,7 @@ export function createIngest({
     async stop() {
       await buffer.stop();
       await waker.idle();
+      await signals.stop();
       await connections.close();
     },
   };

@@ -35,7 +35,7 @@ export class DiskFull extends Error {
 export interface IngestLoad {
   buffered: number;
   inFlight: number;
-  /** Epoch milliseconds of the oldest event held, or since when events were refused for want of disk; null for neither. */
+  /** Epoch milliseconds of the oldest event held; null for none. */
   oldestUnappended: number | null;
 }
 

@@ -10,7 +10,7 @@ import { DiskFull, type Ingest, StoreUnavailable } from './outcome.ts';
 import { alertEvent } from './received-event.ts';
 import { recordAlerts } from './record-alerts.ts';
 import { repair, shorten } from './repair.ts';
-import { signalRules } from './signal-rule.ts';
+import { ruleSignals } from './signal-rule.ts';
 import { isDataError } from './store-errors.ts';
 import { type InvalidEvent, MAX_PAYLOAD, validateEvent } from './validate.ts';
 
@@ -66,28 +66,11 @@ export function createAlertReceiver({
   clock: () => number;
   log: Logger;
 }): AlertReceiver {
-  const unsignalled = new Set<string>();
-  let signalling: Promise<void> | null = null;
+  /** An answer must not wait for Temporal. Whatever is missed is signalled by the sweep. */
+  const signals = ruleSignals(client, log);
   let leftovers = Promise.resolve();
   let stopped = false;
   let timer = setTimeout(sweep, LEFTOVERS_EVERY_MS).unref();
-
-  /** Returns at once: an answer must not wait for Temporal. Whatever is missed is signalled by the sweep. */
-  function signal(rules: readonly string[]): void {
-    for (const id of rules) unsignalled.add(id);
-    if (unsignalled.size === 0) return;
-    signalling ??= signalAll().finally(() => {
-      signalling = null;
-    });
-  }
-
-  async function signalAll(): Promise<void> {
-    while (unsignalled.size > 0) {
-      const ids = [...unsignalled];
-      unsignalled.clear();
-      await signalRules(client, ids, log);
-    }
-  }
 
   /** Stores events by the way that all take. What fails stays queued, and is stored by the next round of any process. */
   async function store(events: readonly Event[]): Promise<void> {
@@ -141,7 +124,7 @@ export function createAlertReceiver({
           if (error instanceof DiskFull || isDataError(error)) throw error;
           throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
         });
-        signal(recorded.wake);
+        void signals.add(recorded.wake);
         for (const [j, { index }] of some.entries()) {
           results[index] = { status: 'accepted', outcome: recorded.outcomes[j]! };
         }
@@ -158,7 +141,7 @@ export function createAlertReceiver({
       stopped = true;
       clearTimeout(timer);
       await leftovers;
-      while (signalling) await signalling;
+      await signals.stop();
     },
   };
 }

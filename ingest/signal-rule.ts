@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { wakeRule } from '../workflows/messages.ts';
 import { ruleWorkflow } from '../workflows/startable.ts';
 import { signalAll, signalWithStart } from './signal.ts';
+import { SignalQueue } from './signal-queue.ts';
 
 /**
  * Wakes a rule's workflow, starting it if it doesn't run. The rows say what is to be done; this only says that
@@ -14,7 +15,12 @@ export async function signalRule(client: Client, ruleId: string): Promise<void> 
 
 /** Wakes rules, a few at a time. A failure is logged and left to the sweep. */
 export async function signalRules(client: Client, ids: readonly string[], log: Logger): Promise<void> {
-  await signalAll(client, ids.map(ruleWorkflow), wakeRule, (error) =>
-    log.warn({ err: error }, 'a rule could not be signalled'),
-  );
+  await signalAll(client, ids.map(ruleWorkflow), wakeRule, failed(log));
 }
+
+/** A queue of rules to be woken, for whoever must not wait for Temporal. */
+export function ruleSignals(client: Client, log: Logger): SignalQueue {
+  return new SignalQueue((id) => signalRule(client, id), failed(log));
+}
+
+const failed = (log: Logger) => (error: unknown) => log.warn({ err: error }, 'a rule could not be signalled');

@@ -6,7 +6,7 @@ import type { Startable } from '../workflows/startable.ts';
 const SIGNAL_DEADLINE_MS = 5000;
 
 /** Most workflows signalled at once. */
-const PARALLEL = 16;
+export const PARALLEL = 16;
 
 /** Signals a workflow, starting it if it doesn't run. @throws when Temporal is away */
 export async function signalWithStart(

@@ -16,6 +16,7 @@ const ROUND_MS = 20;
  */
 export class Waker {
   readonly #orm: Orm;
+  /** Resolves once they are signalled, or can't be: nothing here waits for that. */
   readonly #signal: (ruleIds: readonly string[]) => Promise<void>;
   readonly #log: Logger;
   readonly #observer: IngestObserver;
@@ -50,10 +51,14 @@ export class Waker {
     });
   }
 
-  /** Resolves when nothing is left to do. */
+  /** Resolves when every outbox row is taken. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }
+
+  readonly #failed = (error: unknown): void => {
+    this.#log.warn({ err: error }, 'waking rules failed; the sweep will do it');
+  };
 
   async #run(): Promise<void> {
     while (this.#ids.length > 0) {
@@ -61,10 +66,10 @@ export class Waker {
       const ids = this.#ids.splice(0, 1000);
       const since = this.#since;
       try {
-        await this.#signal(await takeOutbox(sqlOf(this.#orm), ids));
-        this.#observer.woken(performance.now() - since);
+        const rules = await takeOutbox(sqlOf(this.#orm), ids);
+        this.#signal(rules).then(() => this.#observer.woken(performance.now() - since), this.#failed);
       } catch (error) {
-        this.#log.warn({ err: error, rows: ids.length }, 'waking rules failed; the sweep will do it');
+        this.#failed(error);
       }
       await next;
     }

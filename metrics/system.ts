@@ -18,16 +18,10 @@ type Samples = readonly (readonly [labels: Record<string, string>, value: number
 
 /**
  * The state of the whole system, as its rows and Temporal have it: every API process tells the same. What can't be read is
- * absent, never old: `tocsin_up` says why. @param clock epoch ms
+ * absent, never old: `tocsin_up` says why.
  */
-export function watchSystem(
-  registry: Registry,
-  { orm, client, clock }: { orm: Orm; client: Client; clock: () => number },
-): void {
-  const database = sharedLook(
-    async () => ({ now: clock(), ...(await readSystem(sqlOf(orm), clock())) }),
-    DATABASE_FRESH_MS,
-  );
+export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; client: Client }): void {
+  const database = sharedLook(() => readSystem(sqlOf(orm)), DATABASE_FRESH_MS);
   const temporal = sharedLook(() => readBacklog(client, PATIENCE_MS), TEMPORAL_FRESH_MS);
 
   const gauge = (name: string, help: string, labelNames: string[], look: () => Promise<Samples>) =>
@@ -47,7 +41,7 @@ export function watchSystem(
     name: string,
     help: string,
     labelNames: string[],
-    samples: (found: SystemReading & { now: number }) => Samples,
+    samples: (found: SystemReading) => Samples,
   ) =>
     gauge(name, help, labelNames, async () => {
       const found = await database();
@@ -91,12 +85,12 @@ export function watchSystem(
     'tocsin_watermark_lag_seconds',
     'How far the clock is ahead of the instant up to which everything is appended',
     [],
-    ({ now, state }) => [[{}, state.watermark === 0 ? null : Math.max(0, (now - state.watermark) / 1000)]],
+    ({ state }) => [[{}, state.watermark === 0 ? null : Math.max(0, (state.now - state.watermark) / 1000)]],
   );
-  read('tocsin_processes', 'Processes whose heartbeat is young', ['role'], ({ now, processes }) => {
+  read('tocsin_processes', 'Processes whose heartbeat is young', ['role'], ({ state, processes }) => {
     const alive = new Map(ROLES.map((role) => [role, 0]));
     for (const { role, beat_at } of processes) {
-      alive.set(role, (alive.get(role) ?? 0) + (now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
+      alive.set(role, (alive.get(role) ?? 0) + (state.now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
     }
     return [...alive].map(([role, n]) => [{ role }, n]);
   });

@@ -3,6 +3,7 @@ import { NativeConnection, type Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
+import { Deafness } from '../ingest/deafness.ts';
 import { DiskGuard } from '../ingest/disk-guard.ts';
 import { diskMeasure } from '../ingest/disk-space.ts';
 import { startHeartbeat } from '../ingest/heartbeat.ts';
@@ -48,12 +49,14 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   const connection = await connectTemporal(config.TEMPORAL_ADDRESS);
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const plays = (part: WorkerRole) => role === part || role === 'all';
+  const deafness = new Deafness('ingest');
   const disk = plays('ingest')
     ? new DiskGuard({
         measure: diskMeasure({ orm, path: config.DISK_PATH, quota: config.DISK_BYTES }),
         limits: { warnPercent: config.DISK_WARN_PERCENT, refusePercent: config.DISK_REFUSE_PERCENT },
         clock,
         log,
+        deafness,
       }).start()
     : null;
   const registry = createRegistry();
@@ -82,9 +85,8 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     startHeartbeat({
       orm,
       role: part,
-      clock,
       log,
-      ...(part === 'ingest' && ingest ? { load: ingest.load } : {}),
+      ...(part === 'ingest' && ingest ? { hearing: { load: ingest.load, deafness } } : {}),
     }),
   );
   const { METRICS_HOST: host, METRICS_PORT: port } = config;

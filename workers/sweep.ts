@@ -1,14 +1,19 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { signalIncidents } from '../activities/signal-incidents.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
+import { extendSpans } from '../db/queries/deaf-spans.ts';
+import { readWatermark } from '../db/queries/judging.ts';
 import { overdueNotices, stillOverdue } from '../db/queries/overdue-notices.ts';
 import { rearmRefreshed } from '../db/queries/received-judging.ts';
 import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
 import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
-import { holdsOf } from '../domain/watermark.ts';
+import { holdsOf, spansOfTheAbsent } from '../domain/watermark.ts';
 import { type Repetition, repeat } from '../ingest/repeat.ts';
-import { signalRules } from '../ingest/signal-rule.ts';
+import { signalWithStart } from '../ingest/signal.ts';
+import { SignalQueue } from '../ingest/signal-queue.ts';
+import { ruleSignals } from '../ingest/signal-rule.ts';
+import { incidentChanged } from '../workflows/messages.ts';
+import { incidentWorkflow } from '../workflows/startable.ts';
 
 const EVERY_MS = 1000;
 /** Outbox rows this old were left behind by the process that wrote them. */
@@ -18,37 +23,76 @@ const UNANSWERED_MS = 5000;
 /** Notices this old that nobody has taken up are signalled again, and then ever less often. */
 const OVERDUE_MS = 15_000;
 
-/**
- * Once a second: moves the watermark on, takes the groups whose deadline has come, and does what a crash left undone
- * between a commit and its signal. Any number may run at once: each row is taken by one of them.
- */
-export function startSweep({
-  orm,
-  client,
-  clock,
-  log,
-}: {
+export interface SweepDeps {
   orm: Orm;
   client: Client;
+  /** Epoch milliseconds: by it deadlines come, as for whoever judges in this process. The watermark goes by the database's. */
   clock: () => number;
   log: Logger;
-}): Repetition {
-  const signalled = new Map<string, { next: number; pause: number }>();
+}
 
-  const sweep = async () => {
+/**
+ * Three rounds, once a second each: the watermark is moved on; groups whose deadline has come, and what a crash left undone between
+ * a commit and its signal, are taken; notices that nobody took up are looked for. No round waits for another, and none for Temporal:
+ * signals are sent apart. Any number of sweeps may run at once: each row is taken by one of them.
+ */
+export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
+  const rules = ruleSignals(client, log);
+  const incidents = new SignalQueue(
+    (id) => signalWithStart(client, incidentWorkflow(id), incidentChanged),
+    (error) => log.warn({ err: error }, 'an incident could not be signalled'),
+  );
+  const due = overdueIncidents(orm, clock);
+  const rounds: [what: string, round: () => Promise<void>][] = [
+    ['the watermark', () => moveWatermark(orm)],
+    ['rules that are due', async () => void rules.add(await dueRules(orm, clock()))],
+    ['incidents that are due', async () => void incidents.add(await due())],
+  ];
+  const running = rounds.map(([what, round]) =>
+    repeat(
+      () =>
+        round().catch((error: unknown) =>
+          log.warn({ err: error, what }, 'a round of the sweep failed; it is repeated in a second'),
+        ),
+      EVERY_MS,
+    ),
+  );
+  return {
+    async stop() {
+      await Promise.all(running.map((round) => round.stop()));
+      await Promise.all([rules.stop(), incidents.stop()]);
+    },
+  };
+}
+
+/** Moves the watermark to where everybody has heard everything, and notes who was not heard. */
+async function moveWatermark(orm: Orm): Promise<void> {
+  const db = sqlOf(orm);
+  const found = await listeners(db);
+  const { now } = found;
+  await extendSpans(db, spansOfTheAbsent(found, now));
+  const holds = holdsOf(found, now);
+  const reached = holds.length === 0 ? 0 : Math.min(now, ...holds.map(({ at }) => at));
+  await advanceWatermark(db, reached, now);
+}
+
+async function dueRules(orm: Orm, now: number): Promise<Set<string>> {
+  const db = sqlOf(orm);
+  const watermark = await readWatermark(db);
+  await rearmRefreshed(db, watermark);
+  return new Set([
+    ...(await takeOutbox(db, null, LEFTOVER_MS)),
+    ...(await takeDue(db, { now, watermark })),
+    ...(await takeUnanswered(db, UNANSWERED_MS)),
+  ]);
+}
+
+/** Finds incidents whose notices wait, each after a pause that doubles. */
+function overdueIncidents(orm: Orm, clock: () => number): () => Promise<string[]> {
+  const signalled = new Map<string, { next: number; pause: number }>();
+  return async () => {
     const db = sqlOf(orm);
     const now = clock();
-    const holds = holdsOf(await listeners(db), now);
-    const reached = holds.length === 0 ? 0 : Math.min(now, ...holds.map(({ at }) => at));
-    const watermark = await advanceWatermark(db, reached, now);
-    await rearmRefreshed(db, watermark);
-    const rules = new Set([
-      ...(await takeOutbox(db, null, LEFTOVER_MS)),
-      ...(await takeDue(db, { now, watermark })),
-      ...(await takeUnanswered(db, UNANSWERED_MS)),
-    ]);
-    await signalRules(client, [...rules], log);
-
     const before = now - OVERDUE_MS;
     const resting = [...signalled].flatMap(([id, { next }]) => (next > now ? [id] : []));
     const waiting = resting.length === 0 ? [] : await stillOverdue(db, before, resting);
@@ -60,8 +104,6 @@ export function startSweep({
       const pause = (signalled.get(id)?.pause ?? OVERDUE_MS) * 2;
       signalled.set(id, { next: now + pause, pause });
     }
-    await signalIncidents(client, due, log);
+    return due;
   };
-  const failed = (error: unknown) => log.warn({ err: error }, 'sweep failed; it is repeated in a second');
-  return repeat(() => sweep().catch(failed), EVERY_MS);
 }

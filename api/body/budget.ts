@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BUDGETS } from '../limits.ts';
-import { Unavailable } from '../problem.ts';
+import { BudgetSpent } from '../problem.ts';
 
 /** Whose bytes they are: a request under way. */
 export interface Holder {
@@ -13,7 +13,7 @@ export interface Holder {
 export interface Budget {
   /** Whether a body has to come whole within the patience that any has for one pause: those of whom nothing is known yet. */
   readonly brief: boolean;
-  /** @throws Unavailable when it would be overdrawn; a single body always fits into an empty budget */
+  /** @throws BudgetSpent when it would be overdrawn; a single body always fits into an empty budget */
   take(bytes: number, holder: Holder): void;
   give(bytes: number, holder: Holder): void;
 }
@@ -30,7 +30,7 @@ export class ByteBudget implements Budget {
 
   take(bytes: number): void {
     if (this.#held > 0 && this.#held + bytes > this.#limit) {
-      throw new Unavailable('too many requests are being read: try again', 1);
+      throw new BudgetSpent();
     }
     this.#held += bytes;
   }
@@ -65,7 +65,7 @@ export class StrangersBudget implements Budget {
     }
     while (this.#held > 0 && this.#held + bytes > this.#limit) {
       const given = this.#giveUpOne(holder);
-      if (!given) throw new Unavailable('too many requests are being read: try again', 1);
+      if (!given) throw new BudgetSpent();
     }
     own.bytes += bytes;
     this.#held += bytes;

@@ -132,7 +132,8 @@ export function bearerOf(authorization: string): string {
   return key;
 }
 
-function refuseAbove({ name, rateLimit }: Principal, waitMs: number): void {
+function refuseAbove({ id, name, rateLimit }: Principal, waitMs: number): void {
   if (waitMs === 0) return;
-  throw new RateExceeded(`the key "${name}" is over its rate of ${rateLimit} events a second`, waitMs);
+  const detail = `the key "${name}" is over its rate of ${rateLimit} events a second`;
+  throw new RateExceeded(detail, waitMs, { id, name });
 }

@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Middleware } from 'koa';
+import { deafnessOf } from '../../domain/deafness.ts';
 import type { ItemResult } from '../../ingest/batch.ts';
 import type { Mapped } from '../../ingest/formats/mapped.ts';
 import { BufferFull, DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
 import type { Principal } from '../access.ts';
 import { problemOf } from '../middleware/problems.ts';
+import { BudgetSpent, RateExceeded } from '../problem.ts';
 import type { Rejections } from './recorder.ts';
 
 /** A request to store something. What it brings and can't be stored is noted in it, however deep in the handler that shows. */
@@ -26,11 +28,11 @@ export function noteRefusals(route: string, rejections: Rejections): Middleware 
       await attempts.run(attempt, next);
     } catch (error) {
       const { status, message } = problemOf(error);
-      note(attempt, status, reasonOf(error, status), message);
+      note(attempt, status, reasonOf(error, status), message, error);
       throw error;
     }
     // Some formats have failures of their own shape, and answer them.
-    if (ctx.status >= 400) note(attempt, ctx.status, reasonOf(null, ctx.status), '');
+    if (ctx.status >= 400) note(attempt, ctx.status, reasonOf(null, ctx.status), '', null);
   };
 }
 
@@ -66,10 +68,27 @@ function noteItem(item: unknown, field: string, detail: string): void {
   });
 }
 
-function note(attempt: Attempt, status: number, reason: string, detail: string): void {
+function note(attempt: Attempt, status: number, reason: string, detail: string, error: unknown): void {
+  unheard(attempt, reason, error);
   if (attempt.itemised && (status === 422 || status === 400)) return;
   const { route, rejections, principal } = attempt;
   rejections.note({ ...whose(principal), route, kind: 'request', status, reason, field: '', detail });
+}
+
+/** Says that the request of now waits, because what it brings can't be taken yet: until then its sender isn't heard. */
+export function noteHeldBack(error: unknown): void {
+  const attempt = attempts.getStore();
+  if (attempt) unheard(attempt, reasonOf(error, problemOf(error).status), error);
+}
+
+/** Tells whoever judges silence that the sender was not heard, where that isn't its own fault. */
+function unheard({ rejections: { deafness }, principal }: Attempt, rejection: string, error: unknown): void {
+  const sender = error instanceof RateExceeded ? error.key : principal;
+  const reason = deafnessOf(rejection, sender !== null);
+  if (reason === null || !deafness) return;
+  const pause = 1000 * Number((error && problemOf(error).headers['Retry-After']) || 0);
+  const key = sender && { whose: 'key' as const, id: sender.id ?? sender.name, name: sender.name };
+  deafness.refused(reason, pause, key ?? deafness.process);
 }
 
 /** Whoever was let in without a key is `anyone`; whoever was not let in, `unknown`. */
@@ -105,6 +124,7 @@ function reasonOf(error: unknown, status: number): string {
     if (e instanceof BufferFull) return 'buffer_full';
     if (e instanceof DiskFull) return 'disk_full';
     if (e instanceof StoreUnavailable) return 'store_unavailable';
+    if (e instanceof BudgetSpent) return 'body_budget';
   }
   return BY_STATUS[status] ?? 'failed';
 }

@@ -7,6 +7,7 @@ import {
   type Rejection,
   type RejectionCount,
 } from '../../db/queries/rejections.ts';
+import type { Deafness } from '../../ingest/deafness.ts';
 import type { IngestObserver } from '../../ingest/observer.ts';
 import { type Repetition, repeat } from '../../ingest/repeat.ts';
 import { isDataError } from '../../ingest/store-errors.ts';
@@ -32,6 +33,8 @@ export type Refusal = Omit<Rejection, 'at' | 'item'> & { item?: unknown };
  * requests costs one small transaction a second. While PostgreSQL is away counts add up and the older refusals make room.
  */
 export class Rejections {
+  /** Hears of refusals that are ours; absent where nobody judges silence. */
+  readonly deafness: Deafness | undefined;
   readonly #orm: Orm;
   readonly #clock: () => number;
   readonly #log: Logger;
@@ -50,13 +53,16 @@ export class Rejections {
     log,
     registry,
     observer,
+    deafness,
   }: {
     orm: Orm;
     clock: () => number;
     log: Logger;
     registry: Registry;
     observer: IngestObserver;
+    deafness?: Deafness;
   }) {
+    this.deafness = deafness;
     this.#orm = orm;
     this.#clock = clock;
     this.#log = log;

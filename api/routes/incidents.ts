@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
+import { spansWithin } from '../../db/queries/deaf-spans.ts';
 import {
   findIncident,
   type IncidentRow,
@@ -28,12 +29,15 @@ import {
 } from '../schemas/parameters.ts';
 import { updateWithStart } from '../workflows.ts';
 
+/** Deaf spans shown of an incident. */
+const DEAF_SPANS = 50;
+
 const text = z.string().trim().min(1).max(10_000);
 const byPerson = z.object({ actor, comment: text.optional() });
 const acted = { description: 'The incident as it is now', schema: incidentOut };
 
 /** Reading incidents, and what people do with them: that goes through the incident's workflow. */
-export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
+export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
   const find = async (id: string): Promise<IncidentRow> => {
     const incident = await findIncident(sqlOf(orm), id);
     if (!incident) throw new NotFound('Incident');
@@ -41,12 +45,14 @@ export function incidentRoutes({ orm, client }: ApiDeps): Route[] {
   };
   const detail = async (id: string) => {
     const db = sqlOf(orm);
-    const [row, timeline, notices] = await Promise.all([
-      find(id),
+    const row = await find(id);
+    const { since: from, ended_at } = row;
+    const [timeline, notices, deaf] = await Promise.all([
       incidentTimeline(db, id),
       incidentNotices(db, id),
+      spansWithin(db, { from, to: ended_at ?? clock(), limit: DEAF_SPANS }),
     ]);
-    return showIncidentDetail(row, timeline, notices);
+    return showIncidentDetail(row, timeline, notices, deaf);
   };
   return [
     route({

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { IncidentRow, NoticeRow, TimelineRow } from '../../db/queries/incident-reads.ts';
+import type { DeafSpan } from '../../domain/deafness.ts';
 import { INCIDENT_STATES } from '../../domain/incident.ts';
+import { deafSpanOut, showSpan } from './deaf-span.ts';
 import { time } from './parameters.ts';
 
 const texts = z.record(z.string(), z.string());
@@ -38,6 +40,11 @@ export const incidentDetailOut = incidentOut
     timeline: z.array(
       z.object({ at: time, kind: z.string(), actor: z.string(), detail: z.record(z.string(), z.unknown()) }),
     ),
+    deaf_spans: z.array(deafSpanOut).meta({
+      description:
+        'Times between its beginning and its end, or now, in which events were refused, lost or not heard; the latest 50, ' +
+        'newest first. It can’t have resolved by silence in them.',
+    }),
     notices: z.array(
       z.object({
         id: z.guid(),
@@ -82,10 +89,12 @@ export function showIncidentDetail(
   row: IncidentRow,
   timeline: readonly TimelineRow[],
   notices: readonly NoticeRow[],
+  deaf: readonly DeafSpan[],
 ): z.output<typeof incidentDetailOut> {
   return {
     ...showIncident(row),
     timeline: timeline.map((entry) => ({ ...entry, at: iso(entry.at) })),
+    deaf_spans: deaf.map(showSpan),
     notices: notices.map((notice) => ({
       ...notice,
       at: iso(notice.at),

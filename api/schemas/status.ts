@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deafSpanOut } from './deaf-span.ts';
 import { time } from './parameters.ts';
 
 const queue = z.object({ count: z.int(), oldest_seconds: z.number().nullable() });
@@ -49,6 +50,14 @@ export const statusOut = z
       .object({ at: time.nullable(), lag_seconds: z.number().nullable() })
       .optional()
       .meta({ description: 'Everything that happened before this instant is appended' }),
+    deaf_spans: z
+      .array(deafSpanOut)
+      .optional()
+      .meta({
+        description:
+          'Times of the last 24 hours in which events were refused, lost or not heard, the latest 50, newest first. ' +
+          'Incidents do not resolve by silence in them.',
+      }),
     waiting: z
       .object({
         wakes: queue,

@@ -14,9 +14,8 @@ export const ProcessEntity = defineEntity({
     ingests: p.boolean(),
     /** Event time of the oldest event it holds and has not appended; null for none. */
     oldestUnappended: p.datetime(3).nullable(),
-    /** After a gap in its heartbeats it holds the watermark here … */
+    /** Neither is written any more: deaf spans took their place. Processes of an earlier release still write both while it is replaced. */
     heldAt: p.datetime(3).nullable(),
-    /** … until this instant, so that senders can catch up. */
     heldUntil: p.datetime(3).nullable(),
     /** Appends under way. */
     inFlight: p.integer().default(0),

@@ -1,27 +1,44 @@
 import { sql } from 'kysely';
+import type { DeafSpan } from '../../domain/deafness.ts';
 import type { Sql } from '../orm.ts';
 import { instant } from '../time.ts';
+import { insertSpans } from './deaf-spans.ts';
 
-/** One heartbeat. Times in epoch milliseconds. */
+/** One heartbeat. Times in epoch milliseconds, by the database's clock but for the events' own. */
 export interface Beat {
   id: string;
   role: string;
+  /** When the process began to beat. */
   startedAt: number;
+  /** What it holds and did not hear is known up to here. */
   now: number;
   ingests: boolean;
   load: { buffered: number; inFlight: number; oldestUnappended: number | null };
-  held: { at: number; until: number } | null;
+  /** Spans of not hearing that changed since its last beat. */
+  deaf: readonly DeafSpan[];
 }
 
-export async function beat(db: Sql, { id, role, startedAt, now, ingests, load, held }: Beat): Promise<void> {
+/** The database's clock, epoch milliseconds: the one that all processes share. */
+export async function databaseNow(db: Sql): Promise<number> {
+  const { rows } = await sql<{ now: number }>`
+    select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(db);
+  return rows[0]!.now;
+}
+
+/**
+ * Writes a beat and its deaf spans, in one statement. A beat that comes after a later one, because its connection hung, changes
+ * nothing of the process's row.
+ */
+export async function beat(db: Sql, { id, role, startedAt, now, ingests, load, deaf }: Beat): Promise<void> {
+  const spans = deaf.length === 0 ? sql`` : sql`with deaf as (${insertSpans(deaf)})`;
   await sql`
-    insert into processes (id, role, started_at, beat_at, ingests, oldest_unappended, held_at, held_until, in_flight, buffered)
+    ${spans}
+    insert into processes as p (id, role, started_at, beat_at, ingests, oldest_unappended, in_flight, buffered)
     values (${id}, ${role}, ${instant(startedAt)}, ${instant(now)}, ${ingests}, ${instant(load.oldestUnappended)},
-      ${instant(held?.at ?? null)}, ${instant(held?.until ?? null)}, ${load.inFlight}, ${load.buffered})
+      ${load.inFlight}, ${load.buffered})
     on conflict (id) do update set beat_at = excluded.beat_at, oldest_unappended = excluded.oldest_unappended,
-      held_at = excluded.held_at, held_until = excluded.held_until, in_flight = excluded.in_flight, buffered = excluded.buffered`.execute(
-    db,
-  );
+      in_flight = excluded.in_flight, buffered = excluded.buffered
+    where p.beat_at < excluded.beat_at`.execute(db);
 }
 
 /** A process that takes no events leaves without a trace. */

@@ -17,10 +17,9 @@ export interface SystemReading {
   database_bytes: number;
 }
 
-/** `now` in epoch ms. */
-export async function readSystem(db: Sql, now: number): Promise<SystemReading> {
+export async function readSystem(db: Sql): Promise<SystemReading> {
   const [state, processes, letters, overflow, events, counts, database_bytes] = await Promise.all([
-    systemState(db, now),
+    systemState(db),
     processStates(db),
     sql<{
       state: string;

@@ -5,6 +5,8 @@ import { instant, ms } from '../time.ts';
 
 /** Everything of the database that says whether alerting works. Ages in seconds, null where there is nothing to be old. */
 export interface SystemState {
+  /** The database's clock, epoch milliseconds: ages are by it, whatever the clock of who asks. */
+  now: number;
   /** Epoch milliseconds; 0 before the first sweep. */
   watermark: number;
   outbox: number;
@@ -28,12 +30,11 @@ export interface ProcessState {
   buffered: number;
 }
 
-/** `now` in epoch ms. */
-export async function systemState(db: Sql, now: number): Promise<SystemState> {
+export async function systemState(db: Sql): Promise<SystemState> {
   const age = (column: string, table: string) => sql`
-    (select (${now / 1000}::float8 - extract(epoch from min(${sql.ref(column)})))::float8 from ${sql.raw(table)})`;
+    (select extract(epoch from clock_timestamp() - min(${sql.ref(column)}))::float8 from ${sql.raw(table)})`;
   const { rows } = await sql<SystemState>`
-    select
+    select (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
       (select value::float8 from watermark) as watermark,
       (select count(*)::int from wake_outbox) as outbox,
       ${age('created_at', 'wake_outbox')} as outbox_age,

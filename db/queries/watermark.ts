@@ -8,13 +8,18 @@ import {
   type RunningProducer,
 } from '../../domain/watermark.ts';
 import type { Sql } from '../orm.ts';
-import { instant, ms } from '../time.ts';
+import { ms } from '../time.ts';
+import { spansInForce } from './deaf-spans.ts';
+import { databaseNow } from './heartbeat.ts';
 
-/** Ingest processes and running producers, and how far each is. */
-export async function listeners(db: Sql): Promise<Listeners> {
+/**
+ * Ingest processes and running producers, how far each is, and whom they did not hear; `now` is the database's clock, epoch ms. Beats are
+ * read before deaf spans: a span that a later beat brings begins no earlier than the beat read here, so it can't be missed.
+ */
+export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
   const processes = await sql<ListeningProcess>`
-    select role, ${ms('started_at')} as started_at, ${ms('beat_at')} as beat_at,
-      ${ms('oldest_unappended')} as oldest_unappended, ${ms('held_at')} as held_at, ${ms('held_until')} as held_until
+    select id, role, ${ms('started_at')} as started_at, ${ms('beat_at')} as beat_at,
+      ${ms('oldest_unappended')} as oldest_unappended
     from processes where ingests`.execute(db);
   const producers = await sql<RunningProducer>`
     select id, ${ms('appended_through')} as appended_through from producers
@@ -24,19 +29,26 @@ export async function listeners(db: Sql): Promise<Listeners> {
     db,
   );
   const patience = standing.rows.length > 0 ? RESENT_WITHIN_MS : 0;
-  return { processes: processes.rows, producers: producers.rows, patience };
+  const deaf = await spansInForce(db, patience);
+  const now = await databaseNow(db);
+  return { processes: processes.rows, producers: producers.rows, deaf, patience, now };
 }
 
 /** Moves the watermark on, never back. Returns where it stands. Epoch ms. */
 export async function advanceWatermark(db: Sql, value: number, now: number): Promise<number> {
   const { rows } = await sql<{ value: number }>`
-    update watermark set value = greatest(value, ${Math.floor(value)}::bigint), computed_at = ${now}::bigint
+    update watermark set value = greatest(value, ${Math.floor(value)}::bigint), computed_at = ${Math.floor(now)}::bigint
     returning value::float8 as value`.execute(db);
   return rows[0]!.value;
 }
 
-/** Forgets processes that ended without a word, once they hold nothing back any more. */
-export async function forgetProcesses(db: Sql, now: number): Promise<void> {
+/**
+ * Forgets processes that ended without a word, once another of their role has come after them. The last of an ingest role stays: as long as
+ * nobody takes its place, nobody hears its senders.
+ */
+export async function forgetProcesses(db: Sql): Promise<void> {
   await sql`
-    delete from processes where beat_at < ${instant(now - LONGEST_HOLD_MS)}`.execute(db);
+    delete from processes p
+    where beat_at < now() - ${LONGEST_HOLD_MS} * interval '1 millisecond' and (not ingests or exists (
+      select from processes o where o.role = p.role and o.ingests and o.beat_at > p.beat_at))`.execute(db);
 }

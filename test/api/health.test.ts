@@ -4,6 +4,7 @@ import type { ApiDeps } from '../../api/deps.ts';
 import { describe as describeStatus } from '../../api/status.ts';
 import { connect } from '../../db/orm.ts';
 import type { SystemState } from '../../db/queries/status-reads.ts';
+import type { DeafSpan } from '../../domain/deafness.ts';
 import type { DiskReport } from '../../ingest/disk-guard.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
 import { freshDatabase } from '../support/servers.ts';
@@ -105,7 +106,7 @@ describe('health of the API', () => {
 describe('what counts as impaired', () => {
   const now = 1_800_000_000_000;
   const calm: SystemState = {
-    watermark: now - 1000,
+    ...{ now, watermark: now - 1000 },
     ...{ outbox: 0, outbox_age: null, evaluations: 0, evaluations_age: null, rules_not_ready: 0 },
     ...{ notices: 0, notices_age: null, dead_letters: 0, incidents_open: 0, incidents_acknowledged: 0 },
   };
@@ -117,18 +118,23 @@ describe('what counts as impaired', () => {
     ...{ role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0 },
   });
   const everyRole = ['api', 'ingest', 'rules', 'incidents', 'notify'].map((role) => process(role));
-  const listening = { role: 'api', started_at: now - 60_000, beat_at: now - 70_000 };
-  const quiet = { ...listening, oldest_unappended: null, held_at: null, held_until: null };
-  const beating = { ...quiet, role: 'ingest', beat_at: now - 500 };
+  const listening = { id: 'gone', role: 'api', started_at: now - 60_000, beat_at: now - 70_000 };
+  const quiet = { ...listening, oldest_unappended: null };
+  const beating = { ...quiet, id: 'here', role: 'ingest', beat_at: now - 500 };
+  const hasty = (from_at: number): DeafSpan => ({
+    ...{ whose: 'key', id: 'k', name: 'scanner', reason: 'over_rate', from_at },
+    ...{ to_at: now, held_until: now + 15_000 },
+  });
   const look = (
     state: Partial<SystemState> = {},
     processes = everyRole,
     temporal: boolean | 'uncounted' = true,
     producers: { id: string; appended_through: number }[] = [],
     disk: Partial<DiskReport> = {},
+    deaf: DeafSpan[] = [],
   ) => {
-    const listeners = { processes: [quiet, beating], producers, patience: 0 };
-    const database = { state: { ...calm, ...state }, processes, listeners };
+    const listeners = { processes: [quiet, beating], producers, deaf, patience: 0 };
+    const database = { state: { ...calm, ...state }, processes, listeners, deaf };
     const answer = {
       reachable: temporal !== false,
       dead_letter_sources: temporal === true ? 0 : null,
@@ -155,6 +161,11 @@ describe('what counts as impaired', () => {
       look({}, everyRole, true, [{ id: 'meter', appended_through: now - 20 * 60_000 }]),
       /producer meter is 20 min behind/,
     ],
+    [
+      'a sender that is refused for its own sake and no longer waited for',
+      look({}, everyRole, true, [], {}, [hasty(now - 20 * 60_000)]),
+      /scanner \(over_rate\) is 20 min behind/,
+    ],
     ['no watermark yet', look({ watermark: 0 }), /watermark has not been set/],
     ['wakes that nobody took', look({ outbox: 3, outbox_age: 11 }), /waited for their rules/],
     ['rules that don’t answer', look({ evaluations: 1, evaluations_age: 31 }), /not answered their wake/],
@@ -171,6 +182,16 @@ describe('what counts as impaired', () => {
       assert.match(status.impaired.join(), sentence);
     });
   }
+
+  it('shows whom we did not hear', () => {
+    const { deaf_spans } = look({}, everyRole, true, [], {}, [hasty(now - 60_000)]);
+    assert.deepEqual(deaf_spans, [
+      {
+        ...{ whose: 'key', name: 'scanner', reason: 'over_rate' },
+        ...{ from: new Date(now - 60_000).toISOString(), to: new Date(now).toISOString() },
+      },
+    ]);
+  });
 
   it('is not a disk of which nothing is known', () => {
     const unknown = look({}, everyRole, true, [], { state: 'unknown', free_bytes: null, total_bytes: null });

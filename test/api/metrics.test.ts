@@ -27,10 +27,10 @@ describe('the metrics of the API', () => {
   before(async () => {
     api = await stage({
       temporal: 'idle',
-      change({ ingest, registry, orm, client, clock, disk }) {
+      change({ ingest, registry, orm, client, disk }) {
         watchBuffer(registry, ingest, 20_000);
         watchDisk(registry, disk);
-        watchSystem(registry, { orm, client, clock });
+        watchSystem(registry, { orm, client });
         return {};
       },
     });
@@ -103,8 +103,8 @@ describe('a scrape', () => {
   it('is answered while PostgreSQL and Temporal are away, and says so', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 2);
     const api = await stage({
-      change({ registry, client, clock }) {
-        watchSystem(registry, { orm: away, client, clock });
+      change({ registry, client }) {
+        watchSystem(registry, { orm: away, client });
         return {};
       },
     });
@@ -124,8 +124,8 @@ describe('a scrape', () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     const api = await stage({
-      change({ registry, client, clock }) {
-        watchSystem(registry, { orm, client, clock });
+      change({ registry, client }) {
+        watchSystem(registry, { orm, client });
         return {};
       },
     });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { type DeafReason, type DeafSpan, deafnessOf } from '../../domain/deafness.ts';
 import {
+  givenUp,
   HOLD_AFTER_GAP_MS,
   holdsOf,
   type ListeningProcess,
@@ -7,6 +9,7 @@ import {
   QUIET_AFTER_MS,
   RESENT_WITHIN_MS,
   type RunningProducer,
+  spansOfTheAbsent,
 } from '../../domain/watermark.ts';
 import { LONGEST_PRODUCER_BACKOFF_MS } from '../../workflows/policies.ts';
 
@@ -14,21 +17,32 @@ const NOW = 1_700_000_000_000;
 const S = 1000;
 
 const listening = (changes: Partial<ListeningProcess> = {}): ListeningProcess => ({
+  id: 'some-process',
   role: 'api',
   started_at: NOW - 3_600_000,
   beat_at: NOW - 500,
   oldest_unappended: null,
-  held_at: null,
-  held_until: null,
   ...changes,
 });
 
 /** How far behind the clock the watermark is, in milliseconds; null when nobody moves it. */
-function lag(processes: ListeningProcess[], producers: RunningProducer[] = [], patience = 0) {
+function lag(
+  processes: ListeningProcess[],
+  producers: RunningProducer[] = [],
+  patience = 0,
+  deaf: DeafSpan[] = [],
+) {
   const now = NOW;
-  const holds = holdsOf({ processes, producers, patience }, now);
+  const holds = holdsOf({ processes, producers, deaf, patience }, now);
   return holds.length === 0 ? null : now - Math.min(...holds.map(({ at }) => at));
 }
+
+const span = (changes: Partial<DeafSpan> = {}): DeafSpan => ({
+  ...{ whose: 'process', id: 'some-process', name: 'api', reason: 'gap' },
+  ...{ from_at: NOW - 60 * S, to_at: NOW - 5 * S, held_until: NOW + 1 },
+  ...changes,
+});
+const lagWith = (deaf: DeafSpan, patience = 0) => lag([listening()], [], patience, [deaf]);
 
 describe('the watermark', () => {
   it('stands still while nobody listens', () => {
@@ -48,17 +62,16 @@ describe('the watermark', () => {
     assert.equal(lag([listening({ oldest_unappended: NOW + 40 * S })]), 500);
   });
 
-  it('is held after a gap until senders had time to catch up, and not longer', () => {
-    const gap = { held_at: NOW - 60 * S, held_until: NOW + 1 };
-    assert.equal(lag([listening(gap)]), 60 * S);
-    assert.equal(lag([listening({ ...gap, held_until: NOW })]), 500);
+  it('is held by a deaf span until its senders had time to come back, and not longer', () => {
+    assert.equal(lagWith(span()), 60 * S);
+    assert.equal(lagWith(span({ held_until: NOW })), 500);
     assert.ok(HOLD_AFTER_GAP_MS > LONGEST_PRODUCER_BACKOFF_MS, 'a producer tries again within the hold');
   });
 
   it('is held for longer while alerts stand that are sent again only now and then', () => {
-    const gap = { held_at: NOW - 60 * S, held_until: NOW - RESENT_WITHIN_MS + 1 };
-    assert.equal(lag([listening(gap)], [], RESENT_WITHIN_MS), 60 * S);
-    assert.equal(lag([listening({ ...gap, held_until: NOW - RESENT_WITHIN_MS })], [], RESENT_WITHIN_MS), 500);
+    const gap = span({ held_until: NOW - RESENT_WITHIN_MS + 1 });
+    assert.equal(lagWith(gap, RESENT_WITHIN_MS), 60 * S);
+    assert.equal(lagWith({ ...gap, held_until: NOW - RESENT_WITHIN_MS }, RESENT_WITHIN_MS), 500);
     const gone = listening({ beat_at: NOW - 120 * S });
     const restarted = (ago: number) => listening({ started_at: NOW - ago });
     const hold = HOLD_AFTER_GAP_MS + RESENT_WITHIN_MS;
@@ -67,12 +80,44 @@ describe('the watermark', () => {
     assert.ok(hold > 60 * S, 'Prometheus sends again within the hold');
   });
 
+  it('waits for those whom we refused for as long as that goes on', () => {
+    const ours: DeafReason[] = ['buffer_full', 'body_budget', 'disk_full', 'store_unavailable', 'gap'];
+    for (const reason of ours) {
+      const long = span({ reason, from_at: NOW - 4 * LONGEST_HOLD_MS });
+      assert.equal(lagWith(long), 4 * LONGEST_HOLD_MS, reason);
+    }
+  });
+
+  it('waits for 15 minutes for those who are refused for their own sake', () => {
+    for (const reason of ['over_rate', 'too_slow', 'failed'] as const) {
+      const since = (ms: number) => span({ reason, from_at: NOW - ms });
+      assert.equal(lagWith(since(LONGEST_HOLD_MS)), LONGEST_HOLD_MS, reason);
+      assert.equal(lagWith(since(LONGEST_HOLD_MS + 1)), 500, reason);
+      const listeners = { processes: [], producers: [], deaf: [since(LONGEST_HOLD_MS + 1)], patience: 0 };
+      assert.deepEqual(givenUp(listeners, NOW), [{ who: `api (${reason})`, behind: LONGEST_HOLD_MS + 1 }]);
+    }
+  });
+
+  it('is not held by spans that only tell of what a row of its own holds', () => {
+    for (const reason of ['lost', 'stuck'] as const) assert.equal(lagWith(span({ reason })), 500);
+    assert.equal(lagWith(span({ held_until: null })), 500);
+  });
+
   it('waits for a process that vanished, as its events may come to another', () => {
     const gone = listening({ beat_at: NOW - 20 * S });
     const other = listening({ role: 'ingest' });
     assert.equal(lag([gone, other]), 20 * S);
-    assert.equal(lag([{ ...gone, beat_at: NOW - LONGEST_HOLD_MS + 1 }, other]), LONGEST_HOLD_MS - 1);
-    assert.equal(lag([{ ...gone, beat_at: NOW - LONGEST_HOLD_MS }, other]), 500);
+    const longGone = { ...gone, beat_at: NOW - 10 * LONGEST_HOLD_MS };
+    assert.equal(
+      lag([longGone, other]),
+      10 * LONGEST_HOLD_MS,
+      'nobody took its place: nobody hears its senders',
+    );
+  });
+
+  it('does not pass what a process had in hand when it vanished', () => {
+    const gone = listening({ beat_at: NOW - 8 * S, oldest_unappended: NOW - 20 * S });
+    assert.equal(lag([gone, listening()]), 20 * S);
   });
 
   it('waits for a process that was replaced only until its senders found the new one', () => {
@@ -98,10 +143,47 @@ describe('the watermark', () => {
 
   it('says who holds it', () => {
     const producers = [{ id: 'sensor', appended_through: NOW - 30 * S }];
-    const holds = holdsOf({ processes: [listening()], producers, patience: 0 }, NOW);
+    const holds = holdsOf({ processes: [listening()], producers, deaf: [span()], patience: 0 }, NOW);
     assert.deepEqual(holds, [
       { who: 'api', at: NOW - 500 },
       { who: 'sensor', at: NOW - 30 * S },
+      { who: 'api (gap)', at: NOW - 60 * S },
     ]);
+  });
+
+  it('knows of spans that nobody in them can write: of the lost and of the stuck', () => {
+    const gone = listening({ id: 'gone', beat_at: NOW - 10 * S, oldest_unappended: NOW - 12 * S });
+    const stuck = { id: 'sensor', appended_through: NOW - LONGEST_HOLD_MS - 1 };
+    const producers = [stuck, { id: 'well', appended_through: NOW - LONGEST_HOLD_MS }];
+    const listeners = { processes: [gone, listening()], producers, deaf: [], patience: 0 };
+    assert.deepEqual(spansOfTheAbsent(listeners, NOW), [
+      {
+        ...{ whose: 'process', id: 'gone', name: 'api', reason: 'lost' },
+        ...{ from_at: NOW - 12 * S, to_at: NOW, held_until: null },
+      },
+      {
+        ...{ whose: 'source', id: 'sensor', name: 'sensor', reason: 'stuck' },
+        ...{ from_at: stuck.appended_through, to_at: NOW, held_until: null },
+      },
+    ]);
+  });
+});
+
+describe('a refusal', () => {
+  it('makes us deaf when it is not the sender’s own fault', () => {
+    for (const reason of ['buffer_full', 'body_budget', 'disk_full', 'over_rate', 'too_slow', 'failed']) {
+      assert.equal(deafnessOf(reason, true), reason);
+    }
+    assert.equal(deafnessOf('unavailable', true), 'store_unavailable');
+    for (const reason of ['unauthorized', 'forbidden', 'malformed', 'invalid', 'too_large', 'not_found']) {
+      assert.equal(deafnessOf(reason, true), null);
+    }
+  });
+
+  it('of somebody unknown does so only where it says that nobody is heard', () => {
+    for (const reason of ['body_budget', 'over_rate', 'too_slow', 'failed']) {
+      assert.equal(deafnessOf(reason, false), null);
+    }
+    assert.equal(deafnessOf('unavailable', false), 'store_unavailable');
   });
 });

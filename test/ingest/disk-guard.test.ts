@@ -5,6 +5,8 @@ import { asFailure } from '../../activities/ingest/failures.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { clusterIdentity } from '../../db/queries/storage.ts';
 import type { Space } from '../../domain/disk.ts';
+import { HOLD_AFTER_GAP_MS } from '../../domain/watermark.ts';
+import { Deafness } from '../../ingest/deafness.ts';
 import { DiskGuard } from '../../ingest/disk-guard.ts';
 import { diskMeasure, holdsCluster, type Measured } from '../../ingest/disk-space.ts';
 import { createIngest } from '../../ingest/ingest.ts';
@@ -24,7 +26,11 @@ describe('the disk guard', () => {
   after(() => engine.stop());
   beforeEach(() => {
     space = { free: 60 * GIB, total: 100 * GIB };
-    guard = new DiskGuard({
+    guard = guardWith();
+  });
+
+  const guardWith = (deafness?: Deafness) =>
+    new DiskGuard({
       measure: async (): Promise<Measured | null> => {
         if (space instanceof Error) throw space;
         return space && { ...space, knownBy: 'path' };
@@ -32,8 +38,8 @@ describe('the disk guard', () => {
       limits: { warnPercent: 15, refusePercent: 5 },
       clock: () => engine.now,
       log: silent,
+      ...(deafness ? { deafness } : {}),
     });
-  });
 
   const wayIn = () =>
     createIngest({
@@ -111,25 +117,26 @@ describe('the disk guard', () => {
     await ingest.stop();
   });
 
-  it('holds the watermark from the first refusal on, until all who were refused may have come back', async () => {
-    const ingest = wayIn();
-    const oldest = () => ingest.load().oldestUnappended;
-    const refused = () => assert.throws(() => ingest.requireRoom(), DiskFull);
+  it('tells of each refusal, before the disk was tried and after', async () => {
+    const deafness = new Deafness('api');
+    const asked = guardWith(deafness);
     space = { free: 4 * GIB, total: 100 * GIB };
-    await guard.look();
-    assert.equal(oldest(), null, 'nobody was refused: silence is silence');
-    refused();
-    engine.now = NOON + 60_000;
-    refused();
-    assert.equal(oldest(), NOON);
-    space = { free: 20 * GIB, total: 100 * GIB };
-    await guard.look();
-    engine.now = NOON + 149_000;
-    assert.equal(oldest(), NOON, 'Prometheus comes back within a minute and a bit');
-    engine.now = NOON + 150_000;
-    assert.equal(oldest(), null);
-    engine.now = NOON;
-    await ingest.stop();
+    await asked.look();
+    assert.deepEqual(deafness.spansAt(NOON), [], 'nobody was refused: silence is silence');
+    assert.throws(() => asked.requireRoom(), DiskFull);
+    const [before] = deafness.spansAt(NOON);
+    assert.deepEqual(
+      [before?.reason, before?.whose, before?.name, before?.held_until],
+      ['disk_full', 'process', 'api', NOON + 30_000 + HOLD_AFTER_GAP_MS],
+    );
+    space = { free: 60 * GIB, total: 100 * GIB };
+    await asked.look();
+    const full = Object.assign(new Error('could not extend file'), { code: '53100' });
+    await assert.rejects(
+      asked.withRoom(() => Promise.reject(full)),
+      DiskFull,
+    );
+    assert.equal(deafness.spansAt(NOON + 60_000)[0]?.to_at, NOON + 60_000);
   });
 
   it('has producers come back, as a full buffer does', () => {

@@ -5,6 +5,7 @@ import { loadConfig } from '../../config.ts';
 import { type Incident, IncidentEntity } from '../../db/entities/incident.ts';
 import { connect } from '../../db/orm.ts';
 import { createRule, type RuleInput } from '../../db/queries/rule-changes.ts';
+import { Deafness } from '../../ingest/deafness.ts';
 import { startHeartbeat } from '../../ingest/heartbeat.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { signalRule } from '../../ingest/signal-rule.ts';
@@ -42,7 +43,10 @@ export async function stage() {
   const context = { config, orm, client, connection: nativeConnection, workflowBundle, log, clock };
   const limits = { bufferEvents: 20_000, appendEvents: 2000 };
   const ingest = createIngest({ orm, client, clock, log, limits });
-  const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: ingest.load });
+  const heartbeat = startHeartbeat({
+    ...{ orm, role: 'api', log },
+    hearing: { load: ingest.load, deafness: new Deafness('api') },
+  });
   const stops: (() => Promise<void>)[] = [];
 
   return {

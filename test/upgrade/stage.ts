@@ -3,6 +3,7 @@ import proto from '@temporalio/proto';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import { loadConfig } from '../../config.ts';
 import { connect } from '../../db/orm.ts';
+import { Deafness } from '../../ingest/deafness.ts';
 import { startHeartbeat } from '../../ingest/heartbeat.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { type Ingest, StoreUnavailable } from '../../ingest/outcome.ts';
@@ -57,7 +58,10 @@ export async function stage() {
       };
     },
   });
-  const heartbeat = startHeartbeat({ orm, role: 'api', clock, log, load: ingest.load });
+  const heartbeat = startHeartbeat({
+    ...{ orm, role: 'api', log },
+    hearing: { load: ingest.load, deafness: new Deafness('api') },
+  });
   const config = loadConfig({
     DATABASE_URL: database.url,
     TEMPORAL_NAMESPACE: namespace,
