@@ -43,7 +43,7 @@ async function main(config: Config): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   const log = pino({ level: config.LOG_LEVEL, base: { role: 'api' } });
   const clock = Date.now;
-  const orm = await connect(withStatementTimeout(config.DATABASE_URL), config.DATABASE_POOL);
+  const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL, STATEMENT_TIMEOUT_MS);
   const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const deafness = new Deafness('api');
@@ -139,15 +139,6 @@ async function main(config: Config): Promise<void> {
     const { HOST: host, AUTH: auth } = config;
     log.info({ host, port, auth }, `listening on http://${host}:${port}, ${who}`);
   });
-}
-
-/** Requests must end; a URL that sets options of its own knows better. */
-function withStatementTimeout(databaseUrl: string): string {
-  const url = new URL(databaseUrl);
-  if (!url.searchParams.has('options')) {
-    url.searchParams.set('options', `-c statement_timeout=${STATEMENT_TIMEOUT_MS}`);
-  }
-  return url.href;
 }
 
 function fail(sentence: string): never {

@@ -1,6 +1,8 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { Liveness } from './liveness.ts';
 import type { Orm, Sql } from './orm.ts';
+import { KEEP_ALIVE_MS } from './server-options.ts';
 
 /** A statement that each connection plans once. Planning an insert into partitions takes as long as inserting thirty rows. */
 export interface Statement {
@@ -21,6 +23,9 @@ export interface PipelinedTransaction {
   commit(): Promise<void>;
 }
 
+/** The longest that PostgreSQL works on one statement of an append, in milliseconds: its sender waits. */
+const STATEMENT_MS = 10_000;
+
 /** Connections of their own for appends: what is sent ahead on one would stand in the way of whoever reads rows by and by. */
 export class AppendConnections {
   readonly #pool: pg.Pool;
@@ -28,15 +33,19 @@ export class AppendConnections {
 
   /** Connects lazily, as often as there are transactions at once, `max` times at the most. */
   constructor(orm: Orm, max: number) {
+    const connectionString = orm.config.get('clientUrl')!;
     this.#pool = new pg.Pool({
-      connectionString: orm.config.get('clientUrl'),
+      connectionString,
       max,
       pipeline: true,
       connectionTimeoutMillis: 5000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+      statement_timeout: STATEMENT_MS,
       idle_in_transaction_session_timeout: 15_000,
       allowExitOnIdle: true,
     });
+    new Liveness(connectionString).watch(this.#pool);
     // A connection that PostgreSQL ends is told of by the statement under way, or by the next one.
     this.#pool.on('connect', (client) => client.on('error', () => {}));
     this.#pool.on('error', () => {});

@@ -2,9 +2,12 @@ import { UnderscoreNamingStrategy } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
+import type { Pool } from 'pg';
 import { entities } from './entities/index.ts';
+import { Liveness } from './liveness.ts';
 import { migrationsList } from './migrations/index.ts';
 import { releaseBroken } from './pool.ts';
+import { KEEP_ALIVE_MS, withServerOptions } from './server-options.ts';
 
 export type Orm = MikroORM;
 /** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds. */
@@ -46,18 +49,34 @@ export function ormOptions(url: string, pool = 10) {
       createForeignKeyConstraints: false,
     },
     driverOptions: {
+      // MikroORM itself takes the address out of the URL, and nothing that follows its question mark: no options, no sslmode.
+      connectionString: url,
       connectionTimeoutMillis: 5000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       // A process that froze in a transaction must not hold what others wait for.
       idle_in_transaction_session_timeout: 15_000,
-      onPoolCreated: releaseBroken,
+      onPoolCreated(pool: Pool) {
+        new Liveness(url).watch(pool);
+        releaseBroken(pool);
+      },
     },
   });
 }
 
-/** Connects lazily: a database that is away is an error of the first query, not of start. */
-export async function connect(url: string, pool = 10): Promise<Orm> {
-  return MikroORM.init(ormOptions(url, pool));
+/**
+ * The longest that PostgreSQL works on one statement of a worker, in milliseconds. Judging takes milliseconds and a portion of a backfill a
+ * second; what housekeeping folds or forgets after a long pause may take minutes.
+ */
+const STATEMENT_MS = 5 * 60_000;
+
+/**
+ * Connects lazily: a database that is away is an error of the first query, not of start.
+ * @param statementMs the longest that PostgreSQL may work on one statement, in milliseconds
+ */
+export async function connect(url: string, pool = 10, statementMs = STATEMENT_MS): Promise<Orm> {
+  const settings = { statement_timeout: String(statementMs) };
+  return MikroORM.init(ormOptions(withServerOptions(url, settings), pool));
 }
 
 /** Raw SQL outside of any transaction. */

@@ -1,0 +1,61 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A way to a server on this machine that can swallow what goes over its present connections. New ones are as good as before. */
+export interface BlackHole {
+  port: number;
+  /** How many connections were made so far. */
+  made(): number;
+  /**
+   * From now on nothing comes through on the connections that are there now, and nothing of them is closed.
+   * @param direction `answers`: only what the server says is lost
+   */
+  swallow(direction?: 'both' | 'answers'): void;
+  close(): Promise<void>;
+}
+
+interface Through {
+  client: Socket;
+  server: Socket;
+  swallows: 'nothing' | 'both' | 'answers';
+}
+
+export async function blackHole(port: number): Promise<BlackHole> {
+  const connections = new Set<Through>();
+  let made = 0;
+  const proxy = createServer((client) => {
+    made += 1;
+    const server = connect(port, '127.0.0.1');
+    const through: Through = { client, server, swallows: 'nothing' };
+    connections.add(through);
+    client.on('data', (chunk) => {
+      if (through.swallows !== 'both') server.write(chunk);
+    });
+    server.on('data', (chunk) => {
+      if (through.swallows === 'nothing') client.write(chunk);
+    });
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        if (through.swallows === 'nothing') other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    made: () => made,
+    swallow(direction = 'both') {
+      for (const through of connections) through.swallows = direction;
+    },
+    async close() {
+      for (const { client, server } of connections) {
+        client.destroy();
+        server.destroy();
+      }
+      await new Promise((resolve) => proxy.close(resolve));
+    },
+  };
+}
