@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { ROLES, type Role } from '../domain/role.ts';
-import { Unauthorized } from './problem.ts';
+import { Problem, Unauthorized } from './problem.ts';
 
 /** Who asks. */
 export interface Principal {
@@ -12,6 +12,8 @@ export interface Principal {
   roles: readonly Role[];
   /** Events a second that it may send; null: no limit of its own. */
   rateLimit: number | null;
+  /** Sources that it may send for; null: any. */
+  sources: readonly string[] | null;
   /** When its key or session ends, in epoch ms; null: not by itself. */
   expiresAt: number | null;
 }
@@ -43,6 +45,12 @@ export interface Access {
   spend(principal: Principal, events: number): Promise<void>;
 }
 
+/** Asks whether a key that is bound to sources may send for one. @throws Problem 403 */
+export function requireSource({ name, sources }: Principal, source: string): void {
+  if (sources === null || sources.includes(source)) return;
+  throw new Problem(403, `the key "${name}" may not send for the source ${source}`);
+}
+
 /** Whom a timeline names: who the request says it is, else by whose key it came. */
 export function actorOf({ id, name }: Principal, given: string | undefined): string {
   return given ?? (id === null ? 'api' : name);
@@ -50,7 +58,9 @@ export function actorOf({ id, name }: Principal, given: string | undefined): str
 
 /** Everyone may do everything: for an API that only its own machine reaches. Only the ingest token is asked for, where it is due. */
 export function openAccess(ingestToken: string): Access {
-  const anyone: Principal = { id: null, name: 'anyone', roles: ROLES, rateLimit: null, expiresAt: null };
+  const anyone: Principal = {
+    ...{ id: null, name: 'anyone', roles: ROLES, rateLimit: null, sources: null, expiresAt: null },
+  };
   const isToken = tokenCheck(ingestToken);
   return {
     mode: 'open',

@@ -1,6 +1,6 @@
 import type { Idempotency, ItemResult } from '../ingest/batch.ts';
 import type { Principal } from './access.ts';
-import { type FieldError, Invalid } from './problem.ts';
+import { type FieldError, Invalid, Problem } from './problem.ts';
 import type { StreamSummary } from './stream.ts';
 
 /** The scope of a sender's `Idempotency-Key`; null without one. `places`: where the items stand in the request. */
@@ -12,10 +12,21 @@ export function idempotencyOf(
   return key === undefined ? null : { scope: `${id ?? ''}\0${key}`, places };
 }
 
-/** A batch of which nothing could be taken has failed, for senders who look at no more than the status. @throws Invalid */
+/**
+ * A batch of which nothing could be taken has failed, for senders who look at no more than the status.
+ * @throws Problem 403 where the key may send none of it, Invalid
+ */
 export function somethingStored(results: ItemResult[]): ItemResult[] {
   if (results.length === 0 || results.some(({ status }) => status !== 'invalid')) return results;
+  if (results.every((result) => result.status === 'invalid' && result.forbidden)) throw new Forbidden();
   throw new Invalid(results.flatMap((result, i) => at(i, result.status === 'invalid' ? result.errors : [])));
+}
+
+/** The key may send none of what the request brings. */
+export class Forbidden extends Problem {
+  constructor() {
+    super(403, 'the key may not send for this source');
+  }
 }
 
 /** What became of a stream, as the API answers it. @throws Invalid as `somethingStored` */

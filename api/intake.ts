@@ -35,8 +35,46 @@ export class Intake {
   ): Promise<ItemResult[]> {
     await this.#access.spend(principal, items.length);
     const limits = { now: this.#clock(), retentionMs: this.#retentionMs };
-    const results = await storeBatch(this.#ingest, items, limits, idempotency);
+    const { sources } = principal;
+    const results =
+      sources === null
+        ? await storeBatch(this.#ingest, items, limits, idempotency)
+        : await this.#storeOf(sources, items, limits, idempotency);
     noteItems(items, results);
     return results;
   }
+
+  /** Stores those of a key's own sources, and refuses the others one by one. */
+  async #storeOf(
+    sources: readonly string[],
+    items: readonly Mapped[],
+    limits: { now: number; retentionMs: number },
+    idempotency: Idempotency | null,
+  ): Promise<ItemResult[]> {
+    const results: ItemResult[] = items.map(() => forbidden);
+    const own = [...items.keys()].filter((index) => maySend(sources, items[index]!));
+    if (own.length === 0) return results;
+    const places = idempotency && { ...idempotency, places: own.map((i) => idempotency.places?.[i] ?? i) };
+    const stored = await storeBatch(
+      this.#ingest,
+      own.map((index) => items[index]!),
+      limits,
+      places,
+    );
+    for (const [i, result] of stored.entries()) results[own[i]!] = result;
+    return results;
+  }
+}
+
+const forbidden: ItemResult = {
+  status: 'invalid',
+  errors: [{ field: 'source_id', reason: 'is none of the sources that the key may send for' }],
+  forbidden: true,
+};
+
+/** What names no source is refused for that. */
+function maySend(sources: readonly string[], item: Mapped): boolean {
+  if ('invalid' in item) return true;
+  const { source_id } = (item.event ?? {}) as { source_id?: unknown };
+  return typeof source_id !== 'string' || sources.includes(source_id);
 }

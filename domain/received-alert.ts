@@ -50,6 +50,8 @@ export interface KnownAlert
   not_before: number | null;
   acknowledged_at: number | null;
   acknowledged_by: string | null;
+  /** Until when each of its senders has it, while it holds; where senders are told apart. Epoch milliseconds. */
+  senders?: Record<string, number>;
 }
 
 /** What a message came to. `ignored`: it speaks of an episode that is over or that we never knew. */
@@ -75,9 +77,53 @@ export interface Merged {
  *   of the same alert: it begins where that ended. After an end that merely lapsed, the episode goes on as its sender says;
  * - a resolve of an earlier episode, sent again, changes nothing.
  * An episode lasts a millisecond at least: what was triggered and resolved at once still opened an incident.
+ *
+ * Of several senders none ends what another one holds: the alert is over when the last of them says so, or no longer sends it. So whoever
+ * knows an alert's labels, and has a key of their own, can't end it.
  * @param now epoch ms, the time of receipt
+ * @param sender who sent it; null where the alert's key says that already
  */
-export function merge(known: KnownAlert | null, received: ReceivedAlert, now: number, by: string): Merged {
+export function merge(
+  known: KnownAlert | null,
+  received: ReceivedAlert,
+  now: number,
+  by: string,
+  sender: string | null = null,
+): Merged {
+  const alone = mergeAlone(known, received, now, by);
+  if (sender === null || received.action === 'acknowledge' || !alone.alert) return alone;
+  const { [sender]: own, ...rest } = known?.senders ?? {};
+  const others = Object.fromEntries(Object.entries(rest).filter(([, until]) => until > now));
+  const heldTo = Math.max(0, ...Object.values(others));
+  if (resolves(received, now)) {
+    if (alone.outcome !== 'resolved') return alone;
+    if (heldTo === 0) return { ...alone, alert: { ...alone.alert, senders: {} } };
+    if (own === undefined) return unchanged('ignored', known);
+    const ends_at = Math.min(known!.ends_at, heldTo);
+    const alert = { ...known!, ends_at, senders: others };
+    const changed = ends_at < known!.ends_at;
+    return { outcome: 'refreshed', alert, past: null, changed, reworded: false };
+  }
+  const holders = alone.outcome === 'opened' ? {} : others;
+  const until = Math.max(received.ends_at, alone.alert.starts_at + 1);
+  const alert: KnownAlert = {
+    ...alone.alert,
+    ends_at: alone.outcome === 'opened' ? alone.alert.ends_at : Math.max(alone.alert.ends_at, heldTo),
+    senders: keepLatest({ ...holders, [sender]: until }),
+  };
+  return { ...alone, alert };
+}
+
+/** Senders of one alert that are told apart at the most. */
+const MOST_SENDERS = 50;
+
+function keepLatest(senders: Record<string, number>): Record<string, number> {
+  const entries = Object.entries(senders);
+  if (entries.length <= MOST_SENDERS) return senders;
+  return Object.fromEntries(entries.sort(([, a], [, b]) => b - a).slice(0, MOST_SENDERS));
+}
+
+function mergeAlone(known: KnownAlert | null, received: ReceivedAlert, now: number, by: string): Merged {
   if (received.action === 'acknowledge') return acknowledge(known, now, by);
   return resolves(received, now) ? resolve(known, received) : trigger(known, received, now);
 }

@@ -1,13 +1,23 @@
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from './event.ts';
 import type { SimulatedSettings } from './producer.ts';
+import { reserved } from './reserved-id.ts';
 import { extraRate, fnv1a, MAX_BATCH_EVENTS, ordinals, type Span } from './tick.ts';
 
 const NAMESPACE = '5a7b4a6e-3c1d-5f0b-9d6e-0f5d0a3e2b71';
 
-/** Id of a producer's event: UUIDv5 of (source, sequence, tick). A batch that is made again has the same ids. */
-export function producedEventId(sourceId: string, sequence: number, tickAt: number): string {
-  return uuidv5(`event/${sourceId}/${sequence}/${tickAt}`, NAMESPACE);
+/**
+ * Id of a producer's event, of (source, sequence, tick). A batch that is made again has the same ids.
+ * @param kind `undefined` for batches of before ids were reserved: one that was stored then must not be stored again under another id
+ */
+export function producedEventId(
+  sourceId: string,
+  sequence: number,
+  tickAt: number,
+  kind: 'reserved' | undefined,
+): string {
+  const id = uuidv5(`event/${sourceId}/${sequence}/${tickAt}`, NAMESPACE);
+  return kind === 'reserved' ? reserved(id) : id;
 }
 
 /** Id of the dead letter of a batch, or of one event of it. */
@@ -23,14 +33,14 @@ export function simulateBatch(
   sourceId: string,
   settings: SimulatedSettings,
   firstSequence: number,
-  span: Span,
+  span: Span & { ids?: 'reserved' },
 ): Event[] {
   return moments(settings, span).map(({ at, back, burst }, i) => {
     const sequence = firstSequence + i;
     const random = mulberry32(fnv1a(`${settings.seed}/${sourceId}/${sequence}`));
     const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)]!;
     return {
-      event_id: producedEventId(sourceId, sequence, span.tick_at),
+      event_id: producedEventId(sourceId, sequence, span.tick_at, span.ids),
       source_id: sourceId,
       occurred_at: Math.max(span.from_at + 1, Math.min(span.tick_at, at - Math.floor(random() * back))),
       severity: burst?.severity ?? pick(settings.severities),

@@ -1,14 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from '../domain/event.ts';
+import { isReserved } from '../domain/reserved-id.ts';
 import type { Mapped } from './formats/mapped.ts';
 import type { Ingest } from './outcome.ts';
 import { type InvalidEvent, type ValidationLimits, validateEvent } from './validate.ts';
 
 /** What became of one item of a request. */
 export type ItemResult =
-  | { status: 'stored' | 'duplicate'; event: Event }
-  | { status: 'invalid'; errors: InvalidEvent[] };
+  | { status: 'stored'; event: Event }
+  /** `same`: what is stored is what was sent. Else only its id may be shown to whoever can't read events. */
+  | { status: 'duplicate'; event: Event; same: boolean }
+  /** `forbidden`: its sender may not send for that source. */
+  | { status: 'invalid'; errors: InvalidEvent[]; forbidden?: true };
 
 /** A sender's word that a request is the same one again: items without an id get theirs from it and from their place. */
 export interface Idempotency {
@@ -51,6 +55,7 @@ export async function storeBatch(
     const input = id ? { ...(item.event as object), event_id: id } : item.event;
     const validated = validateEvent(input, limits, item.lenient);
     if ('invalid' in validated) results[index] = { status: 'invalid', errors: validated.invalid };
+    else if (id === null && isReserved(validated.event.event_id)) results[index] = notYours();
     else valid.push({ index, ...validated, derived: id !== null });
   }
   const agreed = await agreeOnTimes(ingest, valid, results);
@@ -64,6 +69,8 @@ export async function storeBatch(
       results[index] = isDeepStrictEqual(outcome.event, event)
         ? { status: 'stored', event: outcome.event }
         : reused();
+    } else if (outcome.status === 'duplicate') {
+      results[index] = { ...outcome, same: saysTheSame(outcome.event, event) };
     } else results[index] = outcome;
   }
   return results;
@@ -97,6 +104,21 @@ async function agreeOnTimes(
   }
   return refused.size > 0 ? valid.filter((event) => !refused.has(event)) : valid;
 }
+
+/** Whether one event says what the other does. Its time is its identity's. */
+function saysTheSame(a: Event, b: Event): boolean {
+  return (
+    a.source_id === b.source_id &&
+    a.severity === b.severity &&
+    a.event_type === b.event_type &&
+    isDeepStrictEqual(a.payload, b.payload)
+  );
+}
+
+const notYours = (): ItemResult => ({
+  status: 'invalid',
+  errors: [{ field: 'event_id', reason: 'is one of those that Tocsin gives to events of its own' }],
+});
 
 const reused = (): ItemResult => ({
   status: 'invalid',

@@ -25,9 +25,10 @@ export interface AlertReceiver {
    * Puts messages on record and resolves once that is committed, with one result each, in their order; one that is invalid costs
    * the others nothing. Incidents follow by the built-in rules, also if Temporal is away now. Sending again is safe.
    * @param by who sent them, for timelines
+   * @param sender the same, for telling senders of one alert apart: none ends what another one holds
    * @throws DiskFull, StoreUnavailable: nothing is known of what is on record
    */
-  receive(alerts: readonly ReceivedAlert[], by: string): Promise<Received[]>;
+  receive(alerts: readonly ReceivedAlert[], by: string, sender?: string): Promise<Received[]>;
   /** For whoever asks before it reads what it would have to refuse. @throws DiskFull */
   requireRoom(): void;
   /**
@@ -106,7 +107,7 @@ export function createAlertReceiver({
   }
 
   return {
-    async receive(alerts, by) {
+    async receive(alerts, by, sender) {
       const now = clock();
       const results: Received[] = new Array(alerts.length);
       const valid: { index: number; alert: ReceivedAlert }[] = [];
@@ -119,7 +120,7 @@ export function createAlertReceiver({
       for (let i = 0; i < valid.length; i += IN_ONE_TRANSACTION) {
         const some = valid.slice(i, i + IN_ONE_TRANSACTION);
         const messages = some.map(({ alert }) => alert);
-        const record = () => recordAlerts(orm, messages, by, now);
+        const record = () => recordAlerts(orm, messages, by, now, sender);
         const recorded = await (disk ? disk.withRoom(record) : record()).catch((error: unknown) => {
           if (error instanceof DiskFull || isDataError(error)) throw error;
           throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });

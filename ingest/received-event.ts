@@ -1,6 +1,7 @@
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from '../domain/event.ts';
 import { keyLabels, NEVER, RECEIVING_RULES, type ReceivedAlert } from '../domain/received-alert.ts';
+import { reserved } from '../domain/reserved-id.ts';
 
 /** Namespace of the ids of these events (UUIDv5). Never changes: it is what keeps a change from being stored twice. */
 const NAMESPACE = '2f0f8a0e-9a0b-4c43-9d65-4a2b7d7f0c11';
@@ -28,7 +29,7 @@ export function alertEvent({ protocol, key }: Identity, status: AlertStatus, ale
     ...(over ? [alert.ends_at] : []),
   ];
   return {
-    event_id: uuidv5(JSON.stringify(identity), NAMESPACE),
+    event_id: reserved(uuidv5(JSON.stringify(identity), NAMESPACE)),
     source_id: protocol,
     occurred_at: at,
     severity: alert.severity,

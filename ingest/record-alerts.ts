@@ -38,6 +38,12 @@ class Raced extends Error {
   override name = 'Raced';
 }
 
+/** Who sent messages: by a name for timelines, and told apart from other senders of the same alerts, or not (null). */
+interface Sender {
+  by: string;
+  sender: string | null;
+}
+
 export interface Recorded {
   outcomes: MergeOutcome[];
   /** Events that tell of it, queued in the same transaction. */
@@ -71,10 +77,11 @@ export async function recordAlerts(
   messages: readonly ReceivedAlert[],
   by: string,
   now: number,
+  sender: string | null = null,
 ): Promise<Recorded> {
   for (let tries = 1; ; tries++) {
     try {
-      return await transaction(orm, (db) => attempt(db, messages, by, now));
+      return await transaction(orm, (db) => attempt(db, messages, { by, sender }, now));
     } catch (error) {
       const again = error instanceof Raced || sqlState(error) === '40P01';
       if (!again || tries === MOST_TRIES) throw error;
@@ -85,7 +92,7 @@ export async function recordAlerts(
 async function attempt(
   db: Sql,
   messages: readonly ReceivedAlert[],
-  by: string,
+  by: Sender,
   now: number,
 ): Promise<Recorded> {
   const keys = new Map(
@@ -122,8 +129,8 @@ const idOf = (rule_id: string, key: string) => `${rule_id} ${key}`;
 const idOfMessage = (message: ReceivedAlert) => idOf(ruleOf(message), message.key);
 
 /** Merges one message into a draft, and says what came of it. */
-function apply(draft: Draft, message: ReceivedAlert, by: string, now: number): MergeOutcome {
-  const { outcome, alert, past, changed, reworded } = merge(draft.alert, message, now, by);
+function apply(draft: Draft, message: ReceivedAlert, { by, sender }: Sender, now: number): MergeOutcome {
+  const { outcome, alert, past, changed, reworded } = merge(draft.alert, message, now, by, sender);
   if (past) draft.past.push({ alert: past, onRecord: draft.before !== null && !draft.began });
   if (outcome === 'opened') draft.began = true;
   draft.alert = alert;
@@ -225,7 +232,7 @@ function groupOf({ rule_id, key, began, before }: Draft, placed: ReadonlySet<str
 }
 
 function rowOf({ rule_id, key }: Draft, alert: KnownAlert, group_key: string, now: number): AlertRow {
-  return { ...alert, rule_id, key, group_key, updated_at: now };
+  return { ...alert, senders: alert.senders ?? {}, rule_id, key, group_key, updated_at: now };
 }
 
 const rowsOf = (some: readonly { row: AlertRow }[]) => some.map(({ row }) => row);

@@ -23,6 +23,8 @@ export interface Batch {
   settings: ProducerSettings;
   /** Every batch of the source with a tick before this one is appended or in a dead letter. Epoch milliseconds. */
   appended_through: number;
+  /** Its events have ids that no sender may give. Absent in batches that began before that was so: they keep theirs. */
+  ids?: 'reserved';
 }
 
 export interface ProducerStatus {

@@ -1,4 +1,4 @@
-import { condition, setCurrentDetails } from '@temporalio/workflow';
+import { condition, patched, setCurrentDetails } from '@temporalio/workflow';
 import type { ProducerSettings } from '../domain/producer.ts';
 import {
   batchSize,
@@ -97,6 +97,8 @@ export class Pace {
       ...span,
       settings: this.settings,
       appended_through: Math.min(span.from_at, ...[...this.#flying.values()].map(({ from_at }) => from_at)),
+      // A batch that was on its way when this came into force may be stored already, under the ids of before.
+      ...(patched('reserved-event-ids') ? { ids: 'reserved' } : {}),
     };
     this.#coveredTo = span.tick_at;
     this.#nextSequence += batchSize(this.settings, span);

@@ -33,7 +33,7 @@ export async function eventsOf(batch: Batch, probe: Probe): Promise<Event[]> {
   const flaw = settingsFlaw(settings);
   if (flaw) throw invalidBatch(flaw);
   if (settings.kind === 'simulated') return simulateBatch(source_id, settings, first_sequence, batch);
-  const identity = { event_id: producedEventId(source_id, first_sequence, tick_at), source_id };
+  const identity = { event_id: producedEventId(source_id, first_sequence, tick_at, batch.ids), source_id };
   return [{ ...identity, occurred_at: tick_at, ...(await probeEvent(settings, probe)) }];
 }
 

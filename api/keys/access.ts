@@ -16,7 +16,7 @@ const NO_KEY = 'a key is asked for: send it as "Authorization: Bearer <key>"';
 /** Whoever has the ingest token may send events, and nothing else. */
 const TOKEN_HOLDER: Principal = {
   ...{ id: null, name: 'ingest token', roles: ['ingest'] },
-  ...{ rateLimit: null, expiresAt: null },
+  ...{ rateLimit: null, sources: null, expiresAt: null },
 };
 
 /** Keys decide: those of `Authorization: Bearer`, those behind a browser's session, and those in bodies. */
@@ -56,8 +56,8 @@ export function keyAccess({
       throw new Unauthorized(`the ${kind} has ended`);
     }
     lastUse.note(found.id, now);
-    const { id, name, roles, rate_limit: rateLimit, expires_at: expiresAt } = found;
-    return { id, name, roles, rateLimit, expiresAt };
+    const { id, name, roles, rate_limit: rateLimit, sources, expires_at: expiresAt } = found;
+    return { id, name, roles, rateLimit, sources, expiresAt };
   }
 
   /** Nobody guesses a session, and a browser goes on asking with one that has ended: only keys count. @throws Unauthorized, Problem 429 */

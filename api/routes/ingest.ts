@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Mapped } from '../../ingest/formats/mapped.ts';
 import { eventInput } from '../../ingest/validate.ts';
 import type { Principal } from '../access.ts';
-import { idempotencyOf, renamed, showStream, somethingStored } from '../batch.ts';
+import { Forbidden, idempotencyOf, renamed, showStream, somethingStored } from '../batch.ts';
 import { eventsBody, type Names } from '../body/events.ts';
 import { readJson } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -11,13 +11,17 @@ import { Intake } from '../intake.ts';
 import { EVENT_LIMIT } from '../limits.ts';
 import { Invalid } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { batchOut, eventOut, showBatch, showEvent } from '../schemas/event.ts';
+import { batchOut, duplicateOut, eventOut, showBatch, showDuplicate, showEvent } from '../schemas/event.ts';
 import { idempotencyKey } from '../schemas/parameters.ts';
 import { LINES, storeStream } from '../stream.ts';
 
 const oneAnswer = {
   201: { description: 'Stored', schema: eventOut },
-  200: { description: 'Stored before: the event as it is stored', schema: eventOut },
+  200: {
+    description:
+      'Stored before: the event as it is stored. Where that says something else than what was sent, only who may read events sees it, and others its id.',
+    schema: z.union([eventOut, duplicateOut]),
+  },
 };
 
 /** Attributes of a CloudEvent in binary mode; its extensions are headers of the same form. */
@@ -40,8 +44,9 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
   async function storeOne(principal: Principal, item: Mapped, names: Names, key?: string) {
     const results = await intake.store(principal, [item], idempotencyOf(principal, key));
     const [result] = renamed(results, names);
-    if (result!.status === 'invalid') throw new Invalid(result!.errors);
-    return { status: result!.status === 'stored' ? 201 : 200, body: showEvent(result!.event) } as const;
+    if (result!.status === 'invalid') throw result!.forbidden ? new Forbidden() : new Invalid(result!.errors);
+    if (result!.status === 'stored') return { status: 201, body: showEvent(result!.event) } as const;
+    return { status: 200, body: showDuplicate(result!, principal.roles.includes('read')) } as const;
   }
 
   return [
@@ -81,7 +86,7 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
         201: { description: 'One event, stored', schema: eventOut },
         200: {
           description: 'One event that was stored before, or what became of several',
-          schema: z.union([eventOut, batchOut]),
+          schema: z.union([eventOut, batchOut, duplicateOut]),
         },
         202: {
           description:

@@ -4,7 +4,7 @@ import { hashOf, makeSecret } from '../../domain/key.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
-import { NotFound } from '../problem.ts';
+import { Conflict, NotFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { keyIn, keyOut, newKeyOut, showKey } from '../schemas/key.ts';
 import { idParams, queryInteger, withDefault } from '../schemas/parameters.ts';
@@ -22,6 +22,7 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
       responses: {
         201: { description: 'Made. This answer alone has the secret.', schema: newKeyOut },
       },
+      problems: [409],
       async handle({ body, principal }) {
         const secret = makeSecret('key');
         const given = {
@@ -30,10 +31,12 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
           prefix: prefixOf(secret),
           roles: body.roles,
           rateLimit: body.rate_limit ?? null,
+          sources: body.sources ?? null,
           createdBy: principal.name,
           expiresAt: body.expires_at ?? null,
         };
         const key = await insertKey(orm, given, clock());
+        if (!key) throw new Conflict(`a key in force has the name "${body.name}" already`);
         const headers = { Location: `/keys/${key.id}` };
         return { status: 201, body: { ...showKey(key, clock()), key: secret }, headers };
       },

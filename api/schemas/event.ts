@@ -43,6 +43,18 @@ export function showEvent({ event_id, occurred_at, ...rest }: Event): z.output<t
   };
 }
 
+/** All that a sender is told of an event of the same id that says something else, and that it may not read. */
+export const duplicateOut = z
+  .strictObject({ id: z.uuid(), event_id: z.uuid(), duplicate: z.literal(true) })
+  .meta({ id: 'DuplicateEvent' });
+
+/** An event that was stored before, to whoever sent its id again. */
+export function showDuplicate({ event, same }: { event: Event; same: boolean }, mayRead: boolean) {
+  if (same || mayRead) return showEvent(event);
+  const { event_id } = event;
+  return { id: event_id, event_id, duplicate: true as const };
+}
+
 const fieldErrors = z.array(z.object({ field: z.string(), reason: z.string() }));
 
 /** What became of the items of a request. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApiKey } from '../../db/entities/key.ts';
+import { isStorable } from '../../db/storable.ts';
 import { ROLES } from '../../domain/role.ts';
 import { time } from './parameters.ts';
 
@@ -8,11 +9,26 @@ const role = z.enum(ROLES);
 /** Highest rate, in events a second: beyond what one API process takes. */
 const MOST_EVENTS = 1_000_000;
 
+/** Sources that a key may be bound to at the most: each of its requests looks through them. */
+const MOST_SOURCES = 100;
+
+/** What the record calls those who have no key of their own, and the first one. */
+const RESERVED_NAMES = ['bootstrap', 'anyone', 'api', 'ingest token', 'unknown', 'configuration'];
+
 /** A new key. `now` in epoch ms tells whether its end is still to come. */
 export const keyIn = (now: () => number) =>
   z
     .object({
-      name: z.string().trim().min(1).max(100),
+      name: z
+        .string()
+        .trim()
+        .min(1)
+        .max(100)
+        .refine(
+          (name) => !RESERVED_NAMES.includes(name.toLowerCase()),
+          'is a name that stands for something else',
+        )
+        .meta({ description: 'No other key in force may have it, in whatever case' }),
       roles: z
         .array(role)
         .min(1)
@@ -23,6 +39,15 @@ export const keyIn = (now: () => number) =>
         description:
           'Events a second that each API process takes with this key. A batch is taken whole while the key is not overdrawn, and paid back after it.',
       }),
+      sources: z
+        .array(z.string().min(3).max(100).refine(isStorable, 'must not contain NUL or broken surrogates'))
+        .min(1)
+        .max(MOST_SOURCES)
+        .nullish()
+        .meta({
+          description:
+            'Values of `source_id` that it may send events for; any unless given. Alerts it may send only if `alertmanager` or `pagerduty` is among them.',
+        }),
       expires_at: z.iso
         .datetime({ offset: true })
         .transform((text) => new Date(text))
@@ -39,6 +64,7 @@ export const keyOut = z
     prefix: z.string().meta({ description: 'How the secret begins' }),
     roles: z.array(role),
     rate_limit: z.int().nullable(),
+    sources: z.array(z.string()).nullable(),
     state: z.enum(['active', 'expired', 'revoked']),
     bootstrap: z.boolean().meta({ description: 'It came from the configuration' }),
     created_at: time,
@@ -62,6 +88,7 @@ export function showKey(key: ApiKey, now: number): z.output<typeof keyOut> {
     prefix: key.prefix,
     roles: key.roles,
     rate_limit: key.rateLimit ?? null,
+    sources: key.sources ?? null,
     state: key.revokedAt ? 'revoked' : expired ? 'expired' : 'active',
     bootstrap: key.bootstrap,
     created_at: key.createdAt.toISOString(),

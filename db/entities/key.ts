@@ -7,6 +7,7 @@ export const ApiKeyEntity = defineEntity({
   tableName: 'api_keys',
   properties: {
     id: p.uuid().primary(),
+    /** No other key in force has it, in whatever case. */
     name: p.string().length(100),
     /** SHA-256 of the secret, in hex; the secret itself is kept nowhere. */
     hash: p.string().length(64).unique('api_keys_hash_unique'),
@@ -15,6 +16,8 @@ export const ApiKeyEntity = defineEntity({
     roles: p.json<Role[]>(),
     /** Events a second that each API process takes with it; null: no limit of its own. */
     rateLimit: p.integer().nullable(),
+    /** Sources that it may send for; null: any. */
+    sources: p.json<string[]>().nullable(),
     /** It came from the configuration, not from a person. */
     bootstrap: p.boolean().default(false),
     createdAt: p.datetime(3),
@@ -23,7 +26,14 @@ export const ApiKeyEntity = defineEntity({
     lastUsedAt: p.datetime(3).nullable(),
     revokedAt: p.datetime(3).nullable(),
   },
-  indexes: [{ name: 'api_keys_created_at_index', properties: ['createdAt', 'id'] }],
+  indexes: [
+    { name: 'api_keys_created_at_index', properties: ['createdAt', 'id'] },
+    {
+      name: 'api_keys_name_unique',
+      expression:
+        'create unique index "api_keys_name_unique" on "api_keys" (lower("name")) where "revoked_at" is null',
+    },
+  ],
 });
 export type ApiKey = InferEntity<typeof ApiKeyEntity>;
 

@@ -1,3 +1,4 @@
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import { sql } from 'kysely';
 import { PREFIX_LENGTH } from '../../domain/key.ts';
 import { ROLES, type Role } from '../../domain/role.ts';
@@ -25,12 +26,15 @@ export async function findKey(orm: Orm, id: string): Promise<ApiKey | null> {
   return orm.em.fork().findOne(ApiKeyEntity, { id });
 }
 
-/** Stores a new key by its secret's hash. `now` in epoch ms. */
+/** Stores a new key by its secret's hash. Null where a key in force has its name already. `now` in epoch ms. */
 export async function insertKey(
   orm: Orm,
-  given: Pick<ApiKey, 'name' | 'hash' | 'prefix' | 'roles' | 'rateLimit' | 'createdBy' | 'expiresAt'>,
+  given: Pick<
+    ApiKey,
+    'name' | 'hash' | 'prefix' | 'roles' | 'rateLimit' | 'sources' | 'createdBy' | 'expiresAt'
+  >,
   now: number,
-): Promise<ApiKey> {
+): Promise<ApiKey | null> {
   const em = orm.em.fork();
   const key = em.create(ApiKeyEntity, {
     ...given,
@@ -39,7 +43,12 @@ export async function insertKey(
     lastUsedAt: null,
     revokedAt: null,
   });
-  await em.persist(key).flush();
+  try {
+    await em.persist(key).flush();
+  } catch (error) {
+    if (error instanceof UniqueConstraintViolationException) return null;
+    throw error;
+  }
   return key;
 }
 
@@ -66,16 +75,17 @@ export async function ensureBootstrapKey(
   now: number,
 ): Promise<{ id: string; roles: Role[]; revoked: boolean }> {
   return transaction(orm, async (db) => {
-    await sql`
-      insert into api_keys (id, name, hash, prefix, roles, bootstrap, created_at, created_by)
-      values (${crypto.randomUUID()}::uuid, 'bootstrap', ${hash}, ${prefix}, ${JSON.stringify(ROLES)}::jsonb, true,
-              ${instant(now)}, 'configuration')
-      on conflict (hash) do nothing`.execute(db);
+    // Before the new one is there: it has the same name.
     await sql`
       with older as (
         update api_keys set revoked_at = ${instant(now)}
         where bootstrap and hash <> ${hash} and revoked_at is null returning id)
       delete from sessions using older where key_id = older.id`.execute(db);
+    await sql`
+      insert into api_keys (id, name, hash, prefix, roles, bootstrap, created_at, created_by)
+      values (${crypto.randomUUID()}::uuid, 'bootstrap', ${hash}, ${prefix}, ${JSON.stringify(ROLES)}::jsonb, true,
+              ${instant(now)}, 'configuration')
+      on conflict do nothing`.execute(db);
     const { rows } = await sql<{ id: string; roles: Role[]; revoked: boolean }>`
       select id, roles, revoked_at is not null as revoked from api_keys where hash = ${hash}`.execute(db);
     return rows[0]!;
@@ -90,6 +100,7 @@ export interface Credential {
   name: string;
   roles: Role[];
   rate_limit: number | null;
+  sources: string[] | null;
   /** The earlier one of key and session. */
   expires_at: number | null;
   revoked: boolean;
@@ -98,7 +109,7 @@ export interface Credential {
 /** The keys of these secrets, by hash; those that aren't known are missing. */
 export async function findCredentials(db: Sql, hashes: readonly string[]): Promise<Credential[]> {
   const { rows } = await sql<Credential>`
-    select found.hash, k.id, k.name, k.roles, k.rate_limit, k.revoked_at is not null as revoked,
+    select found.hash, k.id, k.name, k.roles, k.rate_limit, k.sources, k.revoked_at is not null as revoked,
       (extract(epoch from least(k.expires_at, found.until)) * 1000)::float8 as expires_at
     from (
       select hash, id, expires_at as until from api_keys where hash = any(${[...hashes]}::text[])

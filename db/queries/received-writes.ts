@@ -28,12 +28,13 @@ export interface ReceivingRule {
 /** The columns of an alert, as a record set has them. */
 const COLUMNS = sql`rule_id uuid, key text, group_key text, labels jsonb, annotations jsonb, severity text, summary text,
   generator_url text, starts_at bigint, ends_at bigint, ends text, not_before bigint, acknowledged_at bigint,
-  acknowledged_by text, updated_at bigint`;
+  acknowledged_by text, updated_at bigint, senders jsonb`;
 
 /** The same as they are read, numbers as numbers. */
 export const ALERT = sql`a.rule_id, a.key, a.group_key, a.labels, a.annotations, a.severity, a.summary, a.generator_url,
   a.starts_at::float8 as starts_at, a.ends_at::float8 as ends_at, a.ends, a.not_before::float8 as not_before,
-  a.acknowledged_at::float8 as acknowledged_at, a.acknowledged_by, a.updated_at::float8 as updated_at`;
+  a.acknowledged_at::float8 as acknowledged_at, a.acknowledged_by, a.updated_at::float8 as updated_at,
+  a.senders`;
 
 /**
  * Takes part in the rule set, as appends do: until this transaction ends no rule changes, so that what it notes is noted for the
@@ -73,20 +74,20 @@ export async function updateAlerts(db: Sql, rows: readonly AlertRow[]): Promise<
     update received_alerts a set group_key = x.group_key, labels = x.labels, annotations = x.annotations,
       severity = x.severity, summary = x.summary, generator_url = x.generator_url, starts_at = x.starts_at,
       ends_at = x.ends_at, ends = x.ends, not_before = x.not_before, acknowledged_at = x.acknowledged_at,
-      acknowledged_by = x.acknowledged_by, updated_at = x.updated_at
+      acknowledged_by = x.acknowledged_by, updated_at = x.updated_at, senders = x.senders
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})
     where a.rule_id = x.rule_id and a.key = x.key`.execute(db);
 }
 
 /** Writes alerts that were only sent again: what moves is their end. */
 export async function refreshAlerts(db: Sql, rows: readonly AlertRow[]): Promise<void> {
-  const moved = rows.map(({ rule_id, key, ends_at, ends, updated_at }) => ({
-    ...{ rule_id, key, ends_at, ends, updated_at },
+  const moved = rows.map(({ rule_id, key, ends_at, ends, updated_at, senders }) => ({
+    ...{ rule_id, key, ends_at, ends, updated_at, senders },
   }));
   await sql`
-    update received_alerts a set ends_at = x.ends_at, ends = x.ends, updated_at = x.updated_at
+    update received_alerts a set ends_at = x.ends_at, ends = x.ends, updated_at = x.updated_at, senders = x.senders
     from jsonb_to_recordset(${JSON.stringify(moved)}::jsonb)
-      as x(rule_id uuid, key text, ends_at bigint, ends text, updated_at bigint)
+      as x(rule_id uuid, key text, ends_at bigint, ends text, updated_at bigint, senders jsonb)
     where a.rule_id = x.rule_id and a.key = x.key`.execute(db);
 }
 

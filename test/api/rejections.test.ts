@@ -44,7 +44,14 @@ describe('rejections', () => {
       async admit({ headers }, { role }) {
         const [, name] = headers.authorization?.split(' ') ?? [];
         if (role === 'ingest' && name === 'stranger') throw new Problem(401, 'no such key');
-        return { id: name ?? null, name: name ?? 'anyone', roles: [], rateLimit: null, expiresAt: null };
+        return {
+          id: name ?? null,
+          name: name ?? 'anyone',
+          roles: [],
+          rateLimit: null,
+          sources: null,
+          expiresAt: null,
+        };
       },
       async spend({ name }) {
         if (name === 'hasty') throw new Problem(429, 'too fast', { headers: { 'Retry-After': '1' } });

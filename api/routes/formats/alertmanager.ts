@@ -7,6 +7,7 @@ import { fromPostableAlert } from '../../../ingest/formats/alertmanager.ts';
 import { parseLabelFilter } from '../../../ingest/formats/label-filter.ts';
 import type { Received } from '../../../ingest/receive-alerts.ts';
 import type { InvalidEvent } from '../../../ingest/validate.ts';
+import { requireSource } from '../../access.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { ALERTS_LISTED, BATCH_BODY_LIMIT, BATCH_LIMIT } from '../../limits.ts';
@@ -99,11 +100,12 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       responses: { 200: { description: 'Stored' } },
       dialect,
       async handle({ body, principal }) {
+        requireSource(principal, 'alertmanager');
         await access.spend(principal, body.length);
         const now = clock();
         const mapped = body.map((raw) => fromPostableAlert(raw, now));
         const good = mapped.flatMap((item) => ('alert' in item ? [item.alert] : []));
-        const results = (await alerts.receive(good, principal.name)).values();
+        const results = (await alerts.receive(good, principal.name, principal.id ?? '')).values();
         const errors = mapped.flatMap((item, i): InvalidEvent[] => {
           const result: Received =
             'alert' in item ? results.next().value! : { status: 'invalid', errors: item.invalid };

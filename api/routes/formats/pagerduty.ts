@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { fromPagerDuty, type PagerDutyEvent, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
 import { repair } from '../../../ingest/repair.ts';
+import { requireSource } from '../../access.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { BODY_DEPTH, PAGE_LIMIT } from '../../limits.ts';
@@ -63,6 +64,7 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       async handle({ body: event, request }) {
         const principal = await access.admitKey(event.routing_key, 'ingest', request);
         attemptedBy(principal);
+        requireSource(principal, 'pagerduty');
         await access.spend(principal, 1);
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');
         const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, clock());

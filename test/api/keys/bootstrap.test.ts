@@ -68,7 +68,13 @@ describe('the key to begin with', () => {
     const [first, second, own] = [makeSecret('key'), makeSecret('key'), makeSecret('key')];
     const one = open(first);
     await one.told('is on record');
-    const given = { name: 'bootstrap', roles: ['read' as const], rateLimit: null, createdBy: 'bootstrap' };
+    const given = {
+      name: 'own',
+      roles: ['read' as const],
+      rateLimit: null,
+      sources: null,
+      createdBy: 'bootstrap',
+    };
     await insertKey(orm, { ...given, hash: hashOf(own), prefix: prefixOf(own), expiresAt: null }, Date.now());
     const two = open(second);
     await two.told('is on record');
@@ -77,13 +83,19 @@ describe('the key to begin with', () => {
       [first, own, second].map((secret) => ended.get(prefixOf(secret))),
       [true, false, false],
     );
-    assert.equal((await two.access.admitKey(own, 'read')).name, 'bootstrap');
+    assert.equal((await two.access.admitKey(own, 'read')).name, 'own');
     await Promise.all([one.close(), two.close()]);
   });
 
   it('is no way to more roles for a key that has fewer', async () => {
     const secret = makeSecret('key');
-    const given = { name: 'reader', roles: ['read' as const], rateLimit: null, createdBy: 'bootstrap' };
+    const given = {
+      name: 'reader',
+      roles: ['read' as const],
+      rateLimit: null,
+      sources: null,
+      createdBy: 'bootstrap',
+    };
     await insertKey(
       orm,
       { ...given, hash: hashOf(secret), prefix: prefixOf(secret), expiresAt: null },

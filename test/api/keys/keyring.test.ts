@@ -3,7 +3,7 @@ import { FRESH_MS, GRACE_MS, Keyring } from '../../../api/keys/keyring.ts';
 import type { Credential } from '../../../db/queries/keys.ts';
 
 const credentialOf = (hash: string): Credential => ({
-  ...{ hash, id: `id of ${hash}`, name: hash, roles: ['read'], rate_limit: null },
+  ...{ hash, id: `id of ${hash}`, name: hash, roles: ['read'], rate_limit: null, sources: null },
   ...{ expires_at: null, revoked: false },
 });
 

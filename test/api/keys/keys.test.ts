@@ -30,6 +30,7 @@ describe('/keys', () => {
       {
         ...{ id: null, prefix: null, created_at: null },
         ...{ name: 'collector', roles: ['ingest'], rate_limit: null, state: 'active', bootstrap: false },
+        sources: null,
         ...{ created_by: 'bootstrap', expires_at: null, last_used_at: null, revoked_at: null },
       },
     );
@@ -39,6 +40,22 @@ describe('/keys', () => {
     const audited = await api.query<Record<string, unknown>>('select * from audit_log');
     assert.doesNotMatch(JSON.stringify([rows, audited]), new RegExp(key));
     assert.ok(rows.some(({ hash }) => hash === hashOf(key)));
+  });
+
+  it('takes no name that another key in force has, nor one that stands for somebody else', async () => {
+    const make = (name: string) => admin('POST', '/keys', { name, roles: ['read'] });
+    const { status, body } = await make('Grafana');
+    assert.equal(status, 201);
+    for (const name of ['Grafana', 'grafana', ' GRAFANA ']) {
+      const again = await make(name);
+      assert.equal(again.status, 409, name);
+      assert.match(again.body.detail, /a key in force has the name/);
+    }
+    for (const name of ['bootstrap', 'Anyone', 'API', 'ingest token', 'unknown']) {
+      assert.equal((await make(name)).status, 422, name);
+    }
+    await admin('DELETE', `/keys/${body.id}`);
+    assert.equal((await make('Grafana')).status, 201, 'after the other was revoked');
   });
 
   it('names what is wrong with one', async () => {

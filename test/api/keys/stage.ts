@@ -11,7 +11,10 @@ export interface KeyStage extends Stage {
   /** The first key, which has every role. */
   root: string;
   /** Makes a key. */
-  key(roles: Role[], more?: { rate_limit?: number; expires_at?: string; name?: string }): Promise<MadeKey>;
+  key(
+    roles: Role[],
+    more?: { rate_limit?: number; expires_at?: string; name?: string; sources?: string[] },
+  ): Promise<MadeKey>;
   /** Sends a request with a key. */
   by(key: string, method: string, path: string, body?: unknown): ReturnType<Stage['call']>;
   door: Door;
@@ -40,6 +43,7 @@ export async function keyStage({
 } = {}): Promise<KeyStage> {
   const root = makeSecret('key');
   let ahead = 0;
+  let made = 0;
   const clock = () => Date.now() + ahead;
   let door!: Door;
   const api = await stage({
@@ -78,7 +82,10 @@ export async function keyStage({
       ahead += ms;
     },
     async key(roles, more = {}) {
-      const { status, body } = await by(root, 'POST', '/keys', { name: roles.join(' '), roles, ...more });
+      const { status, body } = await by(root, 'POST', '/keys', {
+        ...{ name: `${roles.join(' ')} ${++made}`, roles },
+        ...more,
+      });
       if (status !== 201) throw new Error(JSON.stringify(body));
       return body as MadeKey;
     },
