@@ -7,8 +7,14 @@ import { ROLES, type Role } from '../../../domain/role.ts';
 import { TOKEN } from '../stage.ts';
 import { bearer, type KeyStage, keyStage, type MadeKey } from './stage.ts';
 
-/** Those who need no key: whoever looks whether the process is there, and whoever is about to come in. */
-const PUBLIC = ['get /health', 'get /readyz', 'post /session', 'get /session', 'delete /session'];
+/**
+ * Those who need no key: whoever looks whether the process is there, and whoever is about to come in. Of OTLP what is never taken is refused
+ * to everybody.
+ */
+const PUBLIC = [
+  ...['get /health', 'get /readyz', 'post /session', 'get /session', 'delete /session'],
+  ...['post /v1/metrics', 'post /v1/traces'],
+];
 
 /** Those whose key is in the body, and is judged there. */
 const KEY_IN_BODY = ['post /v2/enqueue'];
@@ -95,7 +101,7 @@ describe('where keys are asked for', () => {
 
   it('public routes answer whoever asks, with a wrong key too', async () => {
     for (const headers of [{}, bearer(makeSecret('key')), { authorization: 'nonsense' }]) {
-      for (const path of ['/health', '/readyz', '/openapi.json', '/docs', '/docs/start.js']) {
+      for (const path of ['/health', '/readyz', '/openapi.json', '/docs', '/docs/swagger-ui-bundle.js']) {
         const { status } = await fetch(api.url + path, { headers });
         assert.equal(status, 200, path);
       }
