@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
@@ -78,6 +79,7 @@ interface Shared extends ApiDeps {
 function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, record }: Shared): Middleware {
   const takes = route.ingests ?? (route.role === 'ingest' ? 'events' : null);
   const way = takes && { events: ingest, alerts }[takes];
+  const checkHeaders = headerCheck(route);
   const budget = budgets[route.role === null ? 'strangers' : (takes ?? 'control')];
   const answer: Middleware = async (ctx) => {
     // Known before anything can go wrong.
@@ -90,7 +92,7 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);
-    if (route.headers) check(route.headers, ctx.headers, 'headers');
+    checkHeaders(ctx.headers);
     const body = new Body(ctx.req, budget);
     try {
       const input = {
@@ -113,6 +115,17 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
   if (!takes) return answer;
   const note = noteRefusals(route.path, rejections);
   return (ctx, next) => note(ctx, () => answer(ctx, next));
+}
+
+/** Checks the headers that a route reads; where all are optional, only when one of them is there. @throws Invalid */
+function headerCheck({ headers }: Route): (given: IncomingHttpHeaders) => void {
+  if (!headers) return () => {};
+  const names = Object.keys(headers.shape);
+  const optional = headers.safeParse({}).success;
+  return (given) => {
+    if (optional && names.every((name) => given[name] === undefined)) return;
+    check(headers, given, 'headers');
+  };
 }
 
 function send(ctx: Context, { status, headers, type, body }: Sent): void {

@@ -1,10 +1,14 @@
 import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { firstInexact, parseExact } from '../../ingest/exact-json.ts';
 import { OBJECTS_LIMIT, PATIENCE_MS, SLOWEST } from '../limits.ts';
 import { Invalid, Malformed, Problem, TooManyObjects, Unavailable } from '../problem.ts';
 import type { Budget, Holder } from './budget.ts';
 import { type Decoded, decoded } from './decode.ts';
 import { hasMoreObjects } from './objects.ts';
+
+/** Bodies that usually come in one packet with their headers, in bytes. */
+const SMALL = 64 << 10;
 
 const strict = new TextDecoder('utf-8', { fatal: true });
 const mending = new TextDecoder('utf-8');
@@ -98,9 +102,30 @@ export class Body implements Holder {
 
   /** All of it. @throws as `chunks` */
   async bytes(limit: number): Promise<Buffer> {
+    if (await this.#hasArrived()) return this.#arrived(limit);
     const chunks: Buffer[] = [];
     for await (const chunk of this.chunks(limit)) chunks.push(chunk);
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  }
+
+  /**
+   * Whether a small body came in the same packet as its headers, as most do. Node parses it in this turn of the event loop, after the
+   * headers have been handled.
+   */
+  async #hasArrived(): Promise<boolean> {
+    const { 'content-length': length, 'content-encoding': encoding } = this.request.headers;
+    if (encoding !== undefined || length === undefined || Number(length) > SMALL) return false;
+    if (!this.request.complete) await setImmediate();
+    return this.request.complete && !this.request.destroyed;
+  }
+
+  /** All of a body that is here: there is no waiting to be guarded, and no iterator to be made for one chunk. */
+  #arrived(limit: number): Buffer {
+    const bytes = (this.request.read() as Buffer | null) ?? Buffer.alloc(0);
+    if (bytes.length > limit) throw this.#tooLarge(limit);
+    this.#budget.take(bytes.length, this);
+    this.#held += bytes.length;
+    return bytes;
   }
 
   #text(bytes: Buffer, reading: Reading): string {
