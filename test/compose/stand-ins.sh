@@ -24,7 +24,8 @@ fi
 docker image inspect tocsin-test-bookworm > /dev/null 2>&1 || docker import "$base" tocsin-test-bookworm > /dev/null
 
 image() {
-  docker build --quiet --tag "$1" --file "$2" "$3" > /dev/null
+  chmod -R a+rX "$3"
+  docker build --quiet --tag "$1" --file "$2" "$3" > /dev/null 2>&1 || { echo "$1 could not be made." >&2; exit 1; }
   docker image inspect --format "  $1: $4, {{.Size}} bytes" "$1"
 }
 

@@ -3,8 +3,7 @@ FROM tocsin-test-bookworm
 COPY temporal-server temporal-sql-tool /usr/local/bin/
 COPY schema /etc/temporal/schema
 COPY entrypoint.sh /etc/temporal/entrypoint.sh
-RUN chmod -R a+rX /etc/temporal && chmod 755 /etc/temporal/entrypoint.sh /usr/local/bin/temporal-* && \
-    groupadd --gid 1000 temporal && useradd --uid 1000 --gid temporal --create-home temporal
+RUN groupadd --gid 1000 temporal && useradd --uid 1000 --gid temporal --create-home temporal
 WORKDIR /etc/temporal
 USER temporal
 CMD ["/etc/temporal/entrypoint.sh"]

@@ -1,7 +1,7 @@
 FROM tocsin-test-bookworm
 COPY temporal-ui /usr/local/bin/temporal-ui
 COPY config /home/ui-server/config
-RUN chmod -R a+rX /home/ui-server && chmod 755 /usr/local/bin/temporal-ui && useradd --uid 1000 temporal
+RUN useradd --uid 1000 temporal
 WORKDIR /home/ui-server
 USER temporal
 EXPOSE 8080
