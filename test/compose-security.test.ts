@@ -94,6 +94,11 @@ describe('docker compose, what it lets out and in', () => {
     }
   });
 
+  it('runs actions of others by their commit', () => {
+    const uses = read('.github/workflows/ci.yml').matchAll(/uses: (\S+)/g);
+    for (const [, action] of uses) assert.match(action!, /@[0-9a-f]{40}$/);
+  });
+
   it('publishes the API alone, unless the Web UI is asked for, which then changes nothing', () => {
     const published = services.filter(([, { ports, profiles }]) => ports && !profiles).map(([name]) => name);
     assert.deepEqual(published, ['api']);
