@@ -34,3 +34,22 @@ export interface HttpCheckSettings {
 }
 
 export type ProducerSettings = SimulatedSettings | HttpCheckSettings;
+
+/**
+ * What a workflow may know: its history is kept for days and shown by the Web UI. A URL's user, password and query may be
+ * secrets, so a check reads the URL from its source's row when it is made.
+ */
+export function withoutSecrets(settings: ProducerSettings): ProducerSettings {
+  return settings.kind === 'http-check' ? { ...settings, url: redactedUrl(settings.url) } : settings;
+}
+
+/** The URL without what may be secret: user, password, fragment and the values of its query. */
+export function redactedUrl(text: string): string {
+  if (!URL.canParse(text)) return 'not a URL';
+  const url = new URL(text);
+  if (url.username !== '') url.username = '***';
+  if (url.password !== '') url.password = '***';
+  url.hash = '';
+  for (const key of new Set(url.searchParams.keys())) url.searchParams.set(key, '***');
+  return url.href;
+}

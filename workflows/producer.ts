@@ -10,6 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { ProducerActivities } from '../activities/ingest/dead-letters.ts';
 import type { IngestActivities } from '../activities/ingest/emit.ts';
+import { withoutSecrets } from '../domain/producer.ts';
 import { batchSize } from '../domain/tick.ts';
 import { failed, succeeded } from './breaker.ts';
 import { eventsIn, kindOf, reasonOf } from './failure-of.ts';
@@ -143,5 +144,8 @@ export async function producer(input: ProducerInput): Promise<void> {
     pace.describe(stopping ? 'stopping' : 'continuing as new');
     await condition(() => pace.inFlight === 0 && allHandlersFinished());
   });
-  if (!stopping) await continueAsNew<typeof producer>(pace.input());
+  if (stopping) return;
+  const next = pace.input();
+  // A run of an earlier release may still know the URL of its checks whole.
+  await continueAsNew<typeof producer>({ ...next, settings: withoutSecrets(next.settings) });
 }

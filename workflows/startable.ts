@@ -1,3 +1,4 @@
+import { withoutSecrets } from '../domain/producer.ts';
 import {
   deadLetterWorkflowId,
   HOUSEKEEPING_WORKFLOW_ID,
@@ -42,7 +43,7 @@ export const producerWorkflow = (input: ProducerInput): Startable => ({
   type: 'producer',
   workflowId: producerWorkflowId(input.source_id),
   taskQueue: QUEUES.producers,
-  args: [input],
+  args: [{ ...input, settings: withoutSecrets(input.settings) }],
   staticSummary: `Producer of ${input.source_id}`,
 });
 

@@ -10,6 +10,7 @@ import {
 } from '../../db/queries/dead-letter-writes.ts';
 import { producerRow } from '../../db/queries/producer-progress.ts';
 import type { Event } from '../../domain/event.ts';
+import { withoutSecrets } from '../../domain/producer.ts';
 import { deadLetterId } from '../../domain/simulate.ts';
 import { batchSize } from '../../domain/tick.ts';
 import { addDeadLetter, type Batch, type HeldBatch } from '../../workflows/messages.ts';
@@ -29,7 +30,10 @@ export function createProducerActivities(
   const { orm, client, clock } = deps;
   return {
     /** What the source's row says; null when it is gone. */
-    producerRow: (sourceId: string) => producerRow(orm, sourceId),
+    async producerRow(sourceId: string) {
+      const row = await producerRow(orm, sourceId);
+      return row && { ...row, settings: withoutSecrets(row.settings) };
+    },
 
     /**
      * Gives a batch that failed for good to its source's dead-letter workflow, which holds it durably from then on.
@@ -37,7 +41,11 @@ export function createProducerActivities(
      */
     async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
       const { source_id, first_sequence, tick_at } = failed.batch;
-      const held = { ...failed, id: deadLetterId('batch', source_id, first_sequence, tick_at) };
+      const held = {
+        ...failed,
+        batch: { ...failed.batch, settings: withoutSecrets(failed.batch.settings) },
+        id: deadLetterId('batch', source_id, first_sequence, tick_at),
+      };
       const { type, ...options } = deadLetterWorkflow(source_id);
       try {
         await client.workflow.executeUpdateWithStart(addDeadLetter, {

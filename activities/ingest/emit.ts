@@ -2,7 +2,7 @@ import { activityInfo, heartbeat } from '@temporalio/activity';
 import type { Logger } from 'pino';
 import type { Orm } from '../../db/orm.ts';
 import { insertDeadLetters } from '../../db/queries/dead-letter-writes.ts';
-import { recordProgress } from '../../db/queries/producer-progress.ts';
+import { producerRow, recordProgress } from '../../db/queries/producer-progress.ts';
 import type { Event } from '../../domain/event.ts';
 import { nextSpan } from '../../domain/tick.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
@@ -20,6 +20,9 @@ export interface IngestActivityDependencies {
   retentionDays: number;
   log: Logger;
 }
+
+/** Attempts at a check whose source's row is of another kind: 1.5 s, and then it is not made. */
+const TRIES_FOR_URL = 3;
 
 export interface Emitted {
   stored: number;
@@ -42,7 +45,9 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
       let carried: Event[] | undefined;
       try {
         carried = carriedEvents(batch);
-        const events = carried ?? (await eventsOf(batch, deps.probe));
+        const whole = carried ? batch : await withSecrets(orm, batch);
+        if (whole === 'gone') return { stored: 0, duplicates: 0, refused: 0, gone: true };
+        const events = carried ?? (whole === 'changed' ? [] : await eventsOf(whole, deps.probe));
         if (batch.settings.kind === 'http-check') {
           carried = events;
           heartbeat(events);
@@ -67,6 +72,21 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
 }
 
 export type IngestActivities = ReturnType<typeof createIngestActivities>;
+
+/**
+ * The batch with the URL to probe, which no workflow knows; `gone` and `changed` say why there is none. A workflow hears of
+ * a change of kind moments before its row does, hence the tries.
+ */
+async function withSecrets(orm: Orm, batch: Batch): Promise<Batch | 'gone' | 'changed'> {
+  if (batch.settings.kind !== 'http-check') return batch;
+  const row = await producerRow(orm, batch.source_id);
+  if (row === null) return 'gone';
+  if (row.settings.kind === 'http-check') {
+    return { ...batch, settings: { ...batch.settings, url: row.settings.url } };
+  }
+  if (activityInfo().attempt >= TRIES_FOR_URL) return 'changed';
+  throw new Error('the row of this source has no URL to probe');
+}
 
 /** What an earlier attempt of this check found: it happened then, and asking again would answer for another time. */
 function carriedEvents(batch: Batch): Event[] | undefined {

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Event } from '../../domain/event.ts';
-import type { HttpCheckSettings } from '../../domain/producer.ts';
+import { type HttpCheckSettings, redactedUrl } from '../../domain/producer.ts';
 import { type Connected, connectTo, ForbiddenAddress } from './connect.ts';
 
 /** A probe may not outlast its activity, whatever its settings say. Milliseconds. */
@@ -68,17 +68,6 @@ export async function probeEvent(
     severity: error !== null ? 'critical' : ok ? 'info' : 'high',
     payload: { url: redactedUrl(settings.url), ok, ...finding, error: error ?? flaw },
   };
-}
-
-/** The URL without what may be secret: user, password, fragment and the values of its query. */
-export function redactedUrl(text: string): string {
-  if (!URL.canParse(text)) return 'not a URL';
-  const url = new URL(text);
-  if (url.username !== '') url.username = '***';
-  if (url.password !== '') url.password = '***';
-  url.hash = '';
-  for (const key of new Set(url.searchParams.keys())) url.searchParams.set(key, '***');
-  return url.href;
 }
 
 function statusOf(url: URL, { socket }: Connected, signal: AbortSignal): Promise<number> {

@@ -7,6 +7,7 @@ import {
   listProducers,
   updateProducer,
 } from '../../db/queries/producer-rows.ts';
+import { withoutSecrets } from '../../domain/producer.ts';
 import { producerWorkflowId } from '../../workflows/ids.ts';
 import {
   configureProducer,
@@ -56,7 +57,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     told: { paused: boolean | undefined },
   ) =>
     updateWithStart(client, producerWorkflow({ source_id: id, settings, paused }), configureProducer, [
-      { settings, paused: told.paused },
+      { settings: withoutSecrets(settings), paused: told.paused },
     ]);
   const turn = async (id: string, update: typeof pauseProducer, paused: boolean, who: string) => {
     const row = await find(id);

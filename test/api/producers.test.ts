@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { producerWorkflowId } from '../../workflows/ids.ts';
-import { pauseProducer } from '../../workflows/messages.ts';
+import { pauseProducer, producerStatus } from '../../workflows/messages.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Stage, stage } from './stage.ts';
 
@@ -113,18 +113,19 @@ describe('/producers', () => {
 
   it('turns a producer into one of another kind', async () => {
     await make('turncoat', { paused: true });
-    const { status, body } = await api.put('/producers/turncoat', {
-      kind: 'http-check',
-      settings: { url: 'http://127.0.0.1:9/health' },
-    });
+    const url = 'http://127.0.0.1:9/health?token=s3cret';
+    const { status, body } = await api.put('/producers/turncoat', { kind: 'http-check', settings: { url } });
     assert.equal(status, 200);
     assert.deepEqual(body.settings, {
-      url: 'http://127.0.0.1:9/health',
+      url,
       interval_seconds: 60,
       timeout_ms: 10_000,
       expected_status: [],
       certificate_days: 14,
     });
+    const workflow = api.client.workflow.getHandle(producerWorkflowId('turncoat'));
+    assert.equal((await workflow.query(producerStatus)).settings.kind, 'http-check');
+    assert.doesNotMatch(JSON.stringify(await workflow.query(producerStatus)), /s3cret/);
     const back = await api.put('/producers/turncoat', { kind: 'simulated' });
     assert.equal(back.body.settings.url, undefined);
   });

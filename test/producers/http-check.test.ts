@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
-import { createProbe, probeEvent, redactedUrl } from '../../activities/ingest/http-check.ts';
+import { createProbe, probeEvent } from '../../activities/ingest/http-check.ts';
 import { forbiddenAddress } from '../../domain/probe-address.ts';
 import type { HttpCheckSettings } from '../../domain/producer.ts';
+import { redactedUrl } from '../../domain/producer.ts';
 import { FAILURES } from '../../workflows/policies.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -13,7 +13,7 @@ import { DeadLetterEntity } from '../../db/entities/dead-letter.ts';
 import { ProducerEntity } from '../../db/entities/producer.ts';
 import { connect, sqlOf } from '../../db/orm.ts';
 import type { Json } from '../../domain/event.ts';
-import type { ProducerSettings } from '../../domain/producer.ts';
+import { type ProducerSettings, withoutSecrets } from '../../domain/producer.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
 import { ingestWorkers } from '../../workers/ingest.ts';
@@ -91,11 +91,11 @@ export async function stage({
         ...{ id: sourceId, settings, paused, createdAt: now, updatedAt: now },
       });
       await client.workflow.executeUpdateWithStart(configureProducer, {
-        args: [{ settings, paused }],
+        args: [{ settings: withoutSecrets(settings), paused }],
         startWorkflowOperation: new WithStartWorkflowOperation('producer', {
           workflowId: producerWorkflowId(sourceId),
           taskQueue: QUEUES.producers,
-          args: [{ source_id: sourceId, settings } satisfies ProducerInput],
+          args: [{ source_id: sourceId, settings: withoutSecrets(settings) } satisfies ProducerInput],
           workflowIdConflictPolicy: 'USE_EXISTING',
         }),
       });
