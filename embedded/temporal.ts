@@ -11,7 +11,7 @@ import { dynamicConfigFlags } from './temporal-config.ts';
 import { hiddenAddress, openUiDoor, type UiDoor, type UiMode, uiRemedy } from './temporal-ui.ts';
 
 export type TemporalOptions = {
-  /** SQLite file that keeps workflows over restarts; without it they live in memory. */
+  /** SQLite file that keeps workflows over restarts, in a directory of its own, which others may not read; without it they live in memory. */
   dbFile?: string;
   /** Any free one if not given. */
   port?: number;

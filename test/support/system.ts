@@ -187,7 +187,7 @@ export class System {
       return postgres;
     }
     if (name === 'temporal') {
-      const files = { dbFile: join(dir, 'temporal.db'), logFile: join(dir, 'temporal.log') };
+      const files = { dbFile: join(dir, 'temporal', 'temporal.db'), logFile: join(dir, 'temporal.log') };
       return startTemporal({ ...files, namespace: 'default', port: this.#ports.temporal, log: silence });
     }
     if (name === 'api') return spawnRole('api/main.ts', [], this.#roleEnv());
