@@ -52,19 +52,20 @@ export async function evaluate(
       if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
       continue;
     }
-    const settled = await settle(orm, version, versions[i + 1] ?? null, words, clock());
+    const settled = await settle(orm, version, versions[i + 1] ?? null, clock);
     await signalIncidents(settled.incidents);
     await signalRules(settled.rules);
+    // Somebody else settled it. What comes next was read before that, too.
+    if (settled.stale) return { ...result, more: true };
     await forgetRegrouped(orm, ruleId);
   }
   if (words.deleted) {
-    await removeDeleted(orm, ruleId);
-    return gone;
+    return (await removeDeleted(orm, ruleId)) ? gone : { ...result, more: true };
   }
   let more = false;
   if (current.enabled) {
     do {
-      const pass = await judgePending(orm, current, words, clock());
+      const pass = await judgePending(orm, current, clock);
       await signalIncidents(pass.incidents);
       if (pass.stale) return { ...result, more: true };
       more = pass.judged > 0;

@@ -2,13 +2,13 @@ import { type Orm, type Sql, transaction } from '../../db/orm.ts';
 import {
   announced,
   deletePending,
+  type GroupIncident,
   type GroupStanding,
   holdVersion,
   incidentsOnRecord,
   lastEpisodes,
   lockGroups,
   type PendingRow,
-  type RuleWords,
   readPending,
   readWatermark,
   updateGroups,
@@ -38,16 +38,19 @@ export interface Pass {
  * Judges the pending groups of one revision: locks them, reads counts, decides, and records, in one transaction.
  * A group whose standing changes keeps its pending row for another pass after the commit. The waker reads standings without a
  * lock, so an event may be passed over as "firing anyway" in the moment its group stops firing; the next pass sees it.
- * @param now epoch ms
+ * The clock is read once the groups are locked: read before, it may be older than what another process has judged meanwhile.
+ * @param clock epoch ms
  */
-export async function judgePending(orm: Orm, version: Version, words: RuleWords, now: number): Promise<Pass> {
+export async function judgePending(orm: Orm, version: Version, clock: () => number): Promise<Pass> {
   return transaction(orm, async (db, em) => {
-    if (!(await holdVersion(db, version))) return { judged: 0, stale: true, incidents: [] };
+    const words = await holdVersion(db, version, 'judging');
+    if (!words) return { judged: 0, stale: true, incidents: [] };
     const pending = await readPending(db, version, GROUPS_A_PASS);
     if (pending.length === 0) return { judged: 0, stale: false, incidents: [] };
     const spec = windowSpecOf(version.definition);
     const keys = [...new Set(pending.map(({ group_key }) => group_key))];
     const standings = await lockGroups(db, version.rule_id, keys);
+    const now = clock();
     const touched = keys.map((key) => {
       const mine = pending.filter(({ group_key }) => group_key === key);
       return { key, pending: mine, from: firstChange(mine, standings.get(key)!) };
@@ -61,7 +64,7 @@ export async function judgePending(orm: Orm, version: Version, words: RuleWords,
       ...group,
       incidents: onRecord.filter(({ group_key }) => group_key === group.key),
     }));
-    const horizon = await horizonOf(db, version, now);
+    const horizon = await horizonOf(db, version, now, onRecord);
     const alerts = received && weighReceived(version, groups, received, horizon);
     const weighed = alerts ?? (await weigh(db, version, groups, horizon));
     const episodes = await lastEpisodes(db, version.rule_id, keys);
@@ -118,10 +121,20 @@ function columnsOf(standing: Standing) {
   return { state: standing.state, since: standing.since, next_due: standing.due };
 }
 
-/** Opening goes by the clock, ending by the watermark; a revision that was superseded judges up to then, and for good. */
-async function horizonOf(db: Sql, { superseded_at }: Version, now: number): Promise<Horizon> {
+/**
+ * Opening goes by the clock, ending by the watermark; a revision that was superseded judges up to then, and for good. What is on
+ * record was judged by somebody whose clock had come that far: a process whose clock is behind must not take it back.
+ */
+async function horizonOf(
+  db: Sql,
+  { superseded_at }: Version,
+  now: number,
+  onRecord: readonly GroupIncident[],
+): Promise<Horizon> {
   if (superseded_at !== null) return { openUpTo: superseded_at - 1, endUpTo: superseded_at };
-  return { openUpTo: now, endUpTo: Math.min(now, await readWatermark(db)) };
+  const watermark = await readWatermark(db);
+  const reached = onRecord.map(({ opened_at, ended_at }) => Math.max(opened_at, ended_at ?? opened_at));
+  return { openUpTo: reached.reduce((a, b) => Math.max(a, b), Math.max(now, watermark)), endUpTo: watermark };
 }
 
 /** Late is what began among events that came late, and not among those that came in time. */

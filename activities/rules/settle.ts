@@ -6,6 +6,7 @@ import { announced, holdVersion, type RuleWords, type Version } from '../../db/q
 import {
   busyGroups,
   closeRevision,
+  isOver,
   notePending,
   outboxIds,
   removeRule,
@@ -19,23 +20,24 @@ import { addEntry, addNotice } from './record.ts';
 /**
  * Judges a superseded revision for the last time, up to the instant its successor came into force, and hands its open
  * incidents over: to the successor where that still counts the same groups, or to the end. A revision that was
- * superseded before its backfill was done has no windows to judge: its successor judges them.
- * @returns incidents that changed, and rules that were found to have been touched: both must hear of it
+ * superseded before its backfill was done has no windows to judge: its successor judges them. Each of its transactions looks
+ * again whether the revision is still to be settled.
+ * @returns incidents that changed, and rules that were found to have been touched: both must hear of it. `stale`: the revision is
+ * no longer what it was when it was read
  */
 export async function settle(
   orm: Orm,
   version: Version,
   next: Version | null,
-  words: RuleWords,
-  now: number,
-): Promise<{ incidents: string[]; rules: string[] }> {
+  clock: () => number,
+): Promise<{ incidents: string[]; rules: string[]; stale: boolean }> {
   const until = version.superseded_at!;
   const incidents = new Set<string>();
   const woken = new Set<string>();
   if (version.enabled && version.ready) {
     for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
-      if (!(await holdVersion(db, version))) return;
+      if (!(await holdVersion(db, version, 'judging'))) return;
       const due = (await busyGroups(db, version.rule_id)).filter(({ next_due }) => next_due <= until);
       await notePending(
         db,
@@ -50,12 +52,14 @@ export async function settle(
     });
     let pass: Pass;
     do {
-      pass = await judgePending(orm, version, words, now);
+      pass = await judgePending(orm, version, clock);
       for (const id of pass.incidents) incidents.add(id);
     } while (pass.judged > 0);
   }
-  for (const id of await handOver(orm, version, next, words, now)) incidents.add(id);
-  return { incidents: [...incidents], rules: [...woken].filter((id) => id !== version.rule_id) };
+  const handed = await handOver(orm, version, next, clock);
+  for (const id of handed ?? []) incidents.add(id);
+  const rules = [...woken].filter((id) => id !== version.rule_id);
+  return { incidents: [...incidents], rules, stale: handed === null };
 }
 
 /**
@@ -86,15 +90,16 @@ function fateOf(version: Version, next: Version | null, { deleted }: RuleWords):
 const sameGroups = (a: Version, b: Version) =>
   JSON.stringify(a.definition.group_by) === JSON.stringify(b.definition.group_by);
 
+/** Null when the revision is no longer to be settled. */
 async function handOver(
   orm: Orm,
   version: Version,
   next: Version | null,
-  words: RuleWords,
-  now: number,
-): Promise<string[]> {
+  clock: () => number,
+): Promise<string[] | null> {
   return transaction(orm, async (db, em) => {
-    if (!(await holdVersion(db, version))) return [];
+    const words = await holdVersion(db, version, 'settling');
+    if (!words) return null;
     const { rule_id: ruleId } = version;
     const at = version.superseded_at!;
     const open = await em.find(
@@ -105,7 +110,7 @@ async function handOver(
     const busy = await busyGroups(db, ruleId);
     const fate = fateOf(version, next, words);
     if (fate.carried) for (const incident of open) incident.revision = fate.revision;
-    else await endIncidents(db, em, open, { at, reason: fate.reason, now });
+    else await endIncidents(db, em, open, { at, reason: fate.reason, now: clock() });
     await em.flush();
     await closeRevision(db, version);
     await resetGroups(db, ruleId);
@@ -147,7 +152,11 @@ async function judgeAnew(db: Sql, version: Version, at: number, groupKeys: reado
   await notePending(db, version.rule_id, version.revision, groups);
 }
 
-/** Removes a deleted rule once its last revision is settled. */
-export async function removeDeleted(orm: Orm, ruleId: string): Promise<void> {
-  await transaction(orm, (db) => removeRule(db, ruleId));
+/** Removes a deleted rule once its last revision is settled. False when it is not, or somebody else removed it. */
+export async function removeDeleted(orm: Orm, ruleId: string): Promise<boolean> {
+  return transaction(orm, async (db) => {
+    if (!(await isOver(db, ruleId))) return false;
+    await removeRule(db, ruleId);
+    return true;
+  });
 }

@@ -47,41 +47,64 @@ export type GroupIncident = IncidentOnRecord & {
   reopened: number;
 };
 
-/** The rule and its revisions that still have something to judge, oldest first. Null when the rule is gone. */
+const WORDS = sql`r.name, r.late, r.incident_severity, r.labels, r.annotations, r.deleted_at is not null as deleted`;
+
+/**
+ * The rule and its revisions that still have something to judge, oldest first, as one statement sees them. Null when the rule
+ * is gone.
+ */
 export async function loadRule(
   db: Sql,
   ruleId: string,
 ): Promise<{ words: RuleWords; versions: Version[] } | null> {
-  const rule = await sql<RuleWords>`
-    select name, late, incident_severity, labels, annotations, deleted_at is not null as deleted
-    from alert_rules where id = ${ruleId}`.execute(db);
-  const words = rule.rows[0];
-  if (!words) return null;
-  const { rows } = await sql<Version>`
-    select rule_id, revision, definition, enabled, ready, ${ms('effective_at')} as effective_at,
-      ${ms('superseded_at')} as superseded_at, ${ms('counted_from')} as counted_from, snapshot, groups_from,
-      lead(snapshot) over (order by revision) as until_snapshot
-    from rule_versions where rule_id = ${ruleId} and not settled order by revision`.execute(db);
-  return { words, versions: rows };
+  const { rows } = await sql<RuleWords & { version: Version | null }>`
+    select ${WORDS}, v.version from alert_rules r left join (
+      select rule_id, revision, jsonb_build_object('rule_id', rule_id, 'revision', revision, 'definition', definition,
+        'enabled', enabled, 'ready', ready, 'effective_at', ${ms('effective_at')},
+        'superseded_at', ${ms('superseded_at')}, 'counted_from', ${ms('counted_from')}, 'snapshot', snapshot, 'groups_from', groups_from,
+        'until_snapshot', lead(snapshot) over (order by revision)) as version
+      from rule_versions where rule_id = ${ruleId} and not settled
+    ) v on v.rule_id = r.id
+    where r.id = ${ruleId} order by v.revision`.execute(db);
+  const [first] = rows;
+  if (!first) return null;
+  const { version: _version, ...words } = first;
+  return { words, versions: rows.flatMap(({ version }) => version ?? []) };
 }
 
 /**
- * Holds off a change or the removal of the rule until this transaction ends. False when the revision is gone or was
- * superseded since it was read: then whoever reads again sees what is to be done.
+ * Fences a write of the revision. Whoever read the revision may have been frozen since, while others judged and settled it: this
+ * looks again under a lock that they take too, and holds off a change, a settling and the removal of the rule until this
+ * transaction ends. Every transaction that judges or settles begins with it.
+ * @param how `judging` shares the revision with other judges; `settling` has it alone
+ * @returns the rule's words of now; null when the revision is no longer what it was when it was read
  */
-export async function holdVersion(db: Sql, version: Version): Promise<boolean> {
-  const { rows } = await sql<{ superseded_at: number | null }>`
-    select ${ms('superseded_at')} as superseded_at from rule_versions
-    where rule_id = ${version.rule_id} and revision = ${version.revision} for share`.execute(db);
-  return rows[0]?.superseded_at === version.superseded_at;
+export async function holdVersion(
+  db: Sql,
+  version: Version,
+  how: 'judging' | 'settling',
+): Promise<RuleWords | null> {
+  const { rows } = await sql<RuleWords & { superseded_at: number | null; ready: boolean; settled: boolean }>`
+    select ${WORDS}, ${ms('v.superseded_at')} as superseded_at, v.ready, v.settled
+    from rule_versions v join alert_rules r on r.id = v.rule_id
+    where v.rule_id = ${version.rule_id} and v.revision = ${version.revision}
+    ${how === 'judging' ? sql`for share of v` : sql`for update of v`}`.execute(db);
+  const [row] = rows;
+  if (!row) return null;
+  const { superseded_at, ready, settled, ...words } = row;
+  if (settled || ready !== version.ready || superseded_at !== version.superseded_at) return null;
+  return words;
 }
 
-/** Holds off the removal of the rule, but not a change, for as long as a backfill may take. False when it is gone. */
+/**
+ * Holds off the removal of the rule, but not a change, for as long as a backfill may take. False when there is nothing to
+ * backfill: the revision is ready, was superseded, or is gone.
+ */
 export async function keepVersion(db: Sql, { rule_id, revision }: Version): Promise<boolean> {
   const { rows } = await sql`
-    select 1 from rule_versions where rule_id = ${rule_id} and revision = ${revision} for key share`.execute(
-    db,
-  );
+    select from rule_versions
+    where rule_id = ${rule_id} and revision = ${revision} and not ready and superseded_at is null
+    for key share`.execute(db);
   return rows.length > 0;
 }
 

@@ -36,7 +36,9 @@ export async function rearmRefreshed(db: Sql, watermark: number): Promise<void> 
       join rule_versions v on v.rule_id = g.rule_id and v.superseded_at is null and v.enabled
         and v.definition->'condition'->>'kind' = 'received'
       where g.state = 'firing' and g.next_due <= ${watermark}::bigint
-        and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)
+        and not exists (
+          select from pending_evaluations p
+          where p.rule_id = g.rule_id and p.revision = v.revision and p.group_key = g.group_key)
       order by g.rule_id, g.group_key for update of g skip locked
     )
     update rule_groups g set next_due = r.ends_at from refreshed r

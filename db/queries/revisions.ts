@@ -61,7 +61,17 @@ export async function closeRevision(db: Sql, { rule_id, revision }: Version): Pr
   await sql`delete from window_counts where rule_id = ${rule_id} and revision <= ${revision}`.execute(db);
 }
 
-/** Removes what is left of a deleted rule. Its incidents stay. */
+/** Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged any more. */
+export async function isOver(db: Sql, ruleId: string): Promise<boolean> {
+  const { rows } = await sql`
+    select from alert_rules where id = ${ruleId} and deleted_at is not null and not exists (
+      select from rule_versions v where v.rule_id = id and v.superseded_at is not null and not v.settled)`.execute(
+    db,
+  );
+  return rows.length > 0;
+}
+
+/** Removes what is left of a rule. Its incidents stay. */
 export async function removeRule(db: Sql, ruleId: string): Promise<void> {
   // A judge or a backfill in hand ends first, and the next finds nothing to judge.
   await sql`select 1 from rule_versions where rule_id = ${ruleId} order by revision for update`.execute(db);

@@ -69,7 +69,8 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
 
 /**
  * Groups whose deadline has come: a pending one's by the clock, a firing one's by the watermark. Notes them as pending
- * evaluations. Times in epoch milliseconds.
+ * evaluations. What is noted for another revision says nothing: it may have come after that was settled. Times in epoch
+ * milliseconds.
  * @returns rules with a pending evaluation that wasn't there before
  */
 export async function takeDue(
@@ -78,16 +79,20 @@ export async function takeDue(
 ): Promise<string[]> {
   const { rows } = await sql<{ rule_id: string }>`
     with due as (
-      select g.rule_id, g.group_key, g.next_due, case when g.state = 'pending' then least(g.since, g.next_due) else g.next_due end as from_at
+      select g.rule_id, v.revision, g.group_key, g.next_due,
+        case when g.state = 'pending' then least(g.since, g.next_due) else g.next_due end as from_at
       from rule_groups g
+      join rule_versions v on v.rule_id = g.rule_id and v.superseded_at is null and v.enabled
       where g.next_due <= ${now}::bigint and (g.state = 'pending' or g.next_due <= ${watermark}::bigint)
-        and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)
+        and not exists (
+          select from pending_evaluations p
+          where p.rule_id = g.rule_id and p.revision = v.revision and p.group_key = g.group_key)
       order by g.next_due limit 2000
-      for update skip locked
+      for update of g skip locked
     ), noted as (
       insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
-      select d.rule_id, v.revision, d.group_key, false, d.from_at, d.next_due
-      from due d join rule_versions v on v.rule_id = d.rule_id and v.superseded_at is null and v.enabled
+      select d.rule_id, d.revision, d.group_key, false, d.from_at, d.next_due
+      from due d
       order by 1, 2, 3
       ${mergePending}
       returning rule_id, xmax = 0 as fresh

@@ -91,6 +91,11 @@ export class Engine {
     return new Engine(await connect(url, 4), now, drop);
   }
 
+  /** Of its database. */
+  get url(): string {
+    return this.orm.config.get('clientUrl')!;
+  }
+
   async stop(): Promise<void> {
     await this.#connections.close();
     await this.orm.close(true);
@@ -281,6 +286,11 @@ export class Engine {
 
   /** Resolves when `work` is done or waits for a lock that somebody holds. */
   async doneOrBlocked(work: Promise<unknown>): Promise<void> {
+    await this.isBlocked(work);
+  }
+
+  /** Resolves when `work` is done, with false, or waits for a lock that somebody holds, with true. */
+  async isBlocked(work: Promise<unknown>): Promise<boolean> {
     let done = false;
     const end = () => {
       done = true;
@@ -288,6 +298,7 @@ export class Engine {
     work.then(end, end);
     await waitFor(
       async () => {
+        if (done) return true;
         const { rows } = await sql`
           select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
           sqlOf(this.orm),
@@ -296,6 +307,7 @@ export class Engine {
       },
       { what: 'it to be done or to wait for a lock', everyMs: 5 },
     );
+    return !done;
   }
 
   /** Events that a rule's revision has counted so far. */

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { v5 as uuidv5 } from 'uuid';
+import { IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
+import { sqlOf } from '../../db/orm.ts';
+import { createRule, type RuleInput } from '../../db/queries/rule-changes.ts';
+import type { Event } from '../../domain/event.ts';
+import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
+import type { Engine } from './engine.ts';
+import { modelEpisodes } from './model.ts';
+
+const GROUPS = ['web-1', 'web-2'];
+const NAMESPACE = '0a3ae0a0-54f5-4f0e-a3a4-2f4b7b4d7c11';
+
+export type Settings = Pick<RuleDefinition, 'for_seconds' | 'keep_firing_seconds'> & {
+  window: number;
+  threshold: number;
+  recovery: number;
+  lateness: number;
+  grouped: boolean;
+};
+
+export type Step =
+  | {
+      do: 'append';
+      events: { group: number; ago: number; again: boolean }[];
+      woken: boolean;
+      judged: boolean;
+    }
+  | { do: 'pass'; ms: number; lag: number; judged: boolean }
+  | { do: 'edit'; settings: Settings; enabled: boolean; judged: boolean }
+  | { do: 'crash'; nth: number }
+  | { do: 'restart' };
+
+export const settings: fc.Arbitrary<Settings> = fc.record({
+  window: fc.constantFrom(1, 3, 10, 61),
+  threshold: fc.integer({ min: 1, max: 4 }),
+  recovery: fc.integer({ min: 1, max: 4 }),
+  for_seconds: fc.constantFrom(0, 0, 0, 2, 5),
+  keep_firing_seconds: fc.constantFrom(0, 0, 0, 2, 5),
+  lateness: fc.constantFrom(20, 3600),
+  grouped: fc.constantFrom(true, true, true, false),
+});
+
+/** Ages crowd at zero and at the edges of windows; some are late by minutes. */
+const ago = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom(0, 0, 1, 499, 500, 1000) },
+  { weight: 3, arbitrary: fc.integer({ min: 0, max: 12 }).map((s) => s * 1000) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 200 }).map((s) => s * 1000 + 1) },
+);
+
+export const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      events: fc.array(fc.record({ group: fc.nat(1), ago, again: fc.boolean() }), {
+        minLength: 1,
+        maxLength: 5,
+      }),
+      woken: fc.boolean(),
+      judged: fc.boolean(),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(1, 500, 1000, 1001, 3000, 10_000, 10_001, 61_001),
+      lag: fc.constantFrom(0, 0, 1, 2000, 15_000),
+      judged: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('edit' as const),
+      settings,
+      enabled: fc.constantFrom(true, true, true, false),
+      judged: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), nth: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+);
+
+const ruleOf = (s: Settings, enabled = true): RuleInput => ({
+  name: 'model',
+  enabled,
+  definition: {
+    condition: { kind: 'count', threshold_count: s.threshold, window_seconds: s.window },
+    event_type: 'tick',
+    severity: null,
+    match: [{ field: 'payload.counted', op: '=', value: true }],
+    group_by: s.grouped ? ['payload.host'] : [],
+    for_seconds: s.for_seconds,
+    keep_firing_seconds: s.keep_firing_seconds,
+    recovery_threshold: s.recovery,
+    allowed_lateness_seconds: s.lateness,
+    max_groups: 100,
+  },
+  late: 'notify',
+  incident_severity: null,
+  labels: {},
+  annotations: {},
+  sample: false,
+});
+
+interface Stored {
+  host: string;
+  at: number;
+  arrived: number;
+  /** Place in the order of commits, edits included. */
+  order: number;
+}
+
+interface Revision {
+  rule: RuleInput;
+  from: number;
+  order: number;
+  /** The rule's first revision, which judges windows whenever they were. */
+  first: boolean;
+  /** It was disabled before it was ready: it judged nothing, and what it had taken over ended with it. */
+  unjudged?: boolean;
+}
+
+/** A rule of its own type of event. */
+const typed = (input: RuleInput, event_type: string): RuleInput => ({
+  ...input,
+  definition: { ...input.definition, event_type },
+});
+
+/** What should be on record: [group, since, opened, ended] of every incident, worked out from the first event on. */
+function expected(revisions: readonly Revision[], stored: readonly Stored[], end: number) {
+  const incidents: [string, number, number, number][] = [];
+  const keyOf = ({ definition }: RuleInput, host: string) =>
+    definition.group_by.length > 0 ? JSON.stringify([host]) : '';
+  const open = new Map<string, { since: number; opened_at: number }>();
+  for (const [i, revision] of revisions.entries()) {
+    const { rule, from, order } = revision;
+    const next = revisions[i + 1];
+    const spec = windowSpecOf(rule.definition);
+    const until = next?.from ?? end;
+    const horizon = next ? { openUpTo: until - 1, endUpTo: until } : { openUpTo: end, endUpTo: end };
+    const counted = stored.filter((e) =>
+      e.order < order
+        ? e.at >= from - spec.windowMs
+        : e.order < (next?.order ?? Number.POSITIVE_INFINITY) &&
+          e.arrived - e.at <= rule.definition.allowed_lateness_seconds * 1000,
+    );
+    const keys = new Set([...counted.map(({ host }) => keyOf(rule, host)), ...open.keys()]);
+    const carried = new Map(open);
+    open.clear();
+    if (!rule.enabled) continue;
+    if (revision.unjudged) {
+      for (const [key, { since, opened_at }] of carried) incidents.push([key, since, opened_at, until]);
+      continue;
+    }
+    for (const key of keys) {
+      const times = counted.filter(({ host }) => keyOf(rule, host) === key).map(({ at }) => at);
+      const at = revision.first ? Math.min(...times, from) - 1 : from;
+      for (const episode of modelEpisodes(times, spec, { at, firing: carried.get(key) ?? null }, horizon)) {
+        const goesOn =
+          next?.rule.enabled === true &&
+          next.rule.definition.group_by.length === rule.definition.group_by.length;
+        if (episode.ended_at === null && goesOn) {
+          open.set(key, { since: episode.since, opened_at: episode.opened_at });
+        } else incidents.push([key, episode.since, episode.opened_at, episode.ended_at ?? until]);
+      }
+    }
+  }
+  return incidents.sort(byGroupAndTime);
+}
+
+const byGroupAndTime = (a: readonly (string | number)[], b: readonly (string | number)[]) =>
+  String(a[0]).localeCompare(String(b[0])) || Number(a[2]) - Number(b[2]);
+
+/** One rule of an engine, everything that was done to it, and what must come of it. */
+export class History {
+  readonly #engine: Engine;
+  readonly #type: string;
+  readonly #revisions: Revision[];
+  readonly #stored: Stored[] = [];
+  readonly #sent: Event[] = [];
+  #order = 0;
+  readonly rule: string;
+
+  private constructor(engine: Engine, type: string, rule: string, first: RuleInput) {
+    this.#engine = engine;
+    this.#type = type;
+    this.rule = rule;
+    this.#revisions = [{ rule: first, from: engine.now, order: this.#order++, first: true }];
+  }
+
+  /** Each has a stretch of time and a rule of its own in the same database. */
+  static async begin(engine: Engine, initial: Settings): Promise<History> {
+    engine.now += 7_200_000;
+    const type = `tick-${engine.now}`;
+    const first = ruleOf(initial);
+    const { id } = await createRule(engine.orm, typed(first, type), engine.now);
+    return new History(engine, type, id, first);
+  }
+
+  async do(s: Step): Promise<void> {
+    const engine = this.#engine;
+    if (s.do === 'append') {
+      const events = s.events.map((event, n) => this.#event(event, n));
+      const unmatched = { ...events[0]!, event_id: this.#id('no'), payload: {} };
+      const ids = await engine.append([...events, unmatched]);
+      if (s.woken) await engine.wake(ids);
+      if (s.judged) await engine.judge(this.rule);
+    } else if (s.do === 'pass') {
+      engine.now += s.ms;
+      await engine.sweep(engine.now - s.lag);
+      if (s.judged) await engine.judge(this.rule);
+    } else if (s.do === 'edit') {
+      engine.now += 1;
+      await this.#edit(ruleOf(s.settings, s.enabled));
+      if (s.judged) await engine.judge(this.rule);
+    } else if (s.do === 'crash') await engine.judgeAndCrash(this.rule, s.nth);
+    else engine.restart();
+    this.#order++;
+  }
+
+  async #edit(input: RuleInput): Promise<void> {
+    const engine = this.#engine;
+    const before = this.#revisions.at(-1)!.rule;
+    await engine.edit(this.rule, typed(input, this.#type));
+    if (JSON.stringify(input) === JSON.stringify(before)) return;
+    const { rows } = await sql<{ ready: boolean }>`
+      select ready from rule_versions where rule_id = ${this.rule} order by revision desc limit 1 offset 1`.execute(
+      sqlOf(engine.orm),
+    );
+    // One that was not ready has judged nothing: its successor does, from the same instant on.
+    const counting = before.enabled && !rows[0]!.ready;
+    const replaced = counting && input.enabled ? this.#revisions.pop() : undefined;
+    if (counting && !input.enabled) this.#revisions.at(-1)!.unjudged = true;
+    this.#revisions.push({
+      ...{ rule: input, from: replaced?.from ?? engine.now, order: this.#order, first: false },
+    });
+  }
+
+  #id(n: number | string): string {
+    return uuidv5(`${this.#type} ${this.#order} ${n}`, NAMESPACE);
+  }
+
+  #event({ group, ago, again }: { group: number; ago: number; again: boolean }, n: number): Event {
+    const old = again ? this.#sent.at(-1) : undefined;
+    if (old) return old;
+    const host = GROUPS[group]!;
+    const occurred_at = this.#engine.now - ago;
+    this.#stored.push({ host, at: occurred_at, arrived: this.#engine.now, order: this.#order });
+    const event: Event = {
+      ...{ event_id: this.#id(n), source_id: 'source', occurred_at, severity: 'high' },
+      ...{ event_type: this.#type, payload: { host, counted: true } },
+    };
+    this.#sent.push(event);
+    return event;
+  }
+
+  /** Lets five minutes pass until nothing is left to judge, and compares every incident with the model. */
+  async check(): Promise<void> {
+    const engine = this.#engine;
+    engine.now += 300_000;
+    await engine.settle(this.rule);
+    const found = await engine.orm.em.fork().find(IncidentEntity, { ruleId: this.rule });
+    const live = found.filter(({ mergedInto }) => mergedInto === null);
+    assert.deepEqual(
+      live
+        .map((i) => [i.groupKey, i.since.getTime(), i.openedAt.getTime(), i.endedAt?.getTime()])
+        .sort(byGroupAndTime as never),
+      expected(this.#revisions, this.#stored, engine.now),
+    );
+    for (const incident of found) {
+      assert.equal(incident.state, 'resolved');
+      const notices = await engine.orm.em.fork().find(NoticeEntity, { incidentId: incident.id });
+      const kinds = notices.map(({ kind }) => kind);
+      assert.equal(kinds.filter((kind) => kind === 'opened').length, 1, 'opened once');
+      assert.equal(kinds.filter((kind) => kind === 'reopened').length, incident.reopened);
+      if (incident.mergedInto === null) {
+        assert.equal(kinds.filter((kind) => kind === 'resolved').length, incident.reopened + 1);
+      } else assert.ok(found.some(({ id }) => id === incident.mergedInto));
+    }
+  }
+}
