@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { sqlOf } from '../db/orm.ts';
 import { spansWithin } from '../db/queries/deaf-spans.ts';
+import { type FailingGroup, failingGroups } from '../db/queries/pending.ts';
 import {
   type ProcessState,
   processStates,
@@ -47,6 +48,8 @@ interface Found {
   processes: ProcessState[];
   listeners: Listeners;
   deaf: DeafSpan[];
+  /** Groups that cannot be judged. */
+  failing: FailingGroup[];
 }
 
 /** Turns what was found into the document. Decides what counts as impaired. */
@@ -112,6 +115,9 @@ export function describe(
   }
   late('appended events have waited for their rules to be woken', state.outbox_age, PATIENCE.outbox);
   late('rules have not answered their wake', state.evaluations_age, PATIENCE.evaluations);
+  for (const { rule_name, group_key, failure } of database.failing) {
+    impaired.push(`group ${group_key} of rule ${rule_name} cannot be judged: ${failure}`);
+  }
   late('notices have waited for their delivery', state.notices_age, PATIENCE.notices);
   return {
     status: impaired.length > 0 ? 'impaired' : 'ok',
@@ -147,10 +153,15 @@ function freeOf({ free_bytes, total_bytes }: DiskReport): string {
 
 async function readDatabase({ orm }: ApiDeps): Promise<Found> {
   const db = sqlOf(orm);
-  const [state, processes, who] = await Promise.all([systemState(db), processStates(db), listeners(db)]);
+  const [state, processes, who, failing] = await Promise.all([
+    systemState(db),
+    processStates(db),
+    listeners(db),
+    failingGroups(db),
+  ]);
   const { now } = who;
   const deaf = await spansWithin(db, { from: now - DAY_MS, to: now, limit: DEAF_SPANS });
-  return { state, processes, listeners: who, deaf };
+  return { state, processes, listeners: who, deaf, failing };
 }
 
 /** A dead-letter workflow runs as long as it holds something that isn't on record, or retries. */

@@ -18,7 +18,16 @@ export interface IncidentOnRecord {
 export type IncidentChange =
   | { kind: 'open'; episode: Episode }
   | { kind: 'end'; id: string; ended_at: number }
-  | { kind: 'extend'; id: string; since: number; opened_at: number; ended_at: number | null; reopen: boolean }
+  | {
+      kind: 'extend';
+      id: string;
+      since: number;
+      opened_at: number;
+      ended_at: number | null;
+      reopen: boolean;
+      /** The merged incident whose resolve by a person holds for this one from now on. */
+      resolved_as?: string;
+    }
   | { kind: 'merge'; id: string; into: string };
 
 /**
@@ -43,12 +52,14 @@ export function reconcile(
     const since = Math.min(first.since, episode.since);
     const ended_at = first.ended_at === null ? episode.ended_at : later(first.ended_at, episode.ended_at);
     if (opened_at < first.opened_at || (first.ended_at !== null && ended_at !== first.ended_at)) {
-      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once. One that goes on in
-      // an incident that is still open is alive all the same.
-      const alive = first.resolved_by === null || rest.some(({ state }) => state !== 'resolved');
-      const reopen = ended_at === null && first.ended_at !== null && alive;
+      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once. Of several that become
+      // one the last decides: what people did, or were told, about it is the newest.
+      const last = rest.at(-1) ?? first;
+      const muted = last.state === 'resolved' && last.resolved_by !== null;
+      const reopen = ended_at === null && first.ended_at !== null && !muted;
       const until = first.ended_at === null ? null : ended_at;
-      changes.push({ kind: 'extend', id: first.id, since, opened_at, ended_at: until, reopen });
+      const change = { kind: 'extend' as const, id: first.id, since, opened_at, ended_at: until, reopen };
+      changes.push(muted && last !== first ? { ...change, resolved_as: last.id } : change);
     }
     if (first.ended_at === null && ended_at !== null) changes.push({ kind: 'end', id: first.id, ended_at });
     // The next episode is compared with what this one made of the record.

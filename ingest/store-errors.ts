@@ -21,3 +21,19 @@ export function isMissingPartition(error: unknown): boolean {
 export function isDiskFull(error: unknown): boolean {
   return sqlState(error) === '53100';
 }
+
+/**
+ * PostgreSQL is away, busy or shutting down, or two transactions got in each other's way: what failed has nothing to do with the
+ * data, and is to be tried again as it was.
+ */
+export function isPassing(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|25P0|40|53|55P03|57P|58)/.test(state);
+  for (let e = error; e instanceof Error; e = e.cause) {
+    const { code } = e as { code?: unknown };
+    if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return true;
+    if (/^(Connection terminated|timeout exceeded|Client has encountered a connection error)/.test(e.message))
+      return true;
+  }
+  return false;
+}

@@ -1,8 +1,8 @@
-import { type Orm, sqlOf } from '../../db/orm.ts';
+import { sqlOf } from '../../db/orm.ts';
 import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
 import { loadRule } from '../../db/queries/judging.ts';
 import { standingCounts } from '../../db/queries/revisions.ts';
-import { judgePending } from './judge.ts';
+import { type JudgeDeps, judgePending } from './judge.ts';
 import { removeDeleted, settle } from './settle.ts';
 
 /** Longest stretch of work in one call, in milliseconds; what is left is done by the next. */
@@ -21,10 +21,7 @@ export interface Evaluated {
   pending: number;
 }
 
-export interface EvaluateDeps {
-  orm: Orm;
-  /** Epoch ms. */
-  clock: () => number;
+export interface EvaluateDeps extends JudgeDeps {
   /** Tells workflows to look at their rows. Neither may throw: what they fail to do, the sweep does. */
   signalIncidents: (ids: readonly string[]) => Promise<void>;
   signalRules: (ids: readonly string[]) => Promise<void>;
@@ -35,10 +32,11 @@ export interface EvaluateDeps {
  * Everything is on record when it returns; broken off anywhere, the rows left behind say what is still to be done.
  */
 export async function evaluate(
-  { orm, clock, signalIncidents, signalRules }: EvaluateDeps,
+  { signalIncidents, signalRules, ...judging }: EvaluateDeps,
   ruleId: string,
 ): Promise<Evaluated> {
   const started = performance.now();
+  const { orm } = judging;
   const rule = await loadRule(sqlOf(orm), ruleId);
   const gone = { gone: true, backfill: null, more: false, name: '', revision: 0, firing: 0, pending: 0 };
   if (!rule) return gone;
@@ -52,7 +50,7 @@ export async function evaluate(
       if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
       continue;
     }
-    const settled = await settle(orm, version, versions[i + 1] ?? null, clock);
+    const settled = await settle(judging, version, versions[i + 1] ?? null);
     await signalIncidents(settled.incidents);
     await signalRules(settled.rules);
     // Somebody else settled it. What comes next was read before that, too.
@@ -65,7 +63,7 @@ export async function evaluate(
   let more = false;
   if (current.enabled) {
     do {
-      const pass = await judgePending(orm, current, clock);
+      const pass = await judgePending(judging, current);
       await signalIncidents(pass.incidents);
       if (pass.stale) return { ...result, more: true };
       more = pass.judged > 0;

@@ -27,6 +27,7 @@ export function createRuleActivities({
         {
           orm,
           clock,
+          log,
           signalIncidents: (ids) => signalIncidents(client, ids, log),
           signalRules: (ids) => signalRules(client, ids, log),
         },

@@ -1,22 +1,22 @@
-import { type Orm, type Sql, transaction } from '../../db/orm.ts';
+import type { Logger } from 'pino';
+import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
 import {
   announced,
-  deletePending,
   type GroupIncident,
   type GroupStanding,
   holdVersion,
   incidentsOnRecord,
   lastEpisodes,
   lockGroups,
-  type PendingRow,
-  readPending,
   readWatermark,
   updateGroups,
   type Version,
 } from '../../db/queries/judging.ts';
+import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/pending.ts';
 import { reconcile } from '../../domain/incident.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
 import type { Horizon, Standing } from '../../domain/transition.ts';
+import { isPassing } from '../../ingest/store-errors.ts';
 import { describeCounted, describeReceived } from './describe.ts';
 import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
 import { record } from './record.ts';
@@ -26,7 +26,7 @@ import { weigh } from './weigh.ts';
 const GROUPS_A_PASS = 200;
 
 export interface Pass {
-  /** Pending groups that were judged; 0 when there was nothing to do. */
+  /** Pending groups that were judged or put off; 0 when there was nothing to do. */
   judged: number;
   /** The revision is no longer what it was when it was read: nothing was judged. */
   stale: boolean;
@@ -34,18 +34,71 @@ export interface Pass {
   incidents: string[];
 }
 
+export interface JudgeDeps {
+  orm: Orm;
+  /** Epoch ms. */
+  clock: () => number;
+  log: Logger;
+}
+
 /**
- * Judges the pending groups of one revision: locks them, reads counts, decides, and records, in one transaction.
+ * Judges the pending groups of one revision, those that have waited longest first. Where that fails, groups are judged fewer
+ * and fewer at a time, until the one that fails is found: it is put off and told of, and the others are judged.
+ */
+export async function judgePending(deps: JudgeDeps, version: Version): Promise<Pass> {
+  try {
+    return await judgeSome(deps, version, { limit: GROUPS_A_PASS });
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    const pending = await readPending(sqlOf(deps.orm), version, { limit: GROUPS_A_PASS });
+    return judgeApart(deps, version, [...new Set(pending.map(({ group_key }) => group_key))], error);
+  }
+}
+
+/** Judges groups of which one or more can't be judged, by halves. `error`: what judging them all at once ended with. */
+async function judgeApart(
+  deps: JudgeDeps,
+  version: Version,
+  keys: readonly string[],
+  error: unknown,
+): Promise<Pass> {
+  const [only, ...others] = keys;
+  if (only === undefined) return { judged: 0, stale: false, incidents: [] };
+  if (others.length === 0) {
+    const { rule_id, revision } = version;
+    deps.log.error({ rule_id, revision, group: only, err: error }, 'a group cannot be judged; it is put off');
+    await putOff(sqlOf(deps.orm), version, only, error instanceof Error ? error.message : String(error));
+    return { judged: 1, stale: false, incidents: [] };
+  }
+  const middle = keys.length >> 1;
+  const sum: Pass = { judged: 0, stale: false, incidents: [] };
+  for (const half of [keys.slice(0, middle), keys.slice(middle)]) {
+    const pass = await judgeSome(deps, version, { keys: half }).catch((cause: unknown) => {
+      if (isPassing(cause)) throw cause;
+      return judgeApart(deps, version, half, cause);
+    });
+    sum.judged += pass.judged;
+    sum.stale ||= pass.stale;
+    sum.incidents.push(...pass.incidents);
+  }
+  return sum;
+}
+
+/**
+ * Locks groups, reads counts, decides, and records, in one transaction.
  * A group whose standing changes keeps its pending row for another pass after the commit. The waker reads standings without a
  * lock, so an event may be passed over as "firing anyway" in the moment its group stops firing; the next pass sees it.
  * The clock is read once the groups are locked: read before, it may be older than what another process has judged meanwhile.
- * @param clock epoch ms
  */
-export async function judgePending(orm: Orm, version: Version, clock: () => number): Promise<Pass> {
+async function judgeSome(
+  { orm, clock }: JudgeDeps,
+  version: Version,
+  which: { limit: number } | { keys: readonly string[] },
+): Promise<Pass> {
   return transaction(orm, async (db, em) => {
     const words = await holdVersion(db, version, 'judging');
     if (!words) return { judged: 0, stale: true, incidents: [] };
-    const pending = await readPending(db, version, GROUPS_A_PASS);
+    const pending = await readPending(db, version, which);
     if (pending.length === 0) return { judged: 0, stale: false, incidents: [] };
     const spec = windowSpecOf(version.definition);
     const keys = [...new Set(pending.map(({ group_key }) => group_key))];
@@ -57,9 +110,15 @@ export async function judgePending(orm: Orm, version: Version, clock: () => numb
     });
     const received =
       version.definition.condition.kind === 'received' ? await readReceived(db, version, touched) : null;
-    const earliest = received?.since ?? Math.min(...touched.map(({ from }) => from));
     const reach = Math.max(spec.forMs, spec.keepFiringMs) + 2;
-    const onRecord = await incidentsOnRecord(db, version.rule_id, keys, earliest - reach);
+    const onRecord = await incidentsOnRecord(
+      db,
+      version.rule_id,
+      touched.map(({ key, from }) => ({
+        group_key: key,
+        ended_since: Math.min(from, received?.since.get(key) ?? from) - reach,
+      })),
+    );
     const groups = touched.map((group) => ({
       ...group,
       incidents: onRecord.filter(({ group_key }) => group_key === group.key),
@@ -74,7 +133,7 @@ export async function judgePending(orm: Orm, version: Version, clock: () => numb
     );
 
     const incidents = new Set<string>();
-    const done: PendingRow[] = [];
+    const closed: (PendingRow & { done: boolean })[] = [];
     for (const group of groups) {
       const { episodes: found, standing } = weighed.get(group.key)!;
       const described = { version, words, groupKey: group.key };
@@ -95,13 +154,14 @@ export async function judgePending(orm: Orm, version: Version, clock: () => numb
       for (const id of changed) incidents.add(id);
       const before = standings.get(group.key)!;
       const after = columnsOf(standing);
-      if (before.state === after.state && before.since === after.since) done.push(...group.pending);
+      const done = before.state === after.state && before.since === after.since;
+      closed.push(...group.pending.map((row) => ({ ...row, done })));
     }
     await em.flush();
     if (received) for (const id of await acknowledgeReceived(em, version, received)) incidents.add(id);
     const standingRows = keys.map((key) => ({ group_key: key, ...columnsOf(weighed.get(key)!.standing) }));
     await updateGroups(db, version.rule_id, standingRows);
-    if (done.length > 0) await deletePending(db, version, done);
+    await closePending(db, version, closed);
     return { judged: groups.length, stale: false, incidents: [...incidents] };
   });
 }

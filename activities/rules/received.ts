@@ -13,8 +13,8 @@ import type { Weighed } from './weigh.ts';
 /** Received alerts of some groups, as judging needs them. */
 export interface ReceivedGroups {
   alerts: AlertRow[];
-  /** From when on incidents may be concerned, epoch ms: nothing that is judged began earlier. */
-  since: number;
+  /** From when on a group's incidents may be concerned, epoch ms: nothing of it that is judged began earlier. */
+  since: Map<string, number>;
 }
 
 /** Reads what is on record of the groups' alerts, from where each changed on (epoch ms). */
@@ -28,8 +28,11 @@ export async function readReceived(
     rule_id,
     groups.map(({ key, from }) => ({ group_key: key, from })),
   );
-  const times = [...groups.map(({ from }) => from), ...alerts.map(({ starts_at }) => starts_at)];
-  return { alerts, since: Math.min(...times) };
+  const since = new Map(groups.map(({ key, from }) => [key, from]));
+  for (const { group_key, starts_at } of alerts) {
+    since.set(group_key, Math.min(since.get(group_key)!, starts_at));
+  }
+  return { alerts, since };
 }
 
 /** What judging made of a group of received alerts. */

@@ -110,7 +110,7 @@ async function amend(
       return;
     }
     case 'extend': {
-      const { since, opened_at, ended_at, reopen } = change;
+      const { since, opened_at, ended_at, reopen, resolved_as } = change;
       await update({ since: new Date(since), openedAt: new Date(opened_at), endedAt: date(ended_at) });
       // It opened earlier than events of before it had us believe: what was in the window then is another number.
       if (opened_at < before.opened_at)
@@ -122,7 +122,10 @@ async function amend(
         addNotice(em, change.id, 'reopened', reopened, now);
         return;
       }
-      if (ended_at !== null && before.state === 'resolved' && before.resolved_by === null) {
+      if (resolved_as !== undefined) {
+        const { resolvedAt, resolvedBy, resolveReason } = await em.findOneOrFail(IncidentEntity, resolved_as);
+        await update({ resolvedAt, resolvedBy, resolveReason });
+      } else if (ended_at !== null && before.state === 'resolved' && before.resolved_by === null) {
         await update({ resolvedAt: new Date(ended_at) });
       }
       addEntry(em, change.id, now, 'extended', {

@@ -14,7 +14,7 @@ import {
   youngestOutboxId,
 } from '../../db/queries/revisions.ts';
 import { takeOutbox } from '../../db/queries/wake.ts';
-import { judgePending, type Pass } from './judge.ts';
+import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
 import { addEntry, addNotice } from './record.ts';
 
 /**
@@ -26,11 +26,11 @@ import { addEntry, addNotice } from './record.ts';
  * no longer what it was when it was read
  */
 export async function settle(
-  orm: Orm,
+  deps: JudgeDeps,
   version: Version,
   next: Version | null,
-  clock: () => number,
 ): Promise<{ incidents: string[]; rules: string[]; stale: boolean }> {
+  const { orm, clock } = deps;
   const until = version.superseded_at!;
   const incidents = new Set<string>();
   const woken = new Set<string>();
@@ -52,7 +52,7 @@ export async function settle(
     });
     let pass: Pass;
     do {
-      pass = await judgePending(orm, version, clock);
+      pass = await judgePending(deps, version);
       for (const id of pass.incidents) incidents.add(id);
     } while (pass.judged > 0);
   }

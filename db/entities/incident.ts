@@ -43,6 +43,17 @@ export const IncidentEntity = defineEntity({
   uniques: [{ name: 'alert_incidents_episode_unique', properties: ['ruleId', 'groupKey', 'episode'] }],
   indexes: [
     { name: 'alert_incidents_opened_at_index', properties: ['openedAt', 'id'] },
+    // What judging and waking ask of a group's incidents must not grow with the group's past.
+    {
+      name: 'alert_incidents_ends',
+      expression:
+        "create index alert_incidents_ends on alert_incidents (rule_id, group_key, (coalesce(ended_at, 'infinity'::timestamptz))) where merged_into is null",
+    },
+    {
+      name: 'alert_incidents_unended',
+      expression:
+        'create index alert_incidents_unended on alert_incidents (rule_id, group_key) where ended_at is null',
+    },
     {
       name: 'alert_incidents_one_open_per_group',
       expression:

@@ -7,6 +7,7 @@ import { Reads } from './20261125000003-reads.ts';
 import { RejectionTables } from './20261125000004-rejections.ts';
 import { BackfillPosition } from './20261127000010-backfill-position.ts';
 import { RuleSetChanges } from './20261127000011-rule-set-changes.ts';
+import { IncidentLookups } from './20261127000020-incident-lookups.ts';
 import { DeafSpans } from './20261127000030-deaf-spans.ts';
 import { AccessMigration } from './20261127000050-access.ts';
 import { AppendOnlyAudit } from './20261127000060-append-only-audit.ts';
@@ -22,6 +23,7 @@ export const migrationsList = [
   { name: '20261125000004-rejections', class: RejectionTables },
   { name: '20261127000010-backfill-position', class: BackfillPosition },
   { name: '20261127000011-rule-set-changes', class: RuleSetChanges },
+  { name: '20261127000020-incident-lookups', class: IncidentLookups },
   { name: '20261127000030-deaf-spans', class: DeafSpans },
   { name: '20261127000050-access', class: AccessMigration },
   { name: '20261127000060-append-only-audit', class: AppendOnlyAudit },

@@ -26,7 +26,8 @@ export async function forgetDeadLetters(db: Sql, before: number): Promise<{ all:
 
 /**
  * Removes incidents that were resolved before `before` (epoch ms), with all that was said about them. The last one of a rule
- * and group stays while there is the rule: episodes are counted from it, and an incident's id must never come again.
+ * and group stays while there is the rule: episodes are counted from it, and an incident's id must never come again. Those of
+ * rules that are gone are removed like the others.
  */
 export async function forgetIncidents(db: Sql, before: number): Promise<number> {
   let gone = 0;
@@ -40,7 +41,7 @@ export async function forgetIncidents(db: Sql, before: number): Promise<number> 
             and (exists (
                 select from alert_incidents later where later.rule_id = i.rule_id
                   and later.group_key = i.group_key and later.episode > i.episode)
-              or exists (select from alert_rules r where r.id = i.rule_id and r.deleted_at < ${instant(before)}))
+              or not exists (select from alert_rules r where r.id = i.rule_id))
           order by i.opened_at limit ${CHUNK} for update skip locked)
         returning id
       ), timeline as (

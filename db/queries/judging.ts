@@ -32,15 +32,6 @@ export interface RuleWords {
   deleted: boolean;
 }
 
-export interface PendingRow {
-  group_key: string;
-  late: boolean;
-  from_at: number;
-  to_at: number;
-  /** Counts up with everything that is merged in. */
-  generation: string;
-}
-
 export type GroupIncident = IncidentOnRecord & {
   group_key: string;
   revision: number;
@@ -108,37 +99,6 @@ export async function keepVersion(db: Sql, { rule_id, revision }: Version): Prom
   return rows.length > 0;
 }
 
-/** Pending evaluations of up to `limit` groups, unlocked: wakers may merge into them while they are judged. */
-export async function readPending(
-  db: Sql,
-  { rule_id, revision }: Version,
-  limit: number,
-): Promise<PendingRow[]> {
-  const { rows } = await sql<PendingRow>`
-    select group_key, late, from_at::float8 as from_at, to_at::float8 as to_at, generation
-    from pending_evaluations
-    where rule_id = ${rule_id} and revision = ${revision} and group_key in (
-      select distinct group_key from pending_evaluations
-      where rule_id = ${rule_id} and revision = ${revision} order by group_key limit ${limit})
-    order by group_key, late`.execute(db);
-  return rows;
-}
-
-/** Deletes pending rows that are still as they were read. One that something was merged into since stays, to be judged again. */
-export async function deletePending(
-  db: Sql,
-  { rule_id, revision }: Version,
-  read: readonly PendingRow[],
-): Promise<void> {
-  await sql`
-    delete from pending_evaluations where ctid in (
-      select p.ctid from pending_evaluations p
-      join jsonb_to_recordset(${JSON.stringify(read)}::jsonb) as x(group_key text, late boolean, generation bigint)
-        using (group_key, late, generation)
-      where p.rule_id = ${rule_id} and p.revision = ${revision}
-      order by p.group_key, p.late for update of p)`.execute(db);
-}
-
 /** Where a group stood when it was last judged. Epoch ms. */
 export interface GroupStanding {
   state: string;
@@ -165,20 +125,27 @@ export async function lockGroups(
   return new Map(rows.map(({ group_key, ...group }) => [group_key, group]));
 }
 
-/** Incidents of the groups whose episodes end at or after `endedSince` or not at all. */
+/**
+ * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms) or not at all. Looked up group by group
+ * (`offset 0`), in an index by end: a group's past costs nothing.
+ */
 export async function incidentsOnRecord(
   db: Sql,
   ruleId: string,
-  groupKeys: readonly string[],
-  endedSince: number,
+  groups: readonly { group_key: string; ended_since: number }[],
 ): Promise<GroupIncident[]> {
+  const earliest = Math.min(...groups.map(({ ended_since }) => ended_since));
   const { rows } = await sql<GroupIncident>`
-    select id, group_key, ${ms('since')} as since, ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at,
-      state, resolved_by, revision, reopened
-    from alert_incidents
-    where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) and merged_into is null
-      and (ended_at is null or ended_at >= ${instant(endedSince)})
-    order by opened_at for update`.execute(db);
+    select i.* from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as g(group_key text, ended_since float8)
+    cross join lateral (
+      select id, group_key, ${ms('since')} as since, ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at,
+        state, resolved_by, revision, reopened
+      from alert_incidents a
+      where a.rule_id = ${ruleId} and a.group_key = g.group_key and a.merged_into is null
+        and coalesce(a.ended_at, 'infinity'::timestamptz) >= to_timestamp(g.ended_since / 1000)
+        and coalesce(a.ended_at, 'infinity'::timestamptz) >= ${instant(earliest)}
+      offset 0 for update
+    ) i order by i.opened_at`.execute(db);
   return rows;
 }
 
@@ -246,15 +213,17 @@ export async function announced(db: Sql, ids: readonly string[]): Promise<Set<st
   return new Set(rows.map(({ incident_id }) => incident_id));
 }
 
-/** Highest episode number given out so far, by group. */
+/** Highest episode number given out so far, by group: the end of an index each. */
 export async function lastEpisodes(
   db: Sql,
   ruleId: string,
   groupKeys: readonly string[],
 ): Promise<Map<string, number>> {
   const { rows } = await sql<{ group_key: string; last: number }>`
-    select group_key, max(episode) as last from alert_incidents
-    where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) group by group_key`.execute(db);
+    select k as group_key, i.episode as last from unnest(${groupKeys}::text[]) k
+    cross join lateral (
+      select episode from alert_incidents
+      where rule_id = ${ruleId} and group_key = k order by episode desc limit 1) i`.execute(db);
   return new Map(rows.map(({ group_key, last }) => [group_key, last]));
 }
 

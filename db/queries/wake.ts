@@ -50,11 +50,11 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
           where c.rule_id = t.rule_id and c.revision = t.revision and c.group_key = t.group_key
             and c.bucket >= (t.from_at - v.window_ms - v.bucket_ms)::bigint
             and c.bucket <= (t.to_at + v.window_ms)::bigint
-        ) >= case when exists (
-          select from alert_incidents i
-          where i.rule_id = t.rule_id and i.group_key = t.group_key and i.ended_at >= to_timestamp(
-            (t.from_at - 1000 * (v.definition->>'keep_firing_seconds')::float8) / 1000)
-        ) then least(v.threshold, coalesce((v.definition->>'recovery_threshold')::int, v.threshold)) else v.threshold end
+        ) >= case when (
+          select coalesce(i.ended_at, 'infinity'::timestamptz) from alert_incidents i
+          where i.rule_id = t.rule_id and i.group_key = t.group_key and i.merged_into is null
+          order by coalesce(i.ended_at, 'infinity'::timestamptz) desc limit 1
+        ) >= to_timestamp((t.from_at - 1000 * (v.definition->>'keep_firing_seconds')::float8) / 1000) then least(v.threshold, coalesce((v.definition->>'recovery_threshold')::int, v.threshold)) else v.threshold end
       )
       order by 1, 2, 3, 4
     ), noted as (
@@ -102,11 +102,12 @@ export async function takeDue(
 }
 
 /**
- * Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal; they count as signalled now. Those of
- * revisions that are gone or settled, left by a waker that came too late, are removed.
+ * Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal; they count as signalled now. Groups that
+ * are put off aren't signalled before their time. Those of revisions that are gone or settled, left by a waker that came too late, are removed.
  */
 export async function takeUnanswered(db: Sql, olderThanMs: number): Promise<string[]> {
-  const stale = sql`signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'`;
+  const stale = sql`signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'
+    and (retry_at is null or retry_at <= now())`;
   await sql`
     delete from pending_evaluations p where ${stale} and not exists (
       select from rule_versions v where v.rule_id = p.rule_id and v.revision = p.revision and not v.settled)`.execute(

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import type { ApiDeps } from '../../api/deps.ts';
 import { describe as describeStatus } from '../../api/status.ts';
 import { connect } from '../../db/orm.ts';
+import type { FailingGroup } from '../../db/queries/pending.ts';
 import type { SystemState } from '../../db/queries/status-reads.ts';
 import type { DeafSpan } from '../../domain/deafness.ts';
 import type { DiskReport } from '../../ingest/disk-guard.ts';
@@ -132,9 +133,10 @@ describe('what counts as impaired', () => {
     producers: { id: string; appended_through: number }[] = [],
     disk: Partial<DiskReport> = {},
     deaf: DeafSpan[] = [],
+    failing: FailingGroup[] = [],
   ) => {
     const listeners = { processes: [quiet, beating], producers, deaf, patience: 0 };
-    const database = { state: { ...calm, ...state }, processes, listeners, deaf };
+    const database = { state: { ...calm, ...state }, processes, listeners, deaf, failing };
     const answer = {
       reachable: temporal !== false,
       dead_letter_sources: temporal === true ? 0 : null,
@@ -144,6 +146,16 @@ describe('what counts as impaired', () => {
 
   it('is nothing while everything runs', () => {
     assert.deepEqual([look().status, look().impaired, look().workers], ['ok', [], true]);
+  });
+
+  it('is a group that cannot be judged', () => {
+    const failing = {
+      ...{ rule_id: 'r', rule_name: 'Failed logins', group_key: '["web-1"]' },
+      ...{ failures: 3, failure: 'out of range', retry_at: now },
+    };
+    const { status, impaired } = look({}, everyRole, true, [], {}, [], [failing]);
+    const sentence = 'group ["web-1"] of rule Failed logins cannot be judged: out of range';
+    assert.deepEqual([status, impaired], ['impaired', [sentence]]);
   });
 
   for (const [what, status, sentence] of [

@@ -103,4 +103,31 @@ describe('what is on record and what was judged', () => {
     assert.deepEqual(reconcile([incident('a', 10, 20)], []), []);
     assert.deepEqual(reconcile([incident('a', 10, 20)], [episode(12, 18)]), []);
   });
+
+  describe('that late events make one of two', () => {
+    const late = [episode(10, null)];
+    const extended = (changes: Partial<IncidentOnRecord>, first: Partial<IncidentOnRecord> = {}) =>
+      reconcile([incident('a', 10, 20, first), incident('b', 30, null, changes)], late).find(
+        ({ kind }) => kind === 'extend',
+      );
+    const by = { state: 'resolved', resolved_by: 'ann' } as const;
+
+    it('stay resolved where a person resolved the second, which goes on', () => {
+      assert.deepEqual(extended(by), {
+        ...{ kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: null },
+        ...{ reopen: false, resolved_as: 'b' },
+      });
+    });
+
+    it('go on where the second is open, also if a person resolved the first', () => {
+      const goesOn = { kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: null, reopen: true };
+      assert.deepEqual(extended({}), goesOn);
+      assert.deepEqual(extended({}, by), goesOn);
+    });
+
+    it('stay resolved where a person resolved the second after it had ended', () => {
+      const [, change] = reconcile([incident('a', 10, 20), incident('b', 30, 40, by)], late);
+      assert.equal(change?.kind === 'extend' && change.reopen, false);
+    });
+  });
 });

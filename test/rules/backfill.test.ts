@@ -196,7 +196,7 @@ describe('a new rule', () => {
   describe('that is changed before it is ready', () => {
     const due = async (id: string) => {
       const signals = { signalIncidents: async () => {}, signalRules: async () => {} };
-      return evaluate({ orm: engine.orm, clock: () => engine.now, ...signals }, id);
+      return evaluate({ orm: engine.orm, clock: () => engine.now, log: engine.log, ...signals }, id);
     };
     const edited = (id: string, definition: Partial<RuleDefinition>, threshold = 3) =>
       engine.edit(id, { definition: aRule({ threshold, definition }).definition });

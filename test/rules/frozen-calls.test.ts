@@ -86,15 +86,15 @@ describe('calls of frozen workers', () => {
   });
 
   for (const { name, before, meanwhile, reopens } of STORIES) {
-    it(`change nothing ${name}: before each statement`, async function () {
+    it(`change nothing ${name}: before every other statement`, async function () {
       this.timeout(120_000);
-      for (let at = 0, over = false; !over; at++) {
+      for (let at = 0, over = false; !over; at += 2) {
         const history = await History.begin(engine, PLAIN);
         for (const s of before) await history.do(s);
         const call = await freezer.run((orm) => engine.judge(history.rule, orm), at);
         over = call === null;
         // Every other one loses its transaction.
-        if (at % 2 === 0) await call?.end();
+        if (at % 4 === 0) await call?.end();
         for (const s of meanwhile) {
           const work = history.do(s);
           // Others wait for its locks: it goes on while they do.

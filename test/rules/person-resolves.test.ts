@@ -54,6 +54,26 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual(await told(), [ended, ['open', null, null, ['opened']]]);
   });
 
+  it('stays resolved when late events show that it went on from an earlier one', async () => {
+    // The one before ended by itself 15 s before this one began.
+    const before = NOON - 15_000;
+    await engine.pass(rule, engine.now);
+    await engine.arrive(rule, ticks(before - 10_001));
+    assert.equal((await engine.incidents(rule)).length, 2);
+    await engine.arrive(rule, ticks(before));
+    await engine.arrive(rule, ticks(before + 9000));
+    const [first, second] = await engine.incidents(rule);
+    assert.equal(second?.mergedInto, first?.id);
+    assert.deepEqual(
+      [first?.state, first?.reopened, first?.resolvedBy, first?.endedAt],
+      ['resolved', 0, 'ada', null],
+    );
+    // Its end comes, and later events that prolong it all the same are told to nobody either.
+    await engine.pass(rule, NOON + 15_000);
+    await engine.arrive(rule, ticks(NOON + 9000));
+    assert.deepEqual((await engine.incidents(rule))[0]?.reopened, 0);
+  });
+
   it('is not opened again by late events that show it went on', async () => {
     await engine.pass(rule, NOON + 15_000);
     await engine.arrive(rule, ticks(NOON + 9000));

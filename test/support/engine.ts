@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { backfill, type Portions } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
 import { AppendConnections } from '../../db/append-connections.ts';
@@ -75,6 +75,8 @@ export class Engine {
   readonly #drop: () => Promise<void>;
   readonly #nothing = async () => {};
   #beforeCommit = this.#nothing;
+  /** What the rules' workers log. */
+  log: Logger = silent;
   /** Incidents that were signalled, in order. */
   readonly signalled: string[] = [];
 
@@ -149,7 +151,7 @@ export class Engine {
     };
     while (true) {
       const result = await evaluate(
-        { orm, clock: () => this.now, signalIncidents, signalRules: async () => {} },
+        { orm, clock: () => this.now, log: this.log, signalIncidents, signalRules: async () => {} },
         ruleId,
       );
       if (result.gone) return;
@@ -234,13 +236,21 @@ export class Engine {
   /** The same database, with something happening before each commit. */
   hooked(beforeCommit: (n: number) => void | Promise<void>): Orm {
     let commits = 0;
+    /** Thrown in place of a commit: a process that died there does nothing more. */
+    let dead: { error: unknown } | null = null;
     const fork = () => {
+      if (dead) throw dead.error;
       const em = this.orm.em.fork();
       const transactional = em.transactional.bind(em);
       em.transactional = (work, options) =>
         transactional(async (inner) => {
           const result = await work(inner);
-          await beforeCommit(commits++);
+          try {
+            await beforeCommit(commits++);
+          } catch (error) {
+            dead = { error };
+            throw error;
+          }
           return result;
         }, options);
       return em;

@@ -1,0 +1,22 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/**
+ * What judging and waking ask of a group's incidents must not grow with the group's past: those that end late or not
+ * at all are found without reading the others. What waits longest to be judged is judged first, and a group whose judging
+ * fails is put off.
+ */
+export class IncidentLookups extends Migration {
+  override up(): void {
+    this.addSql(
+      `create index alert_incidents_ends on alert_incidents (rule_id, group_key, (coalesce(ended_at, 'infinity'::timestamptz))) where merged_into is null`,
+    );
+    this.addSql(
+      `create index alert_incidents_unended on alert_incidents (rule_id, group_key) where ended_at is null`,
+    );
+    this.addSql(`alter table pending_evaluations add column noted_at timestamptz not null default clock_timestamp(),
+      add column failures integer not null default 0, add column retry_at timestamptz, add column failure text`);
+    this.addSql(
+      `create index pending_evaluations_oldest on pending_evaluations (rule_id, revision, noted_at)`,
+    );
+  }
+}

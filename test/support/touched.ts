@@ -1,0 +1,54 @@
+import { MikroORM } from '@mikro-orm/postgresql';
+import type { Pool, PoolClient } from 'pg';
+import { type Orm, ormOptions } from '../../db/orm.ts';
+import { releaseBroken } from '../../db/pool.ts';
+
+type Query = (...args: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>;
+
+interface Plan {
+  'Shared Hit Blocks': number;
+  'Shared Read Blocks': number;
+}
+
+/** A statement, and how many blocks of 8 kB PostgreSQL looked at for it. */
+export interface Touched {
+  text: string;
+  blocks: number;
+}
+
+/**
+ * A connection to a database that explains every statement which names `table` before it runs it, and keeps what it cost: what
+ * depends on data and not on the machine.
+ */
+export async function explaining(
+  url: string,
+  table: string,
+): Promise<{ orm: Orm; touched: Touched[]; stop(): Promise<void> }> {
+  const touched: Touched[] = [];
+  const options = ormOptions(url, 2);
+  const onPoolCreated = (pool: Pool) => {
+    releaseBroken(pool);
+    pool.on('connect', (client: PoolClient) => {
+      const query = client.query.bind(client) as unknown as Query;
+      let inTransaction = false;
+      client.query = (async (...args: unknown[]) => {
+        const [text, values] = args;
+        if (text === 'begin') inTransaction = true;
+        if (text === 'commit' || text === 'rollback') inTransaction = false;
+        if (typeof text === 'string' && text.includes(table)) {
+          await query(inTransaction ? 'savepoint explained' : 'begin');
+          const { rows } = await query(`explain (analyze, buffers, format json) ${text}`, values);
+          await query(inTransaction ? 'rollback to explained' : 'rollback');
+          const [{ Plan: plan }] = rows[0]!['QUERY PLAN'] as [{ Plan: Plan }];
+          touched.push({ text, blocks: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'] });
+        }
+        return query(...args);
+      }) as unknown as PoolClient['query'];
+    });
+  };
+  const orm = await MikroORM.init({
+    ...options,
+    driverOptions: { ...options.driverOptions, onPoolCreated },
+  });
+  return { orm, touched, stop: () => orm.close(true) };
+}
