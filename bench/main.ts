@@ -13,6 +13,7 @@ import { measureManyRules } from './measures/many-rules.ts';
 import { measureMemory, peakMemory } from './measures/memory.ts';
 import { measureReading } from './measures/reads.ts';
 import { measureSingles } from './measures/singles.ts';
+import { measureStalledExports } from './measures/stalled-exports.ts';
 import { connected } from './postgres.ts';
 import { printTable } from './table.ts';
 
@@ -40,6 +41,8 @@ const MEASURES = {
   actions: measureActions,
   incidents: measureIncidents,
   memory: measureMemory,
+  // After the peak of ordinary work is known.
+  'stalled-exports': measureStalledExports,
 };
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
