@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { AUDIT_DAYS, forgetAudit } from '../db/queries/audit.ts';
+import { forgetSettled, oldestCountKept, trimCounts } from '../db/queries/counts-kept.ts';
 import { forgetSpans } from '../db/queries/deaf-spans.ts';
 import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
 import { foldRollups } from '../db/queries/fold.ts';
@@ -10,7 +11,7 @@ import { forgetIdleGroups } from '../db/queries/forget-groups.ts';
 import { forgetDeadLetters, forgetIncidents } from '../db/queries/forget-records.ts';
 import { forgetAlerts } from '../db/queries/received-writes.ts';
 import { forgetRejections } from '../db/queries/rejections.ts';
-import { dropPartitions, forgetEvents, longestReach } from '../db/queries/retention.ts';
+import { dropPartitions, forgetEvents } from '../db/queries/retention.ts';
 import { forgetSessions } from '../db/queries/sessions.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS } from '../domain/event.ts';
@@ -19,6 +20,9 @@ import { heartbeating } from './heartbeating.ts';
 
 /** Pause between two workflow starts: 20 a second leave the server room for its other work. */
 const START_EVERY_MS = 50;
+
+/** Pause between two rounds of deleting single counts: it reads all that a rule has. */
+const TRIM_EVERY_MS = 3600_000;
 
 /** What the housekeeping workflow does, each step safe to repeat. */
 export function createHousekeepingActivities({
@@ -36,6 +40,8 @@ export function createHousekeepingActivities({
   retentionDays: number;
   incidentRetentionDays: number;
 }) {
+  let trimmedAt = Number.NEGATIVE_INFINITY;
+
   return {
     /** Makes the partitions ahead and drops what is past retention. */
     async keepPartitions(): Promise<{ made: number; dropped: number }> {
@@ -52,10 +58,14 @@ export function createHousekeepingActivities({
     const now = clock();
     const made = await ensurePartitions(orm, now);
     const oldest = now - retentionDays * DAY_MS;
-    const reach = await longestReach(sqlOf(orm));
+    await forgetSettled(orm, null);
     const dropped =
-      (await dropPartitions(orm, 'events', oldest)) +
-      (await dropPartitions(orm, 'window_counts', now - reach - DAY_MS));
+      (await dropPartitions(orm, 'events', () => oldest)) +
+      (await dropPartitions(orm, 'window_counts', async (db) => (await oldestCountKept(db, now)) - DAY_MS));
+    if (now - trimmedAt >= TRIM_EVERY_MS) {
+      await trimCounts(orm, clock);
+      trimmedAt = now;
+    }
     await foldRollups(orm, now);
     await forgetEvents(sqlOf(orm), oldest);
     await forgetRejections(sqlOf(orm), oldest);

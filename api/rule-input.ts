@@ -9,6 +9,7 @@ import {
   RULE_DEFAULTS,
   type RuleDefinition,
 } from '../domain/rule.ts';
+import { defaultLateness, flawsOfReach, reachMs } from '../domain/rule-limits.ts';
 import { type FieldError, Invalid } from './problem.ts';
 import type { RuleGiven } from './schemas/rule.ts';
 
@@ -59,7 +60,13 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
     allowed_lateness_seconds: given.allowed_lateness_seconds ?? base.allowed_lateness_seconds,
     max_groups: given.max_groups ?? base.max_groups,
   };
-  const errors = flaws(definition, retentionMs);
+  if (!current && typeof given.allowed_lateness_seconds !== 'number') {
+    definition.allowed_lateness_seconds = defaultLateness(definition, retentionMs);
+  }
+  const errors = flaws(definition);
+  // A rule of before a limit, or of a longer retention, can be changed otherwise, and disabled.
+  if (!current || reachMs(definition) !== reachMs(current))
+    errors.push(...flawsOfReach(definition, retentionMs));
   if (errors.length > 0) throw new Invalid(errors);
   return definition;
 }
@@ -124,17 +131,11 @@ function conditionOf(given: RuleGiven, current: Condition | null): CountConditio
 }
 
 /** What no single field's schema can see. */
-function flaws(definition: RuleDefinition, retentionMs: number): FieldError[] {
+function flaws(definition: RuleDefinition): FieldError[] {
   const { recovery_threshold, match, group_by } = definition;
-  const { threshold_count, window_seconds } = countOf(definition.condition);
+  const { threshold_count } = countOf(definition.condition);
   const errors: FieldError[] = [];
   const complain = (field: string, reason: string) => errors.push({ field, reason });
-  if (window_seconds * 1000 > retentionMs) {
-    complain('window_seconds', `is longer than events are kept (${retentionMs / 1000} s)`);
-  }
-  if (definition.allowed_lateness_seconds * 1000 > retentionMs) {
-    complain('allowed_lateness_seconds', `is longer than events are kept (${retentionMs / 1000} s)`);
-  }
   if (recovery_threshold !== null && recovery_threshold > threshold_count) {
     complain('recovery_threshold', 'must not be above threshold_count');
   }

@@ -15,6 +15,8 @@ export const LOCKS = {
   groups: 5,
   /** Rollups are folded by one at a time. */
   fold: 6,
+  /** Who changes a rule shares it; who drops counts has it alone, and so knows how far back every rule looks. */
+  retention: 7,
 } as const;
 
 /**

@@ -37,14 +37,15 @@ export async function ensurePartitions(orm: Orm, now: number): Promise<number> {
  */
 export async function ensureDay(orm: Orm, day: number): Promise<number> {
   let made = 0;
-  const existing = await partitionNames(sqlOf(orm));
+  const attached = await attachedNames(sqlOf(orm));
   for (const [parent, { bound, options }] of Object.entries(PARENTS)) {
     const name = `${parent}_${dayName(day)}`;
-    if (existing.has(name)) continue;
+    if (attached.has(name)) continue;
     await transaction(orm, async (db) => {
       await sql`select pg_advisory_xact_lock(${LOCKS.partitions})`.execute(db);
-      if ((await partitionNames(db)).has(name)) return;
+      if ((await attachedNames(db)).has(name)) return;
       await sql`set local lock_timeout = '5s'`.execute(db);
+      await removeLeft(db, parent, name);
       await sql
         .raw(`create table ${name} (like ${parent} including defaults including constraints) ${options}`)
         .execute(db);
@@ -56,13 +57,24 @@ export async function ensureDay(orm: Orm, day: number): Promise<number> {
   return made;
 }
 
-/** Names of the attached partitions. */
-async function partitionNames(db: Sql): Promise<Set<string>> {
+/** Names of the partitions that are attached, and not on their way out: nothing can be stored in those. */
+async function attachedNames(db: Sql): Promise<Set<string>> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name from pg_inherits i
     join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent
-    where parent.relname in ('events', 'window_counts')`.execute(db);
+    where parent.relname in ('events', 'window_counts') and not i.inhdetachpending`.execute(db);
   return new Set(rows.map(({ name }) => name));
+}
+
+/** Removes a table that retention, broken off, left on its way out: it is in the way of a new one of its name. */
+async function removeLeft(db: Sql, parent: string, name: string): Promise<void> {
+  const { rows } = await sql<{ detaching: boolean }>`
+    select i.inhrelid is not null as detaching from pg_class c left join pg_inherits i on i.inhrelid = c.oid
+    where c.oid = to_regclass(${name})`.execute(db);
+  const [left] = rows;
+  if (!left) return;
+  if (left.detaching) await sql.raw(`alter table ${parent} detach partition ${name} finalize`).execute(db);
+  await sql.raw(`drop table ${name}`).execute(db);
 }
 
 /** The day partitions of one table, with those that a crash left on their way out. `day` is its start, epoch ms. */

@@ -1,4 +1,5 @@
 import { sqlOf } from '../../db/orm.ts';
+import { forgetSettled } from '../../db/queries/counts-kept.ts';
 import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
 import { loadRule } from '../../db/queries/judging.ts';
 import { standingCounts } from '../../db/queries/revisions.ts';
@@ -56,6 +57,7 @@ export async function evaluate(
     // Somebody else settled it. What comes next was read before that, too.
     if (settled.stale) return { ...result, more: true };
     await forgetRegrouped(orm, ruleId);
+    await forgetSettled(orm, ruleId);
   }
   if (words.deleted) {
     return (await removeDeleted(orm, ruleId)) ? gone : { ...result, more: true };

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { DAY_MS } from '../../domain/event.ts';
+import { LOCKS } from '../locks.ts';
 import { type Orm, type Sql, sqlOf } from '../orm.ts';
 import { dayOf, partitionDays } from '../partitions.ts';
 import { LEVELS } from './fold.ts';
@@ -13,11 +14,13 @@ const LOCK_TIMEOUT = '5s';
 /**
  * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers out; what a crash, or
  * a reader who takes longer than we wait, leaves half done is finished by the next call.
+ * @param before epoch ms. For counts it is asked for each partition, while no rule changes: a rule that is made meanwhile either is
+ * seen, or counts in a partition that is made after this one has gone
  */
 export async function dropPartitions(
   orm: Orm,
   parent: 'events' | 'window_counts',
-  before: number,
+  before: (db: Sql) => number | Promise<number>,
 ): Promise<number> {
   // Detaching concurrently is no part of a transaction, so the connection itself is told how long to wait.
   return sqlOf(orm)
@@ -26,12 +29,11 @@ export async function dropPartitions(
       let dropped = 0;
       await sql.raw(`set lock_timeout = '${LOCK_TIMEOUT}'`).execute(db);
       try {
+        const soonest = await before(db);
         for (const { name, day, state } of await partitionDays(db, parent)) {
-          if (day + DAY_MS > dayOf(before)) continue;
-          const how = { attached: 'concurrently', detaching: 'finalize', detached: null }[state];
-          if (how) await sql.raw(`alter table ${parent} detach partition ${name} ${how}`).execute(db);
-          await sql.raw(`drop table ${name}`).execute(db);
-          dropped++;
+          if (day + DAY_MS > dayOf(soonest)) continue;
+          const drop = () => dropPartition(db, { parent, name, day, state }, before);
+          if (await (parent === 'events' ? drop() : keepingRules(db, drop))) dropped++;
         }
       } catch (error) {
         if (!isLockTimeout(error)) throw error;
@@ -40,6 +42,28 @@ export async function dropPartitions(
       }
       return dropped;
     });
+}
+
+/** Does something while no rule changes: who changes one shares the lock. It is the connection's, not a transaction's. */
+async function keepingRules<T>(db: Sql, work: () => Promise<T>): Promise<T> {
+  await sql`select pg_advisory_lock(${LOCKS.retention})`.execute(db);
+  try {
+    return await work();
+  } finally {
+    await sql`select pg_advisory_unlock(${LOCKS.retention})`.execute(db);
+  }
+}
+
+async function dropPartition(
+  db: Sql,
+  { parent, name, day, state }: { parent: string } & Awaited<ReturnType<typeof partitionDays>>[number],
+  before: (db: Sql) => number | Promise<number>,
+): Promise<boolean> {
+  if (day + DAY_MS > dayOf(await before(db))) return false;
+  const how = { attached: 'concurrently', detaching: 'finalize', detached: null }[state];
+  if (how) await sql.raw(`alter table ${parent} detach partition ${name} ${how}`).execute(db);
+  await sql.raw(`drop table ${name}`).execute(db);
+  return true;
 }
 
 /** SQLSTATE lock_not_available. */
@@ -57,14 +81,4 @@ export async function forgetEvents(db: Sql, before: number): Promise<void> {
     delete from event_totals where level = any(${Object.values(LEVELS)}::smallint[]) and at < ${day}::bigint`.execute(
     db,
   );
-}
-
-/** How far back any rule in force may still judge, in milliseconds. */
-export async function longestReach(db: Sql): Promise<number> {
-  const { rows } = await sql<{ ms: number }>`
-    select coalesce(max(2 * window_ms + 1000 * (
-      (definition->>'allowed_lateness_seconds')::float8 + (definition->>'for_seconds')::float8
-      + (definition->>'keep_firing_seconds')::float8)), 0) as ms
-    from rule_versions where not settled`.execute(db);
-  return rows[0]!.ms;
 }

@@ -50,7 +50,7 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
 }
 
-/** Closes the books on a revision: its counts and what was pending for it go. */
+/** Closes the books on a revision: what was pending for it goes. Its counts, and its row, go later, bit by bit. */
 export async function closeRevision(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`update rule_versions set settled = true where rule_id = ${rule_id} and revision = ${revision}`.execute(
     db,
@@ -58,7 +58,6 @@ export async function closeRevision(db: Sql, { rule_id, revision }: Version): Pr
   await sql`delete from pending_evaluations where rule_id = ${rule_id} and revision <= ${revision}`.execute(
     db,
   );
-  await sql`delete from window_counts where rule_id = ${rule_id} and revision <= ${revision}`.execute(db);
 }
 
 /** Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged any more. */

@@ -3,7 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
 import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../entities/rule.ts';
-import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
+import { LOCKS, lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, transaction } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 
@@ -139,6 +139,8 @@ export async function recountRules(orm: Orm, now: number): Promise<string[]> {
  */
 async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
   const { effectiveAt, groupsFrom } = await nextInstant(db, rule, now);
+  // Its counts must not be dropped by who doesn't know yet how far back it looks. Waits for a partition on its way out.
+  await sql`select pg_advisory_xact_lock_shared(${LOCKS.retention})`.execute(db);
   await lockRuleSet(db);
   const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
     db,

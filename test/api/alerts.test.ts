@@ -5,6 +5,8 @@ import { RECEIVING_RULES } from '../../domain/received-alert.ts';
 import { ruleWorkflowId } from '../../workflows/ids.ts';
 import { RETENTION_DAYS, type Stage, stage } from './stage.ts';
 
+const DAY = 86_400;
+
 const rule = (changes: Record<string, unknown> = {}) => ({
   name: 'CPU too high',
   event_type: 'cpu_spike',
@@ -103,6 +105,20 @@ describe('/alerts', () => {
     assert.equal(ids.indexOf(newer.id), ids.indexOf(older.id) - 1);
   });
 
+  it('gives a rule whose window is as long as retention no lateness, and says what its times may be together', async () => {
+    const window_seconds = RETENTION_DAYS * DAY;
+    assert.equal((await create({ window_seconds })).allowed_lateness_seconds, 0);
+    const half = await create({ window_seconds: window_seconds - 1800 });
+    assert.equal(half.allowed_lateness_seconds, 1800);
+    const { status, body } = await api.call('PUT', `/alerts/${half.id}`, { keep_firing_seconds: 60 });
+    assert.equal(status, 422);
+    assert.match(
+      body.errors[0].reason,
+      /window_seconds \+ allowed_lateness_seconds .* longer than events are kept/,
+    );
+    assert.equal((await api.call('PUT', `/alerts/${half.id}`, { threshold_count: 9 })).status, 200);
+  });
+
   for (const [what, changes, field] of [
     ['a short name', { name: 'ab' }, 'name'],
     ['a name with NUL', { name: 'a\0bc' }, 'name'],
@@ -146,6 +162,16 @@ describe('/alerts', () => {
     ['a recovery above the threshold', { recovery_threshold: 6 }, 'recovery_threshold'],
     ['negative waiting', { for_seconds: -1 }, 'for_seconds'],
     ['lateness beyond retention', { allowed_lateness_seconds: 10 ** 8 }, 'allowed_lateness_seconds'],
+    [
+      'times that together are beyond retention',
+      { window_seconds: DAY, for_seconds: (RETENTION_DAYS - 1) * DAY, allowed_lateness_seconds: 1 },
+      'for_seconds',
+    ],
+    [
+      'lateness that would take too many buckets of a short window',
+      { window_seconds: 60, allowed_lateness_seconds: 2 * DAY },
+      'allowed_lateness_seconds',
+    ],
     ['no groups', { max_groups: 0 }, 'max_groups'],
     ['a word for late', { late: 'maybe' }, 'late'],
     ['a number for a label', { labels: { a: 1 } }, 'labels.a'],

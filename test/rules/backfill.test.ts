@@ -166,7 +166,7 @@ describe('a new rule', () => {
 
   it('counts days whose counts were dropped because no rule reached back so far', async () => {
     await engine.append(ticks(3, NOON - 5 * DAY_MS));
-    await dropPartitions(engine.orm, 'window_counts', NOON - DAY_MS);
+    await dropPartitions(engine.orm, 'window_counts', () => NOON - DAY_MS);
     const { id } = await createRule(engine.orm, aRule({ window: 7 * 86_400 }), NOON);
     await engine.judge(id);
     assert.equal(await engine.counted(id, 1), 3);

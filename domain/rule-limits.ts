@@ -1,0 +1,55 @@
+import { RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from './rule.ts';
+
+/** Buckets that one group of a rule may need at a time: what judging one late event may have to read. */
+export const MAX_BUCKETS = 100_000;
+
+/** What is wrong with a field of a rule. */
+export interface Flaw {
+  field: string;
+  reason: string;
+}
+
+/** The fields that decide how far back a rule may have to look. */
+const REACHING = [
+  'window_seconds',
+  'allowed_lateness_seconds',
+  'for_seconds',
+  'keep_firing_seconds',
+] as const;
+
+/**
+ * How far before the present a rule may have to look at events, in milliseconds: an event that is as late as may be
+ * touches windows that began a window before it, and judging begins `for` or `keep_firing` before those.
+ */
+export function reachMs(definition: RuleDefinition): number {
+  const { windowMs, forMs, keepFiringMs } = windowSpecOf(definition);
+  return windowMs + definition.allowed_lateness_seconds * 1000 + forMs + keepFiringMs;
+}
+
+/** Limits between the times of a rule: what judging looks at must still be there, and be of a bounded size. */
+export function flawsOfReach(definition: RuleDefinition, retentionMs: number): Flaw[] {
+  if (definition.condition.kind !== 'count') return [];
+  const reach = reachMs(definition);
+  const { window_seconds } = definition.condition;
+  const of = { ...definition, window_seconds };
+  if (reach > retentionMs) {
+    const [longest] = REACHING.toSorted((a, b) => of[b] - of[a]);
+    const sum = `${REACHING.join(' + ')} is ${reach / 1000} s`;
+    return [{ field: longest!, reason: `${sum}, longer than events are kept (${retentionMs / 1000} s)` }];
+  }
+  const { bucketMs } = windowSpecOf(definition);
+  if (reach > MAX_BUCKETS * bucketMs) {
+    const most = Math.floor((MAX_BUCKETS * bucketMs) / 1000);
+    const sum = `${REACHING.join(' + ')} is ${reach / 1000} s`;
+    const [longest] = REACHING.slice(1).toSorted((a, b) => of[b] - of[a]);
+    const reason = `${sum}, and with a window of ${window_seconds} s at most ${most} s: counts are kept by ${bucketMs} ms`;
+    return [{ field: longest!, reason }];
+  }
+  return [];
+}
+
+/** The lateness of a new rule that gives none: the usual one, or what its other times leave of retention. */
+export function defaultLateness(rest: RuleDefinition, retentionMs: number): number {
+  const left = Math.floor((retentionMs - reachMs({ ...rest, allowed_lateness_seconds: 0 })) / 1000);
+  return Math.max(0, Math.min(RULE_DEFAULTS.allowed_lateness_seconds, left));
+}
