@@ -97,7 +97,8 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
     try {
       const input = {
         params: route.params ? check(route.params, params, 'path') : {},
-        query: route.query ? parseQuery(route.query, search) : {},
+        // Another protocol's clients may know parameters that we don't.
+        query: route.query ? parseQuery(route.query, search, route.dialect !== undefined) : {},
         body: await route.body?.read(body, ctx.req),
         request: ctx.req,
         principal,

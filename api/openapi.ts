@@ -50,14 +50,19 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
       responses: { ...successes(route), ...failures(route) },
     };
   }
-  return createDocument({
+  const document = createDocument({
     openapi: '3.1.1',
     info: {
       title: 'Tocsin',
       version: '0.2.0',
       description: 'Event monitoring and alerting. Errors are `application/problem+json` (RFC 9457).',
+      license: { name: 'Apache 2.0', identifier: 'Apache-2.0' },
     },
-    tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({ name })),
+    servers: [{ url: '/', description: 'Where this document is' }],
+    tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({
+      name,
+      description: TAGS[name] ?? name,
+    })),
     paths,
     components: {
       securitySchemes: {
@@ -73,6 +78,46 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
       },
     },
   });
+  return portable(document);
+}
+
+/** What each group of operations is about. */
+const TAGS: Readonly<Record<string, string>> = {
+  alerts: 'Rules, and what they count',
+  analytics: 'Numbers of events over time',
+  audit: 'Who changed what',
+  backpressure: 'How fast events are taken',
+  'dead letters': 'Events that could not be stored',
+  events: 'Events: in, out, and as they come',
+  health: 'Whether it works',
+  incidents: 'What rules found, and what people did about it',
+  keys: 'Who may do what',
+  mappings: 'How the records of log shippers become events',
+  producers: 'Sources of events that run here',
+  'received alerts': 'Alerts that others judged: Alertmanager’s and PagerDuty’s protocols',
+  rejections: 'What was sent and refused',
+  samples: 'What Tocsin comes with to try it out',
+};
+
+/**
+ * What tools stumble over, and nobody needs: patterns of Unicode classes, which are no regular expressions in Python, and empty objects as
+ * defaults, whose own properties have defaults (orval's zod does not compile with them).
+ */
+function portable<T>(document: T): T {
+  return JSON.parse(JSON.stringify(document), function (key, value: unknown) {
+    const isOfSchema = this !== null && typeof this === 'object' && !Array.isArray(this);
+    if (isOfSchema && key === 'pattern' && typeof value === 'string' && /\\p\{/.test(value)) return undefined;
+    if (
+      isOfSchema &&
+      key === 'default' &&
+      value !== null &&
+      typeof value === 'object' &&
+      !Array.isArray(value)
+    ) {
+      return Object.keys(value).length === 0 ? undefined : value;
+    }
+    return value;
+  }) as T;
 }
 
 /** Any one of these opens a route; `{}` is nothing at all. The lists name the role that a key needs. */

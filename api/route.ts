@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
+import { parsePath, writePath } from '../domain/path.ts';
 import type { Role } from '../domain/role.ts';
 import type { Principal } from './access.ts';
 import type { Body } from './body/body.ts';
 import { Invalid, type Problem } from './problem.ts';
 import { checkStorable } from './storable.ts';
+import { unknownNames } from './unknown-names.ts';
 
 export interface ResponseSpec {
   description: string;
@@ -125,35 +127,43 @@ export function check<S extends z.ZodType>(schema: S, value: unknown, root: stri
   );
 }
 
+/** Lists in a query that may also come as `name.key=value` or `name["key"]=value`, each for `name=key=value`. */
+const keyed = new WeakSet<z.ZodType>();
+
+/** Marks a list of `key=value` as one whose keys may be part of the parameter's name. */
+export function keyedBelow<S extends z.ZodType>(schema: S): S {
+  keyed.add(schema);
+  return schema;
+}
+
 /**
- * Reads a query by its schema: of a repeated parameter the last counts, unless the schema has a list there; a record takes
- * every `name.<key>`. @throws Invalid
+ * Reads a query by its schema: of a repeated parameter the last counts, unless the schema has a list there.
+ * @throws Invalid, also for a name that the schema doesn't have: a filter that is misspelt would let everything through
  */
-export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams): z.output<Q> {
+export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams, lax = false): z.output<Q> {
   const given: Record<string, unknown> = {};
+  const known = new Set<string>();
   for (const [name, field] of Object.entries(schema.shape)) {
-    const kind = kindOf(field as z.ZodType);
-    if (kind === 'record') given[name] = keysBelow(name, search);
-    else {
-      const values = search.getAll(name);
-      if (values.length > 0) given[name] = kind === 'array' ? values : values.at(-1);
+    const values = search.getAll(name);
+    known.add(name);
+    if (keyed.has(field as z.ZodType)) {
+      for (const [key, value] of search) {
+        if (!key.startsWith(`${name}.`) && !key.startsWith(`${name}["`)) continue;
+        known.add(key);
+        values.push(`${writePath(parsePath(key.slice(name.length).replace(/^\./, '')).keys)}=${value}`);
+      }
     }
+    if (values.length > 0) given[name] = kindOf(field as z.ZodType) === 'array' ? values : values.at(-1);
   }
+  const unknown = [...new Set(search.keys())].filter((name) => !known.has(name));
+  if (unknown.length > 0 && !lax) throw new Invalid(unknownNames(unknown, [...known]));
   checkStorable(given);
   return check(schema, given, '');
 }
 
-function keysBelow(name: string, search: URLSearchParams): Record<string, string> {
-  const entries = [...search].filter(([key]) => key.startsWith(`${name}.`));
-  // A record can't hold it, and a filter that is left out lets everything through.
-  if (entries.some(([key]) => key === `${name}.__proto__`)) {
-    throw new Invalid([{ field: `${name}.__proto__`, reason: 'is no name that can be asked for' }]);
-  }
-  return Object.fromEntries(entries.map(([key, value]) => [key.slice(name.length + 1), value]));
-}
-
-/** The kind of a schema beneath optional and default. */
+/** The kind of a schema beneath optional, default and what is made of it. */
 function kindOf(schema: z.ZodType): string {
-  const { type, innerType } = schema.def as { type: string; innerType?: z.ZodType };
-  return innerType ? kindOf(innerType) : type;
+  const { type, innerType, in: from } = schema.def as { type: string; innerType?: z.ZodType; in?: z.ZodType };
+  const inner = innerType ?? (type === 'pipe' ? from : undefined);
+  return inner ? kindOf(inner) : type;
 }

@@ -38,16 +38,41 @@ function canonical(value: Json): Json {
   return Object.fromEntries(sorted.map(([key, item]) => [key, canonical(item)]));
 }
 
-/** The group's values by field name, for people to read. */
+/** Whether a key is too short for its values: only an event of the group has them. */
+export const isCutKey = (groupKey: string) => groupKey.startsWith('{');
+
+/** The group's values by field name, for people to read. Of a key that was cut its beginning, and what tells it from others. */
 export function groupLabels(groupBy: readonly string[], groupKey: string): Record<string, string> {
   if (groupKey === SOLE_GROUP) return {};
   if (groupKey === OVERFLOW_GROUP) return { overflow: 'true' };
-  const values = JSON.parse(groupKey) as unknown[] | { cut: string };
-  if (!Array.isArray(values)) return { group: values.cut };
+  const values = JSON.parse(groupKey) as Json[] | { cut: string; sha256: string };
+  if (!Array.isArray(values)) return { group: `${values.cut}~${values.sha256.slice(0, 8)}` };
+  return Object.fromEntries(groupBy.map((field, i) => [field, labelOf(values[i] ?? null)]));
+}
+
+/** The same of one of the group's events, whatever its key: long values keep their beginning and end in `~` and a hash. */
+export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<string, string> {
   return Object.fromEntries(
-    groupBy.map((field, i) => [
-      field,
-      typeof values[i] === 'string' ? (values[i] as string) : JSON.stringify(values[i]),
-    ]),
+    groupBy.map((field) => [field, labelOf(canonical(fieldOf(event, parseField(field)) ?? null))]),
   );
+}
+
+/**
+ * A value as a label. A text is as it is, unless it reads as other JSON: then it is in quotes, so that 1 and "1", null and "null" are not
+ * the same to whoever reads them. No two values have the same label.
+ */
+function labelOf(value: Json): string {
+  const label = typeof value === 'string' && !isJson(value) ? value : JSON.stringify(value);
+  if (label.length <= MAX_KEY) return label;
+  const hash = createHash('sha256').update(label).digest('hex').slice(0, 8);
+  return `${label.slice(0, MAX_KEY - 9).replace(/[\ud800-\udbff]$/, '')}~${hash}`;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

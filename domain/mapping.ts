@@ -2,8 +2,8 @@
 export const TIME_FORMATS = ['auto', 'rfc3339', 'epoch_s', 'epoch_ms'] as const;
 
 /**
- * What a log shipper's records are as events. A path is a key or keys with dots between them; of several the first that is there counts. A
- * record that has none of them gets the default.
+ * What a log shipper's records are as events. A path is a key, dots and all, or keys as `parsePath` reads them; of several the first that is
+ * there counts. A record that has none of them gets the default.
  */
 export interface MappingDefinition {
   /** Identity within its source. Without one, a record that is sent twice is two events. */

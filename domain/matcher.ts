@@ -1,12 +1,14 @@
 import { RE2JS } from 're2js';
+import { compareDecimals } from './decimal.ts';
 import type { Event, Json } from './event.ts';
+import { parsePath } from './path.ts';
 
 export const MATCH_OPERATORS = ['=', '!=', 'in', '=~', '!~', '>', '<', 'exists'] as const;
 export type MatchOperator = (typeof MATCH_OPERATORS)[number];
 
 /**
  * One test of one field. `field` is `event_type`, `severity`, `source_id`, `event_id`, or a path into the payload:
- * `payload.host.name`, list items by index (`payload.disks.0.free`).
+ * `payload.host.name`, list items by index (`payload.disks.0.free`), any other key in brackets (`payload["host.name"]`).
  */
 export interface Matcher {
   field: string;
@@ -46,15 +48,14 @@ export function fieldOf(event: Event, path: readonly string[]): Json | undefined
 
 /** Splits a field into its path. @throws MatcherError for a field that no event has. */
 export function parseField(field: string): string[] {
-  const path = field.split('.');
-  if (
-    path[0] === 'payload' ? path.length < 2 || path.includes('') : path.length > 1 || !EVENT_FIELDS.has(field)
-  ) {
+  if (EVENT_FIELDS.has(field)) return [field];
+  const { keys, blank } = parsePath(field);
+  if (!field.startsWith('payload') || keys[0] !== 'payload' || keys.length < 2 || blank) {
     throw new MatcherError(
       `unknown field "${field}": use event_type, severity, source_id, event_id or payload.<path>`,
     );
   }
-  return path;
+  return keys;
 }
 
 /**
@@ -102,8 +103,8 @@ function valueTest({ op, value, field }: Matcher): (found: Json | undefined) => 
     case '<': {
       if (typeof value !== 'number') throw new MatcherError(`"${op}" on ${field} takes a number`);
       return (found) => {
-        const number = asNumber(found);
-        return number !== undefined && (op === '>' ? number > value : number < value);
+        const size = compare(found, value);
+        return size !== undefined && (op === '>' ? size > 0 : size < 0);
       };
     }
     case 'exists': {
@@ -127,16 +128,19 @@ function scalar(value: Json | undefined, field: string): string | number | boole
 }
 
 function equals(wanted: string | number | boolean): (found: Json | undefined) => boolean {
-  if (typeof wanted === 'number') return (found) => asNumber(found) === wanted;
+  if (typeof wanted === 'number') return (found) => compare(found, wanted) === 0;
   const text = String(wanted);
   return (found) => found === text || (isScalar(found) && String(found) === text);
 }
 
-function asNumber(value: Json | undefined): number | undefined {
-  if (typeof value === 'number') return value;
+/** A number, or a text that reads as one, beside a number: negative, 0 or positive. A text counts to its last digit. */
+function compare(value: Json | undefined, wanted: number): number | undefined {
+  if (typeof value === 'number') return value - wanted;
   if (typeof value !== 'string' || value.trim() === '') return undefined;
+  const exact = compareDecimals(value, String(wanted).replace('e+', 'e'));
+  if (exact !== null) return exact;
   const number = Number(value);
-  return Number.isFinite(number) ? number : undefined;
+  return Number.isFinite(number) ? number - wanted : undefined;
 }
 
 /** An RE2 pattern of bounded cost; its `matches` is anchored at both ends. @throws MatcherError */

@@ -1,7 +1,8 @@
 import type { Sql } from '../../db/orm.ts';
 import { countedEvents, type RuleWords, type Version } from '../../db/queries/judging.ts';
 import type { AlertRow } from '../../db/queries/received-writes.ts';
-import { groupLabels, OVERFLOW_GROUP } from '../../domain/group.ts';
+import type { Event } from '../../domain/event.ts';
+import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/group.ts';
 import { incidentWords, keyLabels } from '../../domain/received-alert.ts';
 import type { ReceivedEpisode } from '../../domain/received-episodes.ts';
 import { countOf } from '../../domain/rule.ts';
@@ -43,10 +44,22 @@ export async function describeCounted(
       words.incident_severity ??
       definition.severity ??
       (await worstSeverity(db, version, groupKey, opened_at)),
-    groupLabels: groupLabels(definition.group_by, groupKey),
+    groupLabels: await labelsOf(db, version, groupKey, opened_at),
     labels: words.labels,
     annotations: words.annotations,
   };
+}
+
+/** A key that was cut has no values: they are those of any event that opened the incident. */
+async function labelsOf(
+  db: Sql,
+  version: Version,
+  groupKey: string,
+  openedAt: number,
+): Promise<Record<string, string>> {
+  const { group_by } = version.definition;
+  const [event] = isCutKey(groupKey) ? await openingEvents(db, version, groupKey, openedAt) : [];
+  return event ? groupLabelsOf(group_by, event) : groupLabels(group_by, groupKey);
 }
 
 /** The words of an incident of a received alert: its own. Those of the overflow group say how many there are. */
@@ -71,18 +84,27 @@ export function describeReceived(
   return { ...incidentWords(first, words), groupLabels: keyLabels(condition.protocol, groupKey) };
 }
 
-/** Events looked at for the worst severity: the newest of the window. */
-const MOST_FOR_SEVERITY = 10_000;
+/** Events of the window that are looked at: its newest. */
+const MOST_LOOKED_AT = 10_000;
 
 /** The worst severity among the events that opened the incident, for rules that name none. */
 async function worstSeverity(db: Sql, version: Version, groupKey: string, openedAt: number): Promise<string> {
+  const events = await openingEvents(db, version, groupKey, openedAt);
+  return events.reduce((worst, event) => worse(worst, event.severity), 'info');
+}
+
+/** Events that the rule counted when the incident opened. */
+async function openingEvents(
+  db: Sql,
+  version: Version,
+  groupKey: string,
+  openedAt: number,
+): Promise<Event[]> {
   const rule = compileRule(version);
   const windowMs = countOf(version.definition.condition).window_seconds * 1000;
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
-  const events = await countedEvents(db, version, [window], MOST_FOR_SEVERITY);
-  return events
-    .filter(
-      (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),
-    )
-    .reduce((worst, event) => worse(worst, event.severity), 'info');
+  const events = await countedEvents(db, version, [window], MOST_LOOKED_AT);
+  return events.filter(
+    (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),
+  );
 }

@@ -3,10 +3,17 @@ import { BODY_LIMIT } from '../limits.ts';
 import { Invalid } from '../problem.ts';
 import { type BodySpec, check } from '../route.ts';
 import { checkStorable } from '../storable.ts';
+import { unknownKeys } from '../unknown-names.ts';
 import type { Body, Reading } from './body.ts';
 
-/** A JSON body of this schema. Unknown keys are ignored, as in the reference. */
-export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): BodySpec<z.output<S>> {
+/**
+ * A JSON body of this schema. A key that nobody knows is refused. The reference ignores it; its own clients send none.
+ * @param ignored keys that are not: those of an answer, which clients change and send back
+ */
+export function jsonBody<S extends z.ZodType>(
+  schema: S,
+  { limit = BODY_LIMIT, ignored = [] }: { limit?: number; ignored?: readonly string[] } = {},
+): BodySpec<z.output<S>> {
   const optional = schema.safeParse(undefined).success;
   return {
     content: { 'application/json': schema },
@@ -14,6 +21,8 @@ export function jsonBody<S extends z.ZodType>(schema: S, limit = BODY_LIMIT): Bo
     async read(body) {
       const raw = await readJson(body, limit, 'exactly', optional);
       checkStorable(raw);
+      const unknown = unknownKeys(schema, raw, ignored);
+      if (unknown.length > 0) throw new Invalid(unknown);
       return check(schema, raw, '');
     },
   };

@@ -12,6 +12,9 @@ import { idParams } from '../schemas/parameters.ts';
 import { changedRuleOut, ruleIn, ruleOut, rulePatch } from '../schemas/rule.ts';
 import { tellRule } from '../workflows.ts';
 
+/** A rule may be written back as it was read. */
+const SHOWN = Object.keys(changedRuleOut.shape);
+
 /** Alert rules. The row is the truth; its workflow is told, and finds out by itself if that fails. */
 export function alertRoutes(deps: ApiDeps): Route[] {
   const { orm, clock, settings } = deps;
@@ -25,7 +28,7 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       summary: 'Create a rule',
       description:
         'Give `threshold_count` and `window_seconds`, or `condition`. Events already in the window are counted: `ready` says when that is done.',
-      body: jsonBody(ruleIn),
+      body: jsonBody(ruleIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Created', schema: ruleOut } },
       async handle({ body }) {
         const rule = await createRule(orm, newRule(body, settings.retentionMs), clock());
@@ -72,7 +75,7 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       summary: 'Change a rule',
       description: 'In force from this answer on; `open_incidents` says what becomes of those that are open.',
       params: idParams,
-      body: jsonBody(rulePatch),
+      body: jsonBody(rulePatch, { ignored: SHOWN }),
       responses: { 200: { description: 'The rule as it is now', schema: changedRuleOut } },
       problems: [404],
       async handle({ params, body }) {

@@ -38,7 +38,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
       async handle({ query: { limit, offset, cursor, from, to, ...filter }, ...input }) {
         const db = sqlOf(orm);
         const piece = { after: cursor, offset, limit: limit + 1 };
-        if (Object.keys(filter.payload ?? {}).length === 0) {
+        if ((filter.payload ?? []).length === 0) {
           const found = await listEvents(db, filter, { from, to }, piece);
           const { rows, headers } = page(found, limit, cursorOf, input);
           return { status: 200, headers, body: rows.map(showEvent) };

@@ -21,6 +21,9 @@ import {
   showMapping,
 } from '../schemas/mapping.ts';
 
+/** A mapping may be written back as it was read. */
+const SHOWN = Object.keys(mappingOut.shape);
+
 /** How the records of log shippers become events. */
 export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Route[] {
   const changeable = (name: string) => {
@@ -50,7 +53,7 @@ export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Rout
       description:
         'Records sent to `/ingest/json/{name}` are read by it. A path is a key, or keys with dots between them; of several the first at ' +
         'which a record has a text or a number counts.',
-      body: jsonBody(mappingIn),
+      body: jsonBody(mappingIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Made', schema: mappingOut } },
       problems: [409],
       async handle({ body: { name, ...definition } }) {
@@ -86,7 +89,7 @@ export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Rout
       summary: 'Replace a mapping',
       description: 'What is absent is as it is by default. Every API process goes by it within 5 seconds.',
       params: mappingParams,
-      body: jsonBody(mappingDefinition),
+      body: jsonBody(mappingDefinition, { ignored: SHOWN }),
       responses: { 200: { description: 'As it is now', schema: mappingOut } },
       problems: [404, 409],
       async handle({ params: { mapping }, body }) {

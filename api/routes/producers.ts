@@ -37,6 +37,9 @@ import {
 } from '../schemas/producer.ts';
 import { ask, updateWithStart } from '../workflows.ts';
 
+/** A producer may be written back as it was read. */
+const SHOWN = Object.keys(producerDetailOut.shape);
+
 const byPerson = z.object({ actor }).prefault({});
 const now = { description: 'The producer as it is now', schema: producerDetailOut };
 
@@ -99,7 +102,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       summary: 'Make a producer and start it',
       description:
         'While Temporal is away the producer is kept and `status` is null: it starts by itself when Temporal is back.',
-      body: jsonBody(producerIn),
+      body: jsonBody(producerIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Made', schema: producerDetailOut } },
       problems: [409],
       async handle({ body: { id, kind, settings, paused, sample } }) {
@@ -136,7 +139,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       tags: ['producers'],
       summary: 'Change a producer',
       params: producerParams,
-      body: jsonBody(producerPatch),
+      body: jsonBody(producerPatch, { ignored: SHOWN }),
       responses: { 200: now },
       problems: [404, 409],
       async handle({ params: { id }, body }) {

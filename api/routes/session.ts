@@ -45,7 +45,9 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       description:
         'With a key in the body or as `Authorization: Bearer`. The cookie may do what the key may, for up to twelve hours and ' +
         'no longer than the key.',
-      body: jsonBody(z.object({ key: z.string().max(200).nullish() }).prefault({}), SESSION_BODY_LIMIT),
+      body: jsonBody(z.object({ key: z.string().max(200).nullish() }).prefault({}), {
+        limit: SESSION_BODY_LIMIT,
+      }),
       responses: { 200: { description: 'Who has come in', schema: sessionOut, headers: cookieHeader } },
       problems: [401, 429, 503],
       async handle({ body, request }) {

@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { isStorable } from '../../db/storable.ts';
 import type { Event } from '../../domain/event.ts';
+import type { PayloadTest } from '../../domain/event-filter.ts';
+import { endOfPath, parsePath } from '../../domain/path.ts';
 import type { ItemResult } from '../../ingest/batch.ts';
+import { keyedBelow } from '../route.ts';
 import { time } from './parameters.ts';
 
 /** Which events, in a query. */
@@ -8,14 +12,19 @@ export const eventFilter = {
   severity: z.string().optional(),
   source_id: z.string().optional(),
   event_type: z.string().optional(),
-  payload: z
-    .record(z.string().max(200), z.string().max(1000))
-    .optional()
-    .meta({
-      description:
-        'Payload values by path, each its own parameter: `payload.host=web-1`, `payload.disks.0.free=12`. Meant for texts, booleans and usual numbers. Lists and downloads also count from the end of a list (`-1`), and write numbers in full (`1000000000000000000000`), lists and objects with spaces (`[1, 2]`); a stream does not (`1e+21`, `[1,2]`).',
-      param: { style: 'form', explode: true },
-    }),
+  payload: keyedBelow(
+    z
+      .array(z.string().max(1300))
+      .max(50)
+      .transform(payloadTests)
+      .optional()
+      .meta({
+        description:
+          'A payload value as `path=value`, repeatable: `host.name=web-1`, `disks.0.free=12`, `labels["app.kubernetes.io/name"]=shop`; all must hold. `payload.host.name=web-1` is short for `payload=host.name=web-1`. Items of a list go by index, from the end if negative. Texts are as they are; numbers are in full (`1000000000000000000000`), lists and objects as PostgreSQL writes them (`[1, 2]`).',
+        override: { type: 'array', maxItems: 50, items: { type: 'string' } },
+        param: { style: 'form', explode: true },
+      }),
+  ),
 };
 
 export const eventOut = z
@@ -53,6 +62,23 @@ export function showDuplicate({ event, same }: { event: Event; same: boolean }, 
   if (same || mayRead) return showEvent(event);
   const { event_id } = event;
   return { id: event_id, event_id, duplicate: true as const };
+}
+
+/** `path=value` as tests of a payload. Of the same path twice the last counts, as of every parameter. */
+function payloadTests(given: string[], context: z.RefinementCtx): PayloadTest[] {
+  const tests = new Map<string, PayloadTest>();
+  for (const text of given) {
+    const end = endOfPath(text);
+    if (end < 0) context.addIssue({ code: 'custom', message: 'must be path=value' });
+    else {
+      const path = parsePath(text.slice(0, end)).keys;
+      if (!path.every(isStorable)) {
+        context.addIssue({ code: 'custom', message: 'must not contain NUL or broken surrogates' });
+      }
+      tests.set(JSON.stringify(path), { path, value: text.slice(end + 1) });
+    }
+  }
+  return [...tests.values()];
 }
 
 const fieldErrors = z.array(z.object({ field: z.string(), reason: z.string() }));

@@ -119,12 +119,12 @@ export async function searchEvents(
 /** Those of the next `limit` events that match, and the last of them if there may be more. */
 async function searchStretch(
   db: Sql,
-  { payload = {}, ...filter }: EventFilter,
+  { payload = [], ...filter }: EventFilter,
   range: TimeRange,
   { after, limit, order = 'newest first' }: EventPage,
 ): Promise<(Event & { matches: boolean; last: boolean })[]> {
-  const holds = Object.entries(payload).map(
-    ([path, value]) => sql`coalesce(payload #>> ${path.split('.')}::text[] = ${value}, false)`,
+  const holds = payload.map(
+    ({ path, value }) => sql`coalesce(payload #>> ${[...path]}::text[] = ${value}, false)`,
   );
   const { rows } = await sql<Event & { matches: boolean; last: boolean }>`
     select ${COLUMNS}, matches, last from (

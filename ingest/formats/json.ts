@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { MappingDefinition } from '../../domain/mapping.ts';
+import { parsePath } from '../../domain/path.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
 import { type EventInput, type Mapped, unmapped } from './mapped.ts';
@@ -22,7 +23,7 @@ interface Found {
 /** Makes the function that reads records by a mapping. */
 export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<EventInput> {
   const names = ['id', 'source', 'type', 'severity', 'time'] as const;
-  const paths = names.map((name) => mapping[name].flatMap((path) => [[path], path.split('.')]));
+  const paths = names.map((name) => mapping[name].flatMap((path) => [[path], parsePath(path).keys]));
   return (record) => {
     if (record === null || typeof record !== 'object' || Array.isArray(record)) {
       return unmapped('', 'must be an object');
@@ -118,8 +119,15 @@ function without(record: Row, found: readonly (Found | undefined)[]): Row {
     let parent = rest;
     for (const key of keys.slice(0, -1)) {
       const inner = parent[key];
-      parent[key] = Array.isArray(inner) ? [...inner] : { ...(inner as Row) };
-      parent = parent[key] as Row;
+      const copy = Array.isArray(inner) ? [...inner] : { ...(inner as Row) };
+      // Assigned, `__proto__` would be the prototype.
+      Object.defineProperty(parent, key, {
+        value: copy,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+      parent = copy as Row;
     }
     // What comes after it in a list keeps its place.
     const last = keys.at(-1)!;

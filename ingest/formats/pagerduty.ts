@@ -14,23 +14,25 @@ const text = z.string();
 const absentIfEmpty = <S extends z.ZodType>(schema: S) =>
   z.preprocess((given) => (given === '' ? undefined : given), schema);
 
-const payload = z.object({
-  summary: z
-    .string()
-    .min(1)
-    .transform((summary) => cutText(summary, LONGEST_SUMMARY)),
-  source: text.min(1),
-  severity: z.enum(['critical', 'error', 'warning', 'info']),
-  // A time that nobody understands is no reason to refuse a page.
-  timestamp: z
-    .unknown()
-    .optional()
-    .meta({ override: { type: 'string', format: 'date-time' } }),
-  component: text.nullish(),
-  group: text.nullish(),
-  class: text.nullish(),
-  custom_details: z.unknown().optional(),
-});
+const payload = z
+  .object({
+    summary: z
+      .string()
+      .min(1)
+      .transform((summary) => cutText(summary, LONGEST_SUMMARY)),
+    source: text.min(1),
+    severity: z.enum(['critical', 'error', 'warning', 'info']),
+    // A time that nobody understands is no reason to refuse a page.
+    timestamp: z
+      .unknown()
+      .optional()
+      .meta({ override: { type: 'string', format: 'date-time' } }),
+    component: text.nullish(),
+    group: text.nullish(),
+    class: text.nullish(),
+    custom_details: z.unknown().optional(),
+  })
+  .meta({ id: 'PagerDutyPayload' });
 
 const dedupKey = z
   .string()
@@ -41,7 +43,9 @@ const common = {
   routing_key: z.string().min(1).max(255),
   client: text.nullish(),
   client_url: text.nullish(),
-  links: z.array(z.looseObject({ href: z.string().nullish(), text: z.string().nullish() })).nullish(),
+  links: z
+    .array(z.object({ href: z.string().nullish(), text: z.string().nullish() }).meta({ id: 'PagerDutyLink' }))
+    .nullish(),
 };
 
 /** An event of PagerDuty's Events API v2. Images are for its own pages, and ignored. */

@@ -189,6 +189,33 @@ describe('/alerts', () => {
     });
   }
 
+  it('refuses fields that nobody knows, wherever they are, with the nearest that is known', async () => {
+    for (const [changes, field, near] of [
+      [{ group_bye: ['source_id'] }, 'group_bye', 'group_by'],
+      [{ treshold_count: 5 }, 'treshold_count', 'threshold_count'],
+      [
+        { match: [{ field: 'severity', operator: '=', op: '=', value: 'x' }] },
+        'match.0.operator',
+        'field, op, value',
+      ],
+      [
+        { condition: { kind: 'count', threshold_count: 1, window_second: 60 } },
+        'condition.window_second',
+        'window_seconds',
+      ],
+      [{ constructor: 1 }, 'constructor', ''],
+    ] as const) {
+      const made = await api.post('/alerts', rule(changes));
+      assert.equal(made.status, 422, field);
+      assert.equal(made.body.errors[0].field, field);
+      assert.ok(made.body.errors[0].reason.includes(near), made.body.errors[0].reason);
+      const { id } = await create();
+      assert.equal((await api.call('PUT', `/alerts/${id}`, changes)).status, 422);
+    }
+    // Names of labels are anybody's own.
+    assert.deepEqual((await create({ labels: { group_bye: 'x' } })).labels, { group_bye: 'x' });
+  });
+
   it('refuses more labels than anybody reads', async () => {
     const labels = Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`l${i}`, '']));
     assert.equal((await api.post('/alerts', rule({ labels }))).status, 422);

@@ -80,7 +80,7 @@ describe('reading events at scale', () => {
   }
 
   it('searches payloads stretch by stretch, and goes on where its budget ended', async () => {
-    const filter = { payload: { 'host.name': 'web-1' }, severity: 'high' };
+    const filter = { payload: [{ path: ['host', 'name'], value: 'web-1' }], severity: 'high' };
     const expected = inOrder(stored.filter(compileFilter(filter)));
     assert.ok(expected.length > 3);
     const found: string[] = [];
@@ -125,7 +125,7 @@ describe('reading events at scale', () => {
   }
 
   it('searches the days of the range alone', async () => {
-    const filter = { payload: { 'host.name': 'web-1' } };
+    const filter = { payload: [{ path: ['host', 'name'], value: 'web-1' }] };
     const read = (tx: Sql) => searchEvents(tx, filter, day, { limit: 2000 }, 60_000);
     assert.deepEqual(await touched(read), twoDays);
   });

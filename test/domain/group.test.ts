@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Event } from '../../domain/event.ts';
-import { compileGroupKey, groupLabels, OVERFLOW_GROUP, SOLE_GROUP } from '../../domain/group.ts';
+import {
+  compileGroupKey,
+  groupLabels,
+  groupLabelsOf,
+  OVERFLOW_GROUP,
+  SOLE_GROUP,
+} from '../../domain/group.ts';
 import { MatcherError } from '../../domain/matcher.ts';
 
 const event = (payload: Event['payload']): Event => ({
@@ -32,6 +38,44 @@ describe('the group of an event', () => {
     assert.equal(keyOf(['payload.x'], {}), keyOf(['payload.x'], { x: null }));
     assert.deepEqual(groupLabels(['payload.x'], keyOf(['payload.x'], { x: 1 })), { 'payload.x': '1' });
     assert.deepEqual(groupLabels(['payload.x'], keyOf(['payload.x'], {})), { 'payload.x': 'null' });
+  });
+
+  it('has labels that differ wherever keys differ: a text that reads as other JSON is in quotes', () => {
+    const values = [
+      1,
+      '1',
+      '"1"',
+      true,
+      'true',
+      null,
+      'null',
+      [],
+      '[]',
+      ['1'],
+      '["1"]',
+      {},
+      '',
+      ' 1',
+      'web-1',
+      'a"b',
+    ];
+    const labels = values.map((x) => groupLabels(['payload.x'], keyOf(['payload.x'], { x }))['payload.x']);
+    assert.equal(new Set(labels).size, values.length);
+    assert.deepEqual(labels.slice(0, 3), ['1', '"1"', '"\\"1\\""']);
+    assert.deepEqual(labels.slice(-2), ['web-1', 'a"b']);
+  });
+
+  it('has the labels of its events where its key is too long for them: the same by either way where it is not', () => {
+    const fields = ['payload.short', 'payload.text', 'payload["a.b"]'];
+    const payload = { short: 1, text: `${'x'.repeat(300)}1`, 'a.b': 'named' };
+    const labels = groupLabelsOf(fields, event(payload));
+    assert.equal(labels['payload.short'], '1');
+    assert.equal(labels['payload["a.b"]'], 'named');
+    assert.match(labels['payload.text']!, /^x{191}~[0-9a-f]{8}$/);
+    const other = groupLabelsOf(fields, event({ ...payload, text: `${'x'.repeat(300)}2` }));
+    assert.notEqual(labels['payload.text'], other['payload.text']);
+    const short = { short: null, text: '7', 'a.b': ['x'] };
+    assert.deepEqual(groupLabelsOf(fields, event(short)), groupLabels(fields, keyOf(fields, short)));
   });
 
   it('cannot be made to look like another by quotes and commas in values', () => {

@@ -87,6 +87,43 @@ describe('a matcher', () => {
     assert.equal(holds('payload.host', '=', '[object Object]'), false);
   });
 
+  it('finds any key that an object may have, in brackets', () => {
+    const odd = event(
+      JSON.parse('{"host.name": 1, "": {"a b": 2}, "__proto__": {"x\\"y": 3}, "payload": {"]": 4}}'),
+    );
+    for (const [field, value] of [
+      ['payload["host.name"]', 1],
+      ['payload[""]["a b"]', 2],
+      ['payload["__proto__"]["x\\"y"]', 3],
+      ['payload.__proto__["x\\"y"]', 3],
+      ['payload["payload"]["]"]', 4],
+      ['payload.payload.]', 4],
+    ] as const) {
+      assert.equal(holds(field, '=', value, odd), true, field);
+    }
+    assert.equal(holds('payload.host.name', 'exists', true, odd), false);
+    for (const field of [
+      '["payload"].a',
+      'payload',
+      'payload.',
+      'payload..a',
+      'payload[x]',
+      'payloads["a"]',
+    ]) {
+      refusal({ field, op: 'exists' }, /unknown field/);
+    }
+  });
+
+  it('compares numbers that were kept as texts to their last digit', () => {
+    const big = event({ id: '9007199254740993', tiny: '0.30000000000000001', huge: '1e400' });
+    assert.equal(holds('payload.id', '=', 9007199254740992, big), false);
+    assert.equal(holds('payload.id', '>', 9007199254740992, big), true);
+    assert.equal(holds('payload.id', '=', '9007199254740993', big), true);
+    assert.equal(holds('payload.tiny', '>', 0.3, big), true);
+    assert.equal(holds('payload.huge', '>', 1e308, big), true);
+    assert.equal(holds('payload.text', 'in', [503.0], FULL), true);
+  });
+
   it('takes null for missing, and a missing field for failing all but !=, !~ and exists: false', () => {
     for (const field of ['payload.none', 'payload.gone', 'payload.gone.deeper', 'payload.code.deeper']) {
       assert.equal(holds(field, 'exists'), false, field);
