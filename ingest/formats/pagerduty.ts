@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { parseInstant } from '../../domain/instant.ts';
 import { NEVER, pagerdutyKey, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
 import { cutText } from '../repair.ts';
-import { shortened } from './fit.ts';
+import { fitSource, shortened } from './fit.ts';
+import type { EventInput, Mapped } from './mapped.ts';
 
 /** Longest summary and dedup_key, in characters. PagerDuty has the same limits, and refuses or cuts what is longer. */
 const LONGEST_SUMMARY = 1024;
@@ -62,6 +63,40 @@ export const pagerdutyEvent = z
   .meta({ id: 'PagerDutyEvent' });
 
 export type PagerDutyEvent = z.output<typeof pagerdutyEvent>;
+
+/** A change event: something was deployed or switched. It opens no incident. */
+export const pagerdutyChange = z
+  .object({
+    routing_key: common.routing_key,
+    payload: payload.pick({ summary: true, timestamp: true, custom_details: true }).extend({
+      source: text.nullish(),
+    }),
+    links: common.links,
+  })
+  .meta({ id: 'PagerDutyChange' });
+
+export type PagerDutyChange = z.output<typeof pagerdutyChange>;
+
+/** A change event as an event of type `change`. */
+export function fromPagerDutyChange({ payload, links }: PagerDutyChange): Mapped<EventInput> {
+  const { summary, source, timestamp, custom_details } = payload;
+  const at = timeOf(timestamp);
+  return {
+    event: {
+      source_id: fitSource(source || 'pagerduty'),
+      event_type: 'change',
+      severity: 'info',
+      ...(at === null ? {} : { timestamp: new Date(at).toISOString() }),
+      payload: {
+        summary,
+        ...given({ source }),
+        ...(custom_details ? { custom_details } : {}),
+        ...(links ? { links } : {}),
+      },
+    },
+    lenient: true,
+  };
+}
 
 /**
  * A PagerDuty event as a received alert.

@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { fromPagerDuty, type PagerDutyEvent, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
+import {
+  fromPagerDuty,
+  fromPagerDutyChange,
+  pagerdutyChange,
+  pagerdutyEvent,
+} from '../../../ingest/formats/pagerduty.ts';
 import { repair } from '../../../ingest/repair.ts';
 import { requireSource } from '../../access.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
+import { Intake } from '../../intake.ts';
 import { BODY_DEPTH, PAGE_LIMIT } from '../../limits.ts';
 import { Invalid } from '../../problem.ts';
 import { attemptedBy } from '../../rejections/attempt.ts';
@@ -27,20 +33,50 @@ const dialect: Dialect = {
 };
 
 /** No detail refuses a page: what can't be kept is repaired. */
-const pagerdutyBody: BodySpec<PagerDutyEvent> = {
-  content: { 'application/json': pagerdutyEvent },
-  optional: false,
-  async read(body) {
-    const raw = await readJson(body, PAGE_LIMIT, 'mended');
-    const flaw = raw !== null && typeof raw === 'object' ? repair(raw as object, BODY_DEPTH) : null;
-    if (flaw) throw new Invalid([{ field: 'body', reason: flaw }]);
-    return check(pagerdutyEvent, raw, 'body');
-  },
-};
+function mendedBody<S extends z.ZodType>(schema: S): BodySpec<z.output<S>> {
+  return {
+    content: { 'application/json': schema },
+    optional: false,
+    async read(body) {
+      const raw = await readJson(body, PAGE_LIMIT, 'mended');
+      const flaw = raw !== null && typeof raw === 'object' ? repair(raw as object, BODY_DEPTH) : null;
+      if (flaw) throw new Invalid([{ field: 'body', reason: flaw }]);
+      return check(schema, raw, 'body');
+    },
+  };
+}
 
 /** PagerDuty's Events API v2, so that whatever can page by it can page here by another URL. */
-export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
+export function pagerdutyRoutes(deps: ApiDeps): Route[] {
+  const { access, alerts, clock } = deps;
+  const intake = new Intake(deps);
   return [
+    route({
+      method: 'post',
+      path: '/v2/change/enqueue',
+      role: null,
+      ingests: 'events',
+      tags: ['received alerts'],
+      summary: 'Take a change event (PagerDuty Events API v2)',
+      description:
+        'A deployment, a switch: it opens no incident, but is stored as an event of type `change`. `routing_key` is an ingest key.',
+      body: mendedBody(pagerdutyChange),
+      responses: {
+        202: {
+          description: 'Stored',
+          schema: z.object({ status: z.literal('success'), message: z.string() }),
+        },
+      },
+      problems: [401, 403, 429],
+      dialect,
+      async handle({ body: change, request }) {
+        const principal = await access.admitKey(change.routing_key, 'ingest', request);
+        attemptedBy(principal);
+        const [result] = await intake.store(principal, [fromPagerDutyChange(change)]);
+        if (result!.status === 'invalid') throw new Invalid(result!.errors);
+        return { status: 202, body: { status: 'success' as const, message: 'Change event processed' } };
+      },
+    }),
     route({
       method: 'post',
       path: '/v2/enqueue',
@@ -52,7 +88,7 @@ export function pagerdutyRoutes({ access, alerts, clock }: ApiDeps): Route[] {
       description:
         '`routing_key` is an ingest key. A trigger opens an incident for its `dedup_key`, or refreshes the one that is open; ' +
         '202 says that it is stored.',
-      body: pagerdutyBody,
+      body: mendedBody(pagerdutyEvent),
       responses: {
         202: {
           description: 'Stored',

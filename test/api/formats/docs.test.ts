@@ -83,6 +83,15 @@ describe('docs/formats.md', () => {
     assert.ok(given!.startsWith(`\`severity\` ${severities.join(', ')};`));
   });
 
+  it('names a test that is there for each requirement of the specifications', () => {
+    const rows = [...text.matchAll(/\| (test\/[\w./-]+\.test\.ts): (.+?) \|$/gm)];
+    assert.ok(rows.length > 30);
+    for (const [, file, title] of rows) {
+      const tests = readFileSync(join(import.meta.dirname, '../../..', file!), 'utf8');
+      assert.ok(tests.includes(title!), `${file}: ${title}`);
+    }
+  });
+
   it('has examples that are taken', () => {
     const [, mapping] = /```json\n(.*?)```/s.exec(text)!;
     mappingIn.parse(JSON.parse(mapping!));

@@ -74,6 +74,30 @@ describe('PagerDuty’s Events API v2', () => {
     }
   });
 
+  it('stores a change event, which opens no incident', async () => {
+    const change = {
+      routing_key: 'a'.repeat(32),
+      payload: {
+        ...{ summary: 'Deployed 1.2.3', source: 'acme-build', timestamp: new Date().toISOString() },
+        custom_details: { build: 12345678901234567890n.toString() },
+      },
+      links: [{ href: 'https://ci.example/1', text: 'build' }],
+    };
+    const { status, body } = await api.post('/v2/change/enqueue', change);
+    assert.deepEqual([status, body], [202, { status: 'success', message: 'Change event processed' }]);
+    const [event] = await api.query<{ event_type: string; severity: string; payload: { summary: string } }>(
+      `select event_type, severity, payload from events where source_id = 'acme-build'`,
+    );
+    assert.deepEqual(
+      [event!.event_type, event!.severity, event!.payload.summary],
+      ['change', 'info', 'Deployed 1.2.3'],
+    );
+    const bad = await api.post('/v2/change/enqueue', { ...change, payload: {} });
+    assert.deepEqual([bad.status, bad.body.status], [400, 'invalid event']);
+    const unknown = await api.post('/v2/change/enqueue', { ...change, routing_key: 'c'.repeat(32) });
+    assert.equal(unknown.status, 401);
+  });
+
   it('makes up a dedup_key for a trigger without one', async () => {
     const { body } = await send();
     assert.match(body.dedup_key, /^[0-9a-f]{32}$/);
@@ -103,7 +127,7 @@ describe('PagerDuty’s Events API v2', () => {
     assert.deepEqual([fast.status, fast.body.status], [429, 'throttle exceeded']);
     assert.equal(fast.headers.get('retry-after'), '7');
     await api.rejections.flush();
-    const { body: refused } = await api.get('/rejections');
+    const { body: refused } = await api.get('/rejections?route=/v2/enqueue');
     const last: [string, string][] = refused.last.map(({ key, reason }: Record<string, string>) => [
       key,
       reason,

@@ -149,6 +149,31 @@ describe('a built-in mapping', () => {
     });
   });
 
+  it('knows the fields of the Elastic Common Schema, nested or with dots', () => {
+    const read = mapper(BUILT_IN['fluent-bit']!);
+    for (const record of [
+      { log: { level: 'error' }, host: { name: 'web-1' }, event: { action: 'login' }, message: 'x' },
+      { 'log.level': 'error', 'host.name': 'web-1', 'event.action': 'login', message: 'x' },
+    ]) {
+      const item = read({ ...record, '@timestamp': '2026-05-04T11:00:00Z' });
+      assert.ok('event' in item);
+      const { source_id, event_type, severity, timestamp } = item.event;
+      assert.deepEqual([source_id, event_type, severity], ['web-1', 'login', 'high']);
+      assert.equal(timestamp, '2026-05-04T11:00:00Z');
+    }
+  });
+
+  it('names any key of a record, in brackets', () => {
+    const record = JSON.parse(
+      '{"a.b": {"": {"c d": "web-1"}}, "__proto__": {"kind": "login"}, "message": "x"}',
+    );
+    const paths = { source: ['["a.b"][""]["c d"]'], type: ['__proto__.kind'], payload: 'rest' as const };
+    const item = mapper({ ...BUILT_IN['fluent-bit']!, ...paths })(record);
+    assert.ok('event' in item);
+    assert.deepEqual([item.event.source_id, item.event.event_type], ['web-1', 'login']);
+    assert.equal(JSON.stringify(item.event.payload), '{"a.b":{"":{}},"__proto__":{},"message":"x"}');
+  });
+
   it('reads what Vector makes of a syslog message', () => {
     const record = {
       ...{ appname: 'sshd', facility: 'auth', host: 'web-17', hostname: 'web-17', message: 'refused' },
