@@ -1,5 +1,5 @@
-# One image serves every role, chosen by its command. TypeScript runs as it is; only the workflows are bundled.
-# Not Alpine: the Temporal SDK's native code needs glibc.
+# One image serves every role, chosen by its command. TypeScript runs as it is; only the workflows are
+# bundled. Not Alpine: the Temporal SDK's native code needs glibc.
 FROM node:24-bookworm-slim AS made
 WORKDIR /app
 

@@ -7,8 +7,9 @@ const READ_ONLY = ['migrations'];
 const APPEND_ONLY = ['audit_log'];
 
 /**
- * Gives `role`, which the API and the workers log in as, what they need. It owns the partitioned tables, because it
- * makes and drops their partitions; the audit log it can only append to. Changes nothing when it is given again.
+ * Gives `role`, which the API and the workers log in as, what they need. It owns the partitioned tables,
+ * because it makes and drops their partitions; the audit log it can only append to. Changes nothing when it
+ * is given again.
  */
 export async function grantTo(orm: Orm, role: string): Promise<void> {
   await transaction(orm, async (db) => {

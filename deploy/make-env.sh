@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the secrets that docker-compose.yml needs, once, in .env beside it. What .env has already stays as it is.
-# Needs nothing but a shell and the usual tools: no Node, no openssl.
+# Makes the secrets that docker-compose.yml needs, once, in .env beside it. What .env has already stays as it
+# is. Needs nothing but a shell and the usual tools: no Node, no openssl.
 set -eu
 umask 077
 cd "$(dirname "$0")/.."

@@ -36,8 +36,8 @@ export interface HttpCheckSettings {
 export type ProducerSettings = SimulatedSettings | HttpCheckSettings;
 
 /**
- * What a workflow may know: its history is kept for days and shown by the Web UI. A URL's user, password and query may be
- * secrets, so a check reads the URL from its source's row when it is made.
+ * What a workflow may know: its history is kept for days and shown by the Web UI. A URL's user, password and
+ * query may be secrets, so a check reads the URL from its source's row when it is made.
  */
 export function withoutSecrets(settings: ProducerSettings): ProducerSettings {
   return settings.kind === 'http-check' ? { ...settings, url: redactedUrl(settings.url) } : settings;

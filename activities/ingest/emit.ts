@@ -74,8 +74,8 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
 export type IngestActivities = ReturnType<typeof createIngestActivities>;
 
 /**
- * The batch with the URL to probe, which no workflow knows; `gone` and `changed` say why there is none. A workflow hears of
- * a change of kind moments before its row does, hence the tries.
+ * The batch with the URL to probe, which no workflow knows; `gone` and `changed` say why there is none. A
+ * workflow hears of a change of kind moments before its row does, hence the tries.
  */
 async function withSecrets(orm: Orm, batch: Batch): Promise<Batch | 'gone' | 'changed'> {
   if (batch.settings.kind !== 'http-check') return batch;
@@ -95,8 +95,9 @@ function carriedEvents(batch: Batch): Event[] | undefined {
 }
 
 /**
- * The instant before which nothing of this source is missing any more, epoch milliseconds. When no older batch was on
- * its way as this one left, that is where the next one begins: the watermark must not wait for a source to have news.
+ * The instant before which nothing of this source is missing any more, epoch milliseconds. When no older
+ * batch was on its way as this one left, that is where the next one begins: the watermark must not wait for a
+ * source to have news.
  */
 function appendedThrough(batch: Batch): number {
   const { source_id, settings, from_at, tick_at, appended_through } = batch;

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { type Lock, unneeded } from './unneeded.ts';
 
 /**
- * `node deploy/image/slim.ts`: removes from node_modules what the image never reads: the compiler of workflows, which are
- * bundled by then; native code of other platforms; type declarations, source maps, prose. Licences stay.
+ * `node deploy/image/slim.ts`: removes from node_modules what the image never reads: the compiler of
+ * workflows, which are bundled by then; native code of other platforms; type declarations, source maps,
+ * prose. Licences stay.
  */
 const root = join(import.meta.dirname, '../..');
 const remove = (path: string) => rmSync(join(root, path), { recursive: true, force: true });

@@ -1,4 +1,5 @@
--- The roles that Tocsin uses, and the database that they share. A superuser runs this with psql, as often as one likes:
+-- The roles that Tocsin uses, and the database that they share. A superuser runs this with psql, as often as
+-- one likes:
 --
 --   TOCSIN_OWNER_PASSWORD=… TOCSIN_PASSWORD=… psql --file=deploy/postgres/roles.sql
 --
@@ -18,7 +19,7 @@ set log_min_duration_statement = -1;
 set log_min_error_statement = 'panic';
 alter role tocsin_owner with login nosuperuser nocreatedb nocreaterole password :'owner_password';
 alter role tocsin with login nosuperuser nocreatedb nocreaterole password :'password';
--- Partitions are made and dropped every day by `tocsin`, so it owns the partitioned tables. Migrations change them.
+-- `tocsin` makes and drops partitions every day, so it owns the partitioned tables. Migrations change them.
 grant tocsin to tocsin_owner with inherit true, set true;
 
 select 'create database tocsin owner tocsin_owner'

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Compiles what images and Docker plugins would bring, of the versions that docker-compose.yml names, once: about ten
-# minutes. What lies in TOCSIN_COMPOSE_CACHE/programs is kept.
+# Compiles what images and Docker plugins would bring, of the versions that docker-compose.yml names, once:
+# about ten minutes. What lies in TOCSIN_COMPOSE_CACHE/programs is kept.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 programs=$TOCSIN_COMPOSE_CACHE/programs
@@ -11,7 +11,8 @@ server=$(version server)
 ui=$(version ui)
 mkdir -p "$programs"
 
-# A copy of the module: its patch version of Go may be newer than ours, and its go.mod may exclude what an install can't.
+# A copy of the module, since an install refuses a go.mod with excludes. Where it asks for a newer patch of
+# Go, ours will do.
 source_of() {
   local module=$1 version=$2 copy=$TOCSIN_COMPOSE_CACHE/source/${1##*.}
   (cd / && GOFLAGS=-mod=mod go mod download "$module@$version" > /dev/null 2>&1) || true
@@ -19,7 +20,12 @@ source_of() {
   path=$(go env GOMODCACHE)/$module@$version
   [ -d "$path" ] || { echo "$module $version can't be had from $(go env GOPROXY)." >&2; exit 1; }
   rm -rf "$copy" && mkdir -p "$(dirname "$copy")" && cp -r "$path" "$copy" && chmod -R u+w "$copy"
-  (cd "$copy" && go mod edit -go="$(go env GOVERSION | sed 's/^go//')" -toolchain=none)
+  local ours theirs
+  ours=$(go env GOVERSION | sed 's/^go//')
+  theirs=$(sed -n 's/^go //p' "$copy/go.mod")
+  if [ "$(printf '%s\n' "$ours" "$theirs" | sort --version-sort | tail -n 1)" != "$ours" ]; then
+    (cd "$copy" && go mod edit -go="$ours" -toolchain=none)
+  fi
   echo "$copy"
 }
 

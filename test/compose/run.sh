@@ -1,6 +1,6 @@
 #!/bin/bash
-# `npm run test:compose`: brings docker-compose.yml up for real (scenario.ts), with the Docker engine that runs; where
-# none does, with Debian's, in a network of its own, and stand-ins for the images (stand-ins.sh).
+# `npm run test:compose`: brings docker-compose.yml up for real (scenario.ts), with the Docker engine that
+# runs; where none does, with Debian's, in a network of its own, and stand-ins for the images (stand-ins.sh).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tocsin/compose

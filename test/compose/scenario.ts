@@ -9,8 +9,8 @@ import { Project } from './project.ts';
 import { Sender } from './sender.ts';
 
 /**
- * Brings docker-compose.yml up on the engine that `docker` reaches, as docs/operating.md says, and treats it badly.
- * `--memory` watches the containers' memory for ten minutes besides.
+ * Brings docker-compose.yml up on the engine that `docker` reaches, as docs/operating.md says, and treats it
+ * badly. `--memory` watches the containers' memory for ten minutes besides.
  */
 const { values: options } = parseArgs({ options: { memory: { type: 'boolean' } } });
 const API = 'http://127.0.0.1:8000';
@@ -144,7 +144,7 @@ async function treatBadly(): Promise<void> {
         await project.signal(service, 'KILL');
         await waitFor(() => healthOf(service, 'healthy', { after: 'restart' }), {
           what: `${service} to start again`,
-          timeoutMs: 60_000,
+          timeoutMs: 120_000,
           everyMs: 500,
         });
       });
@@ -153,12 +153,12 @@ async function treatBadly(): Promise<void> {
       await project.signal('worker-incidents', 'STOP');
       await waitFor(() => healthOf('worker-incidents', 'unhealthy'), {
         what: 'it to be unhealthy',
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
       await project.signal('worker-incidents', 'CONT');
       await waitFor(() => healthOf('worker-incidents', 'healthy'), {
         what: 'it to be healthy',
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
     });
     for (const service of SERVERS) {

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes stand-ins for the images that docker-compose.yml and Dockerfile name, under the same names. The programs are real;
-# what starts them is ours, as the images' documentation has it (images/).
+# Makes stand-ins for the images that docker-compose.yml and Dockerfile name, under the same names. The
+# programs are real; what starts them is ours, as the images' documentation has it (images/).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

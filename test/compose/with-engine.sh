@@ -1,6 +1,7 @@
 #!/bin/bash
-# `with-engine.sh COMMAND…`: runs a command beside a Docker engine of its own, and stops the engine afterwards. Both live in
-# a network namespace, so that published ports are there and nowhere else, and outward there is one rule of NAT.
+# `with-engine.sh COMMAND…`: runs a command beside a Docker engine of its own, and stops the engine
+# afterwards. Both live in a network namespace, so that published ports are there and nowhere else, and
+# outward there is one rule of NAT.
 set -euo pipefail
 id=tcsn$$
 net=10.213.77
