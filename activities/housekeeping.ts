@@ -5,18 +5,28 @@ import { ensurePartitions } from '../db/partitions.ts';
 import { AUDIT_DAYS, forgetAudit } from '../db/queries/audit.ts';
 import { forgetSettled, oldestCountKept, trimCounts } from '../db/queries/counts-kept.ts';
 import { forgetSpans } from '../db/queries/deaf-spans.ts';
-import { expectedWorkflows } from '../db/queries/expected-workflows.ts';
+import { expectedWorkflows, lettersToRetry } from '../db/queries/expected-workflows.ts';
 import { foldRollups } from '../db/queries/fold.ts';
 import { forgetIdleGroups } from '../db/queries/forget-groups.ts';
 import { forgetDeadLetters, forgetIncidents } from '../db/queries/forget-records.ts';
+import { recordRound } from '../db/queries/housekeeping-rounds.ts';
 import { forgetAlerts } from '../db/queries/received-writes.ts';
 import { forgetRejections } from '../db/queries/rejections.ts';
 import { dropPartitions, forgetEvents } from '../db/queries/retention.ts';
 import { forgetSessions } from '../db/queries/sessions.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
-import { DAY_MS } from '../domain/event.ts';
-import { incidentWorkflow, producerWorkflow, ruleWorkflow, type Startable } from '../workflows/startable.ts';
-import { heartbeating } from './heartbeating.ts';
+import { DAY_MS, type Json } from '../domain/event.ts';
+import type { HousekeepingStep, WedgedWorkflow } from '../domain/housekeeping.ts';
+import type { DeadLetterInput } from '../workflows/messages.ts';
+import {
+  deadLetterWorkflow,
+  incidentWorkflow,
+  producerWorkflow,
+  ruleWorkflow,
+  type Startable,
+} from '../workflows/startable.ts';
+import { type Progress, withProgress } from './progress.ts';
+import { wedgedWorkflows } from './wedged.ts';
 
 /** Pause between two workflow starts: 20 a second leave the server room for its other work. */
 const START_EVERY_MS = 50;
@@ -45,73 +55,132 @@ export function createHousekeepingActivities({
   return {
     /** Makes the partitions ahead and drops what is past retention. */
     async keepPartitions(): Promise<{ made: number; dropped: number }> {
-      return heartbeating(keepPartitions);
+      return recorded('partitions', keepPartitions);
     },
 
-    /** Starts the workflows that rows say should run and that don't. */
-    async reconcile(): Promise<{ rules: number; producers: number; incidents: number }> {
-      return heartbeating(reconcile);
+    /** Starts the workflows that rows say should run and that don't, and names those that can't go on. */
+    async reconcile(): Promise<{
+      rules: number;
+      producers: number;
+      incidents: number;
+      dead_letters: number;
+    }> {
+      const { wedged, ...started } = await recorded('workflows', async (progress) => {
+        const started = await reconcile(progress);
+        const wedged = await wedgedWorkflows(client, sqlOf(orm), clock());
+        for (const one of wedged) log.error(one, 'a workflow fails each time it is to go on');
+        return { ...started, wedged: wedged as (WedgedWorkflow & { [key: string]: Json })[] };
+      });
+      return started;
     },
   };
 
-  async function keepPartitions() {
+  /** Does a step and puts on record what came of it, for /status. */
+  async function recorded<T extends Json>(
+    step: HousekeepingStep,
+    work: (progress: Progress) => Promise<T>,
+  ): Promise<T> {
+    const started_at = clock();
+    const record = (error: string | null, found: Json) =>
+      recordRound(sqlOf(orm), { step, started_at, ended_at: clock(), error, found });
+    try {
+      const found = await withProgress(work);
+      await record(null, found);
+      return found;
+    } catch (error) {
+      await record((error as Error).message, {}).catch((second: unknown) => {
+        log.warn({ err: second, step }, 'a failed step of housekeeping could not be put on record');
+      });
+      throw error;
+    }
+  }
+
+  async function keepPartitions(progress: Progress) {
     const now = clock();
-    const made = await ensurePartitions(orm, now);
+    const db = sqlOf(orm);
+    const step = async <T>(work: Promise<T>): Promise<T> => {
+      const done = await work;
+      progress();
+      return done;
+    };
+    const made = await step(ensurePartitions(orm, now));
     const oldest = now - retentionDays * DAY_MS;
-    await forgetSettled(orm, null);
+    await step(forgetSettled(orm, null));
     const dropped =
-      (await dropPartitions(orm, 'events', () => oldest)) +
-      (await dropPartitions(orm, 'window_counts', async (db) => (await oldestCountKept(db, now)) - DAY_MS));
+      (await step(dropPartitions(orm, 'events', () => oldest))) +
+      (await step(
+        dropPartitions(orm, 'window_counts', async (db) => (await oldestCountKept(db, now)) - DAY_MS),
+      ));
     if (now - trimmedAt >= TRIM_EVERY_MS) {
-      await trimCounts(orm, clock);
+      await step(trimCounts(orm, clock));
       trimmedAt = now;
     }
-    await foldRollups(orm, now);
-    await forgetEvents(sqlOf(orm), oldest);
-    await forgetRejections(sqlOf(orm), oldest);
-    await forgetProcesses(sqlOf(orm));
-    await forgetSpans(sqlOf(orm), oldest);
-    await forgetSessions(sqlOf(orm), now);
-    await forgetAudit(sqlOf(orm), now - AUDIT_DAYS * DAY_MS);
-    const letters = await forgetDeadLetters(sqlOf(orm), oldest);
+    await foldRollups(orm, now, progress);
+    await step(forgetEvents(db, oldest));
+    await step(forgetRejections(db, oldest));
+    await step(forgetProcesses(db));
+    await step(forgetSpans(db, oldest));
+    await step(forgetSessions(db, now));
+    await step(forgetAudit(db, now - AUDIT_DAYS * DAY_MS));
+    const letters = await step(forgetDeadLetters(db, oldest));
     if (letters.waiting > 0) log.warn(letters, 'dead letters expired that nobody redrove or discarded');
-    const incidents = await forgetIncidents(sqlOf(orm), now - incidentRetentionDays * DAY_MS);
-    const alerts = await forgetAlerts(sqlOf(orm), now - DAY_MS);
-    const groups = await forgetIdleGroups(orm);
+    const incidents = await step(forgetIncidents(db, now - incidentRetentionDays * DAY_MS));
+    const alerts = await step(forgetAlerts(db, now - DAY_MS));
+    const groups = await step(forgetIdleGroups(orm));
     if (dropped + groups + letters.all + incidents + alerts > 0) {
       log.info({ dropped, groups, dead_letters: letters.all, incidents, alerts }, 'retention');
     }
     return { made, dropped };
   }
 
-  async function reconcile() {
-    const { rules, producers, incidents } = await expectedWorkflows(sqlOf(orm));
+  async function reconcile(progress: Progress) {
+    const { rules, producers, incidents, sources } = await expectedWorkflows(sqlOf(orm));
+    progress();
     return {
       rules: await startMissing(
         'alertRule',
         rules.map(({ id }) => ruleWorkflow(id)),
+        progress,
       ),
       producers: await startMissing(
         'producer',
         producers.map(({ id, settings, paused }) => producerWorkflow({ source_id: id, settings, paused })),
+        progress,
       ),
       incidents: await startMissing(
         'incident',
         incidents.map(({ id }) => incidentWorkflow(id)),
+        progress,
+      ),
+      dead_letters: await startMissing(
+        'deadLetter',
+        sources.map((id) => deadLetterWorkflow(id)),
+        progress,
+        async ({ args }) => {
+          const [{ source_id }] = args as [DeadLetterInput];
+          return deadLetterWorkflow(source_id, await lettersToRetry(sqlOf(orm), source_id));
+        },
       ),
     };
   }
 
-  async function startMissing(kind: string, expected: readonly Startable[]): Promise<number> {
+  async function startMissing(
+    kind: string,
+    expected: readonly Startable[],
+    progress: Progress,
+    complete: (one: Startable) => Promise<Startable> = async (one) => one,
+  ): Promise<number> {
     const running = new Set<string>();
     const query = `WorkflowType = '${kind}' AND ExecutionStatus = 'Running'`;
     for await (const { workflowId } of client.workflow.list({ query, pageSize: 1000 }))
       running.add(workflowId);
     let started = 0;
-    for (const { type, ...options } of expected) {
-      if (running.has(options.workflowId)) continue;
+    for (const one of expected) {
+      if (running.has(one.workflowId)) continue;
+      const { type, ...options } = await complete(one);
       await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
       started++;
+      progress();
       await new Promise((resolve) => setTimeout(resolve, START_EVERY_MS));
     }
     if (started > 0) log.info({ type: kind, started }, 'workflows started from their rows');

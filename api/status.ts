@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { sqlOf } from '../db/orm.ts';
 import { spansWithin } from '../db/queries/deaf-spans.ts';
+import { lastRounds, type Round, wedgedOf } from '../db/queries/housekeeping-rounds.ts';
 import { type FailingGroup, failingGroups } from '../db/queries/pending.ts';
 import {
   type ProcessState,
@@ -12,6 +13,7 @@ import { listeners } from '../db/queries/watermark.ts';
 import { within } from '../db/within.ts';
 import type { DeafSpan } from '../domain/deafness.ts';
 import { DAY_MS } from '../domain/event.ts';
+import { HOUSEKEEPING_STEPS, ROUND_OVERDUE_MS } from '../domain/housekeeping.ts';
 import { givenUp, holdsOf, type Listeners, QUIET_AFTER_MS } from '../domain/watermark.ts';
 import type { DiskReport } from '../ingest/disk-guard.ts';
 import type { ApiDeps } from './deps.ts';
@@ -50,6 +52,8 @@ interface Found {
   deaf: DeafSpan[];
   /** Groups that cannot be judged. */
   failing: FailingGroup[];
+  /** The last round of each step of housekeeping. */
+  rounds: Round[];
 }
 
 /** Turns what was found into the document. Decides what counts as impaired. */
@@ -119,6 +123,21 @@ export function describe(
     impaired.push(`group ${group_key} of rule ${rule_name} cannot be judged: ${failure}`);
   }
   late('notices have waited for their delivery', state.notices_age, PATIENCE.notices);
+  const { rounds } = database;
+  const longAlive = database.processes.some(
+    ({ role, started_at }) => role === 'rules' && now - started_at > ROUND_OVERDUE_MS,
+  );
+  for (const step of HOUSEKEEPING_STEPS) {
+    const round = rounds.find((one) => one.step === step);
+    const reason = round?.error ? `: ${round.error}` : '';
+    if (round ? now - (round.succeeded_at ?? 0) > ROUND_OVERDUE_MS : longAlive) {
+      impaired.push(`housekeeping (${step}) has not succeeded for ${ROUND_OVERDUE_MS / 60_000} min${reason}`);
+    }
+  }
+  const wedged = wedgedOf(rounds);
+  for (const { workflow_id, reason } of wedged) {
+    impaired.push(`workflow ${workflow_id} fails each time it is to go on: ${reason}`);
+  }
   return {
     status: impaired.length > 0 ? 'impaired' : 'ok',
     impaired,
@@ -137,6 +156,14 @@ export function describe(
       rules_not_ready: state.rules_not_ready,
       dead_letters: state.dead_letters,
     },
+    housekeeping: rounds.map(({ step, started_at, ended_at, succeeded_at, error }) => ({
+      step,
+      started_at: new Date(started_at).toISOString(),
+      ended_at: new Date(ended_at).toISOString(),
+      succeeded_at: succeeded_at === null ? null : new Date(succeeded_at).toISOString(),
+      error,
+    })),
+    wedged_workflows: wedged,
     incidents: { open: state.incidents_open, acknowledged: state.incidents_acknowledged },
   };
 }
@@ -153,15 +180,16 @@ function freeOf({ free_bytes, total_bytes }: DiskReport): string {
 
 async function readDatabase({ orm }: ApiDeps): Promise<Found> {
   const db = sqlOf(orm);
-  const [state, processes, who, failing] = await Promise.all([
+  const [state, processes, who, failing, rounds] = await Promise.all([
     systemState(db),
     processStates(db),
     listeners(db),
     failingGroups(db),
+    lastRounds(db),
   ]);
   const { now } = who;
   const deaf = await spansWithin(db, { from: now - DAY_MS, to: now, limit: DEAF_SPANS });
-  return { state, processes, listeners: who, deaf, failing };
+  return { state, processes, listeners: who, deaf, failing, rounds };
 }
 
 /** A dead-letter workflow runs as long as it holds something that isn't on record, or retries. */

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { Gauge, type Registry } from 'prom-client';
 import { type Orm, sqlOf } from '../db/orm.ts';
+import { wedgedOf } from '../db/queries/housekeeping-rounds.ts';
 import { readSystem, type SystemReading } from '../db/queries/metrics-reads.ts';
 import { QUIET_AFTER_MS } from '../domain/watermark.ts';
 import { WORKER_ROLES } from '../workflows/queues.ts';
@@ -97,6 +98,19 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
   read('tocsin_rule_overflow_events', 'Events folded into the overflow groups of full rules', [], (found) => [
     [{}, found.overflow],
   ]);
+  read(
+    'tocsin_housekeeping_success_timestamp_seconds',
+    'When a step of housekeeping last succeeded',
+    ['step'],
+    ({ rounds }) =>
+      rounds.map(({ step, succeeded_at }) => [{ step }, succeeded_at === null ? 0 : succeeded_at / 1000]),
+  );
+  read(
+    'tocsin_wedged_workflows',
+    'Workflows whose code fails each time they are to go on',
+    [],
+    ({ rounds }) => [[{}, wedgedOf(rounds).length]],
+  );
   read('tocsin_database_bytes', 'Size of the database', [], (found) => [[{}, found.database_bytes]]);
   read('tocsin_partitions', 'Days that a partitioned table has', ['table'], ({ days }) =>
     Object.entries(days).map(([table, list]) => [{ table }, list.length]),

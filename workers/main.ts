@@ -14,12 +14,13 @@ import { createRegistry } from '../metrics/registry.ts';
 import { WORKER_ROLES, type WorkerRole } from '../workflows/queues.ts';
 import type { WorkerContext } from './context.ts';
 import { createHealth } from './health.ts';
+import { keepHousekeeping } from './housekeeper.ts';
 import { incidentWorkers } from './incidents.ts';
 import { ingestWorkers } from './ingest.ts';
 import { measureActivities } from './measure.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { notifyWorkers } from './notify.ts';
-import { ruleWorkers, startHousekeeping } from './rules.ts';
+import { ruleWorkers } from './rules.ts';
 import { useLogger } from './runtime.ts';
 import { startSweep } from './sweep.ts';
 import { workflowBundle } from './workflow-bundle.ts';
@@ -80,7 +81,6 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     ...(plays('incidents') ? await incidentWorkers(context) : []),
     ...(plays('notify') ? await notifyWorkers(context) : []),
   ];
-  if (plays('rules')) await startHousekeeping(context);
   const heartbeats = WORKER_ROLES.filter((part) => part !== 'all' && plays(part)).map((part) =>
     startHeartbeat({
       orm,
@@ -93,6 +93,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   const health = createHealth(workers, heartbeats);
   const scraped = port === undefined ? null : await serveMetrics(registry, { host, port, log, health });
   const sweep = plays('rules') ? startSweep(context) : null;
+  const housekeeper = plays('rules') ? keepHousekeeping(context) : null;
   const shutdown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
@@ -108,6 +109,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     const failed = ended.find((end) => end.status === 'rejected');
     if (failed) throw failed.reason;
   } finally {
+    await housekeeper?.stop();
     await sweep?.stop();
     await ingest?.stop();
     await disk?.stop();

@@ -2,7 +2,6 @@ import { Worker } from '@temporalio/worker';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createRuleActivities } from '../activities/rules/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import { HOUSEKEEPING } from '../workflows/startable.ts';
 import type { WorkerContext } from './context.ts';
 
 /** Judges rules and keeps the house. */
@@ -29,10 +28,4 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
       shutdownGraceTime: '20s',
     }),
   ];
-}
-
-/** Makes sure that the one housekeeping workflow runs. */
-export async function startHousekeeping({ client }: WorkerContext): Promise<void> {
-  const { type, ...options } = HOUSEKEEPING;
-  await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
 }

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import {
   allHandlersFinished,
+  CancellationScope,
   condition,
   continueAsNew,
   proxyActivities,
@@ -75,28 +76,37 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     { validator: ({ ids }) => requireIds(ids) },
   );
   upsertSearchAttributes([{ key: SOURCE_ID, value: source_id }]);
+  // A cancelled one still puts on record what it holds: nobody else may have it. Its rows bring it back for the rest.
+  let cancelled = false;
+  void CancellationScope.current().cancelRequested.catch(() => {
+    cancelled = true;
+    letters.changed();
+  });
 
-  while (!letters.empty && !workflowInfo().continueAsNewSuggested) {
-    letters.describe();
-    const held = letters.toRecord();
-    const due = letters.dueAt(Date.now()).slice(0, LETTERS_A_REDRIVE);
-    if (held.length > 0) {
-      await keeper.recordDeadLetters.executeWithOptions({ summary: `record ${held.length}` }, [held]);
-      letters.recorded(held, Date.now());
-    } else if (due.length > 0) {
-      const summary = `retry ${due.length}`;
-      const { failed } = await keeper.redriveBatches.executeWithOptions({ summary }, [
-        { source_id, ids: due },
-      ]);
-      letters.retried(due, failed, Date.now());
-    } else {
-      await letters.untilDue();
+  const over = () => letters.empty || (cancelled && letters.toRecord().length === 0);
+  await CancellationScope.nonCancellable(async () => {
+    while (!over() && !workflowInfo().continueAsNewSuggested) {
+      letters.describe();
+      const held = letters.toRecord();
+      const due = letters.dueAt(Date.now()).slice(0, LETTERS_A_REDRIVE);
+      if (held.length > 0) {
+        await keeper.recordDeadLetters.executeWithOptions({ summary: `record ${held.length}` }, [held]);
+        letters.recorded(held, Date.now());
+      } else if (due.length > 0) {
+        const summary = `retry ${due.length}`;
+        const { failed } = await keeper.redriveBatches.executeWithOptions({ summary }, [
+          { source_id, ids: due },
+        ]);
+        letters.retried(due, failed, Date.now());
+      } else {
+        await letters.untilDue();
+      }
+      if (over()) await condition(allHandlersFinished);
     }
-    if (letters.empty) await condition(allHandlersFinished);
-  }
-  letters.describe();
-  await condition(allHandlersFinished);
-  if (!letters.empty) await continueAsNew<typeof deadLetter>({ source_id, resume: letters.resume() });
+    letters.describe();
+    await condition(allHandlersFinished);
+  });
+  if (!over()) await continueAsNew<typeof deadLetter>({ source_id, resume: letters.resume() });
 }
 
 function requireIds(ids: string[]): void {

@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { condition, setCurrentDetails } from '@temporalio/workflow';
+import { DEAD_LETTER_SCHEDULE_MS } from '../domain/dead-letter.ts';
 import type { DeadLetterInput, DeadLetterStatus, HeldBatch } from './messages.ts';
-import { DEAD_LETTER_SCHEDULE_MS, FAILURES } from './policies.ts';
+import { FAILURES } from './policies.ts';
 
 /** Batches held here alone, at the most: history and memory have bounds, and a producer can wait. */
 const MOST_UNRECORDED = 200;
@@ -23,6 +24,10 @@ export class HeldLetters {
 
   get empty(): boolean {
     return this.#unrecorded.length === 0 && this.#retrying.length === 0;
+  }
+
+  changed(): void {
+    this.#changes += 1;
   }
 
   /** A batch that is here already is no news, and never refused. */

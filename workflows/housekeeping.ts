@@ -61,6 +61,6 @@ function partitionsLine(result: Result<'keepPartitions'>): string {
 
 function startedLine(result: Result<'reconcile'>): string {
   if (result.status === 'rejected') return `Starting workflows: **failed**, ${result.reason}`;
-  const { rules, producers, incidents } = result.value;
-  return `Workflows started from their rows: ${rules} rules, ${producers} producers, ${incidents} incidents.`;
+  const { rules, producers, incidents, dead_letters } = result.value;
+  return `Workflows started from their rows: ${rules} rules, ${producers} producers, ${incidents} incidents, ${dead_letters ?? 0} sources of dead letters.`;
 }

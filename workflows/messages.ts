@@ -86,13 +86,15 @@ export interface HeldBatch {
   events?: Event[];
 }
 
+/** Recorded ids, how often each was retried, and when it is next; epoch milliseconds. */
+export type DeadLetterRetries = { id: string; retries: number; next_at: number }[];
+
 export interface DeadLetterInput {
   source_id: string;
   /** What an earlier run held. */
   resume?: {
     unrecorded: HeldBatch[];
-    /** Recorded ids, how often each was retried, and when it is next; epoch milliseconds. */
-    retrying: { id: string; retries: number; next_at: number }[];
+    retrying: DeadLetterRetries;
   };
 }
 

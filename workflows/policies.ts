@@ -77,6 +77,3 @@ export const deliverPolicy = {
 export const DELIVERY_SCHEDULE_MS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map(
   (s) => s * 1000,
 );
-
-/** Pauses between a dead letter's own retries of a transient cause, in milliseconds; then it waits for a person. */
-export const DEAD_LETTER_SCHEDULE_MS = [10, 30, 60, 300, 900, 3600, 3600, 3600].map((s) => s * 1000);

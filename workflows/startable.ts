@@ -6,7 +6,7 @@ import {
   producerWorkflowId,
   ruleWorkflowId,
 } from './ids.ts';
-import type { DeadLetterInput, ProducerInput } from './messages.ts';
+import type { DeadLetterInput, DeadLetterRetries, ProducerInput } from './messages.ts';
 import { QUEUES } from './queues.ts';
 
 /** How a workflow is started, whoever needs it to run first. */
@@ -47,12 +47,17 @@ export const producerWorkflow = (input: ProducerInput): Startable => ({
   staticSummary: `Producer of ${input.source_id}`,
 });
 
-/** Keeps a source's dead letters. */
-export const deadLetterWorkflow = (sourceId: string): Startable => ({
+/** Keeps a source's dead letters. `retrying`: those on record that it has to retry by itself. */
+export const deadLetterWorkflow = (sourceId: string, retrying: DeadLetterRetries = []): Startable => ({
   type: 'deadLetter',
   workflowId: deadLetterWorkflowId(sourceId),
   taskQueue: QUEUES.producers,
-  args: [{ source_id: sourceId } satisfies DeadLetterInput],
+  args: [
+    {
+      source_id: sourceId,
+      ...(retrying.length > 0 ? { resume: { unrecorded: [], retrying } } : {}),
+    } satisfies DeadLetterInput,
+  ],
   staticSummary: `Dead letters of ${sourceId}`,
 });
 

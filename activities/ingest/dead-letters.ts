@@ -1,3 +1,4 @@
+import { activityInfo, heartbeat } from '@temporalio/activity';
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import {
@@ -22,6 +23,8 @@ import { invalidBatch } from './failures.ts';
 
 /** How long a producer waits before it asks a full dead-letter workflow again. */
 const FULL_RETRY_DELAY = '30s';
+/** Heartbeat of a batch that its dead-letter workflow has. */
+const HELD = 'held';
 
 /** The activities of queue `producers`: what has to go on while ingest is throttled. */
 export function createProducerActivities(
@@ -36,8 +39,9 @@ export function createProducerActivities(
     },
 
     /**
-     * Gives a batch that failed for good to its source's dead-letter workflow, which holds it durably from then on.
-     * @throws ApplicationFailure, always retryable: while that one is full, the producer keeps the batch.
+     * Puts a batch that failed for good on record. Its source's dead-letter workflow retries what may pass, and holds
+     * what PostgreSQL does not take; the batch stays here too until it has its row, since anybody may end a workflow.
+     * @throws ApplicationFailure, always retryable: without a row, the producer keeps the batch.
      */
     async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
       const { source_id, first_sequence, tick_at } = failed.batch;
@@ -46,20 +50,16 @@ export function createProducerActivities(
         batch: { ...failed.batch, settings: withoutSecrets(failed.batch.settings) },
         id: deadLetterId('batch', source_id, first_sequence, tick_at),
       };
-      const { type, ...options } = deadLetterWorkflow(source_id);
-      try {
-        await client.workflow.executeUpdateWithStart(addDeadLetter, {
-          args: [held],
-          startWorkflowOperation: new WithStartWorkflowOperation(type, {
-            ...options,
-            workflowIdConflictPolicy: 'USE_EXISTING',
-          }),
-        });
-      } catch (error) {
-        if (!(error instanceof WorkflowUpdateFailedError)) throw error;
-        const message = error.cause?.message ?? error.message;
-        throw ApplicationFailure.create({ message, type: 'full', nextRetryDelay: FULL_RETRY_DELAY });
-      }
+      const missing = await insertDeadLetters(orm, [batchRow(held)]).then(
+        () => null,
+        (error: unknown) => error as Error,
+      );
+      if (missing === null && held.failure !== FAILURES.transient) return;
+      if (missing === null || activityInfo().heartbeatDetails !== HELD) await hold(held);
+      if (missing === null) return;
+      heartbeat(HELD);
+      const message = `its dead-letter workflow holds the batch until it is on record: ${missing.message}`;
+      throw ApplicationFailure.create({ message, type: FAILURES.transient, cause: missing });
     },
 
     /** Makes the rows of held batches. A batch that is there already stays as it is. */
@@ -101,6 +101,24 @@ export function createProducerActivities(
       };
     },
   };
+
+  /** Gives a batch to its source's dead-letter workflow. */
+  async function hold(held: HeldBatch): Promise<void> {
+    const { type, ...options } = deadLetterWorkflow(held.batch.source_id);
+    try {
+      await client.workflow.executeUpdateWithStart(addDeadLetter, {
+        args: [held],
+        startWorkflowOperation: new WithStartWorkflowOperation(type, {
+          ...options,
+          workflowIdConflictPolicy: 'USE_EXISTING',
+        }),
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+      const message = error.cause?.message ?? error.message;
+      throw ApplicationFailure.create({ message, type: 'full', nextRetryDelay: FULL_RETRY_DELAY });
+    }
+  }
 }
 
 export type ProducerActivities = ReturnType<typeof createProducerActivities>;

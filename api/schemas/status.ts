@@ -67,6 +67,25 @@ export const statusOut = z
         dead_letters: z.int(),
       })
       .optional(),
+    housekeeping: z
+      .array(
+        z.object({
+          step: z.string(),
+          started_at: time,
+          ended_at: time,
+          succeeded_at: time.nullable(),
+          error: z.string().nullable(),
+        }),
+      )
+      .optional()
+      .meta({ description: 'The last round of each step of housekeeping; a round begins every minute' }),
+    wedged_workflows: z
+      .array(z.object({ workflow_id: z.string(), attempts: z.int(), reason: z.string() }))
+      .optional()
+      .meta({
+        description:
+          'Workflows whose code fails each time they are to go on, as housekeeping found them within the last minute',
+      }),
     incidents: z.object({ open: z.int(), acknowledged: z.int() }).optional(),
   })
   .meta({ id: 'Status' });

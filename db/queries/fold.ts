@@ -28,14 +28,16 @@ const MOST_CHUNKS = 100;
  * in one table or in the other, never in both. Late events make new rollups, which the next call moves. Rows that an append has in
  * hand are passed over, so that this never waits for an append; it may keep one waiting for one chunk.
  * @param now epoch ms
+ * @param progress called after every chunk; what it throws ends the fold
  * @returns how many rollups were moved
  */
-export async function foldRollups(orm: Orm, now: number): Promise<number> {
+export async function foldRollups(orm: Orm, now: number, progress = () => {}): Promise<number> {
   const before = Math.floor((now - SETTLED_AFTER_MS) / MINUTE_MS) * MINUTE_MS;
   let folded = 0;
   for (let chunk = 0; chunk < MOST_CHUNKS; chunk++) {
     const moved = await foldChunk(orm, before);
     folded += moved;
+    progress();
     if (moved < CHUNK) break;
   }
   return folded;

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { partitionDays } from '../partitions.ts';
+import { lastRounds, type Round } from './housekeeping-rounds.ts';
 import { type ProcessState, processStates, type SystemState, systemState } from './status-reads.ts';
 import { databaseSize } from './storage.ts';
 
@@ -15,10 +16,11 @@ export interface SystemReading {
   /** Days of each partitioned table, oldest first, epoch milliseconds. */
   days: Record<'events' | 'window_counts', number[]>;
   database_bytes: number;
+  rounds: Round[];
 }
 
 export async function readSystem(db: Sql): Promise<SystemReading> {
-  const [state, processes, letters, overflow, events, counts, database_bytes] = await Promise.all([
+  const [state, processes, letters, overflow, events, counts, database_bytes, rounds] = await Promise.all([
     systemState(db),
     processStates(db),
     sql<{
@@ -29,6 +31,7 @@ export async function readSystem(db: Sql): Promise<SystemReading> {
     partitionDays(db, 'events'),
     partitionDays(db, 'window_counts'),
     databaseSize(db),
+    lastRounds(db),
   ]);
   return {
     state,
@@ -37,5 +40,6 @@ export async function readSystem(db: Sql): Promise<SystemReading> {
     overflow: overflow.rows[0]!.n,
     days: { events: events.map(({ day }) => day), window_counts: counts.map(({ day }) => day) },
     database_bytes,
+    rounds,
   };
 }

@@ -39,7 +39,11 @@ export async function systemState(db: Sql): Promise<SystemState> {
       (select count(*)::int from wake_outbox) as outbox,
       ${age('created_at', 'wake_outbox')} as outbox_age,
       (select count(*)::int from pending_evaluations) as evaluations,
-      ${age('signalled_at', 'pending_evaluations')} as evaluations_age,
+      ${age(
+        'noted_at',
+        `pending_evaluations p where not exists (select from rule_versions v
+          where v.rule_id = p.rule_id and v.revision = p.revision and not v.ready)`,
+      )} as evaluations_age,
       (select count(*)::int from rule_versions where not ready and superseded_at is null) as rules_not_ready,
       (select count(*)::int from notices where not done) as notices,
       ${age('at', 'notices where not done')} as notices_age,

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import type { ApiDeps } from '../../api/deps.ts';
 import { describe as describeStatus } from '../../api/status.ts';
 import { connect } from '../../db/orm.ts';
+import type { Round } from '../../db/queries/housekeeping-rounds.ts';
 import type { FailingGroup } from '../../db/queries/pending.ts';
 import type { SystemState } from '../../db/queries/status-reads.ts';
 import type { DeafSpan } from '../../domain/deafness.ts';
@@ -118,6 +119,15 @@ describe('what counts as impaired', () => {
   const process = (role: string, beat_at = now - 500) => ({
     ...{ role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0 },
   });
+  const round = (step: string, changes: Partial<Round> = {}): Round => ({
+    ...{ step, started_at: now - 31_000, ended_at: now - 30_000, succeeded_at: now - 30_000 },
+    ...{ error: null, found: {} },
+    ...changes,
+  });
+  const wedged = {
+    wedged: [{ workflow_id: 'rule/1', attempts: 12, reason: '[TMPRL1100] Nondeterminism error' }],
+  };
+  const old = { succeeded_at: now - 400_000, error: 'lock timeout' };
   const everyRole = ['api', 'ingest', 'rules', 'incidents', 'notify'].map((role) => process(role));
   const listening = { id: 'gone', role: 'api', started_at: now - 60_000, beat_at: now - 70_000 };
   const quiet = { ...listening, oldest_unappended: null };
@@ -134,9 +144,10 @@ describe('what counts as impaired', () => {
     disk: Partial<DiskReport> = {},
     deaf: DeafSpan[] = [],
     failing: FailingGroup[] = [],
+    rounds = [round('partitions'), round('workflows')],
   ) => {
     const listeners = { processes: [quiet, beating], producers, deaf, patience: 0 };
-    const database = { state: { ...calm, ...state }, processes, listeners, deaf, failing };
+    const database = { state: { ...calm, ...state }, processes, listeners, deaf, failing, rounds };
     const answer = {
       reachable: temporal !== false,
       dead_letter_sources: temporal === true ? 0 : null,
@@ -161,6 +172,21 @@ describe('what counts as impaired', () => {
   for (const [what, status, sentence] of [
     ['Temporal away', look({}, everyRole, false), /Temporal does not answer/],
     ['Temporal without its database', look({}, everyRole, 'uncounted'), /cannot be counted/],
+    [
+      'a step of housekeeping that fails',
+      look({}, everyRole, true, [], {}, [], [], [round('partitions', old), round('workflows')]),
+      /housekeeping \(partitions\) has not succeeded for 5 min: lock timeout/,
+    ],
+    [
+      'housekeeping that never ran, though a rules worker has long been there',
+      look({}, [...everyRole, { ...process('rules'), started_at: now - 600_000 }], true, [], {}, [], [], []),
+      /housekeeping \(workflows\) has not succeeded/,
+    ],
+    [
+      'a workflow that cannot go on',
+      look({}, everyRole, true, [], {}, [], [], [round('partitions'), round('workflows', { found: wedged })]),
+      /workflow rule\/1 fails each time it is to go on: \[TMPRL1100\]/,
+    ],
     ['a role without a process', look({}, everyRole.slice(0, -1)), /no notify worker/],
     [
       'a role whose last beat is old',

@@ -9,6 +9,7 @@ import { type Ingest, StoreUnavailable } from '../../ingest/outcome.ts';
 import { deadLetterWorkflowId } from '../../workflows/ids.ts';
 import {
   addDeadLetter,
+  type Batch,
   discardDeadLetters,
   type HeldBatch,
   redriveDeadLetters,
@@ -147,6 +148,44 @@ describe('dead letters', () => {
     await there.deadLetters('source-2').result();
     assert.equal((await there.stored('source-2')).length, 20);
     await keepHistory(there.client.workflow.getHandle(workflowId), 'dead-letter-redriven');
+  });
+
+  it('outlive their workflow, terminated in the Web UI while it alone had them', async () => {
+    outage = finalRefusal;
+    await rename('dead_letters', 'away');
+    const handle = await there.start('source-7', simulated());
+    try {
+      await waitFor(async () => (await there.held('source-7')).unrecorded >= 3, {
+        what: 'three held batches',
+      });
+      await there.deadLetters('source-7').terminate('in the Web UI');
+    } finally {
+      await rename('away', 'dead_letters');
+    }
+    const sequences = async () =>
+      (await there.letters('source-7')).map(
+        ({ content }) => (content as unknown as { batch: Batch }).batch.first_sequence,
+      );
+    await waitFor(async () => (await sequences()).length >= 3, { what: 'their rows' });
+    assert.ok((await sequences()).includes(0), 'the first is lost');
+    outage = null;
+    await there.stop(handle);
+  });
+
+  it('are put on record by a workflow that was cancelled', async () => {
+    await rename('dead_letters', 'away');
+    const letter = held('source-8', FAILURES.transient);
+    try {
+      await add(letter);
+      await there.deadLetters('source-8').cancel();
+    } finally {
+      await rename('away', 'dead_letters');
+    }
+    await there.deadLetters('source-8').result();
+    assert.deepEqual(
+      (await there.letters('source-8')).map(({ id }) => id),
+      [letter.id],
+    );
   });
 
   it('are redriven when they were discarded while their events were stored', async () => {

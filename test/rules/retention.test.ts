@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { createHousekeepingActivities } from '../../activities/housekeeping.ts';
@@ -33,8 +34,8 @@ describe('housekeeping', () => {
   });
   afterEach(() => engine.stop());
 
-  const housekeeping = (orm: Orm) =>
-    createHousekeepingActivities({
+  const housekeeping = (orm: Orm) => {
+    const activities = createHousekeepingActivities({
       orm,
       client: undefined as never,
       clock: () => engine.now,
@@ -42,7 +43,28 @@ describe('housekeeping', () => {
       retentionDays: RETENTION_DAYS,
       incidentRetentionDays: 20,
     });
+    const environment = new MockActivityEnvironment();
+    return {
+      keepPartitions: () =>
+        environment.run(activities.keepPartitions) as ReturnType<typeof activities.keepPartitions>,
+    };
+  };
   const tidy = () => housekeeping(engine.orm).keepPartitions();
+  it('ends between two steps when it is cancelled', async () => {
+    const environment = new MockActivityEnvironment();
+    const beats: unknown[] = [];
+    environment.on('heartbeat', (beat) => {
+      beats.push(beat);
+      if (beats.length === 3) environment.cancel();
+    });
+    const { keepPartitions } = createHousekeepingActivities({
+      ...{ orm: engine.orm, client: undefined as never, clock: () => engine.now, log: silent },
+      ...{ retentionDays: RETENTION_DAYS, incidentRetentionDays: 20 },
+    });
+    await assert.rejects(environment.run(keepPartitions), { name: 'CancelledFailure' });
+    assert.equal(beats.length, 3, 'it went on');
+  });
+
   /** Days of a table's partitions, from today, up to ten days ahead. */
   const days = async (parent: 'events' | 'window_counts') =>
     (await partitionDays(sqlOf(engine.orm), parent))

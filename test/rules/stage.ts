@@ -9,7 +9,8 @@ import { Deafness } from '../../ingest/deafness.ts';
 import { startHeartbeat } from '../../ingest/heartbeat.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { signalRule } from '../../ingest/signal-rule.ts';
-import { ruleWorkers, startHousekeeping } from '../../workers/rules.ts';
+import { keepHousekeeping } from '../../workers/housekeeper.ts';
+import { ruleWorkers } from '../../workers/rules.ts';
 import { startSweep } from '../../workers/sweep.ts';
 import { ruleWorkflowId } from '../../workflows/ids.ts';
 import { silent } from '../support/engine.ts';
@@ -65,7 +66,11 @@ export async function stage() {
       const sweep = startSweep(context);
       stops.push(() => sweep.stop());
     },
-    startHousekeeping: () => startHousekeeping(context),
+    /** Does what a rules worker does, and stops doing it with the stage. */
+    startHousekeeping(): void {
+      const housekeeper = keepHousekeeping(context);
+      stops.push(() => housekeeper.stop());
+    },
     /** Does what the API does for a new rule. */
     async create(input: RuleInput): Promise<string> {
       const { id } = await createRule(orm, input, clock());

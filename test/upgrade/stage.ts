@@ -41,7 +41,7 @@ export async function stage() {
   const clock = Date.now;
   const log = silent;
   let answers = 503;
-  const hook = await receiver(() => ({ status: answers }));
+  const hook = await receiver(() => ({ status: answers, headers: { 'retry-after': '20' } }));
   const limits = { bufferEvents: 20_000, appendEvents: 2000 };
   const ingest = createIngest({ orm, client, clock, log, limits });
   const refusing = new Set<string>();

@@ -33,10 +33,9 @@ export const incident: Scenario = {
   async goesOn(there) {
     const handle = there.client.workflow.getHandle(incidentWorkflowId(row.id));
     await handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'ada' }] });
-    await waitFor(
-      async () => (await attempts(there)).some(({ outcome, attempt }) => outcome === 'sent' && attempt === 2),
-      { what: 'the second attempt' },
-    );
+    await waitFor(async () => (await attempts(there)).some(({ outcome }) => outcome === 'sent'), {
+      what: 'its next attempt',
+    });
     await handle.executeUpdate(resolveIncident, { args: [{ actor: 'ada' }] });
     await handle.result();
     const { state, acknowledgedBy } = await there.orm.em.fork().findOneOrFail(IncidentEntity, row.id);
