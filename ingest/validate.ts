@@ -48,14 +48,16 @@ const payload = z
   .meta({ override: { type: 'object', additionalProperties: {} } });
 
 /** One event as senders give it: the reference's shape. Feeds OpenAPI too. */
-export const eventInput = z.object({
-  event_id: z.guid().optional(),
-  source_id: z.string().min(3).max(100),
-  timestamp: timestamp.optional(),
-  severity: z.string().min(1).max(32),
-  event_type: z.string().min(1).max(64),
-  payload: payload.default(() => ({})),
-});
+export const eventInput = z
+  .object({
+    event_id: z.guid().optional(),
+    source_id: z.string().min(3).max(100),
+    timestamp: timestamp.optional(),
+    severity: z.string().min(1).max(32),
+    event_type: z.string().min(1).max(64),
+    payload: payload.default(() => ({})),
+  })
+  .meta({ id: 'EventInput' });
 
 /** What validation makes of an input. `timeGiven` false: the event has an id but claimed no time yet. */
 export type Validated = { event: Event; timeGiven: boolean } | { invalid: InvalidEvent[] };

@@ -15,7 +15,10 @@ const base = process.env.API!;
 const original = globalThis.fetch;
 globalThis.fetch = ((path: string, init?: RequestInit) => original(new URL(path, base), init)) as typeof fetch;
 
-const sent = await postEvents({ source_id: 'orval-client', severity: 'high', event_type: 'disk', payload: { host: 'web-1' } });
+// Of an operation that takes several media types orval names none.
+const json = { headers: { 'content-type': 'application/json' } };
+const event = { source_id: 'orval-client', severity: 'high', event_type: 'disk', payload: { host: 'web-1' } };
+const sent = await postEvents(event, json);
 assert.equal(sent.status, 201);
 const found = await getEvents({ source_id: 'orval-client', payload: ['host=web-1', '["host"]=web-1'] });
 assert.equal(found.status, 200);
