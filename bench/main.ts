@@ -9,6 +9,7 @@ import { measureActions } from './measures/actions.ts';
 import { measureBackfill } from './measures/backfill.ts';
 import { measureBatches } from './measures/batches.ts';
 import { measureIncidents } from './measures/incidents.ts';
+import { measureJudging } from './measures/judging.ts';
 import { measureManyRules } from './measures/many-rules.ts';
 import { measureMemory, peakMemory } from './measures/memory.ts';
 import { measureReading } from './measures/reads.ts';
@@ -37,6 +38,7 @@ const MEASURES = {
   reads: measureReading,
   // Of the events that reading has filled in.
   backfill: measureBackfill,
+  judging: measureJudging,
   // Before there are incidents, whose workflows have things to do of their own.
   actions: measureActions,
   incidents: measureIncidents,

@@ -76,3 +76,24 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+/** A field of an event, by its path, and the texts that it has in some groups. */
+export interface FieldTexts {
+  path: string[];
+  texts: string[];
+}
+
+/**
+ * What the keys of some groups say of their events' fields, so that SQL can leave out most of the others. Fields that are not a text in
+ * each of the groups are left to the group key, and so are keys that were cut.
+ */
+export function textsOfGroups(groupBy: readonly string[], groupKeys: readonly string[]): FieldTexts[] {
+  const lists = groupKeys.map((key): unknown =>
+    key === SOLE_GROUP || key === OVERFLOW_GROUP ? null : JSON.parse(key),
+  );
+  return groupBy.flatMap((field, i) => {
+    const values = lists.map((list) => (Array.isArray(list) ? (list[i] as unknown) : undefined));
+    if (!values.every((value) => typeof value === 'string')) return [];
+    return [{ path: parseField(field), texts: [...new Set(values)] }];
+  });
+}

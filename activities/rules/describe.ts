@@ -103,7 +103,10 @@ async function openingEvents(
   const rule = compileRule(version);
   const windowMs = countOf(version.definition.condition).window_seconds * 1000;
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
-  const events = await countedEvents(db, version, [window], MOST_LOOKED_AT);
+  const events = await countedEvents(db, version, [window], {
+    newest: MOST_LOOKED_AT,
+    groups: [groupKey],
+  });
   return events.filter(
     (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),
   );

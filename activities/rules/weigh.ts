@@ -27,11 +27,49 @@ interface Known extends GroupToWeigh {
   times: Map<number, number[]>;
 }
 
+/** Buckets read at once at the most, unless one group has more: late events may reach back for days of seconds each. */
+const MOST_BUCKETS = 200_000;
+
 /**
  * Works out, for each group, when the rule fired: from counts by bucket, reading exact times only of the buckets that leave
- * the answer open, for all groups at once.
+ * the answer open, for all groups at once where their buckets are few.
  */
 export async function weigh(
+  db: Sql,
+  version: Version,
+  groups: readonly GroupToWeigh[],
+  horizon: Horizon,
+): Promise<Map<string, Weighed>> {
+  const spec = windowSpecOf(version.definition);
+  const result = new Map<string, Weighed>();
+  for (const some of portions(groups, spec, horizon)) {
+    for (const [key, weighed] of await weighAtOnce(db, version, some, horizon)) result.set(key, weighed);
+  }
+  return result;
+}
+
+/** Groups by how many buckets they may have from where their events changed on. */
+export function portions(
+  groups: readonly GroupToWeigh[],
+  { windowMs, forMs, keepFiringMs, bucketMs }: WindowSpec,
+  { openUpTo }: Horizon,
+): GroupToWeigh[][] {
+  const result: GroupToWeigh[][] = [];
+  let buckets = MOST_BUCKETS;
+  for (const group of groups) {
+    const reach = Math.max(0, openUpTo - group.from) + windowMs + Math.max(forMs, keepFiringMs);
+    const most = Math.ceil(reach / bucketMs) + 2;
+    buckets += most;
+    if (buckets > MOST_BUCKETS) {
+      result.push([]);
+      buckets = most;
+    }
+    result.at(-1)!.push(group);
+  }
+  return result;
+}
+
+async function weighAtOnce(
   db: Sql,
   version: Version,
   groups: readonly GroupToWeigh[],
@@ -101,7 +139,7 @@ async function readTimes(
   );
   for (const { times } of byKey.values()) for (const bucket of buckets) times.set(bucket, []);
   const ranges = [...buckets].sort((a, b) => a - b).map((from) => ({ from, to: from + bucketMs }));
-  for (const event of await countedEvents(db, version, ranges)) {
+  for (const event of await countedEvents(db, version, ranges, { groups: [...byKey.keys()] })) {
     if (!matches(event)) continue;
     byKey.get(groupKey(event))?.times.get(bucketOf(event.occurred_at, bucketMs))?.push(event.occurred_at);
   }

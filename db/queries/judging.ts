@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
+import { type FieldTexts, textsOfGroups } from '../../domain/group.ts';
 import type { IncidentOnRecord } from '../../domain/incident.ts';
 import type { RuleDefinition } from '../../domain/rule.ts';
 import type { Sql } from '../orm.ts';
@@ -177,13 +178,14 @@ export function payloadOf({ match, group_by }: RuleDefinition) {
  * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and those that
  * came later, not too late, and before its successor. SQL only narrows down; the caller's matcher decides. The inner query is kept apart
  * (`offset 0`), so that each range reads its own partitions only: as a join, a rule's event type has all of them read.
+ * @param groups events of these groups, and few others: what is left out of a busy type isn't brought here
  * @param newest at most this many of each range, the newest first; all, in no order, without
  */
 export async function countedEvents(
   db: Sql,
   { definition, snapshot, until_snapshot, counted_from }: Version,
   ranges: readonly { from: number; to: number }[],
-  newest?: number,
+  { groups, newest }: { groups?: readonly string[]; newest?: number } = {},
 ): Promise<Event[]> {
   const { event_type, severity, allowed_lateness_seconds } = definition;
   const { rows } = await sql<Event>`
@@ -195,6 +197,7 @@ export async function countedEvents(
       where events.occurred_at >= to_timestamp(r."from" / 1000) and events.occurred_at < to_timestamp(r."to" / 1000)
         ${event_type === null ? sql`` : sql`and event_type = ${event_type}`}
         ${severity === null ? sql`` : sql`and severity = ${severity}`}
+        ${sql.join((groups ? textsOfGroups(definition.group_by, groups) : []).map(hasText), sql` `)}
         and case when pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)
           then events.occurred_at >= ${instant(counted_from)}
           else received_at - events.occurred_at <= ${allowed_lateness_seconds} * interval '1 second' end
@@ -202,6 +205,11 @@ export async function countedEvents(
       ${newest === undefined ? sql`offset 0` : sql`order by events.occurred_at desc limit ${newest}`}
     ) e`.execute(db);
   return rows;
+}
+
+function hasText({ path: [first, ...rest], texts }: FieldTexts) {
+  const found = first === 'payload' ? sql`payload #>> ${rest}::text[]` : sql.ref(first!);
+  return sql`and ${found} = any(${texts}::text[])`;
 }
 
 /** Which of the incidents people were told of: what is resolved in silence was opened in silence. */
