@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { isSecret } from './domain/key.ts';
 import { parseNetwork } from './domain/network.ts';
+import { PRIVATE_NETWORKS } from './domain/probe-address.ts';
 
 /** The reference's token: fine on loopback, refused anywhere else. */
 const DEFAULT_INGEST_TOKEN = 'local-token';
@@ -65,11 +66,16 @@ const bytes = z
     return Math.round(Number(number) * 1024 ** ' kmgt'.indexOf(unit.toLowerCase() || ' '));
   });
 
-/** Addresses and networks, separated by commas. */
+/** Addresses and networks, separated by commas. `private` stands for those that people have for themselves. */
 const networks = z
   .string()
   .default('')
-  .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+  .transform((text) =>
+    text
+      .split(/[\s,]+/)
+      .filter(Boolean)
+      .flatMap((word) => (word === 'private' ? PRIVATE_NETWORKS : [word])),
+  )
   .refine((list) => list.every((text) => parseNetwork(text) !== null), {
     error: 'must be addresses and networks (10.0.0.0/8), separated by commas',
   });
@@ -126,6 +132,11 @@ const schema = z.object({
   APPEND_EVENTS: integer(1, 50_000).default(2_000),
   /** Ingest activities a second over all workers, until PUT /backpressure says otherwise. */
   INGEST_RATE_LIMIT: z.coerce.number().positive().max(100_000).default(100),
+  /**
+   * Networks that are not public and that HTTP checks may look into, separated by commas; `private`: this
+   * machine's and all that people have for themselves. Metadata services are never asked.
+   */
+  HTTP_CHECK_NETWORKS: networks,
   /** Days that events are kept. No rule's window may be longer. */
   RETENTION_DAYS: integer(1, 3650).default(30),
   /** Days that resolved incidents are kept, with all that was said about them. */

@@ -32,10 +32,14 @@ export interface Access {
   readonly mode: 'open' | 'keys';
   /**
    * Says who sent a request, before anything of its body is read.
-   * @throws Problem 401 without a key that is known, 403 with one that lacks the role, 429 with one over its rate
+   * @throws Problem 401 without a key that is known, 403 with one that lacks the role, 429 with one over its
+   * rate
    */
   admit(request: IncomingMessage, demand: Demand): Promise<Principal>;
-  /** As `admit`, of a key that came in the request's body, such as PagerDuty's `routing_key`. @throws Problem 401, 403, 429 */
+  /**
+   * As `admit`, of a key that came in the request's body, such as PagerDuty's `routing_key`. @throws Problem
+   * 401, 403, 429
+   */
   admitKey(secret: string, role: Role, request?: IncomingMessage): Promise<Principal>;
   /** Who sent a request, whatever they may do. @throws Unauthorized, Problem 429 */
   identify(request: IncomingMessage): Promise<Principal>;
@@ -51,12 +55,26 @@ export function requireSource({ name, sources }: Principal, source: string): voi
   throw new Problem(403, `the key "${name}" may not send for the source ${source}`);
 }
 
-/** Whom a timeline names: who the request says it is, else by whose key it came. */
+/** Longest name that a timeline takes. */
+const LONGEST_ACTOR = 200;
+
+/**
+ * Whom a timeline names: the key by which the request came. Who the request says it is stands there as a
+ * claim, for whoever has a key that may operate could claim to be anybody. Without keys there is nothing but
+ * what the request says.
+ */
 export function actorOf({ id, name }: Principal, given: string | undefined): string {
-  return given ?? (id === null ? 'api' : name);
+  if (id === null) return given ?? 'api';
+  if (given === undefined || given === name) return name;
+  const by = ` (claimed by key ${name})`;
+  const room = LONGEST_ACTOR - by.length;
+  return (given.length <= room ? given : `${given.slice(0, room - 1).replace(/[\uD800-\uDBFF]$/, '')}…`) + by;
 }
 
-/** Everyone may do everything: for an API that only its own machine reaches. Only the ingest token is asked for, where it is due. */
+/**
+ * Everyone may do everything: for an API that only its own machine reaches. Only the ingest token is asked
+ * for, where it is due.
+ */
 export function openAccess(ingestToken: string): Access {
   const anyone: Principal = {
     ...{ id: null, name: 'anyone', roles: ROLES, rateLimit: null, sources: null, expiresAt: null },

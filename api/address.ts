@@ -4,16 +4,18 @@ import { parseNetwork } from '../domain/network.ts';
 
 /** Where requests come from. */
 export interface Addresses {
-  /** The client's address, as far as those in between are trusted to tell it; '' once its connection is gone. */
+  /**
+   * The client's address, as far as those in between are trusted to tell it; '' once its connection is gone.
+   */
   of(request: IncomingMessage): string;
   /** Whether whoever connects to us is one of our proxies. */
   isProxy(request: IncomingMessage): boolean;
 }
 
 /**
- * Reads the addresses of requests. What a request says of itself (`X-Forwarded-For`) counts only where it comes from a proxy of ours; it is
- * read from its end, which our own proxy wrote, and no further than the first address that is none of ours: before that anybody
- * may have written anything.
+ * Reads the addresses of requests. What a request says of itself (`X-Forwarded-For`) counts only where it
+ * comes from a proxy of ours; it is read from its end, which our own proxy wrote, and no further than the
+ * first address that is none of ours: before that anybody may have written anything.
  * @param proxies addresses and networks
  */
 export function addressesBehind(proxies: readonly string[]): Addresses {

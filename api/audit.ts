@@ -4,16 +4,34 @@ import { type Orm, sqlOf } from '../db/orm.ts';
 import { type AuditRow, insertAudit, settleAudit } from '../db/queries/audit.ts';
 import type { Principal } from './access.ts';
 import type { Addresses } from './address.ts';
+import { Rates } from './keys/rates.ts';
 import { problemOf } from './middleware/problems.ts';
+import { Problem } from './problem.ts';
 import type { Route } from './route.ts';
 
-/** Largest query and body that the record keeps as they were, in characters of JSON; of others it has the size. */
+/**
+ * Largest query and body that the record keeps as they were, in characters of JSON; of others it has the
+ * size.
+ */
 const DETAIL_LIMIT = 4000;
 
-/** Whether what a route does goes on record: all that operates or administers, and no event, of which there are too many. */
-export function isRecorded({ method, role }: Pick<Route, 'method' | 'role'>): boolean {
-  return method !== 'get' && (role === 'operate' || role === 'admin');
+/**
+ * Entries that a key may cause at once by what it may do without operating or administering, and how many a
+ * second from then on.
+ */
+const ENTRIES_AT_ONCE = 200;
+const ENTRIES_A_SECOND = 0.2;
+
+/**
+ * Whether what a route does goes on record: all that operates or administers, and what takes all events
+ * along. No event that is stored does: there are too many. Who comes in, and who acknowledges by another
+ * protocol, is known only in the route, which has it recorded.
+ */
+export function isRecorded({ method, role, recorded }: Pick<Route, 'method' | 'role' | 'recorded'>): boolean {
+  return recorded === true || (method !== 'get' && (role === 'operate' || role === 'admin'));
 }
+
+type RecordedRoute = Pick<Route, 'method' | 'path' | 'role'>;
 
 interface Act {
   principal: Principal;
@@ -25,9 +43,10 @@ interface Act {
 }
 
 /**
- * Does what a route does between two writes: what is about to be done, by whom, and what came of it. The first comes before the change and
- * is a condition of it, so nothing changes unrecorded, not even by a process that dies half-way; its entry has no status then.
- * A second write that fails is logged with all of it.
+ * Does what a route does between two writes: what is about to be done, by whom, and what came of it. The
+ * first comes before the change and is a condition of it, so nothing changes unrecorded, not even by a
+ * process that dies half-way; its entry has no status then. A second write that fails is logged with all of
+ * it.
  */
 export function recorder({
   orm,
@@ -40,11 +59,22 @@ export function recorder({
   log: Logger;
   addresses: Addresses;
 }) {
+  const rates = new Rates({ burstMs: (ENTRIES_AT_ONCE / ENTRIES_A_SECOND) * 1000 });
+  /** A key that may change nothing must not fill the table. @throws Problem 429 */
+  const requireRoom = ({ role }: RecordedRoute, { id, name }: Principal) => {
+    if (id === null || role === 'operate' || role === 'admin') return;
+    const waitMs = rates.spend(id, ENTRIES_A_SECOND, 1);
+    if (waitMs <= 0) return;
+    throw new Problem(429, `the key "${name}" did this too often: it goes on record each time`, {
+      headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) },
+    });
+  };
   return async <A extends { status: number; headers?: Record<string, string> }>(
-    route: Route,
+    route: RecordedRoute,
     act: Act,
     handle: () => Promise<A>,
   ): Promise<A> => {
+    requireRoom(route, act.principal);
     const entry = entryOf(route, act, clock(), addresses);
     await insertAudit(sqlOf(orm), entry);
     const settle = async (status: number, target = entry.target) => {
@@ -65,7 +95,7 @@ export function recorder({
 }
 
 function entryOf(
-  route: Route,
+  route: RecordedRoute,
   { principal, request, path, query, body }: Act,
   now: number,
   addresses: Addresses,

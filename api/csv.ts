@@ -4,18 +4,25 @@ import { stringify } from 'csv-stringify/sync';
 const FORMULA = '=+\\-@\uFF1D\uFF0B\uFF0D\uFF20';
 
 /**
- * Where a spreadsheet may see the beginning of a cell: at its own, and after what separates cells or rows in some locale. A quoted cell is no
- * protection from a spreadsheet that splits at semicolons: quotes count only at the beginning of what it takes for a cell.
+ * Where a spreadsheet may see the beginning of a cell: at its own, and after what separates cells or rows in
+ * some locale. A quoted cell is no protection from a spreadsheet that splits at semicolons: quotes count only
+ * at the beginning of what it takes for a cell.
  */
 const FORMULAS = new RegExp(`(^|[;|\\t\\r\\n])([\\s"']*)(?=[${FORMULA}])`, 'g');
 
-/** Quoted although RFC 4180 has no need of it: what a spreadsheet of another locale would split, and what is defused. */
+/**
+ * Quoted although RFC 4180 has no need of it: what a spreadsheet of another locale would split, and what is
+ * defused.
+ */
 const QUOTED = /[;|\t\r\n]|^[\s"]*'/;
 
 /** An apostrophe makes a text of what a spreadsheet would compute. */
 export const defused = (cell: string) => cell.replace(FORMULAS, "$1$2'");
 
-/** Rows as CSV (RFC 4180). Nobody should be attacked by a file that they download: no cell is a formula, in any locale. */
+/**
+ * Rows as CSV (RFC 4180). Nobody should be attacked by a file that they download: no cell is a formula, in
+ * any locale.
+ */
 export function asCsv(rows: readonly (readonly string[])[]): string {
   return stringify(
     rows.map((row) => row.map(defused)),

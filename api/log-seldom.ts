@@ -1,7 +1,12 @@
-/** How often the same kind is logged at the most, in milliseconds: an overload would fill the disk with it. */
+/**
+ * How often the same kind is logged at the most, in milliseconds: an overload would fill the disk with it.
+ */
 const EVERY_MS = 1_000;
 
-/** Logs the first of each kind, and then, once a second at the most, how many there were in between. `kind` is one of a few. */
+/**
+ * Logs the first of each kind, and then, once a second at the most, how many there were in between. `kind` is
+ * one of a few.
+ */
 export function seldom(log: (fields: object, message: string) => void, everyMs = EVERY_MS) {
   const kinds = new Map<string, { at: number; silent: number }>();
   return (kind: string, fields: object, message: string) => {

@@ -96,6 +96,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   problems?: readonly number[];
   /** Absent: failures are `application/problem+json`. */
   dialect?: Dialect;
+  /** Reads so much that it goes on record who did. */
+  recorded?: boolean;
   handle: (input: Input<P, Q, B>) => Promise<Reply<NoInfer<R>>>;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Ids that only Tocsin gives: UUIDs of version 8 (RFC 9562, 5.8) that begin in one way. Whatever is told by an id that can be computed, a
- * sender could otherwise store first: the tick of a check, and the change of an alert, would then be taken for a repetition.
+ * Ids that only Tocsin gives: UUIDs of version 8 (RFC 9562, 5.8) that begin in one way. Whatever is told by
+ * an id that can be computed, a sender could otherwise store first: the tick of a check, and the change of an
+ * alert, would then be taken for a repetition.
  */
 const BEGIN = '70c51000';
 

@@ -27,6 +27,8 @@ async function start(settings: Settings, system: System): Promise<void> {
   const { apiUrl, apiKey, auth } = settings;
   const env = {
     PUBLIC_URL: apiUrl,
+    // Whoever may make checks here is whoever uses this machine.
+    ...(auth === 'open' ? { HTTP_CHECK_NETWORKS: 'private' } : {}),
     ...(temporal.uiUrl ? { TEMPORAL_UI_URL: temporal.uiUrl } : {}),
     ...process.env,
     DATABASE_URL: databaseUrl,

@@ -2,6 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createProducerActivities } from '../activities/ingest/dead-letters.ts';
 import { createIngestActivities } from '../activities/ingest/emit.ts';
 import { createProbe } from '../activities/ingest/http-check.ts';
+import { parseNetwork } from '../domain/network.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import type { WorkerContext } from './context.ts';
@@ -24,12 +25,13 @@ export async function ingestWorkers(context: WorkerContext & { ingest: Ingest })
     interceptors: context.interceptors,
     shutdownGraceTime: '20s',
   };
+  const allowed = config.HTTP_CHECK_NETWORKS.map((text) => parseNetwork(text)!);
   const activity = { orm, ingest, clock, log, retentionDays: config.RETENTION_DAYS };
   return Promise.all([
     Worker.create({
       ...base,
       taskQueue: QUEUES.ingest,
-      activities: createIngestActivities({ ...activity, probe: createProbe() }),
+      activities: createIngestActivities({ ...activity, probe: createProbe({ allowed }) }),
       maxTaskQueueActivitiesPerSecond: config.INGEST_RATE_LIMIT,
       maxConcurrentActivityTaskExecutions: CONCURRENT_BATCHES,
     }),

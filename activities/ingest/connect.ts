@@ -1,7 +1,7 @@
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { forbiddenAddress } from '../../domain/probe-address.ts';
+import { addressFlaw, type Network } from '../../domain/probe-address.ts';
 
 /** A connection to a URL's host, and what its certificate said. `certificateDaysLeft` is null without TLS. */
 export interface Connected {
@@ -9,6 +9,14 @@ export interface Connected {
   certificateDaysLeft: number | null;
   /** Why a client would not trust the certificate. */
   untrusted: string | null;
+}
+
+/** What a check may reach and trust. */
+export interface Reach {
+  /** Further trusted certificate authorities, PEM. */
+  ca?: string | undefined;
+  /** Networks that are not public and that it may look into. */
+  allowed?: readonly Network[] | undefined;
 }
 
 /** The address must not be asked, whatever name led to it. */
@@ -19,14 +27,17 @@ export class ForbiddenAddress extends Error {
 /**
  * Connects to the host of an http or https URL. The addresses that are looked at are the ones connected to, so a name
  * that answers differently the second time gets nowhere. An untrusted certificate is reported and not sent anything.
- * @param ca further trusted certificate authorities, PEM.
  * @throws ForbiddenAddress, or the socket's error
  */
-export async function connectTo(url: URL, signal: AbortSignal, ca?: string): Promise<Connected> {
+export async function connectTo(
+  url: URL,
+  signal: AbortSignal,
+  { ca, allowed = [] }: Reach,
+): Promise<Connected> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) !== 0) refuseForbidden(host, [{ address: host, family: isIP(host) }]);
+  if (isIP(host) !== 0) refuseForbidden(host, [{ address: host, family: isIP(host) }], allowed);
   const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
-  const options = { host, port, lookup: checkedLookup };
+  const options = { host, port, lookup: checkedLookup(allowed) };
   if (url.protocol !== 'https:') {
     const socket = connectTcp(options);
     await opened(socket, 'connect', signal);
@@ -47,22 +58,26 @@ export async function connectTo(url: URL, signal: AbortSignal, ca?: string): Pro
   };
 }
 
-const checkedLookup: LookupFunction = (hostname, options, callback) => {
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, []);
-    try {
-      refuseForbidden(hostname, addresses);
-    } catch (refusal) {
-      return callback(refusal as Error, []);
-    }
-    if (options.all) return callback(null, addresses);
-    return callback(null, addresses[0]!.address, addresses[0]!.family);
-  });
-};
+const checkedLookup =
+  (allowed: readonly Network[]): LookupFunction =>
+  (hostname, options, callback) => {
+    dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, []);
+      try {
+        refuseForbidden(hostname, addresses, allowed);
+      } catch (refusal) {
+        return callback(refusal as Error, []);
+      }
+      if (options.all) return callback(null, addresses);
+      return callback(null, addresses[0]!.address, addresses[0]!.family);
+    });
+  };
 
-function refuseForbidden(host: string, addresses: LookupAddress[]): void {
-  if (!addresses.some(({ address }) => forbiddenAddress(address))) return;
-  throw new ForbiddenAddress(`${host} is a link-local or cloud metadata address`);
+function refuseForbidden(host: string, addresses: LookupAddress[], allowed: readonly Network[]): void {
+  for (const { address } of addresses) {
+    const flaw = addressFlaw(address, allowed);
+    if (flaw !== null) throw new ForbiddenAddress(`${host} ${flaw}`);
+  }
 }
 
 function opened(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {

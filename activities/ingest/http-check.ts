@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Event } from '../../domain/event.ts';
 import { type HttpCheckSettings, redactedUrl } from '../../domain/producer.ts';
-import { type Connected, connectTo, ForbiddenAddress } from './connect.ts';
+import { type Connected, connectTo, ForbiddenAddress, type Reach } from './connect.ts';
 
 /** A probe may not outlast its activity, whatever its settings say. Milliseconds. */
 const LONGEST_TIMEOUT_MS = 20_000;
@@ -21,9 +21,8 @@ export type Probe = (settings: HttpCheckSettings) => Promise<Finding>;
 /**
  * Makes the probe: one GET, redirects not followed (their status is the answer), the body not read. Never throws: what
  * went wrong is what was found.
- * @param ca further trusted certificate authorities, PEM.
  */
-export function createProbe({ ca }: { ca?: string } = {}): Probe {
+export function createProbe(reach: Reach = {}): Probe {
   return async ({ url, timeout_ms }) => {
     const started = performance.now();
     const timeout = Math.min(timeout_ms, LONGEST_TIMEOUT_MS);
@@ -36,7 +35,7 @@ export function createProbe({ ca }: { ca?: string } = {}): Probe {
       error,
     });
     try {
-      connected = await connectTo(new URL(url), signal, ca);
+      connected = await connectTo(new URL(url), signal, reach);
       if (connected.untrusted) return found(null, `certificate not trusted: ${connected.untrusted}`);
       return found(await statusOf(new URL(url), connected, signal), null);
     } catch (error) {

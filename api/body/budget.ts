@@ -9,9 +9,15 @@ export interface Holder {
   evict(): boolean;
 }
 
-/** What requests under way may hold of their bodies, so that memory stays within it however many senders push at once. */
+/**
+ * What requests under way may hold of their bodies, so that memory stays within it however many senders push
+ * at once.
+ */
 export interface Budget {
-  /** Whether a body has to come whole within the patience that any has for one pause: those of whom nothing is known yet. */
+  /**
+   * Whether a body has to come whole within the patience that any has for one pause: those of whom nothing is
+   * known yet.
+   */
   readonly brief: boolean;
   /** @throws BudgetSpent when it would be overdrawn; a single body always fits into an empty budget */
   take(bytes: number, holder: Holder): void;
@@ -41,8 +47,9 @@ export class ByteBudget implements Budget {
 }
 
 /**
- * For those whose key is in the body, or who have none. Whoever only holds must not keep out who has a key: a newcomer is let in, and
- * the body that has been waited for longest is given up, of the address that holds most.
+ * For those whose key is in the body, or who have none. Whoever only holds must not keep out who has a key: a
+ * newcomer is let in, and the body that has been waited for longest is given up, of the address that holds
+ * most.
  */
 export class StrangersBudget implements Budget {
   readonly brief = true;
@@ -98,7 +105,10 @@ export class StrangersBudget implements Budget {
   }
 }
 
-/** One a process, each apart from the others: what is sent as events can't keep out alerts, nor either of them who operates. */
+/**
+ * One a process, each apart from the others: what is sent as events can't keep out alerts, nor either of them
+ * who operates.
+ */
 export function bodyBudgets(addressOf: (request: IncomingMessage) => string) {
   return {
     events: new ByteBudget(BUDGETS.events),

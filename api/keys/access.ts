@@ -60,7 +60,10 @@ export function keyAccess({
     return { id, name, roles, rateLimit, sources, expiresAt };
   }
 
-  /** Nobody guesses a session, and a browser goes on asking with one that has ended: only keys count. @throws Unauthorized, Problem 429 */
+  /**
+   * Nobody guesses a session, and a browser goes on asking with one that has ended: only keys count. @throws
+   * Unauthorized, Problem 429
+   */
   async function find(kind: SecretKind, secret: string, address: string): Promise<Credential> {
     const hash = isSecret(kind, secret) ? hashOf(secret) : null;
     if (kind === 'key' && (hash === null || !keyring.knows(hash))) guesses.check(address);

@@ -10,8 +10,9 @@ export interface SessionCookie {
 }
 
 /**
- * No page's script can read it, and no other site's page can make a browser send it. Where people reach us by https it is never sent in the
- * clear, and its prefix `__Host-` (RFC 6265bis) keeps other hosts of the same domain from setting one that we would take for ours.
+ * No page's script can read it, and no other site's page can make a browser send it. Where people reach us by
+ * https it is never sent in the clear, and its prefix `__Host-` (RFC 6265bis) keeps other hosts of the same
+ * domain from setting one that we would take for ours.
  */
 export function sessionCookie(publicUrl: string): SessionCookie {
   const secure = new URL(publicUrl).protocol === 'https:';

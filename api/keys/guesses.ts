@@ -20,9 +20,10 @@ const CAPACITY = 10_000;
 const LOG_EVERY_MS = 60_000;
 
 /**
- * Slows those who try secrets: beyond twenty wrong ones, an address may try one every two seconds, and whatever else it tries is not even
- * looked at. Secrets that are known here already are never slowed, nor are addresses that came in with a good one lately: whoever
- * guesses from behind the same address must not lock out who belongs here, and whoever has a secret has nothing to guess.
+ * Slows those who try secrets: beyond twenty wrong ones, an address may try one every two seconds, and
+ * whatever else it tries is not even looked at. Secrets that are known here already are never slowed, nor are
+ * addresses that came in with a good one lately: whoever guesses from behind the same address must not lock
+ * out who belongs here, and whoever has a secret has nothing to guess.
  */
 export class Guesses {
   readonly #uptime: () => number;

@@ -13,16 +13,25 @@ const MANY = 1000;
  */
 export class Rates {
   readonly #uptime: () => number;
+  readonly #burstMs: number;
   readonly #fullAt = new Map<string, number>();
 
-  constructor(uptime: () => number = () => performance.now()) {
+  constructor({
+    uptime = () => performance.now(),
+    burstMs = BURST_MS,
+  }: {
+    /** Milliseconds that never go back. */
+    uptime?: () => number;
+    burstMs?: number;
+  } = {}) {
     this.#uptime = uptime;
+    this.#burstMs = burstMs;
   }
 
   /** Milliseconds until the key may send again; 0 for now. */
   wait(key: string): number {
     const fullAt = this.#fullAt.get(key) ?? 0;
-    return Math.max(0, fullAt - this.#uptime() - BURST_MS);
+    return Math.max(0, fullAt - this.#uptime() - this.#burstMs);
   }
 
   /** Takes events off an account that is not overdrawn. Milliseconds to wait, and nothing taken, if it is. */

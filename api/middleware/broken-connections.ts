@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import { seldom } from '../log-seldom.ts';
 
-/** What a connection ends with when the other side, or the network between, ends it. Nothing of ours failed. */
+/**
+ * What a connection ends with when the other side, or the network between, ends it. Nothing of ours failed.
+ */
 const OTHER_SIDE = new Set([
   'ECONNRESET',
   'EPIPE',
@@ -15,8 +17,8 @@ const OTHER_SIDE = new Set([
 const EVERY_MS = 60_000;
 
 /**
- * Logs what befalls a connection outside of a handler. Anybody can break connections off, without a key, as often as they like: that is one
- * line a minute, without a stack.
+ * Logs what befalls a connection outside of a handler. Anybody can break connections off, without a key, as
+ * often as they like: that is one line a minute, without a stack.
  */
 export function brokenConnections(log: Logger): (error: Error) => void {
   const brokenOff = seldom((fields, message) => log.info(fields, message), EVERY_MS);

@@ -21,9 +21,9 @@ const MARKS = [
 ];
 
 /**
- * Refuses what came through a proxy, where no keys are asked for. A proxy on this machine makes strangers look like its owner: they come
- * from loopback, and by a name that the proxy chooses. HTTP/1.0 is what nginx speaks to those behind it, unless told otherwise; by
- * default it adds no header by which it could be known.
+ * Refuses what came through a proxy, where no keys are asked for. A proxy on this machine makes strangers
+ * look like its owner: they come from loopback, and by a name that the proxy chooses. HTTP/1.0 is what nginx
+ * speaks to those behind it, unless told otherwise; by default it adds no header by which it could be known.
  */
 export function onlyStraight(addresses: Addresses): Middleware {
   return ({ req }, next) => {

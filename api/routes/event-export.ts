@@ -7,12 +7,27 @@ import type { Event } from '../../domain/event.ts';
 import type { EventFilter } from '../../domain/event-filter.ts';
 import { asCsv } from '../csv.ts';
 import type { ApiDeps } from '../deps.ts';
+import { Slots } from '../keys/slots.ts';
 import { type Route, route } from '../route.ts';
 import { eventFilter, showEvent } from '../schemas/event.ts';
 import { range } from '../schemas/parameters.ts';
 
-/** Events read in one statement: of the largest allowed 13 MB, of usual ones a hundred kilobytes. */
+/**
+ * Events read in one statement, and the characters of payload in them: what a download whose client takes
+ * nothing holds.
+ */
 const PAGE = 200;
+const PAGE_CHARACTERS = 256 << 10;
+
+/**
+ * Events asked for at first. What a page may not hold is measured and left: large events must not be measured
+ * by the hundred for each page that has room for a few.
+ */
+const FIRST_PAGE = 16;
+const FEWEST = 8;
+
+/** Downloads of one key and of all, in one process. */
+const DOWNLOADS = { ofOne: 8, ofAll: 64 };
 
 /** How long payloads are searched between two looks at whether anybody still listens, in milliseconds. */
 const SEARCH_MS = 1000;
@@ -24,11 +39,13 @@ const COLUMNS = ['event_id', 'source_id', 'timestamp', 'severity', 'event_type',
 
 /** All events of a filter as a file. */
 export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
+  const downloads = new Slots('downloads', DOWNLOADS);
   return [
     route({
       method: 'get',
       path: '/events/export',
       role: 'read',
+      recorded: true,
       tags: ['events'],
       summary: 'Download events',
       description:
@@ -38,15 +55,20 @@ export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
       responses: {
         200: { description: 'The events', media: [FORMATS.ndjson, FORMATS.csv] },
       },
-      async handle({ query: { format: asked, from, to = clock() + 1, ...filter }, request }) {
+      async handle({ query: { format: asked, from, to = clock() + 1, ...filter }, request, principal }) {
         const accepts = request.headers.accept ?? '';
         const format: Format = asked ?? (accepts.includes(FORMATS.csv) ? 'csv' : 'ndjson');
         const pages = pagesOf(orm, filter, { from, to })[Symbol.asyncIterator]();
         // The first page is read before the answer begins: what fails at once is an answer of its own.
-        const first = await pages.next();
+        const leave = downloads.take(principal);
+        const first = await pages.next().catch((error) => {
+          leave();
+          throw error;
+        });
         const text = Readable.from(written(format, first.done ? [] : first.value, pages), {
           objectMode: false,
         });
+        text.once('close', leave);
         const headers: Record<string, string> = {
           'Content-Disposition': `attachment; filename="events.${format}"`,
           Vary: 'Accept, Accept-Encoding',
@@ -69,16 +91,19 @@ export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
 
 /** Page by page, each in a statement of its own: no snapshot is held for as long as a client takes. */
 async function* pagesOf(orm: Orm, filter: EventFilter, range: TimeRange): AsyncGenerator<Event[]> {
-  const searches = Object.keys(filter.payload ?? {}).length > 0;
+  const searches = (filter.payload ?? []).length > 0;
+  let limit = FIRST_PAGE;
   for (let after: EventPlace | undefined; ; ) {
-    const piece = { after, limit: PAGE, order: 'oldest first' } as const;
+    const piece = { after, limit, characters: PAGE_CHARACTERS, order: 'oldest first' } as const;
     const { events, searchedTo } = searches
-      ? await searchEvents(sqlOf(orm), filter, range, piece, SEARCH_MS)
+      ? await searchEvents(sqlOf(orm), filter, range, piece, SEARCH_MS, limit)
       : { events: await listEvents(sqlOf(orm), filter, range, piece), searchedTo: null };
     if (events.length > 0) yield events;
     const last = events.at(-1);
+    const full = events.length === limit;
+    limit = Math.max(FEWEST, Math.min(4 * events.length, PAGE));
     if (searchedTo) after = searchedTo;
-    else if (last && events.length === PAGE) after = { at: last.occurred_at, id: last.event_id };
+    else if (last && (full || !searches)) after = { at: last.occurred_at, id: last.event_id };
     else return;
   }
 }

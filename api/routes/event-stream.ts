@@ -2,21 +2,19 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { compileFilter } from '../../domain/event-filter.ts';
 import type { ApiDeps } from '../deps.ts';
-import { Unavailable } from '../problem.ts';
+import { Slots } from '../keys/slots.ts';
 import { type Route, route } from '../route.ts';
 import { eventFilter } from '../schemas/event.ts';
 import { frames } from '../tail/frames.ts';
 import { Tail } from '../tail/tail.ts';
 
-/** Listeners of one process: each is a connection that stays. */
-const MOST_LISTENERS = 1000;
-
-/** A client that takes nothing for so long is let go of; it may come back to where it was. Milliseconds. */
-const STALLED_MS = 60_000;
+/** Listeners of one key and of all, in one process: each is a connection that stays. */
+const LISTENERS = { ofOne: 200, ofAll: 1000 };
 
 /** Events as they are committed. */
 export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDeps): Route[] {
   const tail = new Tail({ orm, log, clock });
+  const listeners = new Slots('streams of events', LISTENERS);
   return [
     route({
       method: 'get',
@@ -31,11 +29,13 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
       responses: {
         200: { description: 'Goes on until either side ends it', media: ['text/event-stream'] },
       },
-      async handle({ query, request }) {
-        if (tail.listeners >= MOST_LISTENERS) {
-          throw new Unavailable(`${MOST_LISTENERS} already listen to this process`, 5);
-        }
-        const leave = tail.join();
+      async handle({ query, request, principal }) {
+        const giveBack = listeners.take(principal);
+        const part = tail.join();
+        const leave = () => {
+          part();
+          giveBack();
+        };
         const now = await tail.now().catch((error) => {
           leave();
           throw error;
@@ -53,7 +53,6 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
           { objectMode: false },
         );
         body.once('close', leave);
-        request.socket.setTimeout(STALLED_MS, () => request.socket.destroy());
         const headers = { 'X-Accel-Buffering': 'no' };
         return { status: 200, headers, type: 'text/event-stream', body };
       },

@@ -3,6 +3,7 @@ import { deleteSession, insertSession } from '../../db/queries/sessions.ts';
 import { hashOf, isSecret, makeSecret } from '../../domain/key.ts';
 import { ROLES } from '../../domain/role.ts';
 import type { Principal } from '../access.ts';
+import { recorder } from '../audit.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { bearerOf } from '../keys/access.ts';
@@ -27,7 +28,9 @@ const sessionOut = z
 const cookieHeader = { 'Set-Cookie': { description: 'The session, where keys are asked for' } };
 
 /** Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts can read it. */
-export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps): Route[] {
+export function sessionRoutes(deps: ApiDeps): Route[] {
+  const { orm, access, keyring, clock, settings } = deps;
+  const record = recorder(deps);
   const cookie = sessionCookie(settings.publicUrl);
   const show = ({ name, roles, expiresAt }: Principal): z.output<typeof sessionOut> => ({
     auth: access.mode,
@@ -50,7 +53,7 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       }),
       responses: { 200: { description: 'Who has come in', schema: sessionOut, headers: cookieHeader } },
       problems: [401, 429, 503],
-      async handle({ body, request }) {
+      async handle({ body, request, path }) {
         if (access.mode === 'open') return { status: 200, body: show(await access.identify(request)) };
         const secret = body.key ?? bearerOf(request.headers.authorization ?? '');
         const principal = await access.identifyKey(secret, request);
@@ -58,10 +61,14 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
         const now = clock();
         const expiresAt = Math.min(now + SESSION_MS, principal.expiresAt ?? Number.POSITIVE_INFINITY);
         const token = makeSecret('session');
-        await insertSession(orm, { hash: hashOf(token), keyId: principal.id, now, expiresAt });
+        const session = { hash: hashOf(token), keyId: principal.id, now, expiresAt };
+        const act = { principal, request, path, query: {}, body: undefined };
         const seconds = Math.floor((expiresAt - now) / 1000);
         const headers = { 'Set-Cookie': cookie.write({ token, seconds }) };
-        return { status: 200, body: show({ ...principal, expiresAt }), headers };
+        return record({ method: 'post', path: '/session', role: null }, act, async () => {
+          await insertSession(orm, session);
+          return { status: 200, body: show({ ...principal, expiresAt }), headers } as const;
+        });
       },
     }),
     route({
@@ -84,13 +91,20 @@ export function sessionRoutes({ orm, access, keyring, clock, settings }: ApiDeps
       summary: 'End the session of this browser',
       responses: { 204: { description: 'There is none any more', headers: cookieHeader } },
       problems: [503],
-      async handle({ request }) {
+      async handle({ request, path }) {
         const token = cookie.read(request);
         const hash = token !== undefined && isSecret('session', token) ? hashOf(token) : null;
-        if (hash !== null && (await deleteSession(orm, hash))) {
-          keyring.forget((credential) => credential.hash === hash);
-        }
-        return { status: 204, headers: { 'Set-Cookie': cookie.write(null) } };
+        const headers = { 'Set-Cookie': cookie.write(null) };
+        const credential = hash === null ? null : await keyring.find(hash);
+        if (!credential) return { status: 204, headers };
+        const { id, name, roles } = credential;
+        const principal = { id, name, roles, rateLimit: null, sources: null, expiresAt: null };
+        const act = { principal, request, path, query: {}, body: undefined };
+        return record({ method: 'delete', path: '/session', role: null }, act, async () => {
+          await deleteSession(orm, credential.hash);
+          keyring.forget((known) => known.hash === credential.hash);
+          return { status: 204, headers } as const;
+        });
       },
     }),
   ];

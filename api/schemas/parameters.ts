@@ -42,13 +42,9 @@ export const idParams = z.object({ id: uuid });
 export const time = z.iso.datetime();
 
 /** Who asks, for the timeline. */
-export const actor = z
-  .string()
-  .trim()
-  .min(1)
-  .max(200)
-  .optional()
-  .meta({ description: 'Who asks; the name of the key unless given' });
+export const actor = z.string().trim().min(1).max(200).optional().meta({
+  description: 'Who asks, if not the owner of the key: the timeline shows it as what the key claims',
+});
 
 /** `label=name:value`, as often as there are labels to ask for. A value may have colons, a name not. */
 export const labelParameter = z

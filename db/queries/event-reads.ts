@@ -25,6 +25,8 @@ export interface EventPage {
   after?: EventPlace | undefined;
   offset?: number;
   limit: number;
+  /** No further event once those before it have so many characters of payload: what a page takes in memory. */
+  characters?: number;
   order?: Order;
 }
 
@@ -47,7 +49,7 @@ export async function listEvents(
   db: Sql,
   filter: Omit<EventFilter, 'payload'>,
   range: TimeRange,
-  { after, offset = 0, limit, order = 'newest first' }: EventPage,
+  { after, offset = 0, limit, characters, order = 'newest first' }: EventPage,
 ): Promise<Event[]> {
   const { severity, source_id, event_type } = filter;
   let within = range;
@@ -59,25 +61,40 @@ export async function listEvents(
   const where = conditions(filter, within, after, order);
   const ordered = sql`order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]}`;
   const filters = [severity, source_id, event_type].filter((value) => value !== undefined);
-  const { rows } =
+  const page =
     filters.length < 2 && offset === 0
-      ? await sql<Event>`
-          select ${COLUMNS} from events where ${where} ${ordered} limit ${limit}`.execute(db)
-      : await sql<Event>`
+      ? sql<Event>`
+          select ${COLUMNS} from events where ${where} ${ordered} limit ${limit}`
+      : sql<Event>`
           select events.* from (
             select occurred_at, event_id from events where ${where} ${ordered} limit ${limit} offset ${offset}
           ) chosen cross join lateral (
             select ${COLUMNS} from events
             where event_id = chosen.event_id and occurred_at = chosen.occurred_at offset 0
-          ) events order by chosen.occurred_at ${DIRECTION[order]}, chosen.event_id ${DIRECTION[order]}`.execute(
-          db,
-        );
+          ) events order by chosen.occurred_at ${DIRECTION[order]}, chosen.event_id ${DIRECTION[order]}`;
+  const { rows } = await (characters === undefined ? page : cut(page, characters, order)).execute(db);
   return rows;
+}
+
+/** As much of a page as it may have characters, and one event at least. */
+function cut(page: RawBuilder<Event>, characters: number, order: Order): RawBuilder<Event> {
+  return sql<Event>`
+    select event_id, source_id, occurred_at, severity, event_type, payload from (
+      select *, sum(length(payload::text)) over (
+        order by occurred_at ${DIRECTION[order]}, event_id ${DIRECTION[order]}
+        rows between unbounded preceding and 1 preceding
+      ) as before
+      from (${page}) page
+    ) measured where coalesce(before, 0) < ${characters}
+    order by occurred_at ${DIRECTION[order]}, event_id ${DIRECTION[order]}`;
 }
 
 /** Events that a search looks at in one statement: few at first, since most searches find soon what they look for. */
 const FIRST_STRETCH = 500;
 const LONGEST_STRETCH = 10_000;
+
+/** What a search keeps of payloads at the most, in characters, where its caller says nothing else. */
+const SEARCH_CHARACTERS = 16 << 20;
 
 /** A part of a search. */
 export interface Found {
@@ -91,24 +108,32 @@ export interface Found {
 /**
  * Events by what their payload holds: no index helps, so each that the other filters leave is looked at, stretch by stretch.
  * @param budgetMs once this is over no further stretch is begun
+ * @param firstStretch how many are looked at first: fewer where what was found before them was large
  */
 export async function searchEvents(
   db: Sql,
   filter: EventFilter,
   range: TimeRange,
-  { after, offset = 0, limit, order = 'newest first' }: EventPage,
+  { after, offset = 0, limit, characters = SEARCH_CHARACTERS, order = 'newest first' }: EventPage,
   budgetMs: number,
+  firstStretch = FIRST_STRETCH,
 ): Promise<Found> {
   const until = performance.now() + budgetMs;
   const events: Event[] = [];
   let [place, skip] = [after, offset];
-  for (let stretch = FIRST_STRETCH; ; stretch = Math.min(2 * stretch, LONGEST_STRETCH)) {
-    const rows = await searchStretch(db, filter, range, { after: place, limit: stretch, order });
+  for (let stretch = firstStretch; ; stretch = Math.min(2 * stretch, LONGEST_STRETCH)) {
+    const most = { matches: skip + limit - events.length, characters };
+    const rows = await searchStretch(db, filter, range, { after: place, limit: stretch, order }, most);
     const matching = rows.filter(({ matches }) => matches);
-    events.push(
-      ...matching.slice(skip, skip + limit - events.length).map(({ matches, last, ...event }) => event),
-    );
+    const found = matching.slice(skip).map(({ matches, last, cut, ...event }) => event);
+    events.push(...found);
     skip = Math.max(0, skip - matching.length);
+    const end = matching.at(-1);
+    if (end?.cut) {
+      place = { at: end.occurred_at, id: end.event_id };
+      if (found.length > 0 || performance.now() > until) return { events, searchedTo: place, offset: skip };
+      continue;
+    }
     const last = rows.find((row) => row.last);
     if (!last || events.length === limit) return { events, searchedTo: null, offset: skip };
     place = { at: last.occurred_at, id: last.event_id };
@@ -116,24 +141,41 @@ export async function searchEvents(
   }
 }
 
-/** Those of the next `limit` events that match, and the last of them if there may be more. */
+/** An event of a stretch. `cut`: more of it match, and are left out for their size. */
+type Looked = Event & { matches: boolean; last: boolean; cut: boolean };
+
+/**
+ * Those of the next `limit` events that match, and the last of them if there may be more.
+ * @param most how many matches are wanted, and of how many characters together
+ */
 async function searchStretch(
   db: Sql,
   { payload = [], ...filter }: EventFilter,
   range: TimeRange,
   { after, limit, order = 'newest first' }: EventPage,
-): Promise<(Event & { matches: boolean; last: boolean })[]> {
+  most: { matches: number; characters: number },
+): Promise<Looked[]> {
   const holds = payload.map(
     ({ path, value }) => sql`coalesce(payload #>> ${[...path]}::text[] = ${value}, false)`,
   );
-  const { rows } = await sql<Event & { matches: boolean; last: boolean }>`
-    select ${COLUMNS}, matches, last from (
-      select *, ${sql.join([sql`true`, ...holds], sql` and `)} as matches, row_number() over () = ${limit} as last
+  const ordered = sql`order by occurred_at ${DIRECTION[order]}, event_id ${DIRECTION[order]}`;
+  const kept = sql`matches and nth <= ${most.matches} and before < ${most.characters}`;
+  const { rows } = await sql<Looked>`
+    select ${COLUMNS}, ${kept} as matches, last,
+      least(all_matches, ${most.matches}) > count(*) filter (where ${kept}) over () as cut
+    from (
+      select *, count(*) filter (where matches) over (${ordered} rows unbounded preceding) as nth,
+        count(*) filter (where matches) over () as all_matches,
+        coalesce(sum(case when matches then length(payload::text) end) over (
+          ${ordered} rows between unbounded preceding and 1 preceding), 0) as before
       from (
-        select * from events where ${conditions(filter, range, after, order)}
-        order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]} limit ${limit}
-      ) looked_at
-    ) events where matches or last
+        select *, ${sql.join([sql`true`, ...holds], sql` and `)} as matches, row_number() over () = ${limit} as last
+        from (
+          select * from events where ${conditions(filter, range, after, order)}
+          order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]} limit ${limit}
+        ) looked_at
+      ) matched
+    ) events where (${kept}) or last
     order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]}`.execute(db);
   return rows;
 }

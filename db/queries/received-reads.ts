@@ -4,38 +4,75 @@ import { RECEIVING_RULES, type ReceivingProtocol } from '../../domain/received-a
 import type { Sql } from '../orm.ts';
 import { ALERT, type AlertRow } from './received-writes.ts';
 
-/** Alerts read at once: labels are matched here, so that SQL and rules have one kind of pattern. */
+/**
+ * Alerts read at once, and the characters in them: labels are matched here, so that SQL and rules have one
+ * kind of pattern.
+ */
 const PAGE = 1000;
+const PAGE_CHARACTERS = 256 << 10;
+
+/** Alerts asked for at first, and at least: what a page has no room for is measured and left. */
+const FIRST_PAGE = 50;
+const FEWEST = 8;
+
+interface Wanted {
+  protocol: ReceivingProtocol;
+  matchers: readonly LabelMatcher[];
+  /** Epoch milliseconds. */
+  now: number;
+  limit: number;
+}
 
 /**
- * Alerts that are active at `now` (epoch ms) and whose labels match, in the order of their keys, `limit` at the most. `more`
- * says that there are others.
- * @throws MatcherError
+ * Alerts that are active at `now` and whose labels match, in the order of their keys, page by page, `limit`
+ * at the most.
+ * @throws MatcherError at once
  */
-export async function activeAlerts(
+export function activeAlertPages(db: Sql, { matchers, ...wanted }: Wanted): AsyncGenerator<AlertRow[]> {
+  return pages(db, compileLabelMatchers(matchers), wanted);
+}
+
+async function* pages(
   db: Sql,
-  {
-    protocol,
-    matchers,
-    now,
-    limit,
-  }: { protocol: ReceivingProtocol; matchers: readonly LabelMatcher[]; now: number; limit: number },
-): Promise<{ alerts: AlertRow[]; more: boolean }> {
-  const matches = compileLabelMatchers(matchers);
-  const alerts: AlertRow[] = [];
-  let after: string | null = null;
-  while (true) {
+  matches: (labels: Record<string, string>) => boolean,
+  { protocol, now, limit }: Omit<Wanted, 'matchers'>,
+): AsyncGenerator<AlertRow[]> {
+  let left = limit;
+  let size = FIRST_PAGE;
+  for (let after: string | null = null; left > 0; ) {
     const { rows } = (await sql<AlertRow>`
-      select ${ALERT} from received_alerts a
-      where a.rule_id = ${RECEIVING_RULES[protocol]} and a.starts_at <= ${now}::bigint and a.ends_at > ${now}::bigint
-        ${after === null ? sql`` : sql`and a.key > ${after}`}
-      order by a.key limit ${PAGE}`.execute(db)) as { rows: AlertRow[] };
-    for (const row of rows) {
-      if (!matches(row.labels)) continue;
-      if (alerts.length === limit) return { alerts, more: true };
-      alerts.push(row);
-    }
-    if (rows.length < PAGE) return { alerts, more: false };
+      select * from (
+        select *, sum(length(labels::text) + length(annotations::text) + length(summary)) over (
+          order by key rows between unbounded preceding and 1 preceding) as before
+        from (
+          select ${ALERT} from received_alerts a
+          where a.rule_id = ${RECEIVING_RULES[protocol]} and a.starts_at <= ${now}::bigint and a.ends_at > ${now}::bigint
+            ${after === null ? sql`` : sql`and a.key > ${after}`}
+          order by a.key limit ${size}
+        ) page
+      ) measured where coalesce(before, 0) < ${PAGE_CHARACTERS} order by key`.execute(db)) as {
+      rows: AlertRow[];
+    };
+    if (rows.length === 0) return;
+    const found = rows.filter(({ labels }) => matches(labels)).slice(0, left);
+    left -= found.length;
+    if (found.length > 0) yield found;
     after = rows.at(-1)!.key;
+    size = Math.max(FEWEST, Math.min(4 * rows.length, PAGE));
   }
+}
+
+/** The same as one list, which ends early once it has so many characters: what it takes in memory. */
+export async function activeAlerts(db: Sql, wanted: Wanted, characters = Number.POSITIVE_INFINITY) {
+  const alerts: AlertRow[] = [];
+  let size = 0;
+  // One more tells whether there are others.
+  for await (const page of activeAlertPages(db, { ...wanted, limit: wanted.limit + 1 })) {
+    for (const alert of page) {
+      if (alerts.length === wanted.limit || size > characters) return { alerts, more: true };
+      alerts.push(alert);
+      size += JSON.stringify([alert.labels, alert.annotations, alert.summary]).length;
+    }
+  }
+  return { alerts, more: false };
 }

@@ -51,7 +51,9 @@ describe('the record of who changed what', () => {
   it('covers every route that operates or administers, and leaves events and reading out', async () => {
     const recorded = api.routes.filter(isRecorded);
     for (const route of api.routes) {
-      const changes = route.method !== 'get' && (route.role === 'operate' || route.role === 'admin');
+      const changes =
+        route.path === '/events/export' ||
+        (route.method !== 'get' && (route.role === 'operate' || route.role === 'admin'));
       assert.equal(recorded.includes(route), changes, `${route.method} ${route.path}`);
     }
     assert.ok(recorded.length > 15);
@@ -87,6 +89,48 @@ describe('the record of who changed what', () => {
       (await record(`?principal_id=${id}&action=${encodeURIComponent('PUT /alerts/{id}')}`)).length,
       0,
     );
+  });
+
+  it('has who came in and left, who took events along, and who acknowledged by another protocol', async () => {
+    const { id, key } = await api.key(['read', 'ingest'], { name: 'ida' });
+    const { headers } = await api.call('POST', '/session', { key });
+    const cookie = headers.get('set-cookie')!.split(';')[0]!;
+    await api.call('DELETE', '/session', undefined, { cookie });
+    await api.call('DELETE', '/session', undefined, { cookie });
+    await api.call('POST', '/session', { key: key.replace(/.$/, '!') });
+    await api.by(key, 'GET', '/events/export?severity=high');
+    const page = { routing_key: key, dedup_key: 'disk' };
+    const payload = { summary: 'full', source: 'web-1', severity: 'critical' };
+    await api.call('POST', '/v2/enqueue', { ...page, event_action: 'trigger', payload });
+    await api.call('POST', '/v2/enqueue', { ...page, event_action: 'acknowledge' });
+    const entries = await record(`?principal_id=${id}`);
+    assert.deepEqual(
+      entries.map(({ action, status }) => [action, status]),
+      [
+        ['POST /v2/enqueue', 202],
+        ['GET /events/export', 200],
+        ['DELETE /session', 204],
+        ['POST /session', 200],
+      ],
+    );
+    assert.deepEqual(entries[0].detail.body, { event_action: 'acknowledge', dedup_key: 'disk' });
+    assert.equal(entries[1].detail.query.severity, 'high');
+    assert.ok(entries.every(({ principal, address }) => principal === 'ida' && address === '127.0.0.1'));
+    assert.doesNotMatch(JSON.stringify(entries), new RegExp(key));
+  });
+
+  it('is filled by nobody who may change nothing', async () => {
+    const { id, key } = await api.key(['read']);
+    const statuses: number[] = [];
+    for (let i = 0; i < 210; i++) {
+      statuses.push((await api.by(key, 'GET', '/events/export?source_id=nobody')).status);
+    }
+    assert.deepEqual(statuses.slice(0, 200), Array(200).fill(200));
+    assert.ok(statuses.slice(200).includes(429), String(statuses.slice(200)));
+    const [{ n }] = (await api.query<{ n: number }>(
+      `select count(*)::int as n from audit_log where principal_id = '${id}'`,
+    )) as [{ n: number }];
+    assert.ok(n <= 205, String(n));
   });
 
   it('keeps large bodies as their size', async () => {

@@ -154,6 +154,7 @@ export async function stage({
 
   return {
     url,
+    server,
     orm,
     rejections: all.rejections,
     routes,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { createProbe, probeEvent } from '../../activities/ingest/http-check.ts';
-import { forbiddenAddress } from '../../domain/probe-address.ts';
+import { parseNetwork } from '../../domain/network.ts';
+import { addressFlaw, PRIVATE_NETWORKS } from '../../domain/probe-address.ts';
 import type { HttpCheckSettings } from '../../domain/producer.ts';
 import { redactedUrl } from '../../domain/producer.ts';
 import { FAILURES } from '../../workflows/policies.ts';
@@ -26,7 +27,9 @@ describe('an HTTP check', () => {
     await server?.close();
     server = undefined;
   });
-  const check = (settings: HttpCheckSettings, ca?: string) => probeEvent(settings, createProbe({ ca }));
+  const allowed = PRIVATE_NETWORKS.map((text) => parseNetwork(text)!);
+  const check = (settings: HttpCheckSettings, ca?: string) =>
+    probeEvent(settings, createProbe({ ca, allowed }));
 
   it('tells healthy, wrong status, redirect without following it, and expected status apart', async () => {
     const asked: string[] = [];
@@ -113,6 +116,10 @@ describe('an HTTP check', () => {
         '[fd00:ec2::254]',
         '[fd00:ec2::23]',
         '[fd20:ce::254]',
+        '[fd00:c1::a9fe:a9fe]',
+        '[fd00:42::42]',
+        '[fd00:a9fe:a9fe::1]',
+        '[2001:19f0:fc00::a9fe:a9fe]',
         '[::ffff:169.254.169.254]',
       ],
       ...[
@@ -140,8 +147,48 @@ describe('an HTTP check', () => {
       '8.8.8.8',
       '64:ff9b::808:808',
     ]) {
-      assert.equal(forbiddenAddress(own), false, own);
+      assert.equal(addressFlaw(own, allowed), null, own);
     }
+  });
+
+  it('looks into no private network unless it may, and into no other than those', async () => {
+    server = await web((_request, response) => void response.end());
+    for (const reach of [{}, { allowed: [parseNetwork('10.0.0.0/8')!] }]) {
+      const { severity, payload } = await probeEvent(checking(server.url), createProbe(reach));
+      assert.equal(severity, 'critical');
+      assert.match(String(payload.error), /is a private address that HTTP_CHECK_NETWORKS does not have/);
+    }
+    const inside = [
+      '127.0.0.1',
+      '::1',
+      '10.1.2.3',
+      '172.16.0.1',
+      '192.168.1.1',
+      '100.64.0.1',
+      'fd12::1',
+      '0.0.0.0',
+      '::',
+    ];
+    for (const address of [
+      ...inside,
+      '::ffff:10.1.2.3',
+      '64:ff9b::a01:203',
+      '2002:a01:203::',
+      '224.0.0.1',
+      'ff02::1',
+    ]) {
+      assert.notEqual(addressFlaw(address, []), null, address);
+    }
+    for (const address of ['8.8.8.8', '2606:4700::1111', '64:ff9b::808:808', '2002:808:808::']) {
+      assert.equal(addressFlaw(address, []), null, address);
+    }
+    assert.equal(addressFlaw('10.1.2.3', [parseNetwork('10.1.0.0/16')!]), null);
+    assert.notEqual(addressFlaw('10.2.2.3', [parseNetwork('10.1.0.0/16')!]), null);
+    assert.notEqual(
+      addressFlaw('169.254.169.254', [parseNetwork('169.254.0.0/16')!]),
+      null,
+      'metadata, never',
+    );
   });
 
   it('keeps credentials out of its events', () => {

@@ -72,6 +72,7 @@ export async function stage({
     DATABASE_URL: database.url,
     TEMPORAL_NAMESPACE: namespace,
     INGEST_RATE_LIMIT: String(rateLimit),
+    HTTP_CHECK_NETWORKS: 'private',
   });
   const workflowBundle = await producerBundle();
   const context = { config, orm, client, connection: nativeConnection, workflowBundle, log, clock: Date.now };

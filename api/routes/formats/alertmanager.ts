@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { sqlOf } from '../../../db/orm.ts';
-import { activeAlerts } from '../../../db/queries/received-reads.ts';
+import { activeAlertPages, activeAlerts } from '../../../db/queries/received-reads.ts';
+import type { AlertRow } from '../../../db/queries/received-writes.ts';
 import { compileLabelMatchers } from '../../../domain/label-matcher.ts';
 import { MatcherError } from '../../../domain/matcher.ts';
 import { fromPostableAlert } from '../../../ingest/formats/alertmanager.ts';
@@ -10,6 +12,7 @@ import type { InvalidEvent } from '../../../ingest/validate.ts';
 import { requireSource } from '../../access.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
+import { Slots } from '../../keys/slots.ts';
 import { ALERTS_LISTED, BATCH_BODY_LIMIT, BATCH_LIMIT } from '../../limits.ts';
 import { Invalid, Problem } from '../../problem.ts';
 import { noteItems } from '../../rejections/attempt.ts';
@@ -62,13 +65,30 @@ const filters = z.object({
   receiver: z.string().max(1000).default('').meta({ description: 'A pattern of receivers’ names' }),
 });
 
+/** Lists of alerts that are on their way, of one key and of all, in one process. */
+const LISTS = { ofOne: 8, ofAll: 64 };
+
+/** What groups are made of at the most, in characters: they are answered as a whole. */
+const GROUPED_CHARACTERS = 4 << 20;
+
+/** A list as JSON, as it is read. */
+async function* asList(first: readonly AlertRow[], rest: AsyncIterator<AlertRow[]>): AsyncGenerator<string> {
+  const write = (alerts: readonly AlertRow[]) =>
+    alerts.map((alert) => JSON.stringify(showGettable(alert))).join(',');
+  yield `[${write(first)}`;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield `,${write(next.value)}`;
+  yield ']';
+}
+
 /** What Prometheus and amtool need of Alertmanager's API v2. */
 export function alertmanagerRoutes(deps: ApiDeps): Route[] {
   const { orm, access, alerts, clock } = deps;
   const startedAt = new Date(clock()).toISOString();
+  const lists = new Slots('lists of alerts', LISTS);
 
-  async function find(query: z.output<typeof filters>) {
-    if (query.active === 'false') return [];
+  /** What to look for; null for nothing. @throws Invalid */
+  function wanted(query: z.output<typeof filters>) {
+    if (query.active === 'false') return null;
     const matchers = query.filter.map((text) => {
       const matcher = parseLabelFilter(text);
       if (!matcher) throw new Invalid([{ field: 'filter', reason: `bad matcher format: ${text}` }]);
@@ -76,9 +96,9 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
     });
     try {
       const named = { name: 'receiver', op: '=~', value: query.receiver } as const;
-      if (query.receiver && !compileLabelMatchers([named])({ receiver: RECEIVER.name })) return [];
-      const limits = { now: clock(), limit: ALERTS_LISTED };
-      return (await activeAlerts(sqlOf(orm), { protocol: 'alertmanager', matchers, ...limits })).alerts;
+      if (query.receiver && !compileLabelMatchers([named])({ receiver: RECEIVER.name })) return null;
+      compileLabelMatchers(matchers);
+      return { protocol: 'alertmanager', matchers, now: clock(), limit: ALERTS_LISTED } as const;
     } catch (error) {
       if (error instanceof MatcherError) throw new Invalid([{ field: 'filter', reason: error.message }]);
       throw error;
@@ -127,9 +147,24 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       tags: ['received alerts'],
       summary: 'Active alerts, as Alertmanager answers them',
       query: filters,
-      responses: { 200: { description: 'The first 10,000', schema: z.array(gettableAlert) } },
+      responses: {
+        200: { description: 'The first 10,000', media: ['application/json'], schema: z.array(gettableAlert) },
+      },
       dialect,
-      handle: async ({ query }) => ({ status: 200, body: (await find(query)).map(showGettable) }),
+      async handle({ query, principal }) {
+        const asked = wanted(query);
+        if (!asked) return { status: 200, type: 'application/json', body: '[]' };
+        const pages = activeAlertPages(sqlOf(orm), asked)[Symbol.asyncIterator]();
+        const leave = lists.take(principal);
+        // The first page is read before the answer begins: what fails at once is an answer of its own.
+        const first = await pages.next().catch((error) => {
+          leave();
+          throw error;
+        });
+        const body = Readable.from(asList(first.done ? [] : first.value, pages), { objectMode: false });
+        body.once('close', leave);
+        return { status: 200, type: 'application/json', body };
+      },
     }),
     route({
       method: 'get',
@@ -138,9 +173,18 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       tags: ['received alerts'],
       summary: 'Active alerts by their names',
       query: filters,
-      responses: { 200: { description: 'Groups of the first 10,000 alerts', schema: z.array(alertGroup) } },
+      responses: {
+        200: {
+          description: 'Groups of the first 10,000 alerts, or of as many as make 4 MiB',
+          schema: z.array(alertGroup),
+        },
+      },
       dialect,
-      handle: async ({ query }) => ({ status: 200, body: showGroups(await find(query)) }),
+      async handle({ query }) {
+        const asked = wanted(query);
+        const found = asked && (await activeAlerts(sqlOf(orm), asked, GROUPED_CHARACTERS));
+        return { status: 200, body: showGroups(found?.alerts ?? []) };
+      },
     }),
     route({
       method: 'get',

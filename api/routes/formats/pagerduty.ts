@@ -8,6 +8,8 @@ import {
 } from '../../../ingest/formats/pagerduty.ts';
 import { repair } from '../../../ingest/repair.ts';
 import { requireSource } from '../../access.ts';
+import { recorder } from '../../audit.ts';
+import { Forbidden } from '../../batch.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { Intake } from '../../intake.ts';
@@ -50,6 +52,7 @@ function mendedBody<S extends z.ZodType>(schema: S): BodySpec<z.output<S>> {
 export function pagerdutyRoutes(deps: ApiDeps): Route[] {
   const { access, alerts, clock } = deps;
   const intake = new Intake(deps);
+  const record = recorder(deps);
   return [
     route({
       method: 'post',
@@ -73,7 +76,8 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
         const principal = await access.admitKey(change.routing_key, 'ingest', request);
         attemptedBy(principal);
         const [result] = await intake.store(principal, [fromPagerDutyChange(change)]);
-        if (result!.status === 'invalid') throw new Invalid(result!.errors);
+        if (result!.status === 'invalid')
+          throw result!.forbidden ? new Forbidden() : new Invalid(result!.errors);
         return { status: 202, body: { status: 'success' as const, message: 'Change event processed' } };
       },
     }),
@@ -97,16 +101,24 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
       },
       problems: [401, 403, 429],
       dialect,
-      async handle({ body: event, request }) {
+      async handle({ body: event, request, path }) {
         const principal = await access.admitKey(event.routing_key, 'ingest', request);
         attemptedBy(principal);
         requireSource(principal, 'pagerduty');
         await access.spend(principal, 1);
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');
         const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, clock());
-        const [result] = await alerts.receive([alert], principal.name);
-        if (result!.status === 'invalid') throw new Invalid(result!.errors);
-        return { status: 202, body: { status: 'success' as const, message: 'Event processed', dedup_key } };
+        const receive = async () => {
+          const [result] = await alerts.receive([alert], principal.name);
+          if (result!.status === 'invalid') throw new Invalid(result!.errors);
+          const body = { status: 'success' as const, message: 'Event processed', dedup_key };
+          return { status: 202, body } as const;
+        };
+        if (event.event_action !== 'acknowledge') return receive();
+        // Whoever acknowledges does what a person does: others stop looking.
+        const said = { event_action: event.event_action, dedup_key };
+        const act = { principal, request, path, query: {}, body: said };
+        return record({ method: 'post', path: '/v2/enqueue', role: null }, act, receive);
       },
     }),
   ];

@@ -3,7 +3,8 @@ import type { Principal } from '../../../api/access.ts';
 import { Problem } from '../../../api/problem.ts';
 import { type Stage, stage } from '../stage.ts';
 
-const KEYS: Record<string, string> = { ['a'.repeat(32)]: 'team-a', ['b'.repeat(32)]: 'team-b' };
+const ids = { a: '0000000a-0000-4000-8000-000000000000', b: '0000000b-0000-4000-8000-000000000000' };
+const KEYS: Record<string, string> = { ['a'.repeat(32)]: ids.a, ['b'.repeat(32)]: ids.b };
 
 describe('PagerDuty’s Events API v2', () => {
   let api: Stage;
@@ -56,7 +57,7 @@ describe('PagerDuty’s Events API v2', () => {
     assert.deepEqual(others, []);
     assert.deepEqual([alert!.summary, alert!.severity, alert!.ends], ['Disk is full', 'high', 'timeout']);
     assert.equal((await send({ dedup_key, event_action: 'acknowledge', payload: undefined })).status, 202);
-    assert.equal((await known(dedup_key))[0]!.acknowledged_by, 'team-a');
+    assert.equal((await known(dedup_key))[0]!.acknowledged_by, ids.a);
     assert.equal((await send({ dedup_key, event_action: 'resolve', payload: undefined })).status, 202);
     assert.equal((await known(dedup_key))[0]!.ends, 'resolved');
   });
@@ -133,10 +134,10 @@ describe('PagerDuty’s Events API v2', () => {
       reason,
     ]);
     assert.deepEqual(last.sort(), [
+      [ids.a, 'over_rate'],
       ['anyone', 'invalid'],
       ['anyone', 'too_large'],
       ['anyone', 'unauthorized'],
-      ['team-a', 'over_rate'],
     ]);
   });
 });

@@ -20,7 +20,7 @@ describe('what people do', () => {
     return id;
   };
 
-  it('stands under the name of their key, or of whom they say they act for', async () => {
+  it('stands under the name of their key, and whom they say they act for as what that key claims', async () => {
     const { key, id } = await api.key(['read', 'operate'], { name: 'ada’s phone' });
     const [one, other] = [await openIncident(), await openIncident()];
     const acknowledged = await api.by(key, 'POST', `/incidents/${one}/acknowledge`);
@@ -31,11 +31,20 @@ describe('what people do', () => {
       ['ada’s phone', 'ada’s phone'],
     );
     const named = await api.by(key, 'POST', `/incidents/${other}/acknowledge`, { actor: 'bob' });
-    assert.equal(named.body.acknowledged_by, 'bob');
+    assert.equal(named.body.acknowledged_by, 'bob (claimed by key ada’s phone)');
+    const own = await api.by(key, 'POST', `/incidents/${one}/comments`, { text: 'x', actor: 'ada’s phone' });
+    assert.equal(own.body.timeline.at(-1).actor, 'ada’s phone');
+    const long = await api.by(key, 'POST', `/incidents/${one}/comments`, {
+      text: 'x',
+      actor: 'b'.repeat(200),
+    });
+    assert.match(long.body.timeline.at(-1).actor, /^b+… \(claimed by key ada’s phone\)$/);
     const { body: record } = await api.by(api.root, 'GET', `/audit?principal_id=${id}`);
     assert.deepEqual(
       record.map(({ principal, target }: { principal: string; target: string }) => [principal, target]),
       [
+        ['ada’s phone', `/incidents/${one}/comments`],
+        ['ada’s phone', `/incidents/${one}/comments`],
         ['ada’s phone', `/incidents/${other}/acknowledge`],
         ['ada’s phone', `/incidents/${one}/comments`],
         ['ada’s phone', `/incidents/${one}/acknowledge`],

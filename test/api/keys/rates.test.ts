@@ -6,7 +6,7 @@ import { bearer, type KeyStage, keyStage } from './stage.ts';
 describe('a key’s rate', () => {
   function rates() {
     const there = { now: 5000 };
-    return { there, rates: new Rates(() => there.now) };
+    return { there, rates: new Rates({ uptime: () => there.now }) };
   }
 
   it('lets a second’s worth through at once, and then as much as comes in by time', () => {

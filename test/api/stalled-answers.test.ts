@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { get, type IncomingMessage } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Slots } from '../../api/keys/slots.ts';
+import { RECEIVING_RULES } from '../../domain/received-alert.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { bearer, type KeyStage, keyStage } from './keys/stage.ts';
+import { type Stage, stage } from './stage.ts';
+
+const MB = 1e6;
+const CLIENTS = 30;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const memory = () => {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+/** Begins an answer and takes no more of it than its beginning. */
+const stall = (url: string, headers: Record<string, string> = {}) =>
+  new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { headers, agent: false }, (response) => {
+      response.on('error', () => {});
+      response.pause();
+      resolve(response);
+    }).on('error', reject);
+  });
+
+describe('answers that nobody takes', () => {
+  let api: Stage;
+  before(async () => {
+    api = await stage();
+    await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
+      select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', 60000)), now()
+      from generate_series(1, 600) i`);
+    await api.query(`insert into received_alerts
+      (rule_id, key, group_key, labels, annotations, severity, summary, starts_at, ends_at, ends, updated_at)
+      select '${RECEIVING_RULES.alertmanager}', md5(i::text), md5(i::text), jsonb_build_object('alertname', i::text),
+        jsonb_build_object('text', repeat('x', 60000)), 'high', 'x', 0, 253402300799000, 'given', 0
+      from generate_series(1, 600) i`);
+  });
+  after(() => api.close());
+
+  for (const path of ['/events/export', `/events/export?payload.many=yes`, '/api/v2/alerts']) {
+    it(`hold a page each, not all of it: ${path.split('?')[0]}${path.includes('?') ? ' with a search' : ''}`, async () => {
+      const before = memory();
+      const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(api.url + path)));
+      try {
+        assert.ok(responses.every(({ statusCode }) => statusCode === 200));
+        const held = memory() - before;
+        assert.ok(held < 80 * MB, `${CLIENTS} held ${Math.round(held / MB)} MB`);
+      } finally {
+        for (const response of responses) response.destroy();
+      }
+    });
+  }
+
+  it('are whole all the same', async () => {
+    const lines = (await (await fetch(`${api.url}/events/export`)).text()).trimEnd().split('\n');
+    assert.equal(lines.length, 600);
+    assert.equal(new Set(lines.map((line) => JSON.parse(line).event_id)).size, 600);
+    const alerts = (await api.get('/api/v2/alerts')).body as { fingerprint: string }[];
+    assert.equal(new Set(alerts.map(({ fingerprint }) => fingerprint)).size, 600);
+    const one = (await api.get('/api/v2/alerts?filter=alertname%3D%2277%22')).body;
+    assert.equal(one.length, 1);
+    assert.deepEqual((await api.get('/api/v2/alerts?filter=alertname%3D%22none%22')).body, []);
+    const groups = (await api.get('/api/v2/alerts/groups')).body as unknown[];
+    assert.ok(groups.length >= 60 && groups.length <= 80, `${groups.length} groups`);
+  });
+});
+
+describe('a client that takes nothing', () => {
+  for (const path of ['/events/export', '/api/v2/alerts', '/events?limit=200']) {
+    it(`is let go of: ${path}`, async () => {
+      const api = await stage({ stalledMs: 1500 });
+      try {
+        await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
+          select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('text', repeat('x', 60000)), now()
+          from generate_series(1, 400) i`);
+        await api.query(`insert into received_alerts
+          (rule_id, key, group_key, labels, annotations, severity, summary, starts_at, ends_at, ends, updated_at)
+          select '${RECEIVING_RULES.alertmanager}', md5(i::text), md5(i::text), '{}', jsonb_build_object('text', repeat('x', 60000)),
+            'high', 'x', 0, 253402300799000, 'given', 0
+          from generate_series(1, 400) i`);
+        const response = await stall(api.url + path);
+        let closed = false;
+        response.socket.once('close', () => {
+          closed = true;
+        });
+        // What has come is read only after the connection was closed on the other side.
+        const ended = new Promise<void>((resolve) => response.once('close', () => resolve()));
+        await waitFor(
+          async () => {
+            const text = String((await api.get('/metrics')).body);
+            return /tocsin_/.test(text) && (await openConnections(api)) <= 1;
+          },
+          { what: 'the connection to be closed' },
+        );
+        response.resume();
+        await ended;
+        assert.ok(closed || response.destroyed);
+        assert.equal(response.complete, false, 'no part of it passes for the whole');
+      } finally {
+        await api.close();
+      }
+    });
+  }
+
+  const openConnections = (api: Stage) =>
+    new Promise<number>((resolve, reject) =>
+      api.server.getConnections((e, n) => (e ? reject(e) : resolve(n))),
+    );
+});
+
+describe('long answers of one key', () => {
+  let api: KeyStage;
+  before(async () => {
+    api = await keyStage();
+    await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
+      select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('text', repeat('x', 60000)), now()
+      from generate_series(1, 300) i`);
+  });
+  after(() => api.close());
+
+  it('are so many at once, and cost other keys nothing', async () => {
+    const [one, other] = [await api.key(['read']), await api.key(['read'])];
+    const download = (key: string) => stall(`${api.url}/events/export`, bearer(key));
+    const begun = await Promise.all(Array.from({ length: 8 }, () => download(one.key)));
+    assert.ok(begun.every(({ statusCode }) => statusCode === 200));
+    const ninth = await download(one.key);
+    assert.equal(ninth.statusCode, 429);
+    assert.equal(ninth.headers['retry-after'], '5');
+    const others = await download(other.key);
+    assert.equal(others.statusCode, 200);
+    for (const response of [...begun, ninth, others]) response.destroy();
+    await waitFor(
+      async () => {
+        const again = await download(one.key);
+        again.destroy();
+        return again.statusCode === 200;
+      },
+      { what: 'room again once they have ended' },
+    );
+  });
+
+  it('and of streams of events as well', async () => {
+    const slots = new Slots('streams', { ofOne: 2, ofAll: 3 });
+    const by = (id: string | null) => ({
+      id,
+      name: String(id),
+      roles: [],
+      rateLimit: null,
+      sources: null,
+      expiresAt: null,
+    });
+    const leave = slots.take(by('a'));
+    slots.take(by('a'));
+    assert.throws(() => slots.take(by('a')), { status: 429 });
+    slots.take(by('b'));
+    assert.throws(() => slots.take(by('c')), { status: 503 });
+    leave();
+    leave();
+    slots.take(by('a'));
+    assert.throws(() => slots.take(by('c')), { status: 503 });
+  });
+});
