@@ -68,6 +68,7 @@ describe('/incidents', () => {
       labels: { team: 'core' },
       annotations: {},
       timeline: [],
+      deaf_spans: [],
       notices: [],
     });
   });

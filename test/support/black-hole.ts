@@ -5,6 +5,8 @@ export interface BlackHole {
   port: number;
   /** How many connections were made so far. */
   made(): number;
+  /** The clients' ports of the connections that are there now. */
+  ports(): number[];
   /**
    * From now on nothing comes through on the connections that are there now, and nothing of them is closed.
    * @param direction `answers`: only what the server says is lost
@@ -19,7 +21,8 @@ interface Through {
   swallows: 'nothing' | 'both' | 'answers';
 }
 
-export async function blackHole(port: number): Promise<BlackHole> {
+/** @param host where it listens */
+export async function blackHole(port: number, host = '127.0.0.1'): Promise<BlackHole> {
   const connections = new Set<Through>();
   let made = 0;
   const proxy = createServer((client) => {
@@ -43,10 +46,11 @@ export async function blackHole(port: number): Promise<BlackHole> {
       });
     }
   });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => proxy.listen(0, host, resolve));
   return {
     port: (proxy.address() as AddressInfo).port,
     made: () => made,
+    ports: () => [...connections].flatMap(({ client }) => client.remotePort ?? []),
     swallow(direction = 'both') {
       for (const through of connections) through.swallows = direction;
     },
