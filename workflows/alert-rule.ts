@@ -10,18 +10,20 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { RuleActivities } from '../activities/rules/index.ts';
+import { firmly } from './firmly.ts';
 import { type RuleState, ruleChanged, ruleState, wakeRule } from './messages.ts';
-import { backfillPolicy, localPolicy } from './policies.ts';
+import { backfillPolicy, firmPolicy, localPolicy } from './policies.ts';
 import { RULE_ID } from './search-attributes.ts';
 
 /** Signals and evaluations a run takes before it continues as new: the server's own hint doesn't count signals. */
 const EVALUATIONS_A_RUN = 1000;
 const SIGNALS_A_RUN = 5000;
 
-const { evaluateRule } = proxyLocalActivities<RuleActivities>({
-  ...localPolicy,
-  summary: 'Judge what is pending',
-});
+const summary = 'Judge what is pending';
+const evaluateRule = firmly(
+  proxyLocalActivities<RuleActivities>({ ...localPolicy, summary }).evaluateRule,
+  proxyActivities<RuleActivities>({ ...firmPolicy, summary }).evaluateRule,
+);
 const { backfillRule } = proxyActivities<RuleActivities>({
   ...backfillPolicy,
   summary: 'Count what was in the window before',

@@ -16,11 +16,15 @@ import {
   type Progress,
   pauseAfter,
 } from '../domain/notice.ts';
-import { deliverPolicy, FAILURES, localPolicy } from './policies.ts';
+import { firmly } from './firmly.ts';
+import { deliverPolicy, FAILURES, firmPolicy, localPolicy } from './policies.ts';
 import { QUEUES } from './queues.ts';
 
-const { settleDelivery, finishNotice, notifiedNobody } =
-  proxyLocalActivities<IncidentActivities>(localPolicy);
+const local = proxyLocalActivities<IncidentActivities>(localPolicy);
+const firm = proxyActivities<IncidentActivities>(firmPolicy);
+const settleDelivery = firmly(local.settleDelivery, firm.settleDelivery);
+const finishNotice = firmly(local.finishNotice, firm.finishNotice);
+const notifiedNobody = firmly(local.notifiedNobody, firm.notifiedNobody);
 
 /** Pauses while our own database is away and nothing can be sent, in milliseconds: doubling up to the longest. */
 const UNSENT_PAUSE_MS = { first: 1000, longest: 60_000 };

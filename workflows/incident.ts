@@ -5,6 +5,7 @@ import {
   condition,
   continueAsNew,
   currentUpdateInfo,
+  proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
@@ -14,6 +15,7 @@ import {
 } from '@temporalio/workflow';
 import type { IncidentActivities, IncidentView } from '../activities/incidents.ts';
 import { createDeliveries, keyOf } from './deliveries.ts';
+import { firmly } from './firmly.ts';
 import { incidentDetails } from './incident-details.ts';
 import {
   acknowledgeIncident,
@@ -23,17 +25,20 @@ import {
   incidentStatus,
   resolveIncident,
 } from './messages.ts';
-import { FAILURES, localPolicy } from './policies.ts';
+import { FAILURES, firmPolicy, localPolicy } from './policies.ts';
 import { INCIDENT_STATE, RULE_ID, SEVERITY } from './search-attributes.ts';
 
-const { loadIncident } = proxyLocalActivities<IncidentActivities>({
-  ...localPolicy,
-  summary: 'Read the incident and its notices',
-});
-const { acknowledge, resolve, comment } = proxyLocalActivities<IncidentActivities>({
-  ...localPolicy,
-  summary: 'Record what a person did',
-});
+const read = { summary: 'Read the incident and its notices' };
+const loadIncident = firmly(
+  proxyLocalActivities<IncidentActivities>({ ...localPolicy, ...read }).loadIncident,
+  proxyActivities<IncidentActivities>({ ...firmPolicy, ...read }).loadIncident,
+);
+const person = { summary: 'Record what a person did' };
+const local = proxyLocalActivities<IncidentActivities>({ ...localPolicy, ...person });
+const firm = proxyActivities<IncidentActivities>({ ...firmPolicy, ...person });
+const acknowledge = firmly(local.acknowledge, firm.acknowledge);
+const resolve = firmly(local.resolve, firm.resolve);
+const comment = firmly(local.comment, firm.comment);
 
 export interface IncidentInput {
   incident_id: string;

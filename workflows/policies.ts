@@ -18,7 +18,12 @@ export const FAILURES = {
 } as const;
 export type Failure = (typeof FAILURES)[keyof typeof FAILURES];
 
-const FINAL: Failure[] = [FAILURES.invalid, FAILURES.refused, FAILURES.rejected, FAILURES.gone];
+export const FINAL: readonly Failure[] = [
+  FAILURES.invalid,
+  FAILURES.refused,
+  FAILURES.rejected,
+  FAILURES.gone,
+];
 
 /** Longest pause between two tries of a batch, in milliseconds. The watermark waits this long after a gap. */
 export const LONGEST_PRODUCER_BACKOFF_MS = 10_000;
@@ -28,7 +33,7 @@ const backoff = (initial: string, longest: string | number, attempts?: number): 
   backoffCoefficient: 2,
   maximumInterval: longest,
   ...(attempts === undefined ? {} : { maximumAttempts: attempts }),
-  nonRetryableErrorTypes: FINAL,
+  nonRetryableErrorTypes: [...FINAL],
 });
 
 /**
@@ -46,12 +51,18 @@ export const recordPolicy = {
   retry: backoff('200ms', '10s'),
 } satisfies ActivityOptions;
 
-/** The same in the workflow's own process: short reads, and judging. */
+/** The same in the workflow's own process: short reads, and judging. What fails three times is left to firmPolicy. */
 export const localPolicy = {
   startToCloseTimeout: '60s',
-  localRetryThreshold: '30s',
-  retry: backoff('200ms', '10s'),
+  localRetryThreshold: '2s',
+  retry: backoff('200ms', '1s', 3),
 } satisfies LocalActivityOptions;
+
+/** The same once more, by the server, which tells of its retries and writes no history for them. See firmly.ts. */
+export const firmPolicy = {
+  startToCloseTimeout: '60s',
+  retry: backoff('1s', '10s'),
+} satisfies ActivityOptions;
 
 /** Counting what was in a new rule's window: as long as it makes progress. */
 export const backfillPolicy = {

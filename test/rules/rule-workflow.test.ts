@@ -86,6 +86,34 @@ describe('the workflow of a rule', () => {
     await keepHistory(housekeeping, 'housekeeping');
   });
 
+  it('waits out a failing database as a pending activity, which costs no history', async () => {
+    await there.startWorker();
+    const rule = await there.create(aRule({ window: 600 }));
+    await idle(rule);
+    const handle = there.workflow(rule);
+    const rename = (from: string, to: string) =>
+      sql.raw(`alter table ${from} rename to ${to}`).execute(sqlOf(there.orm));
+    const attempts = async () => {
+      const { raw, historyLength } = await handle.describe();
+      const [pending] = raw.pendingActivities ?? [];
+      return { name: pending?.activityType?.name, attempt: pending?.attempt ?? 0, historyLength };
+    };
+    await there.ingest.accept(ticks(3));
+    await there.incident(rule, 'open');
+    await rename('rule_versions', 'away');
+    try {
+      await handle.signal(wakeRule);
+      await waitFor(async () => (await attempts()).attempt >= 2, { what: 'its retries by the server' });
+      const before = await attempts();
+      assert.equal(before.name, 'evaluateRule');
+      await waitFor(async () => (await attempts()).attempt >= before.attempt + 2, { what: 'more retries' });
+      assert.equal((await attempts()).historyLength, before.historyLength);
+    } finally {
+      await rename('away', 'rule_versions');
+    }
+    await waitFor(async () => (await attempts()).name === undefined, { what: 'the end of it' });
+  });
+
   it('hears from the sweep of what a crash left between a commit and its signal', async () => {
     await there.startWorker();
     const [left, noted] = [await there.create(aRule()), await there.create(aRule({ window: 20 }))];
