@@ -5,13 +5,13 @@
 set -euo pipefail
 id=tcsn$$
 net=10.213.77
-state=$(mktemp -d /run/tocsin-compose.XXXXXX)
 data=$TOCSIN_COMPOSE_CACHE/engine
 nat=(POSTROUTING --source "$net.0/30" '!' --out-interface "$id" --jump MASQUERADE)
 forward=$(cat /proc/sys/net/ipv4/ip_forward)
 mkdir -p "$data"
 exec 9> "$data.lock"
 flock --nonblock 9 || { echo 'Another test of docker compose runs.' >&2; exit 1; }
+state=$(mktemp -d /run/tocsin-compose.XXXXXX)
 
 stop() {
   trap - EXIT
