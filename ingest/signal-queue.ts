@@ -20,8 +20,9 @@ export class SignalQueue {
     this.#failed = failed;
   }
 
-  /** Notes workflows. Resolves once each of them was signalled, or could not be. */
+  /** Notes workflows. Resolves once each of them was signalled, or could not be. Once stopped, it leaves them to other sweeps. */
   async add(ids: Iterable<string>): Promise<void> {
+    if (this.#stopping) return;
     const tried = [...ids].map((id) => {
       const waiting = this.#waiting.get(id) ?? Promise.withResolvers<void>();
       this.#waiting.set(id, waiting);

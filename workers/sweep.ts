@@ -59,8 +59,7 @@ export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   );
   return {
     async stop() {
-      await Promise.all(running.map((round) => round.stop()));
-      await Promise.all([rules.stop(), incidents.stop()]);
+      await Promise.all([...running, rules, incidents].map((part) => part.stop()));
     },
   };
 }
