@@ -14,17 +14,6 @@ const HEADERS: readonly (readonly [name: string, value: string])[] = [
   ['Cross-Origin-Resource-Policy', 'same-origin'],
 ];
 
-/** For the one page that runs scripts: its own, and nothing from elsewhere. */
-export const PAGE_POLICY = [
-  "default-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "object-src 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
 /** Browsers that came by https once come by nothing else for a year. */
 const HSTS = ['Strict-Transport-Security', 'max-age=31536000'] as const;
 
