@@ -129,9 +129,27 @@ export async function answered<T>(
         error,
       );
     }
-    if (isTemporalError(error)) throw new Unavailable('Temporal is unavailable', 5, error);
+    if (isTemporalError(error)) throw new Unavailable(reasonOf(error), 5, error);
     throw error;
   }
+}
+
+/** What the codes of gRPC mean to whoever asked. */
+const REASONS: Readonly<Record<number, string>> = {
+  4: 'Temporal did not answer in time; what was asked may still happen',
+  5: 'Temporal has no such namespace or workflow',
+  7: "Temporal refuses Tocsin's credentials",
+  8: 'Temporal takes no more requests at the moment',
+  14: 'Temporal is unavailable',
+  16: "Temporal refuses Tocsin's credentials",
+};
+
+/** Why Temporal did not do it, for the caller. Its own words stay in the log. */
+export function reasonOf(error: unknown): string {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (isGrpcServiceError(e)) return REASONS[Number(e.code)] ?? 'Temporal refused the request';
+  }
+  return 'Temporal is unavailable';
 }
 
 function isTemporalError(error: unknown): boolean {

@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
-import { searchAttributes } from '../temporal-config/register.ts';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import { RETENTION_DAYS, searchAttributes } from '../temporal-config/register.ts';
 import { freePort, portTaken, requireFree } from './ports.ts';
 import { type Exit, type Launched, type Log, launch, type StopStep } from './process.ts';
 import { diskFull, fileError, StartupError } from './startup-error.ts';
@@ -115,6 +116,12 @@ async function becomesReady(server: Launched, address: string, namespace: string
       try {
         await connection.withDeadline(Date.now() + 5_000, async () => {
           await connection.workflowService.describeNamespace({ namespace });
+          // The dev server's own is a day.
+          const workflowExecutionRetentionTtl = msToTs(RETENTION_DAYS * 86_400_000);
+          await connection.workflowService.updateNamespace({
+            namespace,
+            config: { workflowExecutionRetentionTtl },
+          });
           const known = await connection.operatorService.listSearchAttributes({ namespace });
           const missing = Object.keys(searchAttributes).filter((name) => !known.customAttributes?.[name]);
           if (missing.length > 0) throw new Error(`search attributes are not there yet: ${missing}`);

@@ -16,6 +16,9 @@ const valueTypes: Record<string, number> = {
 };
 const alreadyExists = 6;
 
+/** How long Temporal keeps workflows that ended. Our tables are the record; this is for whoever looks into one. */
+export const RETENTION_DAYS = 7;
+
 /** Search attributes our workflows set: name to type, as `temporal operator search-attribute create` calls it. */
 export const searchAttributes: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(join(import.meta.dirname, 'search-attributes.json'), 'utf8'),
@@ -29,7 +32,7 @@ export async function register(
   connection: Connection,
   {
     namespace,
-    retentionDays = 7,
+    retentionDays = RETENTION_DAYS,
     timeoutMs = 60_000,
   }: { namespace: string; retentionDays?: number; timeoutMs?: number },
 ): Promise<void> {

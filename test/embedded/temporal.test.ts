@@ -6,7 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { identityOf } from '../../embedded/identity.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { type RunningTemporal, startTemporal, type TemporalOptions } from '../../embedded/temporal.ts';
-import { register, searchAttributes } from '../../temporal-config/register.ts';
+import { RETENTION_DAYS, register, searchAttributes } from '../../temporal-config/register.ts';
 import { rejectsWithSentence } from '../support/sentence.ts';
 import { freshNamespace, temporalAddress } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -42,6 +42,15 @@ describe('embedded Temporal', () => {
       workflow.getHandle('kept').describe(),
     );
     assert.equal(status.name, 'RUNNING');
+  });
+
+  it('keeps workflows that ended as long as a cluster that temporal-config/setup.ts prepared', async () => {
+    const { address } = await start();
+    const seconds = await connected(address, async ({ workflowService }) => {
+      const { config } = await workflowService.describeNamespace({ namespace: 'default' });
+      return Number(config?.workflowExecutionRetentionTtl?.seconds);
+    });
+    assert.equal(seconds, RETENTION_DAYS * 86_400);
   });
 
   it('shows its Web UI on the port it was given', async () => {
