@@ -12,7 +12,7 @@ import { forgetDeadLetters, forgetIncidents } from '../db/queries/forget-records
 import { recordRound } from '../db/queries/housekeeping-rounds.ts';
 import { forgetAlerts } from '../db/queries/received-writes.ts';
 import { forgetRejections } from '../db/queries/rejections.ts';
-import { dropPartitions, forgetEvents } from '../db/queries/retention.ts';
+import { dropPartitions, forgetEvents, forgetRuleChanges } from '../db/queries/retention.ts';
 import { forgetSessions } from '../db/queries/sessions.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS, type Json } from '../domain/event.ts';
@@ -105,18 +105,19 @@ export function createHousekeepingActivities({
     };
     const made = await step(ensurePartitions(orm, now));
     const oldest = now - retentionDays * DAY_MS;
-    await step(forgetSettled(orm, null));
+    await forgetSettled(orm, null, progress);
     const dropped =
       (await step(dropPartitions(orm, 'events', () => oldest))) +
       (await step(
         dropPartitions(orm, 'window_counts', async (db) => (await oldestCountKept(db, now)) - DAY_MS),
       ));
     if (now - trimmedAt >= TRIM_EVERY_MS) {
-      await step(trimCounts(orm, clock));
+      await trimCounts(orm, clock, progress);
       trimmedAt = now;
     }
     await foldRollups(orm, now, progress);
     await step(forgetEvents(db, oldest));
+    await step(forgetRuleChanges(db));
     await step(forgetRejections(db, oldest));
     await step(forgetProcesses(db));
     await step(forgetSpans(db, oldest));

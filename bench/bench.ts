@@ -20,7 +20,7 @@ export interface Figure {
   floor: number;
   aim: number;
   better: 'more' | 'less';
-  unit: '' | 's' | 'ms' | 'MB' | 'actions';
+  unit: '' | 'events/s' | 'ms' | 'MB' | 'actions';
   /** What it was computed from. */
   detail: string;
 }

@@ -13,6 +13,7 @@ import { measureJudging } from './measures/judging.ts';
 import { measureManyRules } from './measures/many-rules.ts';
 import { measureMemory, peakMemory } from './measures/memory.ts';
 import { measureReading } from './measures/reads.ts';
+import { measureRestart } from './measures/restart.ts';
 import { measureSingles } from './measures/singles.ts';
 import { measureStalledExports } from './measures/stalled-exports.ts';
 import { connected } from './postgres.ts';
@@ -43,6 +44,8 @@ const MEASURES = {
   actions: measureActions,
   incidents: measureIncidents,
   memory: measureMemory,
+  // Last: the process that was measured ends.
+  restart: measureRestart,
   // After the peak of ordinary work is known.
   'stalled-exports': measureStalledExports,
 };

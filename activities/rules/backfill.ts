@@ -11,10 +11,10 @@ import {
   groupsOf,
   holdBackfill,
   markReady,
-  noteBackfilled,
   type Position,
 } from '../../db/queries/backfill.ts';
 import type { Version } from '../../db/queries/judging.ts';
+import { notePending } from '../../db/queries/revisions.ts';
 import { DAY_MS, MAX_AHEAD_MS } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { bucketOf } from '../../domain/window.ts';
@@ -55,16 +55,22 @@ export async function backfill(
   for (let day = first; day <= version.effective_at + MAX_AHEAD_MS; day += DAY_MS) await ensureDay(orm, day);
   const start = await transaction(orm, (db) => backfillPosition(db, version));
   if (!start) return;
-  const admitted = new Set<string>();
+  const places: Places = { admitted: new Set(), full: false, overflow: false };
   let position: Position = start.position;
   while (true) {
     const portion = await readPortion(orm, version, rule, position, portions, progress);
     if (portion.to === null) break;
-    await admitMissing(orm, version, rule.maxGroups, portion.cells, admitted, portions.groups);
-    if (!(await writePortion(orm, version, position, portion.to, place(portion.cells, admitted)))) return;
+    await admitMissing(orm, version, rule.maxGroups, portion.cells, places, portions.groups);
+    if (!(await writePortion(orm, version, position, portion.to, place(portion.cells, places)))) return;
     position = portion.to;
   }
-  await noteGroups(orm, version, portions.groups, progress);
+  if (position) {
+    const span = { from_at: Math.floor(version.counted_from), to_at: position.occurred_at };
+    // One that was broken off doesn't know what it counted before: all groups of the rule are judged then.
+    const known = start.position === null ? [...places.admitted] : null;
+    if (known && places.overflow) known.push(OVERFLOW_GROUP);
+    await noteGroups(orm, version, span, known, portions.groups, progress);
+  }
   await transaction(orm, async (db) => {
     if (await holdBackfill(db, version)) await markReady(db, version);
   });
@@ -104,42 +110,55 @@ function add(cells: Map<string, Cell>, g: string, b: number, n: number): void {
   else cells.set(key, { g, b, n });
 }
 
+/** What a backfill knows of the places under the rule's cap. */
+interface Places {
+  /** Groups that were counted and have one. */
+  admitted: Set<string>;
+  /** There was no room for others. */
+  full: boolean;
+  /** Something was counted for the overflow group. */
+  overflow: boolean;
+}
+
 /**
- * Admits groups up to the rule's cap, a few at a time, and adds those that have a place to `admitted`. Each transaction
- * holds a lock that appends with new groups of this rule wait for. Once the rule is full it isn't taken any more.
+ * Admits groups up to the rule's cap, a few at a time. Each transaction holds a lock that appends with new groups of this rule
+ * wait for. Once the rule is full it isn't taken any more.
  */
 async function admitMissing(
   orm: Orm,
   version: Version,
   max_groups: number,
   cells: readonly Cell[],
-  admitted: Set<string>,
+  places: Places,
   atOnce: number,
 ): Promise<void> {
   const { rule_id, groups_from } = version;
+  const { admitted } = places;
   const missing = [...new Set(cells.map(({ g }) => g).filter((g) => !admitted.has(g)))].sort();
   if (missing.length === 0) return;
   const known = await transaction(orm, (db) => admittedOf(db, version, missing));
   for (const key of known) admitted.add(key);
   const unknown = missing.filter((key) => !admitted.has(key));
-  for (let i = 0; i < unknown.length; i += atOnce) {
+  for (let i = 0; i < unknown.length && !places.full; i += atOnce) {
     const wanted = unknown
       .slice(i, i + atOnce)
       .map((group_key) => ({ rule_id, group_key, max_groups, groups_from }));
     const found = await transaction(orm, (db) => admitGroups(db, wanted));
     for (const { group_key } of found) admitted.add(group_key);
-    if (found.length < wanted.length) return;
+    places.full = found.length < wanted.length;
   }
 }
 
 /** Counts of groups that found no place go to the overflow group. */
-function place(cells: readonly Cell[], admitted: ReadonlySet<string>): { cells: Cell[]; overflow: number } {
+function place(cells: readonly Cell[], places: Places): { cells: Cell[]; overflow: number } {
   const placed = new Map<string, Cell>();
   let overflow = 0;
   for (const { g, b, n } of cells) {
-    if (!admitted.has(g)) overflow += n;
-    add(placed, admitted.has(g) ? g : OVERFLOW_GROUP, b, n);
+    const admitted = places.admitted.has(g);
+    if (!admitted) overflow += n;
+    add(placed, admitted ? g : OVERFLOW_GROUP, b, n);
   }
+  if (overflow > 0) places.overflow = true;
   return { cells: [...placed.values()], overflow };
 }
 
@@ -163,13 +182,21 @@ async function writePortion(
 const samePosition = (a: Position, b: Position) =>
   a?.occurred_at === b?.occurred_at && a?.event_id === b?.event_id;
 
-/** Notes every group that something was counted for, a few at a time: wakers note groups of other rules meanwhile. */
-async function noteGroups(orm: Orm, version: Version, atOnce: number, progress: () => void): Promise<void> {
-  let after: string | null = null;
-  while (true) {
+/** Notes groups for judging, all of the rule's without `known`, a few at a time: wakers note groups of other rules meanwhile. */
+async function noteGroups(
+  orm: Orm,
+  version: Version,
+  span: { from_at: number; to_at: number },
+  known: readonly string[] | null,
+  atOnce: number,
+  progress: () => void,
+): Promise<void> {
+  const { rule_id, revision } = version;
+  for (let noted = 0, after: string | null = null; ; noted += atOnce) {
     const keys: string[] = await transaction(orm, async (db) => {
-      const page = await groupsOf(db, version.rule_id, after, atOnce);
-      await noteBackfilled(db, version, page);
+      const page = known?.slice(noted, noted + atOnce) ?? (await groupsOf(db, rule_id, after, atOnce));
+      const groups = page.map((group_key) => ({ group_key, ...span }));
+      await notePending(db, rule_id, revision, groups);
       return page;
     });
     progress();

@@ -1,9 +1,9 @@
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
 import { signalRules } from '../../ingest/signal-rule.ts';
+import { withProgress } from '../progress.ts';
 import { signalIncidents } from '../signal-incidents.ts';
 import { backfill } from './backfill.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
@@ -40,13 +40,7 @@ export function createRuleActivities({
       const rule = await loadRule(sqlOf(orm), rule_id);
       const version = rule?.versions.find((candidate) => candidate.revision === revision);
       if (!version || version.ready) return;
-      const cancelled = cancellationSignal();
-      // It beats with its progress, so that one that hangs is noticed, and a cancelled one stops after the page in hand.
-      const progress = () => {
-        heartbeat();
-        cancelled.throwIfAborted();
-      };
-      await backfill(orm, version, { progress });
+      await withProgress((progress) => backfill(orm, version, { progress }));
     },
   };
 }

@@ -52,7 +52,9 @@ const condition = z.discriminatedUnion('kind', [
 ]);
 
 const thresholdCount = z.int().min(1).max(2_147_483_647).meta({ description: 'Short for `condition`' });
-const windowSeconds = seconds(1).meta({ description: 'Short for `condition`' });
+const TOGETHER =
+  '`window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` are together at most as long as events are kept, and at most 100,000 buckets, each a sixtieth of the window and at least 1 s';
+const windowSeconds = seconds(1).meta({ description: `Short for \`condition\`. ${TOGETHER}` });
 
 const settings = {
   name: z.string().min(3).max(200),
@@ -67,16 +69,18 @@ const settings = {
     .array(field)
     .max(10)
     .meta({ description: 'Each combination of these values is judged on its own' }),
-  for_seconds: seconds(0).meta({ description: 'The condition must hold this long before the rule fires' }),
+  for_seconds: seconds(0).meta({
+    description: `The condition must hold this long before the rule fires. ${TOGETHER}`,
+  }),
   keep_firing_seconds: seconds(0).meta({
-    description: 'The rule fires on for this long after its condition ended',
+    description: `The rule fires on for this long after its condition ended. ${TOGETHER}`,
   }),
   recovery_threshold: z.int().min(0).max(2_147_483_647).meta({
     description:
       'While firing, it goes on until fewer than this many are in the window; the threshold if absent or 0. It follows a threshold that is set below it',
   }),
   allowed_lateness_seconds: seconds(0).meta({
-    description: 'Events older than this on arrival are stored, not judged',
+    description: `Events older than this on arrival are stored, not judged. 3600 if absent, or what the other times leave. ${TOGETHER}`,
   }),
   late: z
     .enum(['notify', 'record'])

@@ -9,6 +9,8 @@ import type { Bench, Figure } from '../bench.ts';
 import { fillEvents } from '../fill.ts';
 import { replaceRules } from '../rules.ts';
 
+const EVENTS = 5_000_000;
+
 /** Events over thirty days, of which a rule over the last 29 counts nearly all, in 23 groups. */
 const definition: RuleDefinition = {
   ...RULE_DEFAULTS,
@@ -22,14 +24,15 @@ const definition: RuleDefinition = {
  * own of that very rule: those have to be admitted beside the backfill's.
  */
 export async function measureBackfill({ system, database, quick }: Bench): Promise<Figure[]> {
-  const wanted = quick ? 60_000 : 5_000_000;
+  // So few events as the quick run has say nothing: the partitions of thirty days cost more.
+  if (quick) return [];
   await replaceRules(database, 10, 0);
   const orm = await connect(system.databaseUrl, 4);
   try {
     const { rows } = await database.query<{ n: number }>('select count(*)::int as n from events');
-    if (rows[0]!.n < wanted) {
+    if (rows[0]!.n < EVENTS) {
       await database.query('truncate events, window_counts, event_rollups, event_totals');
-      await fillEvents(orm, wanted, Date.now());
+      await fillEvents(orm, EVENTS, Date.now());
     }
     const words = { late: 'notify', incident_severity: null, labels: {}, annotations: {} } as const;
     const input = { name: 'backfill', enabled: true, definition, sample: false, ...words };
@@ -67,11 +70,8 @@ export async function measureBackfill({ system, database, quick }: Bench): Promi
     const longest = Math.max(...waits);
     return [
       {
-        ...{
-          measure: 'backfill of a new rule, seconds for 5 million events',
-          value: (5_000_000 / n) * seconds,
-        },
-        ...{ floor: 60, aim: 40, better: 'less', unit: 's', detail },
+        ...{ measure: 'backfill of a rule over 29 days, appends beside it', value: n / seconds },
+        ...{ floor: 83_000, aim: 150_000, better: 'more', unit: 'events/s', detail },
       },
       {
         ...{ measure: 'longest append of a new group beside it', value: longest },

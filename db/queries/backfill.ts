@@ -1,12 +1,9 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
-import { bucketMsOf } from '../../domain/rule.ts';
-import { bucketOf } from '../../domain/window.ts';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 import { payloadOf, type Version } from './judging.ts';
-import { mergePending } from './wake.ts';
 
 /** The slot that backfills and removals count in: appends use 0 to 31. */
 export const BACKFILL_SLOT = 32;
@@ -136,27 +133,6 @@ export async function groupsOf(
     ) known ${after === null ? sql`` : sql`where group_key > ${after}`}
     order by group_key limit ${limit}`.execute(db);
   return rows.map(({ group_key }) => group_key);
-}
-
-/** Notes those of the groups for judging that the backfill counted something for. */
-export async function noteBackfilled(
-  db: Sql,
-  { rule_id, revision, definition, counted_from }: Version,
-  keys: readonly string[],
-): Promise<void> {
-  const { condition } = definition;
-  const bucketMs = bucketMsOf(condition.kind === 'count' ? condition.window_seconds * 1000 : 0);
-  await sql`
-    insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
-    select ${rule_id}::uuid, ${revision}::int, k.group_key, false, ${Math.floor(counted_from)}::bigint, last + ${bucketMs}::bigint
-    from unnest(${keys}::text[]) as k(group_key)
-    cross join lateral (
-      select max(bucket) as last from window_counts c
-      where c.rule_id = ${rule_id} and c.revision = ${revision} and c.group_key = k.group_key
-        and c.slot = ${BACKFILL_SLOT} and c.bucket >= ${bucketOf(counted_from, bucketMs)}::bigint) c
-    where last is not null
-    order by k.group_key
-    ${mergePending}`.execute(db);
 }
 
 /** Marks the revision ready to be judged, if it is still in force. */

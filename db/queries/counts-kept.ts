@@ -49,8 +49,9 @@ const CHUNK = 5000;
  * Deletes counts that their rule needs no more, in partitions that stay because another rule looks back further. Appends
  * don't wait for it: they count for nothing that old.
  * @param clock epoch ms
+ * @param progress called after each piece of work
  */
-export async function trimCounts(orm: Orm, clock: () => number): Promise<number> {
+export async function trimCounts(orm: Orm, clock: () => number, progress: () => void): Promise<number> {
   const db = sqlOf(orm);
   let gone = 0;
   for (const { name, day, state } of await partitionDays(db, 'window_counts')) {
@@ -61,6 +62,7 @@ export async function trimCounts(orm: Orm, clock: () => number): Promise<number>
       (await countsKept(db, clock())).map((k) => [`${k.rule_id} ${k.revision}`, k.kept_from] as const),
     );
     for (const { rule_id, revision } of present) {
+      progress();
       const before = kept.get(`${rule_id} ${revision}`) ?? day + DAY_MS;
       if (before > day) {
         gone += await deleteCounts(
@@ -116,7 +118,11 @@ async function deleteCounts(
 const ALL_TIME = { from: 0, before: Number.MAX_SAFE_INTEGER };
 
 /** Removes revisions that are settled, with what they counted, bit by bit. */
-export async function forgetSettled(orm: Orm, ruleId: string | null): Promise<void> {
+export async function forgetSettled(
+  orm: Orm,
+  ruleId: string | null,
+  progress: () => void = () => {},
+): Promise<void> {
   const db = sqlOf(orm);
   const { rows } = await sql<{ rule_id: string; revision: number }>`
     select rule_id, revision from rule_versions
@@ -125,6 +131,7 @@ export async function forgetSettled(orm: Orm, ruleId: string | null): Promise<vo
   );
   for (const version of rows) {
     const { rule_id, revision } = version;
+    progress();
     await deleteCounts(db, version, ALL_TIME);
     await sql`delete from rule_versions where rule_id = ${rule_id} and revision = ${revision} and settled`.execute(
       db,

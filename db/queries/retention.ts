@@ -82,3 +82,8 @@ export async function forgetEvents(db: Sql, before: number): Promise<void> {
     db,
   );
 }
+
+/** Removes the record of changes of rules that is older than a day: a process that has slept longer reads all rules. */
+export async function forgetRuleChanges(db: Sql): Promise<void> {
+  await sql`delete from rule_changes where at < now() - interval '1 day'`.execute(db);
+}

@@ -259,6 +259,12 @@ describe('housekeeping', () => {
     const key = (hash: string, expiresAt: number) => ({ hash, keyId: ID, now: NOON - hour, expiresAt });
     await insertSession(engine.orm, key('ended', NOON - 1));
     await insertSession(engine.orm, key('open', NOON + hour));
+    await createRule(engine.orm, aRule(), NOON);
+    await createRule(engine.orm, aRule(), NOON);
+    await sql`
+      update rule_changes set at = at - interval '2 days' where version = (select min(version) from rule_changes)`.execute(
+      sqlOf(engine.orm),
+    );
     for (const days of [0, AUDIT_DAYS - 1, AUDIT_DAYS + 1]) {
       await insertAudit(sqlOf(engine.orm), {
         ...{ id: crypto.randomUUID(), at: NOON - days * DAY_MS, principal_id: null, principal: 'ada' },
@@ -269,6 +275,7 @@ describe('housekeeping', () => {
     const { rows } = await sql<{ hash: string }>`select hash from sessions`.execute(sqlOf(engine.orm));
     assert.deepEqual(rows, [{ hash: 'open' }]);
     assert.equal(await count('audit_log'), 2);
+    assert.equal(await count('rule_changes'), 1);
   });
 
   it('forgets groups that have long been idle, so that others find a place', async () => {
