@@ -16,7 +16,7 @@ import {
 } from '../../db/queries/dead-letter-writes.ts';
 import { forgetIdleGroups } from '../../db/queries/forget-groups.ts';
 import { dropPartitions } from '../../db/queries/retention.ts';
-import { createRule } from '../../db/queries/rule-changes.ts';
+import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
 import { insertSession } from '../../db/queries/sessions.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
@@ -444,10 +444,8 @@ describe('housekeeping', () => {
     const again = (await engine.incidents(id)).map((incident) => incident.id);
     assert.ok(!again.includes(first!) && !again.includes(second!), 'an id came again');
 
-    await sql`update alert_rules set deleted_at = ${new Date(engine.now)}`.execute(db);
-    await sql`update alert_incidents set state = 'resolved', resolved_at = ${new Date(engine.now)}`.execute(
-      db,
-    );
+    await deleteRule(engine.orm, id, engine.now);
+    await engine.judge(id);
     await sql`update notices set done = true`.execute(db);
     engine.now += 21 * DAY_MS;
     await tidy();
