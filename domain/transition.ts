@@ -29,9 +29,21 @@ export interface Horizon {
   endUpTo: number;
 }
 
+/** What judging a group came to. */
+export interface Judged<E extends Episode = Episode> {
+  episodes: E[];
+  standing: Standing;
+  /** Episodes before an incident on record whose own end isn't certain yet. They are judged again once it is. */
+  deferred: Episode[];
+}
+
 /**
  * Walks event time from `start` and says when the rule fired. A pure function of the events counted: judging the same
  * events twice, or in another order of arrival, gives the same episodes.
+ *
+ * An episode that ends, as far as is known, before an incident on record begins is not that incident. While more events may
+ * still close the gap, it is deferred: had it the incident's place, that would be resolved at the gap and opened anew.
+ * @param lastOpened when the last incident on record opened; null where there is none
  * @throws NeedsTimes where buckets alone don't decide
  */
 export function judge(
@@ -39,26 +51,43 @@ export function judge(
   spec: WindowSpec,
   start: Start,
   horizon: Horizon,
-): { episodes: Episode[]; standing: Standing } {
+  lastOpened: number | null = null,
+): Judged {
   const episodes: Episode[] = [];
+  const deferred: Episode[] = [];
+  let firstDue = Number.POSITIVE_INFINITY;
   let at = start.at;
   let firing = start.firing;
   while (true) {
     if (!firing) {
       const onset = nextOnset(counts, spec, at, horizon.openUpTo);
-      if ('state' in onset) return { episodes, standing: onset };
+      if ('state' in onset) return { episodes, deferred, standing: waiting(onset, deferred, firstDue) };
       firing = onset;
       at = onset.opened_at;
     }
     const end = nextEnd(counts, spec, at);
-    if (end > horizon.endUpTo) {
+    if (end <= horizon.endUpTo) episodes.push({ ...firing, ended_at: end });
+    else if (lastOpened !== null && end <= lastOpened) {
+      deferred.push({ ...firing, ended_at: null });
+      firstDue = Math.min(firstDue, end);
+    } else {
       episodes.push({ ...firing, ended_at: null });
-      return { episodes, standing: { state: 'firing', since: firing.opened_at, due: end } };
+      const standing = { state: 'firing' as const, since: firing.opened_at, due: end };
+      return { episodes, deferred, standing: waiting(standing, deferred, firstDue) };
     }
-    episodes.push({ ...firing, ended_at: end });
     firing = null;
     at = end;
   }
+}
+
+/**
+ * Where a group stands that has deferred episodes, the first of which ends at `due` as far as is known. What is pending comes first:
+ * its deadline is of the clock, and judging goes back to what is deferred then, too.
+ */
+export function waiting(standing: Standing, [first]: readonly Episode[], due: number): Standing {
+  if (!first || standing.state === 'pending') return standing;
+  const since = standing.state === 'firing' ? standing.since : first.opened_at;
+  return { state: 'firing', since, due };
 }
 
 /** The next time the rule starts to fire, or how the group stands if it doesn't by the horizon. */

@@ -15,12 +15,12 @@ import {
 import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/pending.ts';
 import { reconcile } from '../../domain/incident.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
-import type { Horizon, Standing } from '../../domain/transition.ts';
+import type { Horizon } from '../../domain/transition.ts';
 import { isPassing } from '../../ingest/store-errors.ts';
 import { describeCounted, describeReceived } from './describe.ts';
 import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
 import { record } from './record.ts';
-import { weigh } from './weigh.ts';
+import { type Weighed, weigh } from './weigh.ts';
 
 /** Groups judged in one transaction at the most. */
 const GROUPS_A_PASS = 200;
@@ -133,9 +133,13 @@ async function judgeSome(
     );
 
     const incidents = new Set<string>();
+    const standingRows: ({ group_key: string } & GroupStanding)[] = [];
     const closed: (PendingRow & { done: boolean })[] = [];
     for (const group of groups) {
-      const { episodes: found, standing } = weighed.get(group.key)!;
+      const { episodes: found } = weighed.get(group.key)!;
+      const before = standings.get(group.key)!;
+      const isLate = (since: number) =>
+        cameLate([...group.pending, ...deferredBefore(before)], since, spec.windowMs);
       const described = { version, words, groupKey: group.key };
       const changed = await record(em, {
         ...described,
@@ -148,18 +152,17 @@ async function judgeSome(
           const received = alerts?.get(group.key)?.episodes.find((e) => e.opened_at === episode.opened_at);
           return received ? describeReceived(described, received) : describeCounted(db, described, episode);
         },
-        isLate: (since) => cameLate(group.pending, since, spec.windowMs),
+        isLate,
         now,
       });
       for (const id of changed) incidents.add(id);
-      const before = standings.get(group.key)!;
-      const after = columnsOf(standing);
+      const after = columnsOf(weighed.get(group.key)!, isLate);
+      standingRows.push({ group_key: group.key, ...after });
       const done = before.state === after.state && before.since === after.since;
       closed.push(...group.pending.map((row) => ({ ...row, done })));
     }
     await em.flush();
     if (received) for (const id of await acknowledgeReceived(em, version, received)) incidents.add(id);
-    const standingRows = keys.map((key) => ({ group_key: key, ...columnsOf(weighed.get(key)!.standing) }));
     await updateGroups(db, version.rule_id, standingRows);
     await closePending(db, version, closed);
     return { judged: groups.length, stale: false, incidents: [...incidents] };
@@ -168,17 +171,30 @@ async function judgeSome(
 
 /**
  * From when on the record may be wrong: the first event that came, or the deadline of what was judged before. An incident that is
- * open on record may have ended by itself at its deadline, long before the event.
+ * open on record may have ended by itself at its deadline, long before the event. An episode that was deferred is on no record.
  */
-function firstChange(pending: readonly PendingRow[], { state, since, next_due }: GroupStanding): number {
-  const first = Math.min(...pending.map(({ from_at }) => from_at));
+function firstChange(
+  pending: readonly PendingRow[],
+  { state, since, next_due, deferred_from }: GroupStanding,
+): number {
+  const first = Math.min(...pending.map(({ from_at }) => from_at), deferred_from ?? Number.POSITIVE_INFINITY);
   if (state === 'ok') return first;
   return Math.min(first, next_due ?? first, state === 'pending' ? (since ?? first) : first);
 }
 
-function columnsOf(standing: Standing) {
-  if (standing.state === 'ok') return { state: 'ok', since: null, next_due: null };
-  return { state: standing.state, since: standing.since, next_due: standing.due };
+function columnsOf({ standing, deferred }: Weighed, isLate: (since: number) => boolean): GroupStanding {
+  const deferred_from = deferred[0]?.since ?? null;
+  const deferred_late = deferred_from === null ? null : deferred.every((episode) => isLate(episode.since));
+  if (standing.state === 'ok')
+    return { state: 'ok', since: null, next_due: null, deferred_from, deferred_late };
+  const { state, since, due: next_due } = standing;
+  return { state, since, next_due, deferred_from, deferred_late };
+}
+
+/** What earlier passes knew of the events that deferred episodes began among, as if those had come just now. */
+function deferredBefore({ since, deferred_from, deferred_late }: GroupStanding): Came[] {
+  if (deferred_from === null) return [];
+  return [{ late: deferred_late === true, from_at: deferred_from, to_at: since ?? deferred_from }];
 }
 
 /**
@@ -197,8 +213,10 @@ async function horizonOf(
   return { openUpTo: reached.reduce((a, b) => Math.max(a, b), Math.max(now, watermark)), endUpTo: watermark };
 }
 
+type Came = Pick<PendingRow, 'late' | 'from_at' | 'to_at'>;
+
 /** Late is what began among events that came late, and not among those that came in time. */
-function cameLate(pending: readonly PendingRow[], since: number, windowMs: number): boolean {
+function cameLate(pending: readonly Came[], since: number, windowMs: number): boolean {
   const inTime = pending.some(({ late, from_at, to_at }) => !late && from_at <= since && since <= to_at);
   return (
     !inTime &&

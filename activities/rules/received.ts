@@ -8,7 +8,7 @@ import { episodesOnRecord } from '../../db/queries/received-judging.ts';
 import type { AlertRow } from '../../db/queries/received-writes.ts';
 import { judgeReceived, type ReceivedEpisode } from '../../domain/received-episodes.ts';
 import type { Horizon } from '../../domain/transition.ts';
-import type { Weighed } from './weigh.ts';
+import { type GroupToWeigh, lastOpened, type Weighed } from './weigh.ts';
 
 /** Received alerts of some groups, as judging needs them. */
 export interface ReceivedGroups {
@@ -43,16 +43,21 @@ export interface WeighedAlerts extends Weighed {
 /** Works out, for each group, when its alerts fired. */
 export function weighReceived(
   { revision, effective_at }: Version,
-  groups: readonly { key: string }[],
+  groups: readonly Pick<GroupToWeigh, 'key' | 'incidents'>[],
   { alerts }: ReceivedGroups,
   horizon: Horizon,
 ): Map<string, WeighedAlerts> {
   const mine = Map.groupBy(alerts, ({ group_key }) => group_key);
   const effectiveAt = revision === 1 ? null : effective_at;
   return new Map(
-    groups.map(({ key }) => {
-      const { episodes, standing } = judgeReceived(mine.get(key) ?? [], effectiveAt, horizon);
-      return [key, { standing, episodes: episodes.map((e) => ({ ...e, observed: e.alerts.length })) }];
+    groups.map(({ key, incidents }) => {
+      const { episodes, ...judged } = judgeReceived(
+        mine.get(key) ?? [],
+        effectiveAt,
+        horizon,
+        lastOpened(incidents),
+      );
+      return [key, { ...judged, episodes: episodes.map((e) => ({ ...e, observed: e.alerts.length })) }];
     }),
   );
 }

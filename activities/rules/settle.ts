@@ -38,7 +38,8 @@ export async function settle(
     for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
       if (!(await holdVersion(db, version, 'judging'))) return;
-      const due = (await busyGroups(db, version.rule_id)).filter(({ next_due }) => next_due <= until);
+      const busy = await busyGroups(db, version.rule_id);
+      const due = busy.filter(({ next_due, deferred }) => next_due <= until || deferred);
       await notePending(
         db,
         version.rule_id,

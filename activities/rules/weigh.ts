@@ -3,7 +3,7 @@ import { bucketCounts, countedEvents, type GroupIncident, type Version } from '.
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
 import { startOf } from '../../domain/start.ts';
-import { type Episode, type Horizon, judge, type Standing, type Start } from '../../domain/transition.ts';
+import { type Episode, type Horizon, type Judged, judge, type Start } from '../../domain/transition.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
 import { compileRule } from '../../ingest/rule-set.ts';
 
@@ -14,11 +14,8 @@ export interface GroupToWeigh {
   incidents: readonly GroupIncident[];
 }
 
-export interface Weighed {
-  /** `observed`: events in the window when it opened. */
-  episodes: (Episode & { observed: number })[];
-  standing: Standing;
-}
+/** `observed`: events in the window when it opened. */
+export type Weighed = Judged<Episode & { observed: number }>;
 
 /** What is known of a group's events: counts by bucket, and exact times of the buckets that had to be read. */
 interface Known extends GroupToWeigh {
@@ -97,10 +94,18 @@ async function weighAtOnce(
   return result;
 }
 
-function decide({ counts, times, start }: Known, spec: WindowSpec, horizon: Horizon): Weighed {
+function decide({ counts, times, start, incidents }: Known, spec: WindowSpec, horizon: Horizon): Weighed {
   const window = new WindowCounts(spec, counts, times);
-  const { episodes, standing } = judge(window, spec, start, horizon);
-  return { episodes: episodes.map((e) => ({ ...e, observed: window.countAt(e.opened_at) })), standing };
+  const { episodes, ...judged } = judge(window, spec, start, horizon, lastOpened(incidents));
+  return { ...judged, episodes: episodes.map((e) => ({ ...e, observed: window.countAt(e.opened_at) })) };
+}
+
+/** When the last of these incidents opened, epoch ms. */
+export function lastOpened(incidents: readonly GroupIncident[]): number | null {
+  return incidents.reduce<number | null>(
+    (last, { opened_at }) => Math.max(last ?? opened_at, opened_at),
+    null,
+  );
 }
 
 async function knownOf(

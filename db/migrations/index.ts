@@ -8,6 +8,7 @@ import { RejectionTables } from './20261125000004-rejections.ts';
 import { BackfillPosition } from './20261127000010-backfill-position.ts';
 import { RuleSetChanges } from './20261127000011-rule-set-changes.ts';
 import { IncidentLookups } from './20261127000020-incident-lookups.ts';
+import { DeferredEpisodes } from './20261127000021-deferred-episodes.ts';
 import { DeafSpans } from './20261127000030-deaf-spans.ts';
 import { Housekeeping } from './20261127000040-housekeeping.ts';
 import { AccessMigration } from './20261127000050-access.ts';
@@ -25,6 +26,7 @@ export const migrationsList = [
   { name: '20261127000010-backfill-position', class: BackfillPosition },
   { name: '20261127000011-rule-set-changes', class: RuleSetChanges },
   { name: '20261127000020-incident-lookups', class: IncidentLookups },
+  { name: '20261127000021-deferred-episodes', class: DeferredEpisodes },
   { name: '20261127000030-deaf-spans', class: DeafSpans },
   { name: '20261127000040-housekeeping', class: Housekeeping },
   { name: '20261127000050-access', class: AccessMigration },

@@ -20,7 +20,8 @@ export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
     with waiting as (
       select rule_id, min(from_at)::float8 as oldest from pending_evaluations group by rule_id
     ), busy as (
-      select rule_id, min(case when state = 'pending' then least(since, next_due) else next_due end)::float8 as oldest
+      select rule_id, min(
+        least(deferred_from, next_due, case when state = 'pending' then since end))::float8 as oldest
       from rule_groups where next_due is not null group by rule_id
     ), unwoken as (
       select (extract(epoch from min(created_at)) * 1000)::float8 as oldest from wake_outbox

@@ -105,6 +105,10 @@ export interface GroupStanding {
   state: string;
   since: number | null;
   next_due: number | null;
+  /** When the first of the deferred episodes began; null without any. Judging goes back to there. */
+  deferred_from: number | null;
+  /** Whether all of them began among late events. */
+  deferred_late: boolean | null;
 }
 
 /** Locks the groups' rows, in order, making those that are missing. */
@@ -119,7 +123,9 @@ export async function lockGroups(
     db,
   );
   const { rows } = await sql<GroupStanding & { group_key: string }>`
-    select group_key, state, since::float8 as since, next_due::float8 as next_due from rule_groups
+    select group_key, state, since::float8 as since, next_due::float8 as next_due,
+      deferred_from::float8 as deferred_from, deferred_late
+    from rule_groups
     where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) order by group_key for update`.execute(
     db,
   );
@@ -239,11 +245,13 @@ export async function lastEpisodes(
 export async function updateGroups(
   db: Sql,
   ruleId: string,
-  groups: readonly { group_key: string; state: string; since: number | null; next_due: number | null }[],
+  groups: readonly ({ group_key: string } & GroupStanding)[],
 ): Promise<void> {
   await sql`
-    update rule_groups g set state = x.state, since = x.since, next_due = x.next_due
-    from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as x(group_key text, state text, since bigint, next_due bigint)
+    update rule_groups g set state = x.state, since = x.since, next_due = x.next_due,
+      deferred_from = x.deferred_from, deferred_late = x.deferred_late
+    from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb)
+      as x(group_key text, state text, since bigint, next_due bigint, deferred_from bigint, deferred_late boolean)
     where g.rule_id = ${ruleId} and g.group_key = x.group_key`.execute(db);
 }
 

@@ -35,7 +35,7 @@ export async function rearmRefreshed(db: Sql, watermark: number): Promise<void> 
       from rule_groups g
       join rule_versions v on v.rule_id = g.rule_id and v.superseded_at is null and v.enabled
         and v.definition->'condition'->>'kind' = 'received'
-      where g.state = 'firing' and g.next_due <= ${watermark}::bigint
+      where g.state = 'firing' and g.deferred_from is null and g.next_due <= ${watermark}::bigint
         and not exists (
           select from pending_evaluations p
           where p.rule_id = g.rule_id and p.revision = v.revision and p.group_key = g.group_key)

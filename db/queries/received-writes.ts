@@ -192,7 +192,7 @@ export async function forgetAlerts(db: Sql, before: number): Promise<number> {
           select from pending_evaluations p where p.rule_id = a.rule_id and p.group_key = a.group_key)
         and not exists (
           select from rule_groups g where g.rule_id = a.rule_id and g.group_key = a.group_key
-            and g.state <> 'ok' and g.next_due <= a.ends_at)`.execute(db);
+            and g.state <> 'ok' and coalesce(g.deferred_from, g.next_due) <= a.ends_at)`.execute(db);
     gone += Number(numAffectedRows ?? 0);
   }
   return gone;

@@ -32,13 +32,22 @@ export async function youngestOutboxId(db: Sql): Promise<string | null> {
   return rows[0]!.id;
 }
 
-/** Groups of a rule that are not ok. Epoch ms. */
-export async function busyGroups(
-  db: Sql,
-  ruleId: string,
-): Promise<{ group_key: string; state: string; since: number; next_due: number }[]> {
-  const { rows } = await sql<{ group_key: string; state: string; since: number; next_due: number }>`
-    select group_key, state, since::float8 as since, next_due::float8 as next_due from rule_groups
+/** A group that is not ok. Epoch ms. */
+interface BusyGroup {
+  group_key: string;
+  state: string;
+  since: number;
+  next_due: number;
+  /** It has an episode that is no incident yet. */
+  deferred: boolean;
+}
+
+/** Groups of a rule that are not ok. */
+export async function busyGroups(db: Sql, ruleId: string): Promise<BusyGroup[]> {
+  const { rows } = await sql<BusyGroup>`
+    select group_key, state, since::float8 as since, next_due::float8 as next_due,
+      deferred_from is not null as deferred
+    from rule_groups
     where rule_id = ${ruleId} and state <> 'ok' order by group_key for update`.execute(db);
   return rows;
 }
@@ -46,7 +55,7 @@ export async function busyGroups(
 /** All groups of a rule are taken for ok until they are judged anew. */
 export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
   await sql`
-    update rule_groups set state = 'ok', since = null, next_due = null
+    update rule_groups set state = 'ok', since = null, next_due = null, deferred_from = null, deferred_late = null
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { WindowSpec } from '../../domain/rule.ts';
-import { judge } from '../../domain/transition.ts';
+import { type Episode, judge } from '../../domain/transition.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
 import { countAt, modelEpisodes } from '../support/model.ts';
 
@@ -80,6 +80,33 @@ describe('windows', () => {
         const start = { at: BASE - 10_000, firing: null };
         const { episodes } = refined(all, s, (counts) => judge(counts, s, start, horizon));
         assert.deepEqual(episodes, modelEpisodes(all, s, start, horizon));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('are deferred where they end, as far as is known, before an incident on record begins', () => {
+    fc.assert(
+      fc.property(times, spec, offset, offset, fc.nat(5), (all, s, a, b, nth) => {
+        const horizon = { openUpTo: BASE + Math.max(a, b), endUpTo: BASE + Math.min(a, b) };
+        const start = { at: BASE - 10_000, firing: null };
+        const whole = modelEpisodes(all, s, start, { ...horizon, endUpTo: Number.POSITIVE_INFINITY });
+        const lastOpened = whole[nth % Math.max(1, whole.length)]?.opened_at ?? null;
+        const { episodes, deferred, standing } = refined(all, s, (counts) =>
+          judge(counts, s, start, horizon, lastOpened),
+        );
+        const certain = whole.filter(({ ended_at }) => ended_at! <= horizon.endUpTo);
+        const before = whole
+          .slice(certain.length)
+          .filter(({ ended_at }) => lastOpened !== null && ended_at! <= lastOpened);
+        const next = whole.slice(certain.length + before.length, certain.length + before.length + 1);
+        const unended = (e: Episode) => ({ ...e, ended_at: null });
+        assert.deepEqual(deferred, before.map(unended));
+        assert.deepEqual(episodes, [...certain, ...next.map(unended)]);
+        if (before.length > 0) {
+          const due = before[0]!.ended_at!;
+          assert.deepEqual(standing, { state: 'firing', since: next[0]!.opened_at, due });
+        }
       }),
       { numRuns: 3000 },
     );
