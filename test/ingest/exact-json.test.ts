@@ -84,6 +84,18 @@ describe('JSON read exactly', () => {
     of(10_000);
     assert.ok(of(400_000) < 80 * Math.max(of(20_000), 1));
   });
+
+  it('takes time in proportion to a number, wherever its zeros are', () => {
+    const zeros = '0'.repeat(1 << 20);
+    const texts = [`1${zeros}1`, `1.${zeros}1`, `0.${zeros}1`, `0.1${zeros}`, `1${zeros}.${zeros}1e${zeros}`];
+    const start = performance.now();
+    for (const text of texts) {
+      assert.equal(parseExact(text), text === `0.1${zeros}` ? 0.1 : text);
+      compareDecimals(text, '5');
+    }
+    // In proportion it takes less than 0.2 s; in the square of the zeros, several minutes.
+    assert.ok(performance.now() - start < 10_000);
+  });
 });
 
 describe('decimals', () => {
