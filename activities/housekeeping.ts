@@ -68,7 +68,8 @@ export function createHousekeepingActivities({
       const { wedged, ...started } = await recorded('workflows', async (progress) => {
         const started = await reconcile(progress);
         const wedged = await wedgedWorkflows(client, sqlOf(orm), clock());
-        for (const one of wedged) log.error(one, 'a workflow fails each time it is to go on');
+        for (const one of wedged)
+          log.error(one, 'a workflow cannot continue: its code fails at each attempt');
         return { ...started, wedged: wedged as (WedgedWorkflow & { [key: string]: Json })[] };
       });
       return started;
@@ -89,7 +90,7 @@ export function createHousekeepingActivities({
       return found;
     } catch (error) {
       await record((error as Error).message, {}).catch((second: unknown) => {
-        log.warn({ err: second, step }, 'a failed step of housekeeping could not be put on record');
+        log.warn({ err: second, step }, 'could not record that a step of housekeeping failed');
       });
       throw error;
     }
@@ -124,7 +125,8 @@ export function createHousekeepingActivities({
     await step(forgetSessions(db, now));
     await step(forgetAudit(db, now - AUDIT_DAYS * DAY_MS));
     const letters = await step(forgetDeadLetters(db, oldest));
-    if (letters.waiting > 0) log.warn(letters, 'dead letters expired that nobody redrove or discarded');
+    if (letters.waiting > 0)
+      log.warn(letters, 'dead letters expired before anybody redrove or discarded them');
     const incidents = await step(forgetIncidents(db, now - incidentRetentionDays * DAY_MS));
     const alerts = await step(forgetAlerts(db, now - DAY_MS));
     const groups = await step(forgetIdleGroups(orm));
@@ -184,7 +186,8 @@ export function createHousekeepingActivities({
       progress();
       await new Promise((resolve) => setTimeout(resolve, START_EVERY_MS));
     }
-    if (started > 0) log.info({ type: kind, started }, 'workflows started from their rows');
+    if (started > 0)
+      log.info({ type: kind, started }, 'started workflows that had a row but were not running');
     return started;
   }
 }

@@ -92,7 +92,7 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
         await addNoticeEntry(db, incident_id, 'notified_nobody', { notice_id, notice: kind }, clock());
         return finishNotice(db, notice_id);
       });
-      if (first) log.warn({ incident_id, notice: kind }, 'notified nobody: no channel is configured');
+      if (first) log.warn({ incident_id, notice: kind }, 'nobody was notified: no channel is configured');
     },
   };
 }
@@ -100,7 +100,7 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
 /** Answers a person: what the incident's state or PostgreSQL stands against is not tried again. */
 async function confirmed(write: Promise<WriteOutcome>): Promise<void> {
   const outcome = await write.catch((error: unknown) => {
-    if (isDataError(error)) throw answer("PostgreSQL can't keep this text", FAILURES.refused);
+    if (isDataError(error)) throw answer('PostgreSQL cannot store this text', FAILURES.refused);
     throw error;
   });
   if (!outcome.done) throw answer(outcome.conflict, outcome.gone ? FAILURES.gone : FAILURES.rejected);

@@ -33,11 +33,11 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
   /** Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent again. */
   async function begin(attempt: Attempt): Promise<NoticeDocument | Attempted> {
     const db = sqlOf(orm);
-    if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt had arrived' };
+    if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt was delivered' };
     const em = orm.em.fork();
     const notice = await em.findOne(NoticeEntity, attempt.notice_id);
     const incident = notice && (await em.findOne(IncidentEntity, notice.incidentId));
-    if (!incident) return { outcome: 'failed', detail: 'the incident is gone' };
+    if (!incident) return { outcome: 'failed', detail: 'the incident no longer exists' };
     await beginAttempt(db, attempt, clock());
     return {
       ...{ id: notice.id, kind: notice.kind, at: notice.at.toISOString() },
@@ -50,7 +50,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
   async function send(document: NoticeDocument, name: string): Promise<Attempted> {
     const channel = byName.get(name);
     // Not final: while settings are rolled out, another worker may know it.
-    if (!channel) return { outcome: 'retry', detail: 'this worker has no such channel' };
+    if (!channel) return { outcome: 'retry', detail: 'this worker has no channel of this name' };
     try {
       const signal = AbortSignal.timeout(timeoutMs);
       const { detail } = await inTime(channel.send(document, signal), signal);
@@ -61,7 +61,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
         return { outcome: 'retry', detail: error.message, retry_after_ms: error.retryAfterMs };
       }
       // Nothing is known to be free of secrets but what the channel throws by its contract.
-      return { outcome: 'retry', detail: `the channel broke: ${(error as Error).name}` };
+      return { outcome: 'retry', detail: `error in the channel: ${(error as Error).name}` };
     }
   }
 
@@ -70,7 +70,10 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
     try {
       await inTime(endAttempt(sqlOf(orm), attempt, outcome), AbortSignal.timeout(recordMs));
     } catch (error) {
-      log.warn({ ...attempt, reason: (error as Error).message }, 'outcome of a delivery not recorded yet');
+      log.warn(
+        { ...attempt, reason: (error as Error).message },
+        'could not record the outcome of a delivery yet',
+      );
     }
   }
 
@@ -83,7 +86,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
     async deliver(attempt: Attempt): Promise<Attempted> {
       const document = await begin(attempt).catch((error: unknown) => {
         throw ApplicationFailure.create({
-          message: `nothing sent, the database is away: ${(error as Error).message}`,
+          message: `nothing was sent because PostgreSQL is unavailable: ${(error as Error).message}`,
           type: FAILURES.transient,
         });
       });

@@ -10,6 +10,6 @@ import { incidentWorkflow } from '../workflows/startable.ts';
  */
 export async function signalIncidents(client: Client, ids: readonly string[], log: Logger): Promise<void> {
   await signalAll(client, ids.map(incidentWorkflow), incidentChanged, (error) =>
-    log.warn({ err: error }, 'an incident could not be signalled'),
+    log.warn({ err: error }, 'could not signal an incident'),
   );
 }

@@ -55,5 +55,5 @@ async function lastFailure(client: Client, workflowId: string): Promise<string> 
   for (const { workflowTaskFailedEventAttributes: failed } of history?.events ?? []) {
     if (failed?.failure?.message) return failed.failure.message.slice(0, 500);
   }
-  return 'no worker finishes its task in time';
+  return 'no worker finishes its workflow task in time';
 }

@@ -21,7 +21,7 @@ export interface Addresses {
 export function addressesBehind(proxies: readonly string[]): Addresses {
   const networks = proxies.map((text) => {
     const network = parseNetwork(text);
-    if (!network) throw new Error(`${text} is no address and no network`);
+    if (!network) throw new Error(`${text} is not an address or a network`);
     return network;
   });
   const trusted = (address: string) => {

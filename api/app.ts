@@ -166,7 +166,7 @@ function otherMethods(ctx: Context, allowed: readonly string[]): void {
     ', ',
   );
   if (ctx.method !== 'OPTIONS')
-    throw new Problem(405, `${ctx.method} is not allowed here`, { headers: { Allow } });
+    throw new Problem(405, `${ctx.method} is not allowed for this path`, { headers: { Allow } });
   ctx.set({ Allow, ...webhookConsent(ctx) });
   ctx.status = 204;
 }

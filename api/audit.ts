@@ -65,7 +65,7 @@ export function recorder({
     if (id === null || role === 'operate' || role === 'admin') return;
     const waitMs = rates.spend(id, ENTRIES_A_SECOND, 1);
     if (waitMs <= 0) return;
-    throw new Problem(429, `the key "${name}" did this too often: it goes on record each time`, {
+    throw new Problem(429, `the key "${name}" did this too often: each time adds an entry to the audit log`, {
       headers: { 'Retry-After': String(Math.ceil(waitMs / 1000)) },
     });
   };
@@ -79,7 +79,10 @@ export function recorder({
     await insertAudit(sqlOf(orm), entry);
     const settle = async (status: number, target = entry.target) => {
       await settleAudit(sqlOf(orm), { id: entry.id, status, target }).catch((error: unknown) => {
-        log.error({ err: error, audit: { ...entry, status, target } }, 'the outcome could not be recorded');
+        log.error(
+          { err: error, audit: { ...entry, status, target } },
+          'could not record the outcome of a change in the audit log',
+        );
       });
     };
     let answer: A;

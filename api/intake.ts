@@ -68,7 +68,7 @@ export class Intake {
 
 const forbidden: ItemResult = {
   status: 'invalid',
-  errors: [{ field: 'source_id', reason: 'is none of the sources that the key may send for' }],
+  errors: [{ field: 'source_id', reason: 'is not a source that the key may send for' }],
   forbidden: true,
 };
 

@@ -105,7 +105,7 @@ async function main(config: Config): Promise<void> {
     if (stopping) return;
     stopping = true;
     stopped.abort();
-    log.info({ signal }, 'stopping: answering what was asked, storing what was accepted');
+    log.info({ signal }, 'stopping: answering open requests and storing accepted events');
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
     // A connection that was busy goes idle with its answer, and would be kept alive.
@@ -135,7 +135,7 @@ async function main(config: Config): Promise<void> {
     const address = server.address();
     const port = typeof address === 'object' ? address?.port : config.PORT;
     const who =
-      config.AUTH === 'open' ? 'open to everyone on this machine: no keys asked' : 'keys are asked for';
+      config.AUTH === 'open' ? 'open to everyone on this machine, without keys' : 'keys are required';
     const { HOST: host, AUTH: auth } = config;
     log.info({ host, port, auth }, `listening on http://${host}:${port}, ${who}`);
   });

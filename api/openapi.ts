@@ -12,7 +12,7 @@ const problem = z
     errors: z
       .array(z.object({ field: z.string(), reason: z.string() }))
       .optional()
-      .meta({ description: 'What is wrong, field by field' }),
+      .meta({ description: 'What is wrong with each field' }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457' });
 
@@ -58,7 +58,7 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
       description: 'Event monitoring and alerting. Errors are `application/problem+json` (RFC 9457).',
       license: { name: 'Apache 2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/', description: 'Where this document is' }],
+    servers: [{ url: '/', description: 'The server that served this document' }],
     tags: [...new Set(routes.map(({ tags }) => tags[0]))].map((name) => ({
       name,
       description: TAGS[name] ?? name,
@@ -66,14 +66,14 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
     paths,
     components: {
       securitySchemes: {
-        key: { type: 'http', scheme: 'bearer', description: 'A key of `POST /keys`' },
+        key: { type: 'http', scheme: 'bearer', description: 'A key that `POST /keys` created' },
         session: {
           ...{ type: 'apiKey', in: 'cookie', name: sessionCookie },
-          description: 'What `POST /session` gives to a browser',
+          description: 'The session cookie that `POST /session` sets',
         },
         ingestToken: {
           ...{ type: 'apiKey', in: 'header', name: 'x-ingest-token' },
-          description: 'The setting INGEST_TOKEN',
+          description: 'The token of the setting INGEST_TOKEN',
         },
       },
     },
@@ -83,20 +83,20 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
 
 /** What each group of operations is about. */
 const TAGS: Readonly<Record<string, string>> = {
-  alerts: 'Rules, and what they count',
-  analytics: 'Numbers of events over time',
+  alerts: 'Alert rules',
+  analytics: 'Counts of events over time',
   audit: 'Who changed what',
-  backpressure: 'How fast events are taken',
+  backpressure: 'Limit of the ingest queue',
   'dead letters': 'Events that could not be stored',
-  events: 'Events: in, out, and as they come',
-  health: 'Whether it works',
-  incidents: 'What rules found, and what people did about it',
-  keys: 'Who may do what',
+  events: 'Store, list, stream and export events',
+  health: 'Health and status',
+  incidents: 'Incidents, and what people do with them',
+  keys: 'Keys, roles, sessions and the audit log',
   mappings: 'How the records of log shippers become events',
-  producers: 'Sources of events that run here',
-  'received alerts': 'Alerts that others judged: Alertmanager’s and PagerDuty’s protocols',
-  rejections: 'What was sent and refused',
-  samples: 'What Tocsin comes with to try it out',
+  producers: 'Producers: workflows that emit events',
+  'received alerts': 'Alerts from other systems, by the protocols of Alertmanager and PagerDuty',
+  rejections: 'Refused events and requests',
+  samples: 'Sample producers and rules for trying Tocsin out',
 };
 
 /**

@@ -15,17 +15,17 @@ export const cursorParameter = z
   .transform((text, context): Cursor => {
     const [, at, id] = FORM.exec(Buffer.from(text, 'base64url').toString()) ?? [];
     if (at && id && z.guid().safeParse(id).success && Number(at) <= 8.64e15) return { at: Number(at), id };
-    context.addIssue({ code: 'custom', message: 'is not a cursor that this API gave out' });
+    context.addIssue({ code: 'custom', message: 'is not a cursor from a Link header of this API' });
     return z.NEVER;
   })
   .optional()
   .meta({
-    description: 'Given out in the `Link` header: where the next page begins',
+    description: 'Where the next page begins. Take it from the `Link` header.',
     override: { type: 'string' },
   });
 
 export const linkHeader = {
-  Link: { description: 'The next page, `rel="next"`, while there is one (RFC 8288)' },
+  Link: { description: 'Address of the next page, with `rel="next"` (RFC 8288); absent on the last page' },
 };
 
 /**

@@ -85,7 +85,7 @@ function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDe
     return value !== null && value !== '' && value !== 0 && !isDeepStrictEqual(value, shown[field]);
   });
   if (changed.length > 0) {
-    const reason = 'is decided by who sends the alerts: this rule is built in';
+    const reason = 'cannot be set: this rule is built in, and the sender of the alerts decides it';
     throw new Invalid(changed.map((field) => ({ field, reason })));
   }
   return { ...current, max_groups: given.max_groups ?? current.max_groups };
@@ -111,14 +111,15 @@ const cleared = (given: string | null | undefined, base: string | null) =>
 function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
   const asked = given.condition;
   if (asked?.kind === 'received') {
-    const reason = 'rules for received alerts are built in: this one counts';
+    const reason = 'must be count: rules for received alerts are built in';
     throw new Invalid([{ field: 'condition.kind', reason }]);
   }
   const before = current && countOf(current);
   const pick = (name: 'threshold_count' | 'window_seconds'): number => {
     const said = [given[name], asked?.[name]].filter((value) => typeof value === 'number');
     const changed = [...new Set(said.filter((value) => value !== before?.[name]))];
-    if (changed.length > 1) throw new Invalid([{ field: name, reason: 'differs from that of condition' }]);
+    if (changed.length > 1)
+      throw new Invalid([{ field: name, reason: 'differs from the value in condition' }]);
     const value = changed[0] ?? before?.[name];
     if (value === undefined) throw new Invalid([{ field: name, reason: 'is required' }]);
     return value;

@@ -71,9 +71,9 @@ export function describe(
     // Its frontend answers for a while when its database is gone, and then nothing is judged either.
     impaired.push('Temporal answers, but its workflows cannot be counted: its database may be away');
   }
-  if (channels.length === 0) impaired.push('no channel is configured: incidents notify nobody');
+  if (channels.length === 0) impaired.push('no channel is configured: nobody is notified of incidents');
   if (disk.state === 'full')
-    impaired.push(`the disk of PostgreSQL is full${freeOf(disk)}: no events are taken`);
+    impaired.push(`the disk of PostgreSQL is full${freeOf(disk)}: events are refused`);
   if (disk.state === 'low') impaired.push(`the disk of PostgreSQL is nearly full${freeOf(disk)}`);
   const base = {
     at: new Date(now).toISOString(),
@@ -108,21 +108,21 @@ export function describe(
   const holds = holdsOf(database.listeners, now);
   const slowest = holds.toSorted((a, b) => a.at - b.at)[0];
   late(
-    `the ingest watermark has stood at ${slowest?.who ?? 'nobody listening'}`,
+    `the watermark waits for ${slowest?.who ?? 'an ingest process'} and has not advanced`,
     watermarkLag,
     PATIENCE.watermark,
   );
   for (const { who, behind } of givenUp(database.listeners, now)) {
     impaired.push(
-      `${who} is ${Math.round(behind / 60_000)} min behind: incidents resolve without waiting for it`,
+      `${who} is ${Math.round(behind / 60_000)} min behind: incidents resolve without waiting for its events`,
     );
   }
-  late('appended events have waited for their rules to be woken', state.outbox_age, PATIENCE.outbox);
-  late('rules have not answered their wake', state.evaluations_age, PATIENCE.evaluations);
+  late('stored events have not woken their rules', state.outbox_age, PATIENCE.outbox);
+  late('woken rules have not been judged', state.evaluations_age, PATIENCE.evaluations);
   for (const { rule_name, group_key, failure } of database.failing) {
     impaired.push(`group ${group_key} of rule ${rule_name} cannot be judged: ${failure}`);
   }
-  late('notices have waited for their delivery', state.notices_age, PATIENCE.notices);
+  late('notices have not been delivered', state.notices_age, PATIENCE.notices);
   const { rounds } = database;
   const longAlive = database.processes.some(
     ({ role, started_at }) => role === 'rules' && now - started_at > ROUND_OVERDUE_MS,
@@ -136,7 +136,7 @@ export function describe(
   }
   const wedged = wedgedOf(rounds);
   for (const { workflow_id, reason } of wedged) {
-    impaired.push(`workflow ${workflow_id} fails each time it is to go on: ${reason}`);
+    impaired.push(`workflow ${workflow_id} cannot continue: ${reason}`);
   }
   return {
     status: impaired.length > 0 ? 'impaired' : 'ok',

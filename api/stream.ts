@@ -131,8 +131,8 @@ function waitAfter(error: unknown, pause: number): number | null {
 
 function brokenOff({ error, first }: { error: unknown; first: number }, noun: string): Problem {
   const { status, message, headers, cause } = problemOf(error);
-  const again = 'send the others again, or all of it under the same Idempotency-Key';
-  return new Problem(status, `${message}; the first ${first} ${noun}s are answered for: ${again}`, {
+  const again = 'send the others again, or everything with the same Idempotency-Key';
+  return new Problem(status, `${message}; the first ${first} ${noun}s are processed: ${again}`, {
     headers,
     cause,
     extensions: { lines: first },

@@ -12,7 +12,7 @@ export function unknownNames(names: readonly string[], known: readonly string[],
       field: path ? `${path}.${name}` : name,
       reason: near
         ? `is unknown: did you mean ${nearest.other}?`
-        : `is unknown: known are ${known.join(', ')}`,
+        : `is unknown; the known names are ${known.join(', ')}`,
     };
   });
 }

@@ -84,7 +84,7 @@ export async function ask<Ret>(
  */
 export async function tellRule({ client, log }: ApiDeps, ruleId: string): Promise<void> {
   const told = signalRule(client, ruleId).catch((error: unknown) => {
-    log.warn({ err: error, rule_id: ruleId }, 'the rule workflow could not be told; housekeeping will');
+    log.warn({ err: error, rule_id: ruleId }, 'could not signal the rule workflow; housekeeping will do it');
   });
   await Promise.race([told, sleep(1000, undefined, { ref: false })]);
 }
@@ -99,7 +99,7 @@ export async function tellIncidents({ client, log }: ApiDeps, ids: readonly stri
           await client.withDeadline(Date.now() + DEADLINE_MS, () => handle.signal(incidentChanged));
         } catch (error) {
           if (error instanceof WorkflowNotFoundError) return;
-          log.warn({ err: error, incident_id: id }, 'the incident workflow could not be told');
+          log.warn({ err: error, incident_id: id }, 'could not signal the incident workflow');
         }
       }),
     );
@@ -120,11 +120,11 @@ export async function answered<T>(
       if (cause instanceof ApplicationFailure && cause.type !== ENDED_MEANWHILE) {
         throw new Conflict(cause.message);
       }
-      throw new Unavailable('the workflow could not do it now', 5, error);
+      throw new Unavailable('the workflow cannot carry out the request now: try again', 5, error);
     }
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
       throw new Unavailable(
-        'Temporal or its workers did not answer in time; what was asked may still happen',
+        'Temporal or its workers did not answer in time; the request may still be carried out',
         5,
         error,
       );
@@ -136,10 +136,10 @@ export async function answered<T>(
 
 /** What the codes of gRPC mean to whoever asked. */
 const REASONS: Readonly<Record<number, string>> = {
-  4: 'Temporal did not answer in time; what was asked may still happen',
+  4: 'Temporal did not answer in time; the request may still be carried out',
   5: 'Temporal has no such namespace or workflow',
   7: "Temporal refuses Tocsin's credentials",
-  8: 'Temporal takes no more requests at the moment',
+  8: 'Temporal accepts no more requests at the moment',
   14: 'Temporal is unavailable',
   16: "Temporal refuses Tocsin's credentials",
 };

@@ -78,7 +78,7 @@ export class Append {
         throw new StoreUnavailable('PostgreSQL is unavailable', { cause: error });
       const [first] = events;
       if (events.length === 1 && first) {
-        this.#log.warn({ event_id: first.event_id, err: error }, 'PostgreSQL refused an event for its data');
+        this.#log.warn({ event_id: first.event_id, err: error }, 'PostgreSQL refused the data of an event');
         const reason = error instanceof Error ? error.message : String(error);
         return { outcomes: [{ status: 'invalid', field: 'event', reason }], outboxIds: [] };
       }

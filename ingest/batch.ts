@@ -117,7 +117,7 @@ function saysTheSame(a: Event, b: Event): boolean {
 
 const notYours = (): ItemResult => ({
   status: 'invalid',
-  errors: [{ field: 'event_id', reason: 'is one of those that Tocsin gives to events of its own' }],
+  errors: [{ field: 'event_id', reason: 'is reserved for events that Tocsin stores itself' }],
 });
 
 const reused = (): ItemResult => ({

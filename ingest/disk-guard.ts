@@ -105,7 +105,7 @@ export class DiskGuard {
       this.#last = measured && { ...measured, at: this.#clock() };
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) this.#log.warn({ err: error }, 'the free space of the disk could not be measured');
+      if (!this.#failing) this.#log.warn({ err: error }, 'could not measure the free disk space');
       this.#failing = true;
       return;
     }
@@ -114,7 +114,7 @@ export class DiskGuard {
     if (this.#state === before) return;
     const { free, total } = this.#last ?? {};
     const level = this.#state === 'ok' ? 'info' : 'warn';
-    this.#log[level]({ before, state: this.#state, free, total }, 'the disk changed its state');
+    this.#log[level]({ before, state: this.#state, free, total }, 'the state of the disk changed');
   }
 
   /** Looks now and then every second, until it is stopped. */

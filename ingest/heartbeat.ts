@@ -80,7 +80,7 @@ export function startHeartbeat({
       try {
         await leave(sqlOf(orm), id);
       } catch (error) {
-        log.warn({ err: error }, 'could not take the process off the record');
+        log.warn({ err: error }, 'could not remove the row of this process');
       }
     },
   };

@@ -26,7 +26,7 @@ export class DiskFull extends Error {
   override name = 'DiskFull';
   readonly retryAfterSeconds: number;
   constructor(retryAfterSeconds: number, options?: ErrorOptions) {
-    super('the disk of PostgreSQL is full: no events are taken until there is room', options);
+    super('the disk of PostgreSQL is full: events are refused until there is space', options);
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }

@@ -81,14 +81,18 @@ export function createAlertReceiver({
       const times = await ingest.claimTimes(events);
       const outcomes = await ingest.accept(events.map((event, i) => ({ ...event, occurred_at: times[i]! })));
       for (const outcome of outcomes) {
-        if (outcome.status === 'invalid') log.error({ outcome }, 'the event of a received alert was refused');
+        if (outcome.status === 'invalid')
+          log.error({ outcome }, 'could not store the event of a received alert: it is invalid');
       }
       await unqueueEvents(
         sqlOf(orm),
         events.map(({ event_id }) => event_id),
       );
     } catch (error) {
-      log.warn({ err: error, events: events.length }, 'events of received alerts wait to be stored');
+      log.warn(
+        { err: error, events: events.length },
+        'could not store events of received alerts yet; they stay in the queue',
+      );
     }
   }
 
@@ -96,7 +100,7 @@ export function createAlertReceiver({
     try {
       await store(await queuedEvents(sqlOf(orm), olderThanMs, LEFTOVERS_AT_ONCE));
     } catch (error) {
-      log.warn({ err: error }, 'events of received alerts could not be looked for');
+      log.warn({ err: error }, 'could not look for events of received alerts');
     }
   }
 
@@ -161,7 +165,9 @@ function asReceived(alert: ReceivedAlert, now: number): ReceivedAlert {
   };
   repair(texts, 2);
   if (!shorten(texts, LONGEST_TEXTS)) {
-    texts.annotations = { cut: `${Object.keys(texts.annotations).length} annotations were too many to keep` };
+    texts.annotations = {
+      cut: `${Object.keys(texts.annotations).length} annotations were too large to store`,
+    };
   }
   return { ...alert, ...texts, key: storableText(alert.key), starts_at: Math.min(alert.starts_at, now) };
 }

@@ -23,4 +23,4 @@ export function ruleSignals(client: Client, log: Logger): SignalQueue {
   return new SignalQueue((id) => signalRule(client, id), failed(log));
 }
 
-const failed = (log: Logger) => (error: unknown) => log.warn({ err: error }, 'a rule could not be signalled');
+const failed = (log: Logger) => (error: unknown) => log.warn({ err: error }, 'could not signal a rule');

@@ -30,7 +30,7 @@ const timestamp = z
   .custom<string | number>((given) => typeof given === 'string' || typeof given === 'number', NO_TIME)
   .meta({
     description:
-      'RFC 3339, in UTC without a zone, or seconds or milliseconds since 1970; small `t` and `z`, a space for the `T` and no seconds are taken too. Absent: now',
+      'When the event happened: an RFC 3339 time, or seconds or milliseconds since 1970. A time without a zone is UTC. Lower-case `t` and `z`, a space instead of `T`, and missing seconds are accepted. If absent: now',
     override: { anyOf: [{ type: 'string', format: 'date-time' }, { type: 'number' }] },
   })
   .transform((given, { issues }) => {
@@ -86,9 +86,9 @@ export function validateEvent(
   const claimed = timestamp ?? null;
   const ahead = claimed !== null && claimed > now + MAX_AHEAD_MS;
   if (claimed !== null && claimed < now - retentionMs) {
-    invalid.push({ field: 'timestamp', reason: 'older than events are kept' });
+    invalid.push({ field: 'timestamp', reason: 'is older than the retention of events' });
   } else if (ahead && !lenient) {
-    invalid.push({ field: 'timestamp', reason: 'more than 5 minutes ahead of the clock' });
+    invalid.push({ field: 'timestamp', reason: 'is more than 5 minutes in the future' });
   }
   if (invalid.length > 0) return { invalid };
   if (ahead) payload[CLAIMED] ??= new Date(claimed).toISOString();

@@ -57,7 +57,7 @@ export class Waker {
   }
 
   readonly #failed = (error: unknown): void => {
-    this.#log.warn({ err: error }, 'waking rules failed; the sweep will do it');
+    this.#log.warn({ err: error }, 'could not wake rules; the sweep will do it');
   };
 
   async #run(): Promise<void> {

@@ -32,7 +32,6 @@ export function keepHousekeeping({
     const { type, ...options } = HOUSEKEEPING;
     await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
   };
-  const failed = (error: unknown) =>
-    log.warn({ err: error }, 'housekeeping could not be started; it is tried again');
+  const failed = (error: unknown) => log.warn({ err: error }, 'could not start housekeeping; trying again');
   return repeat(() => look().catch(failed), EVERY_MS);
 }

@@ -7,7 +7,7 @@ import type { WorkerContext } from './context.ts';
 export async function incidentWorkers(context: WorkerContext): Promise<Worker[]> {
   const { config, connection, workflowBundle, orm, clock, log } = context;
   const channels = config.CHANNELS.map(({ name }) => name);
-  if (channels.length === 0) log.warn('no channel is configured: incidents will notify nobody');
+  if (channels.length === 0) log.warn('no channel is configured: nobody will be notified of incidents');
   const worker = await Worker.create({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,

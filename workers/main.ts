@@ -102,7 +102,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     // When one stops for an error the others must not go on as if nothing had happened; all drain before the end.
     const running = workers.map((worker) => worker.run().finally(shutdown));
     stop = () => {
-      log.info('stopping: finishing what is in hand');
+      log.info('stopping: finishing the tasks in progress');
       shutdown();
     };
     const ended = await Promise.allSettled(running);

@@ -12,14 +12,14 @@ export function measureActivities(registry: Registry, ingest: IngestObserver): W
   const registers = [registry];
   const durations = new Histogram({
     name: 'tocsin_activity_duration_seconds',
-    help: 'Time of an attempt at an activity, local ones as well',
+    help: 'Duration of an attempt of an activity, including local activities',
     labelNames: ['activity', 'result'],
     buckets: [...DURATIONS, 30, 60],
     registers,
   });
   const evaluations = new Counter({
     name: 'tocsin_rule_evaluations_total',
-    help: 'Evaluations of rules by what came of them',
+    help: 'Evaluations of rules by result',
     labelNames: ['result'],
     registers,
   });

@@ -17,7 +17,7 @@ export async function serveMetrics(
       registry.metrics().then(
         (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
         (error: unknown) => {
-          log.error({ err: error }, 'metrics could not be collected');
+          log.error({ err: error }, 'could not collect metrics');
           response.writeHead(500).end();
         },
       );

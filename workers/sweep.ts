@@ -40,7 +40,7 @@ export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   const rules = ruleSignals(client, log);
   const incidents = new SignalQueue(
     (id) => signalWithStart(client, incidentWorkflow(id), incidentChanged),
-    (error) => log.warn({ err: error }, 'an incident could not be signalled'),
+    (error) => log.warn({ err: error }, 'could not signal an incident'),
   );
   const due = overdueIncidents(orm, clock);
   const rounds: [what: string, round: () => Promise<void>][] = [
@@ -52,7 +52,7 @@ export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
     repeat(
       () =>
         round().catch((error: unknown) =>
-          log.warn({ err: error, what }, 'a round of the sweep failed; it is repeated in a second'),
+          log.warn({ err: error, what }, 'a round of the sweep failed; it is repeated after a second'),
         ),
       EVERY_MS,
     ),

@@ -58,7 +58,7 @@ export function createProducerActivities(
       if (missing === null || activityInfo().heartbeatDetails !== HELD) await hold(held);
       if (missing === null) return;
       heartbeat(HELD);
-      const message = `its dead-letter workflow holds the batch until it is on record: ${missing.message}`;
+      const message = `the dead-letter workflow holds the batch until PostgreSQL has stored it: ${missing.message}`;
       throw ApplicationFailure.create({ message, type: FAILURES.transient, cause: missing });
     },
 
@@ -151,7 +151,7 @@ const fieldOf = (error: unknown) => (error instanceof StillInvalid ? error.field
 
 /** A check belongs to its time: a dead letter that doesn't carry what was found has nothing to store. */
 async function probedNothing(): Promise<never> {
-  throw invalidBatch('the check was never made, and its time has passed');
+  throw invalidBatch('the check was not made, and its time has passed');
 }
 
 function batchRow(held: HeldBatch): NewDeadLetter {

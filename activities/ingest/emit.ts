@@ -85,7 +85,7 @@ async function withSecrets(orm: Orm, batch: Batch): Promise<Batch | 'gone' | 'ch
     return { ...batch, settings: { ...batch.settings, url: row.settings.url } };
   }
   if (activityInfo().attempt >= TRIES_FOR_URL) return 'changed';
-  throw new Error('the row of this source has no URL to probe');
+  throw new Error('the row of this producer has no URL to probe');
 }
 
 /** What an earlier attempt of this check found: it happened then, and asking again would answer for another time. */

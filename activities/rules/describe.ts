@@ -68,11 +68,11 @@ export function describeReceived(
   { alerts }: ReceivedEpisode<AlertRow>,
 ): Description {
   const { condition, group_by, max_groups } = version.definition;
-  if (condition.kind !== 'received') throw new Error('a rule that counts has no received alerts');
+  if (condition.kind !== 'received') throw new Error('a count rule has no received alerts');
   const [first, ...rest] = alerts;
   if (groupKey === OVERFLOW_GROUP || first === undefined) {
     return {
-      summary: `More than ${max_groups} alerts at once: ${alerts.length} beyond them are one incident`,
+      summary: `More than ${max_groups} alerts are active; this incident stands for ${alerts.length} more`,
       severity:
         words.incident_severity ??
         rest.reduce((worst, a) => worse(worst, a.severity), first?.severity ?? 'info'),

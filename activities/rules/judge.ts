@@ -66,7 +66,10 @@ async function judgeApart(
   if (only === undefined) return { judged: 0, stale: false, incidents: [] };
   if (others.length === 0) {
     const { rule_id, revision } = version;
-    deps.log.error({ rule_id, revision, group: only, err: error }, 'a group cannot be judged; it is put off');
+    deps.log.error(
+      { rule_id, revision, group: only, err: error },
+      'a group cannot be judged; it is tried again later',
+    );
     await putOff(sqlOf(deps.orm), version, only, error instanceof Error ? error.message : String(error));
     return { judged: 1, stale: false, incidents: [] };
   }

@@ -158,16 +158,16 @@ export class Body implements Holder {
 
   #tooSlow(): Problem {
     const slow = `nothing for ${PATIENCE_MS / 1000} s, or less than ${SLOWEST} bytes a second`;
-    return new Problem(408, `the body came too slowly: ${slow}`);
+    return new Problem(408, `the body arrived too slowly: ${slow}`);
   }
 
   #broken(error: unknown): Problem {
     const { code } = error as { code?: string };
     const encoding = this.request.headers['content-encoding'];
     if (code?.startsWith('Z_') || code?.startsWith('ERR_ZLIB') || code?.startsWith('ZSTD_')) {
-      return new Malformed(`the body is not whole ${encoding}`);
+      return new Malformed(`the body is not complete ${encoding}`);
     }
-    return new Malformed('the body broke off');
+    return new Malformed('the body is incomplete');
   }
 }
 
@@ -197,6 +197,6 @@ export function parseJson(text: string, reading: Reading): unknown {
   if (inexact === null) return parsed;
   const shown = inexact.length > 50 ? `${inexact.slice(0, 50)}…` : inexact;
   throw new Invalid([
-    { field: '', reason: `${shown} has more digits than a number keeps: write it as a text` },
+    { field: '', reason: `${shown} has more digits than a number can hold: write it as a string` },
   ]);
 }

@@ -11,7 +11,7 @@ import type { Keyring } from './keyring.ts';
 import type { LastUse } from './last-use.ts';
 import { Rates } from './rates.ts';
 
-const NO_KEY = 'a key is asked for: send it as "Authorization: Bearer <key>"';
+const NO_KEY = 'a key is required: send it as "Authorization: Bearer <key>"';
 
 /** Whoever has the ingest token may send events, and nothing else. */
 const TOKEN_HOLDER: Principal = {
@@ -53,7 +53,7 @@ export function keyAccess({
     const now = clock();
     if (found.revoked) throw new Unauthorized('the key was revoked');
     if (found.expires_at !== null && found.expires_at <= now) {
-      throw new Unauthorized(`the ${kind} has ended`);
+      throw new Unauthorized(`the ${kind} has expired`);
     }
     lastUse.note(found.id, now);
     const { id, name, roles, rate_limit: rateLimit, sources, expires_at: expiresAt } = found;
@@ -69,9 +69,9 @@ export function keyAccess({
     if (kind === 'key' && (hash === null || !keyring.knows(hash))) guesses.check(address);
     const found = hash === null ? null : await keyring.find(hash);
     if (found) return found;
-    if (kind === 'session') throw new Unauthorized('the session has ended');
+    if (kind === 'session') throw new Unauthorized('the session has expired or was ended');
     guesses.failed(address);
-    throw new Unauthorized('the key is not known');
+    throw new Unauthorized('the key is unknown');
   }
 
   async function identify(request: IncomingMessage): Promise<Principal> {
@@ -137,6 +137,6 @@ export function bearerOf(authorization: string): string {
 
 function refuseAbove({ id, name, rateLimit }: Principal, waitMs: number): void {
   if (waitMs === 0) return;
-  const detail = `the key "${name}" is over its rate of ${rateLimit} events a second`;
+  const detail = `the key "${name}" is over its rate of ${rateLimit} events per second`;
   throw new RateExceeded(detail, waitMs, { id, name });
 }

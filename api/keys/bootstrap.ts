@@ -35,10 +35,10 @@ export function keepBootstrapKey({
       keyring.forget(() => true);
       if (revoked) log.error({ key: id }, 'the bootstrap key was revoked: set BOOTSTRAP_KEY to a new one');
       else if (!roles.includes('admin')) {
-        log.error({ key: id, roles }, 'BOOTSTRAP_KEY is a key that was made without the role admin');
-      } else log.info({ key: id }, 'the bootstrap key is on record');
+        log.error({ key: id, roles }, 'BOOTSTRAP_KEY names a key that was created without the role admin');
+      } else log.info({ key: id }, 'the bootstrap key is stored');
     } catch (error) {
-      if (!told) log.warn({ err: error }, 'the bootstrap key is not on record yet; trying on');
+      if (!told) log.warn({ err: error }, 'could not store the bootstrap key yet; trying again');
       told = true;
       if (!ended) timer = setTimeout(() => void attempt(), RETRY_MS);
     }

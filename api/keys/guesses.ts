@@ -37,7 +37,7 @@ export class Guesses {
     this.#uptime = uptime;
     const warn = seldom((fields, message) => log.warn(fields, message), LOG_EVERY_MS);
     this.#tell = (address) =>
-      warn('guesses', { address }, 'wrong keys keep coming from an address; it is slowed');
+      warn('guesses', { address }, 'an address keeps sending wrong keys; its requests are slowed');
   }
 
   /** Before a secret is looked at that isn't known here. @throws Problem 429 */

@@ -56,7 +56,7 @@ export class Keyring {
       return credential;
     } catch (error) {
       if (!known || asked >= known.confirmedAt + GRACE_MS || generation !== this.#generation) {
-        throw new Unavailable('the key can not be looked up: PostgreSQL is unavailable', 1, error);
+        throw new Unavailable('the key cannot be checked: PostgreSQL is unavailable', 1, error);
       }
       known.checkAt = this.#uptime() + RETRY_MS;
       return known.credential;

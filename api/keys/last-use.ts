@@ -44,7 +44,7 @@ export class LastUse {
     try {
       await this.#write(used);
     } catch (error) {
-      this.#log.warn({ err: error }, 'the last use of keys could not be written down yet');
+      this.#log.warn({ err: error }, 'could not store yet when keys were last used');
       this.#used = new Map([...used, ...this.#used]);
     }
   }

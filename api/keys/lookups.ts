@@ -25,7 +25,8 @@ export class Lookups {
   find(hash: string): Promise<Credential | null> {
     let asked = this.#gathered.get(hash);
     if (!asked) {
-      if (this.#gathered.size >= MOST_WAITING) throw new Unavailable('too many keys wait to be looked up', 1);
+      if (this.#gathered.size >= MOST_WAITING)
+        throw new Unavailable('too many keys are waiting to be checked: try again', 1);
       asked = Promise.withResolvers();
       this.#gathered.set(hash, asked);
       if (!this.#running) void this.#run();

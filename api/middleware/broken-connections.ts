@@ -24,7 +24,7 @@ export function brokenConnections(log: Logger): (error: Error) => void {
   const brokenOff = seldom((fields, message) => log.info(fields, message), EVERY_MS);
   return (error) => {
     const { code = '' } = error as { code?: string };
-    if (OTHER_SIDE.has(code)) brokenOff('broken off', { code }, 'a client broke its connection off');
+    if (OTHER_SIDE.has(code)) brokenOff('broken off', { code }, 'a client closed its connection early');
     else log.error({ err: error }, 'connection failed');
   };
 }

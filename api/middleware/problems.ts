@@ -33,7 +33,7 @@ export function problemOf(error: unknown): Problem {
     return new Unavailable(error.message, error.retryAfterSeconds, error);
   }
   if (error instanceof StoreUnavailable) {
-    return new Unavailable('PostgreSQL is unavailable: send the same events again', 1, error);
+    return new Unavailable('PostgreSQL is unavailable: send the same request again', 1, error);
   }
   const state = sqlState(error);
   // Class 22: a value that passed validation and that PostgreSQL can't represent.

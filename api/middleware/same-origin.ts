@@ -23,7 +23,7 @@ export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boo
     if (local && ctx.host && !isOurs(ctx.host)) {
       throw new Problem(
         403,
-        `${ctx.host} is not a name of this API: set PUBLIC_URL to the address people use`,
+        `${ctx.host} is not a host name of this API: set PUBLIC_URL to the address that people use`,
       );
     }
     const origin = ctx.get('Origin');
@@ -33,7 +33,7 @@ export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boo
       if (!isOurs(ctx.host)) {
         throw new Problem(
           403,
-          'requests from other sites are refused: set PUBLIC_URL to the address people use',
+          'requests from other sites are refused: set PUBLIC_URL to the address that people use',
         );
       }
     }

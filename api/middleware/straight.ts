@@ -31,8 +31,8 @@ export function onlyStraight(addresses: Addresses): Middleware {
     if (forwarded && !addresses.isProxy(req)) {
       throw new Problem(
         403,
-        'this API asks for no keys and answers its own machine alone, but the request came through a proxy: ' +
-          'set AUTH=keys, or name the proxy in TRUSTED_PROXIES if it asks people who they are',
+        'this API asks for no keys and answers only its own machine, but the request came through a proxy: ' +
+          'set AUTH=keys, or list the proxy in TRUSTED_PROXIES if it authenticates people',
       );
     }
     return next();

@@ -69,7 +69,7 @@ export class Rejections {
     this.#observer = observer;
     this.#total = new Counter({
       name: 'tocsin_rejections_total',
-      help: 'Requests, and items of requests, that ingest routes refused',
+      help: 'Requests and items of requests that the ingest routes refused',
       labelNames: ['route', 'reason', 'kind'],
       registers: [registry],
     });
@@ -111,12 +111,12 @@ export class Rejections {
         // It would fail for ever, and keep what comes after it from being written.
         this.#log.error(
           { err: error, counts: counts.length },
-          'refusals that PostgreSQL does not take are lost',
+          'PostgreSQL rejects records of refused requests; they are lost',
         );
         return;
       }
       if (!this.#failing)
-        this.#log.warn({ err: error }, 'refusals could not be put on record; they are kept');
+        this.#log.warn({ err: error }, 'could not record refused requests; they are kept in memory');
       this.#failing = true;
       const since = [...this.#last.values()].flat();
       this.#last = new Map();

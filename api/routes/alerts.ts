@@ -27,7 +27,7 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       tags: ['alerts'],
       summary: 'Create a rule',
       description:
-        'Give `threshold_count` and `window_seconds`, or `condition`. Events already in the window are counted: `ready` says when that is done.',
+        'Give either `threshold_count` and `window_seconds`, or `condition`. Tocsin first counts the events that are already stored; `ready` is true when this is done.',
       body: jsonBody(ruleIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Created', schema: ruleOut } },
       async handle({ body }) {
@@ -73,7 +73,8 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['alerts'],
       summary: 'Change a rule',
-      description: 'In force from this answer on; `open_incidents` says what becomes of those that are open.',
+      description:
+        'The change is in force when this answer arrives. `open_incidents` says what happens to the incidents that are open.',
       params: idParams,
       body: jsonBody(rulePatch, { ignored: SHOWN }),
       responses: { 200: { description: 'The rule as it is now', schema: changedRuleOut } },
@@ -100,14 +101,16 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       params: idParams,
       responses: {
         204: {
-          description: 'Deleted. Its incidents stay on record.',
-          headers: { 'X-Open-Incidents': { description: 'How many were open, and what becomes of them' } },
+          description: 'Deleted. Its incidents are kept.',
+          headers: {
+            'X-Open-Incidents': { description: 'How many incidents were open, and what happens to them' },
+          },
         },
       },
       problems: [404, 409],
       async handle({ params }) {
         if ((await findRule(orm, params.id))?.definition.condition.kind === 'received') {
-          throw new Conflict('the rule is built in: it can be disabled, not deleted');
+          throw new Conflict('the rule is built in: it can be disabled but not deleted');
         }
         const deleted = await deleteRule(orm, params.id, clock());
         if (!deleted) throw new NotFound('Rule');

@@ -24,7 +24,7 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
       summary: 'Totals',
       responses: {
         200: {
-          description: 'Events and incidents so far; `total_alerts` counts incidents',
+          description: 'Number of events and incidents; `total_alerts` counts incidents',
           schema: z.object({
             total_events: z.int(),
             total_alerts: z.int(),
@@ -44,11 +44,11 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
       role: 'read',
       tags: ['analytics'],
       summary: 'Events by severity',
-      description: '`from` and `to` are widened to whole minutes.',
+      description: '`from` is rounded down and `to` is rounded up to a whole minute.',
       query: z.object(range),
       responses: {
         200: {
-          description: 'The most frequent first',
+          description: 'Most frequent first',
           schema: z.array(z.object({ severity: z.string(), count: z.int() })),
         },
       },
@@ -63,11 +63,11 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
       tags: ['analytics'],
       summary: 'Events by time',
       description:
-        '`step` is in seconds, a multiple of 60. `from` and `to` are widened to whole minutes. Steps without events are left out.',
+        '`step` is in seconds and a multiple of 60. `from` is rounded down and `to` is rounded up to a whole minute. Steps without events are omitted.',
       query: z.object({ ...range, step }),
       responses: {
         200: {
-          description: 'In order of time; `minute` is the start of the step',
+          description: 'Oldest first; `minute` is the start of the step',
           schema: z.array(z.object({ minute: time, count: z.int() })),
           media: ['application/json'],
         },

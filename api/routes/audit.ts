@@ -10,18 +10,23 @@ const auditOut = z
   .object({
     id: z.uuid(),
     at: time,
-    principal_id: z.uuid().nullable().meta({ description: 'The key; null where none was asked for' }),
-    principal: z.string().meta({ description: 'Its name at the time' }),
+    principal_id: z
+      .uuid()
+      .nullable()
+      .meta({ description: 'Id of the key; null if the API asks for no keys' }),
+    principal: z.string().meta({ description: 'Name of the key at the time' }),
     address: z.string().nullable().meta({ description: 'Where the request came from' }),
     action: z.string().meta({ description: 'The route', examples: ['DELETE /alerts/{id}'] }),
-    target: z.string().meta({ description: 'The path asked for, or that of what was made' }),
+    target: z
+      .string()
+      .meta({ description: 'The requested path, or the path of the object that was created' }),
     detail: z
       .record(z.string(), z.unknown())
-      .meta({ description: 'Query and body, as far as they are short' }),
-    status: z
-      .int()
-      .nullable()
-      .meta({ description: 'Of the answer; null: under way, or broken off, and then done or not' }),
+      .meta({ description: 'Query and body; of a long body only its size' }),
+    status: z.int().nullable().meta({
+      description:
+        'Status of the answer. Null: the request is still running, or was interrupted; then the change may or may not have been made.',
+    }),
   })
   .meta({ id: 'AuditEntry' });
 
@@ -34,7 +39,7 @@ export function auditRoutes({ orm }: ApiDeps): Route[] {
       role: 'admin',
       tags: ['keys'],
       summary: 'Who changed what',
-      description: `Every request that changes anything but by storing events. Kept for ${AUDIT_DAYS} days.`,
+      description: `Every request that changes something, except for storing events. Entries are kept for ${AUDIT_DAYS} days.`,
       query: z.object({
         limit: withDefault(queryInteger(1, 200), 50),
         cursor: cursorParameter,

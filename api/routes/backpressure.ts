@@ -10,18 +10,21 @@ import { type Route, route } from '../route.ts';
 const backpressureOut = z
   .object({
     queue: z.string(),
-    backlog: z.int().meta({ description: 'Batches that wait for a worker, approximately' }),
-    oldest_seconds: z.number().meta({ description: 'Age of the oldest of them' }),
-    in_flight: z.int().meta({ description: 'Appends under way, over all live processes' }),
-    buffered: z.int().meta({ description: 'Events accepted and not yet appended, over all live processes' }),
-    activities_per_second: z.number().meta({ description: 'The limit in force; 0: stopped' }),
+    backlog: z.int().meta({ description: 'Approximate number of batches that wait for a worker' }),
+    oldest_seconds: z.number().meta({ description: 'Age of the oldest waiting batch' }),
+    in_flight: z.int().meta({ description: 'Appends in progress in all live processes' }),
+    buffered: z.int().meta({ description: 'Events accepted but not stored yet, in all live processes' }),
+    activities_per_second: z
+      .number()
+      .meta({ description: 'The limit in force; 0 means that the queue is stopped' }),
     set_by: z.enum(['api', 'worker']),
   })
   .meta({ id: 'Backpressure' });
 
 const limitIn = z.object({
   activities_per_second: z.number().min(0).max(1_000_000).nullable().meta({
-    description: 'Batches a second over all workers; 0 stops the queue; null: the workers’ own limit',
+    description:
+      'Batches per second for all workers together. 0 stops the queue; null restores the limit that the workers are configured with.',
   }),
 });
 
@@ -47,7 +50,7 @@ export function backpressureRoutes(deps: ApiDeps): Route[] {
       path: '/backpressure',
       role: 'read',
       tags: ['producers'],
-      summary: 'How the ingest queue does, and its limit',
+      summary: 'State and limit of the ingest queue',
       responses: { 200: { description: 'The queue', schema: backpressureOut } },
       handle: async () => ({ status: 200, body: await look() }),
     }),
@@ -57,7 +60,8 @@ export function backpressureRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['producers'],
       summary: 'Limit the ingest queue',
-      description: 'In force at once for every worker. Events sent over HTTP are not held back by it.',
+      description:
+        'The limit applies to every worker at once. It does not slow events that are sent over HTTP.',
       body: jsonBody(limitIn),
       responses: { 200: { description: 'The queue', schema: backpressureOut } },
       async handle({ body }) {

@@ -103,10 +103,10 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       path: '/dead-letters/redrive',
       role: 'operate',
       tags: ['dead letters'],
-      summary: 'Send many dead letters through again',
-      description: `The oldest ${BULK_LIMIT} that wait and fit. Those that fail again go on waiting, with the new reason.`,
+      summary: 'Redrive many dead letters',
+      description: `Tries again to store the oldest ${BULK_LIMIT} waiting dead letters that match. Those that fail again stay in the state \`waiting\`, with the new reason.`,
       body: jsonBody(selection),
-      responses: { 200: { description: 'What became of them', schema: redrivenOut } },
+      responses: { 200: { description: 'Which succeeded and which failed', schema: redrivenOut } },
       problems: [409],
       async handle({ body, principal }) {
         const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
@@ -123,10 +123,10 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       path: '/dead-letters/discard',
       role: 'operate',
       tags: ['dead letters'],
-      summary: 'Give many dead letters up',
-      description: `The oldest ${BULK_LIMIT} that wait and fit. They stay on record.`,
+      summary: 'Discard many dead letters',
+      description: `Discards the oldest ${BULK_LIMIT} waiting dead letters that match. They stay on record.`,
       body: jsonBody(selection),
-      responses: { 200: { description: 'Those given up', schema: discardedOut } },
+      responses: { 200: { description: 'The discarded dead letters', schema: discardedOut } },
       problems: [409],
       async handle({ body, principal }) {
         const result: z.output<typeof discardedOut> = { discarded: [] };
@@ -152,8 +152,9 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       path: '/dead-letters/{id}/redrive',
       role: 'operate',
       tags: ['dead letters'],
-      summary: 'Send a dead letter through again',
-      description: 'Its events are stored once, however often. 409 says why it failed again.',
+      summary: 'Redrive a dead letter',
+      description:
+        'Tries again to store its events. Each event is stored once, however often you redrive. If it fails again, the answer is 409 with the reason.',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },
@@ -171,7 +172,7 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       path: '/dead-letters/{id}/discard',
       role: 'operate',
       tags: ['dead letters'],
-      summary: 'Give a dead letter up',
+      summary: 'Discard a dead letter',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },

@@ -49,7 +49,7 @@ export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
       tags: ['events'],
       summary: 'Download events',
       description:
-        'Oldest first, up to `to` or now. CSV if `format` or `Accept` says so. There an apostrophe stands before whatever a spreadsheet of any locale could take for a formula; NDJSON has everything as it is. Compressed if the client takes gzip. A download that fails is broken off, so that no part of it passes for the whole.',
+        'Oldest first, up to `to` or now. `format` or `Accept` selects CSV; NDJSON is the default. In CSV, a value that a spreadsheet could read as a formula begins with an apostrophe; NDJSON contains the values unchanged. The answer is compressed if the client accepts gzip. If the download fails midway, the API closes the connection, so a client cannot take a part for the whole.',
       query: z.object({ format: z.enum(['ndjson', 'csv']).optional(), ...eventFilter, ...range }),
       headers: z.object({ Accept: z.string().optional(), 'Accept-Encoding': z.string().optional() }),
       responses: {

@@ -23,11 +23,14 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
       tags: ['events'],
       summary: 'Events as they are committed',
       description:
-        'Server-sent events, each once, in the order of their commits. With `Last-Event-ID` it goes on where that connection ended; `event: gap` says that events in between can’t be found any more.',
+        'Server-sent events. Each event is sent once, in the order of the commits. With `Last-Event-ID` the stream continues where an earlier connection ended. `event: gap` says that the events in between can no longer be found.',
       query: z.object(eventFilter),
       headers: z.object({ 'Last-Event-ID': z.string().optional() }),
       responses: {
-        200: { description: 'Goes on until either side ends it', media: ['text/event-stream'] },
+        200: {
+          description: 'The stream ends when the client or the API closes it',
+          media: ['text/event-stream'],
+        },
       },
       async handle({ query, request, principal }) {
         const giveBack = listeners.take(principal);

@@ -33,7 +33,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
         ...range,
       }),
       description:
-        'Payload values are searched for: a search that takes long answers what it has found, says in `Tocsin-Searched-To` how far it looked, and goes on at the next page. Without a payload filter a page is always full while there are more events.',
+        'Payloads have no index, so a payload filter searches the events. A long search stops early: it answers with what it has found so far, `Tocsin-Searched-To` says how far it looked, and the next page continues there. Such a page may have fewer events than `limit`, or none. Without a payload filter every page but the last is full.',
       responses: { 200: { ...list, headers: { ...linkHeader, ...searchedTo } } },
       async handle({ query: { limit, offset, cursor, from, to, ...filter }, ...input }) {
         const db = sqlOf(orm);
@@ -73,7 +73,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
       role: 'read',
       tags: ['events'],
       summary: 'Events of one source',
-      description: 'An unknown source has none.',
+      description: 'For an unknown source the list is empty.',
       params: z.object({ source_id: z.string() }),
       query: z.object({ cursor: cursorParameter }),
       responses: { 200: list },
@@ -93,7 +93,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
 
 const searchedTo = {
   'Tocsin-Searched-To': {
-    description: 'Time of the last event that a search looked at, when it stopped before its end',
+    description: 'Time of the last event that the search looked at, if it stopped early',
   },
 };
 

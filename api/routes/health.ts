@@ -16,8 +16,10 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       path: '/health',
       role: null,
       tags: ['health'],
-      summary: 'Whether this process lives',
-      responses: { 200: { description: 'It does', schema: z.object({ status: z.literal('ok') }) } },
+      summary: 'Liveness of this process',
+      responses: {
+        200: { description: 'The process is alive', schema: z.object({ status: z.literal('ok') }) },
+      },
       handle: async () => ({ status: 200, body: { status: 'ok' as const } }),
     }),
     route({
@@ -25,7 +27,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       path: '/readyz',
       role: null,
       tags: ['health'],
-      summary: 'Whether this process can serve requests',
+      summary: 'Readiness of this process',
       responses: {
         200: {
           description: 'PostgreSQL answers and its schema is up to date',
@@ -43,12 +45,12 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       path: '/status',
       role: 'read',
       tags: ['health'],
-      summary: 'Whether the whole system does its work',
+      summary: 'State of the whole system',
       description:
-        'Says when alerting is impaired and why: a role without a live process, a watermark that stands still, wakes, evaluations or notices that wait, no channel to notify anybody.',
+        'Says whether alerting is impaired, and why: for example a role without a live process, a watermark that does not advance, wakes, evaluations or notices that wait too long, or no notification channel.',
       responses: {
-        200: { description: 'What was found', schema: statusOut },
-        503: { description: 'PostgreSQL is away', schema: statusOut },
+        200: { description: 'The state of each part', schema: statusOut },
+        503: { description: 'PostgreSQL is unavailable', schema: statusOut },
       },
       async handle() {
         const body = await systemStatus(deps);

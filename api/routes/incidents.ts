@@ -72,7 +72,7 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       }),
       responses: {
         200: {
-          description: 'Incidents by when they opened, newest first',
+          description: 'Incidents by `opened_at`, newest first',
           schema: z.array(incidentOut),
           headers: linkHeader,
         },
@@ -123,7 +123,7 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       role: 'operate',
       tags: ['incidents'],
       summary: 'Resolve an incident by hand',
-      description: 'Mutes its group until the rule has been ok for it once; then a new incident may open.',
+      description: 'The group opens no new incident until the rule has stopped firing for it once.',
       params: idParams,
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
@@ -145,7 +145,9 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       summary: 'Comment on an incident, also a resolved one',
       params: idParams,
       body: jsonBody(z.object({ actor, text })),
-      responses: { 201: { description: 'Its timeline has the comment', schema: incidentDetailOut } },
+      responses: {
+        201: { description: 'The incident, with the comment in its timeline', schema: incidentDetailOut },
+      },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
         await find(id);

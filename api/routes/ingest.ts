@@ -19,7 +19,7 @@ const oneAnswer = {
   201: { description: 'Stored', schema: eventOut },
   200: {
     description:
-      'Stored before: the event as it is stored. Where that says something else than what was sent, only who may read events sees it, and others its id.',
+      'The event was stored before; the answer contains the stored event. If the stored event differs from the one sent, only a key with the role `read` gets it; other keys get its id.',
     schema: z.union([eventOut, duplicateOut]),
   },
 };
@@ -57,8 +57,8 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
       tags: ['events'],
       summary: 'Store one event',
       description:
-        'Answers once the event is committed. Sending the same `event_id` again stores nothing and answers 200 with the ' +
-        'stored event, so every sender may retry. A 503 means that it may or may not be stored: send it again.',
+        'The API answers after the event is committed. If you send the same `event_id` again, nothing is stored and the answer is 200 with the ' +
+        'stored event, so every sender may retry. After a 503 the event may or may not be stored: send it again.',
       headers: z.object({ 'x-ingest-token': z.string().optional() }),
       token: true,
       body: {
@@ -76,23 +76,23 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
       tags: ['events'],
       summary: 'Store events',
       description:
-        'One event, an array of up to 10,000, or NDJSON of any length, which is stored while it comes; CloudEvents 1.0, binary, structured ' +
-        'or batched; gzip, zstd or deflate. Answers once ' +
-        'everything is committed, with what became of each item: one that is invalid costs the others nothing. ' +
-        'Whatever fails with 429 or 503 may be sent again as it was, if its events have ids or it carries an `Idempotency-Key`.',
+        'The body is one event, an array of up to 10,000 events, NDJSON of any length (stored while it is received), or CloudEvents 1.0 in binary, structured ' +
+        'or batched mode. It may be compressed with gzip, zstd or deflate. The API answers after ' +
+        'everything is committed, with a result for each item. An invalid item does not affect the others. ' +
+        'After a 429 or 503, send the same request again: events with an `event_id`, and requests with an `Idempotency-Key`, are stored once.',
       headers: idempotencyKey.extend(cloudEventHeaders).extend({ prefer: z.string().optional() }),
       body: eventsBody,
       responses: {
         201: { description: 'One event, stored', schema: eventOut },
         200: {
-          description: 'One event that was stored before, or what became of several',
+          description: 'One event that was stored before, or the results of several',
           schema: z.union([eventOut, batchOut, duplicateOut]),
         },
         202: {
           description:
-            'CloudEvents, stored. The answer is empty: their senders take a body for an event in reply. `Prefer: return=representation` asks for what others get',
+            'CloudEvents were stored. The answer has no body, because CloudEvents senders read a body as an event in reply. With `Prefer: return=representation` you get the same answer as for other formats.',
           headers: {
-            'Tocsin-Refused': { description: 'How many of a batch were refused, where any were' },
+            'Tocsin-Refused': { description: 'How many items of the batch were refused; absent if none' },
           },
         },
       },

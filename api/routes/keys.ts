@@ -17,10 +17,10 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
       path: '/keys',
       role: 'admin',
       tags: ['keys'],
-      summary: 'Make a key',
+      summary: 'Create a key',
       body: jsonBody(keyIn(clock)),
       responses: {
-        201: { description: 'Made. This answer alone has the secret.', schema: newKeyOut },
+        201: { description: 'Created. Only this answer contains the secret.', schema: newKeyOut },
       },
       problems: [409],
       async handle({ body, principal }) {
@@ -36,7 +36,7 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
           expiresAt: body.expires_at ?? null,
         };
         const key = await insertKey(orm, given, clock());
-        if (!key) throw new Conflict(`a key in force has the name "${body.name}" already`);
+        if (!key) throw new Conflict(`another key in force already has the name "${body.name}"`);
         const headers = { Location: `/keys/${key.id}` };
         return { status: 201, body: { ...showKey(key, clock()), key: secret }, headers };
       },
@@ -50,7 +50,7 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
       query: z.object({ limit: withDefault(queryInteger(1, 200), 50), cursor: cursorParameter }),
       responses: {
         200: {
-          description: 'Newest first, those that have ended too',
+          description: 'Newest first, including keys that are revoked or expired',
           schema: z.array(keyOut),
           headers: linkHeader,
         },
@@ -84,9 +84,9 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
       tags: ['keys'],
       summary: 'Revoke a key',
       description:
-        'It ends at once in the process that answers, and within five seconds in every other, with its sessions. It stays on record.',
+        'The key and its sessions stop working at once in the process that answers, and within 5 seconds in all others. The key stays in the list.',
       params: idParams,
-      responses: { 204: { description: 'Revoked, now or before' } },
+      responses: { 204: { description: 'The key is revoked; also if it was revoked before' } },
       problems: [404],
       async handle({ params: { id } }) {
         if (!(await revokeKey(orm, id, clock()))) throw new NotFound('Key');

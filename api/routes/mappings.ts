@@ -27,7 +27,7 @@ const SHOWN = Object.keys(mappingOut.shape);
 /** How the records of log shippers become events. */
 export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Route[] {
   const changeable = (name: string) => {
-    if (Object.hasOwn(BUILT_IN, name)) throw new Conflict(`${name} is built in: make one under another name`);
+    if (Object.hasOwn(BUILT_IN, name)) throw new Conflict(`${name} is built in: choose another name`);
   };
   return [
     route({
@@ -37,7 +37,7 @@ export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Rout
       tags: ['mappings'],
       summary: 'List mappings',
       responses: {
-        200: { description: 'The built-in ones, then the others by name', schema: z.array(mappingOut) },
+        200: { description: 'The built-in mappings, then the others by name', schema: z.array(mappingOut) },
       },
       async handle() {
         const builtIn = Object.keys(BUILT_IN).map((name) => showBuiltIn(name)!);
@@ -49,17 +49,17 @@ export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Rout
       path: '/mappings',
       role: 'operate',
       tags: ['mappings'],
-      summary: 'Make a mapping',
+      summary: 'Create a mapping',
       description:
-        'Records sent to `/ingest/json/{name}` are read by it. A path is a key, or keys with dots between them; of several the first at ' +
-        'which a record has a text or a number counts.',
+        'A mapping says how records sent to `/ingest/json/{name}` become events. A path is a key, or several keys separated by dots. Of several paths, Tocsin uses the first ' +
+        'that leads to a string or a number in the record.',
       body: jsonBody(mappingIn, { ignored: SHOWN }),
-      responses: { 201: { description: 'Made', schema: mappingOut } },
+      responses: { 201: { description: 'Created', schema: mappingOut } },
       problems: [409],
       async handle({ body: { name, ...definition } }) {
         changeable(name);
         const row = await insertMapping(orm, name, definition, clock());
-        if (!row) throw new Conflict(`there is a mapping ${name} already`);
+        if (!row) throw new Conflict(`a mapping ${name} exists already`);
         mappings.forget(name);
         return { status: 201, body: showMapping(row), headers: { Location: `/mappings/${name}` } };
       },
@@ -87,10 +87,11 @@ export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Rout
       role: 'operate',
       tags: ['mappings'],
       summary: 'Replace a mapping',
-      description: 'What is absent is as it is by default. Every API process goes by it within 5 seconds.',
+      description:
+        'Absent fields get their defaults. Every API process uses the new mapping within 5 seconds.',
       params: mappingParams,
       body: jsonBody(mappingDefinition, { ignored: SHOWN }),
-      responses: { 200: { description: 'As it is now', schema: mappingOut } },
+      responses: { 200: { description: 'The mapping after the change', schema: mappingOut } },
       problems: [404, 409],
       async handle({ params: { mapping }, body }) {
         changeable(mapping);
@@ -106,7 +107,8 @@ export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Rout
       role: 'operate',
       tags: ['mappings'],
       summary: 'Remove a mapping',
-      description: 'What is sent to it gets 404, from every API process within 5 seconds. Its events stay.',
+      description:
+        'Within 5 seconds every API process answers 404 to records sent to it. Stored events are kept.',
       params: mappingParams,
       responses: { 204: { description: 'Removed' } },
       problems: [404, 409],

@@ -12,10 +12,10 @@ export function metricsRoutes({ registry }: ApiDeps): Route[] {
       path: '/metrics',
       role: 'read',
       tags: ['health'],
-      summary: 'Measurements, in Prometheus’ text format',
+      summary: 'Metrics in the Prometheus text format',
       description:
-        'Of this process, and of the whole system as its rows and Temporal have it. What can’t be read is left out: `tocsin_up` says why.',
-      responses: { 200: { description: 'The measurements', media: [TEXT], schema: z.string() } },
+        'Metrics of this process, and of the whole system as PostgreSQL and Temporal report it. Values that cannot be read are omitted; `tocsin_up` says why.',
+      responses: { 200: { description: 'The metrics', media: [TEXT], schema: z.string() } },
       handle: async () => ({ status: 200, type: TEXT, body: await registry.metrics() }),
     }),
   ];

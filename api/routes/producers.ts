@@ -41,7 +41,7 @@ import { ask, updateWithStart } from '../workflows.ts';
 const SHOWN = Object.keys(producerDetailOut.shape);
 
 const byPerson = z.object({ actor }).prefault({});
-const now = { description: 'The producer as it is now', schema: producerDetailOut };
+const now = { description: 'The producer after the request', schema: producerDetailOut };
 
 /**
  * Producers. The row is what they were told, the workflow does it. A change goes to the workflow first and to the row once
@@ -99,16 +99,16 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       path: '/producers',
       role: 'operate',
       tags: ['producers'],
-      summary: 'Make a producer and start it',
+      summary: 'Create a producer and start it',
       description:
-        'While Temporal is away the producer is kept and `status` is null: it starts by itself when Temporal is back.',
+        'If Temporal is unavailable, the producer is stored and `status` is null. It starts when Temporal is back.',
       body: jsonBody(producerIn, { ignored: SHOWN }),
-      responses: { 201: { description: 'Made', schema: producerDetailOut } },
+      responses: { 201: { description: 'Created', schema: producerDetailOut } },
       problems: [409],
       async handle({ body: { id, kind, settings, paused, sample } }) {
         const given = { id, settings: producerSettings(kind, settings), paused, sample };
         const row = await insertProducer(orm, given, clock());
-        if (!row) throw new Conflict(`there is a producer ${id} already`);
+        if (!row) throw new Conflict(`a producer ${id} exists already`);
         const status = await configure(row, row).catch((error: unknown) => {
           log.warn({ err: error, source_id: id }, 'the producer could not be started; housekeeping will');
           return null;
@@ -122,7 +122,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       path: '/producers/{id}',
       role: 'read',
       tags: ['producers'],
-      summary: 'One producer and how it does',
+      summary: 'One producer and its status',
       params: producerParams,
       responses: { 200: { description: 'The producer', schema: producerDetailOut } },
       problems: [404],
@@ -157,7 +157,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['producers'],
       summary: 'Stop a producer and remove it',
-      description: 'It finishes what it began. Its events stay.',
+      description: 'The producer first finishes the batches that it has started. Its events are kept.',
       params: producerParams,
       responses: { 204: { description: 'Removed' } },
       problems: [404],
@@ -190,8 +190,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       path: '/producers/{id}/resume',
       role: 'operate',
       tags: ['producers'],
-      summary: 'Let a producer go on',
-      description: 'Also one whose breaker is open: it tries at once.',
+      summary: 'Resume a producer',
+      description: 'If its circuit breaker is open, the producer tries again at once.',
       params: producerParams,
       body: jsonBody(byPerson),
       responses: { 200: now },

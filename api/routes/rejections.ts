@@ -7,7 +7,7 @@ import { type Route, route } from '../route.ts';
 import { queryInteger, range, time, withDefault } from '../schemas/parameters.ts';
 
 const kind = z.enum(['event', 'request']).meta({
-  description: 'One item of a request that was read, or all of it',
+  description: '`event`: one item of a request; `request`: the whole request',
 });
 
 const rejectionsOut = z
@@ -15,7 +15,7 @@ const rejectionsOut = z
     from: time,
     to: time,
     counts: z.array(z.object({ route: z.string(), reason: z.string(), kind, n: z.number() })).meta({
-      description: 'The most first; by whole hours',
+      description: 'Highest count first. Counts are kept by whole hours.',
     }),
     last: z
       .array(
@@ -23,7 +23,7 @@ const rejectionsOut = z
           at: time,
           key: z.string().meta({
             description:
-              'Id of the key that sent it; `anyone` without keys, `unknown` of whoever was not let in',
+              'Id of the key that sent it; `anyone` if the API asks for no keys, `unknown` if the sender was not authenticated',
           }),
           key_name: z.string(),
           route: z.string(),
@@ -32,13 +32,12 @@ const rejectionsOut = z
           reason: z.string(),
           field: z.string(),
           detail: z.string(),
-          item: z
-            .string()
-            .nullable()
-            .meta({ description: 'The beginning of what was sent; null for a request that was not read' }),
+          item: z.string().nullable().meta({
+            description: 'The first characters of what was sent; null for a request that was not read',
+          }),
         }),
       )
-      .meta({ description: `The last first; of each key the last ${KEPT_OF_A_KEY} are kept` }),
+      .meta({ description: `Newest first; the last ${KEPT_OF_A_KEY} of each key are kept` }),
   })
   .meta({ id: 'Rejections' });
 
@@ -51,8 +50,7 @@ export function rejectionRoutes({ orm, clock }: ApiDeps): Route[] {
       role: 'read',
       tags: ['events'],
       summary: 'What was refused, and why',
-      description:
-        'Of the last 24 hours unless said otherwise. On record a second or so after it was refused.',
+      description: 'By default the last 24 hours. A refusal appears about a second after it happened.',
       query: z.object({
         ...range,
         key: z.string().max(64).optional(),
@@ -60,7 +58,9 @@ export function rejectionRoutes({ orm, clock }: ApiDeps): Route[] {
         reason: z.string().max(32).optional(),
         limit: withDefault(queryInteger(1, 1000), 100),
       }),
-      responses: { 200: { description: 'Counts, and the last few of each key', schema: rejectionsOut } },
+      responses: {
+        200: { description: 'Counts, and the latest refusals of each key', schema: rejectionsOut },
+      },
       async handle({ query: { limit, ...given } }) {
         const to = given.to ?? clock();
         const filter = { ...given, to, from: given.from ?? to - DAY_MS };

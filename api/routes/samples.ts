@@ -21,9 +21,9 @@ export function sampleRoutes(deps: ApiDeps): Route[] {
       path: '/samples',
       role: 'operate',
       tags: ['samples'],
-      summary: 'Remove samples with all that they stored',
+      summary: 'Remove the samples and everything that they stored',
       description:
-        'Sample producers are stopped; their events, dead letters and the incidents of sample rules go too.',
+        'Stops and removes the sample producers with their events and dead letters, and the sample rules with their incidents.',
       responses: {
         200: {
           description: 'How many of each were removed',

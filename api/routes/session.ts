@@ -18,14 +18,14 @@ const SESSION_MS = 12 * 3600_000;
 
 const sessionOut = z
   .object({
-    auth: z.enum(['open', 'keys']).meta({ description: '`open`: no keys are asked for here' }),
+    auth: z.enum(['open', 'keys']).meta({ description: '`open`: the API asks for no keys' }),
     name: z.string(),
     roles: z.array(z.enum(ROLES)),
     expires_at: time.nullable(),
   })
   .meta({ id: 'Session' });
 
-const cookieHeader = { 'Set-Cookie': { description: 'The session, where keys are asked for' } };
+const cookieHeader = { 'Set-Cookie': { description: 'The session cookie, if the API asks for keys' } };
 
 /** Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts can read it. */
 export function sessionRoutes(deps: ApiDeps): Route[] {
@@ -46,12 +46,14 @@ export function sessionRoutes(deps: ApiDeps): Route[] {
       tags: ['keys'],
       summary: 'Open a session for a browser',
       description:
-        'With a key in the body or as `Authorization: Bearer`. The cookie may do what the key may, for up to twelve hours and ' +
-        'no longer than the key.',
+        'Send the key in the body or as `Authorization: Bearer`. The session has the rights of the key. It ends after twelve hours, or ' +
+        'earlier if the key ends.',
       body: jsonBody(z.object({ key: z.string().max(200).nullish() }).prefault({}), {
         limit: SESSION_BODY_LIMIT,
       }),
-      responses: { 200: { description: 'Who has come in', schema: sessionOut, headers: cookieHeader } },
+      responses: {
+        200: { description: 'Name and roles of the session', schema: sessionOut, headers: cookieHeader },
+      },
       problems: [401, 429, 503],
       async handle({ body, request, path }) {
         if (access.mode === 'open') return { status: 200, body: show(await access.identify(request)) };
@@ -76,8 +78,10 @@ export function sessionRoutes(deps: ApiDeps): Route[] {
       path: '/session',
       role: null,
       tags: ['keys'],
-      summary: 'Who asks, and what they may do',
-      responses: { 200: { description: 'By the key or session of this request', schema: sessionOut } },
+      summary: 'Name and roles of the caller',
+      responses: {
+        200: { description: 'According to the key or session of this request', schema: sessionOut },
+      },
       problems: [401, 429, 503],
       async handle({ request }) {
         return { status: 200, body: show(await access.identify(request)) };
@@ -89,7 +93,7 @@ export function sessionRoutes(deps: ApiDeps): Route[] {
       role: null,
       tags: ['keys'],
       summary: 'End the session of this browser',
-      responses: { 204: { description: 'There is none any more', headers: cookieHeader } },
+      responses: { 204: { description: 'The session has ended', headers: cookieHeader } },
       problems: [503],
       async handle({ request, path }) {
         const token = cookie.read(request);

@@ -9,7 +9,7 @@ import { diskOut } from '../schemas/status.ts';
 import { showDisk } from '../status.ts';
 
 const estimate = z.number().nullable().meta({
-  description: 'As the last vacuum or analyze had it; null before the first',
+  description: 'As counted by the last vacuum or analyze; null before the first',
 });
 
 const storageOut = z
@@ -18,12 +18,12 @@ const storageOut = z
     database_bytes: z.number(),
     retention_days: z.int(),
     oldest_day: z.iso.date().nullable(),
-    newest_day: z.iso.date().nullable().meta({ description: 'Days are made ahead' }),
+    newest_day: z.iso.date().nullable().meta({ description: 'Partitions of coming days are created ahead' }),
     bytes_per_day: z.number().nullable().meta({
-      description: 'Average of the days before today that have events; null when there are none',
+      description: 'Average over the past days that have events, without today; null if there are none',
     }),
     projected_bytes: z.number().nullable().meta({
-      description: 'What the database will take at that rate, once it holds as many days as are kept',
+      description: 'Expected size of the database when it holds all days of the retention, at this average',
     }),
     tables: z.array(z.object({ name: z.string(), bytes: z.number(), rows_estimate: estimate })),
     days: z.array(
@@ -45,8 +45,8 @@ export function storageRoutes({ orm, clock, disk, settings }: ApiDeps): Route[] 
       path: '/storage',
       role: 'read',
       tags: ['health'],
-      summary: 'What is kept and what it takes',
-      responses: { 200: { description: 'Sizes with their indexes, in bytes', schema: storageOut } },
+      summary: 'Disk space of each table and day',
+      responses: { 200: { description: 'Sizes in bytes, including indexes', schema: storageOut } },
       async handle() {
         const db = sqlOf(orm);
         const [database_bytes, tables, days] = await Promise.all([

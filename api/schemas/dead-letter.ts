@@ -12,11 +12,13 @@ export const deadLetterOut = z
   .object({
     id: z.guid(),
     source_id: z.string(),
-    kind: deadLetterKind.meta({ description: 'A whole batch, or one invalid event of it' }),
+    kind: deadLetterKind.meta({
+      description: '`batch`: a whole batch; `event`: one invalid event of a batch',
+    }),
     state: deadLetterState,
     failure: z.string().meta({ description: 'Kind of failure' }),
     reason: z.string(),
-    field: z.string().nullable().meta({ description: 'What is invalid of an event' }),
+    field: z.string().nullable().meta({ description: 'The invalid field of the event; null for a batch' }),
     event_count: z.int(),
     attempts: z.int(),
     created_at: time,
@@ -25,7 +27,7 @@ export const deadLetterOut = z
   .meta({ id: 'DeadLetter' });
 
 export const deadLetterDetailOut = deadLetterOut
-  .extend({ content: z.unknown().meta({ description: 'The batch or the event as it was to be stored' }) })
+  .extend({ content: z.unknown().meta({ description: 'The batch or the event that Tocsin tried to store' }) })
   .meta({ id: 'DeadLetterDetail' });
 
 /** Which to move: all that wait and fit. */
@@ -39,7 +41,7 @@ export const selection = z
   })
   .refine(
     ({ ids, source_id, failure, kind }) => ids || source_id || failure || kind,
-    'give ids, source_id, failure or kind: nothing is moved by mistake',
+    'give at least one of ids, source_id, failure and kind',
   )
   .meta({ id: 'DeadLetterSelection' });
 

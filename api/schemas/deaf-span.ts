@@ -6,16 +6,19 @@ import { time } from './parameters.ts';
 export const deafSpanOut = z
   .object({
     whose: z.enum(['process', 'source', 'key']).meta({
-      description: 'Whom it is about: one of our processes, a producer, or the holder of a key',
+      description:
+        'Whose events were not heard: those of one of our processes, of a producer, or of the holder of a key',
     }),
-    name: z.string().meta({ description: "The process's role, the producer's id, or the key's name" }),
+    name: z
+      .string()
+      .meta({ description: 'The role of the process, the id of the producer, or the name of the key' }),
     reason: z.enum(DEAF_REASONS).meta({
       description:
         '`buffer_full`, `body_budget`, `disk_full`, `store_unavailable`, `failed`, `over_rate`, `too_slow`: requests were refused; ' +
-        '`gap`: a process did not beat; `lost`: a process vanished; `stuck`: a producer is too far behind to be waited for',
+        '`gap`: a process sent no heartbeat for a while; `lost`: a process vanished; `stuck`: a producer is so far behind that the watermark no longer waits for it',
     }),
     from: time,
-    to: time.meta({ description: 'The last time that something was refused or not heard' }),
+    to: time.meta({ description: 'When Tocsin last refused or missed something' }),
   })
   .meta({ id: 'DeafSpan' });
 

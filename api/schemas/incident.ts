@@ -17,18 +17,23 @@ export const incidentOut = z
     metadata: z.record(z.string(), z.number()).meta({ description: '`observed_count` and `window_seconds`' }),
     triggered_at: time.meta({ description: 'Equals opened_at' }),
     state: z.enum(INCIDENT_STATES),
-    late: z.boolean().meta({ description: 'Its events came more than a minute after they happened' }),
+    late: z.boolean().meta({
+      description: 'True if the events that opened it arrived more than a minute after they happened',
+    }),
     since: time.meta({ description: 'When the condition began to hold' }),
     opened_at: time.meta({ description: 'When the rule began to fire, by event time' }),
-    ended_at: time.nullable().meta({ description: 'When it stopped; null while it fires' }),
-    recorded_at: time.meta({ description: 'When that was found out' }),
+    ended_at: time.nullable().meta({ description: 'When the rule stopped firing; null while it fires' }),
+    recorded_at: time.meta({ description: 'When Tocsin recorded the incident' }),
     acknowledged_at: time.nullable(),
     acknowledged_by: z.string().nullable(),
     resolved_at: time.nullable(),
-    resolved_by: z.string().nullable().meta({ description: 'Null where the rule did' }),
+    resolved_by: z.string().nullable().meta({ description: 'Who resolved it; null if the rule did' }),
     resolve_reason: z.string().nullable(),
-    merged_into: z.guid().nullable().meta({ description: 'Late events made it part of this one' }),
-    reopened: z.int().meta({ description: 'How often' }),
+    merged_into: z.guid().nullable().meta({
+      description:
+        'The incident that this one was merged into, because late events showed that both are one episode',
+    }),
+    reopened: z.int().meta({ description: 'How often it was reopened' }),
     group: texts.meta({ description: "Values of the rule's `group_by` fields" }),
     labels: texts,
     annotations: texts,
@@ -42,15 +47,18 @@ export const incidentDetailOut = incidentOut
     ),
     deaf_spans: z.array(deafSpanOut).meta({
       description:
-        'Times between its beginning and its end, or now, in which events were refused, lost or not heard; the latest 50, ' +
-        'newest first. It can’t have resolved by silence in them.',
+        'Deaf spans between `since` and `ended_at` (or now): times in which Tocsin refused, lost or missed events. The latest 50, ' +
+        'newest first. Silence in a deaf span does not resolve an incident.',
     }),
     notices: z.array(
       z.object({
         id: z.guid(),
         kind: z.string(),
         at: time,
-        done: z.boolean().meta({ description: 'Every channel has it, gave up on it, or there was none' }),
+        done: z.boolean().meta({
+          description:
+            'True when the notice was sent or given up on every channel, or when no channel was configured',
+        }),
         deliveries: z.array(
           z.object({
             channel: z.string(),

@@ -24,11 +24,8 @@ export const keyIn = (now: () => number) =>
         .trim()
         .min(1)
         .max(100)
-        .refine(
-          (name) => !RESERVED_NAMES.includes(name.toLowerCase()),
-          'is a name that stands for something else',
-        )
-        .meta({ description: 'No other key in force may have it, in whatever case' }),
+        .refine((name) => !RESERVED_NAMES.includes(name.toLowerCase()), 'is reserved')
+        .meta({ description: 'Unique among the keys in force; upper and lower case count as the same' }),
       roles: z
         .array(role)
         .min(1)
@@ -37,7 +34,7 @@ export const keyIn = (now: () => number) =>
         .meta({ uniqueItems: true }),
       rate_limit: z.int().min(1).max(MOST_EVENTS).nullish().meta({
         description:
-          'Events a second that each API process takes with this key. A batch is taken whole while the key is not overdrawn, and paid back after it.',
+          'Events per second that each API process accepts with this key. A batch is accepted whole unless the key is over its rate; after a large batch the key must wait until its average rate is within the limit again.',
       }),
       sources: z
         .array(z.string().min(3).max(100).refine(isStorable, 'must not contain NUL or broken surrogates'))
@@ -46,7 +43,7 @@ export const keyIn = (now: () => number) =>
         .nullish()
         .meta({
           description:
-            'Values of `source_id` that it may send events for; any unless given. Alerts it may send only if `alertmanager` or `pagerduty` is among them.',
+            'Values of `source_id` that the key may send events for. Without this list it may send for every source. To send alerts, a key with a list needs `alertmanager` or `pagerduty` in it.',
         }),
       expires_at: z.iso
         .datetime({ offset: true })
@@ -61,22 +58,22 @@ export const keyOut = z
   .object({
     id: z.uuid(),
     name: z.string(),
-    prefix: z.string().meta({ description: 'How the secret begins' }),
+    prefix: z.string().meta({ description: 'The first characters of the secret' }),
     roles: z.array(role),
     rate_limit: z.int().nullable(),
     sources: z.array(z.string()).nullable(),
     state: z.enum(['active', 'expired', 'revoked']),
-    bootstrap: z.boolean().meta({ description: 'It came from the configuration' }),
+    bootstrap: z.boolean().meta({ description: 'True if the key came from BOOTSTRAP_KEY' }),
     created_at: time,
     created_by: z.string(),
     expires_at: time.nullable(),
-    last_used_at: time.nullable().meta({ description: 'Up to a minute behind' }),
+    last_used_at: time.nullable().meta({ description: 'May lag by up to a minute' }),
     revoked_at: time.nullable(),
   })
   .meta({ id: 'Key' });
 
 export const newKeyOut = keyOut
-  .extend({ key: z.string().length(32).meta({ description: 'The secret. It is shown this once.' }) })
+  .extend({ key: z.string().length(32).meta({ description: 'The secret. Only this answer contains it.' }) })
   .meta({ id: 'NewKey' });
 
 /** A key without its secret, which nobody has any more. `now` in epoch ms. */

@@ -16,14 +16,19 @@ const severity = z.string().min(1).max(32);
 const name = z
   .string()
   .max(64)
-  .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, 'must be small letters, digits, and . _ - between them');
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/,
+    'must be lower-case letters and digits, with . _ - only between them',
+  );
 
 /** Looked up as it is: one that can't be is only not found. */
 export const mappingParams = z.object({ mapping: z.string().max(100) });
 
 export const mappingDefinition = z
   .object({
-    id: paths.describe('Identity within its source; a UUID is taken as it is'),
+    id: paths.describe(
+      'What identifies a record within its source. A UUID becomes the `event_id` itself; Tocsin derives one from anything else.',
+    ),
     source: paths,
     type: paths,
     severity: paths,
@@ -44,14 +49,20 @@ export const mappingDefinition = z
       )
       .default({})
       .meta({
-        description: 'Severities by what the records call them; the usual names of log levels are known',
+        description:
+          'Severities for the values that the records use. The usual names of log levels are built in.',
         override: { type: 'object', additionalProperties: { type: 'string' } },
       }),
     payload: z
       .enum(['all', 'rest'])
       .default('all')
-      .describe('The whole record, or what is not a field of the event'),
-    dedupe: z.boolean().default(false).describe('Equal records with a time are one event'),
+      .describe(
+        'What the payload contains: the whole record, or the fields that no event field was taken from',
+      ),
+    dedupe: z
+      .boolean()
+      .default(false)
+      .describe('If true, equal records that have a time are stored as one event'),
   })
   .meta({ id: 'MappingDefinition' });
 

@@ -30,8 +30,8 @@ export const queryTime = z
 
 /** Both ends of a stretch of time, for lists: `from` is in, `to` is not. */
 export const range = {
-  from: queryTime.optional().meta({ description: 'Earliest time, included' }),
-  to: queryTime.optional().meta({ description: 'Latest time, not included' }),
+  from: queryTime.optional().meta({ description: 'Start of the time range, included' }),
+  to: queryTime.optional().meta({ description: 'End of the time range, excluded' }),
 };
 
 export const uuid = z.guid('must be a UUID').transform((id) => id.toLowerCase());
@@ -43,7 +43,8 @@ export const time = z.iso.datetime();
 
 /** Who asks, for the timeline. */
 export const actor = z.string().trim().min(1).max(200).optional().meta({
-  description: 'Who asks, if not the owner of the key: the timeline shows it as what the key claims',
+  description:
+    'The person who acts, if the key belongs to somebody else. The timeline shows the name as a claim of the key.',
 });
 
 /** `label=name:value`, as often as there are labels to ask for. A value may have colons, a name not. */
@@ -60,11 +61,14 @@ export const labelParameter = z
   )
   .max(20)
   .optional()
-  .meta({ description: '`name:value`, repeatable: all must be among its labels or those of its group' });
+  .meta({
+    description:
+      '`name:value`. The parameter may be repeated; an incident must have all of these among its labels or group values.',
+  });
 
 export const idempotencyKey = z.object({
   'idempotency-key': z.string().min(1).max(255).optional().meta({
     description:
-      'Events without an `event_id` get theirs from this and from their place, so that the same request may be sent again',
+      'Events without an `event_id` derive one from this key and their position in the request. A request that is sent again with the same key is therefore stored once.',
   }),
 });

@@ -27,12 +27,12 @@ const simulated = z
       .min(0)
       .max(2_147_483_647)
       .default(1)
-      .meta({ description: 'The same seed, the same events' }),
+      .meta({ description: 'The same seed generates the same events' }),
     severities: z.array(severity).min(1).max(20).default(['critical', 'high', 'medium']),
     event_types: z.array(eventType).min(1).max(20).default(['cpu_spike', 'latency_anomaly']),
     burst: burst.nullable().default(null),
   })
-  .meta({ id: 'SimulatedSettings', description: 'Made-up events, steady with bursts' });
+  .meta({ id: 'SimulatedSettings', description: 'Generates events at a steady rate, with optional bursts' });
 
 const httpCheck = z
   .object({
@@ -49,10 +49,18 @@ const httpCheck = z
       .array(z.int().min(100).max(599))
       .max(100)
       .default([])
-      .meta({ description: '200 to 399 if empty' }),
-    certificate_days: z.int().min(0).max(3650).default(14).meta({ description: 'Warn this many days ahead' }),
+      .meta({ description: 'HTTP statuses that count as healthy; empty means 200 to 399' }),
+    certificate_days: z
+      .int()
+      .min(0)
+      .max(3650)
+      .default(14)
+      .meta({ description: 'Emit a warning this many days before the certificate expires' }),
   })
-  .meta({ id: 'HttpCheckSettings', description: 'Probes a URL and emits what it found' });
+  .meta({
+    id: 'HttpCheckSettings',
+    description: 'Probes a URL and emits an event with the result of each probe',
+  });
 
 const SETTINGS = { simulated, 'http-check': httpCheck };
 type Kind = keyof typeof SETTINGS;
@@ -61,8 +69,11 @@ const id = z
   .string()
   .min(3)
   .max(100)
-  .regex(/^[^\s/\\?#%\p{C}](?:[^/\\?#%\p{C}]*[^\s/\\?#%\p{C}])?$/u, 'must fit into a path: no / \\ ? # %')
-  .meta({ description: 'The source_id of its events' });
+  .regex(
+    /^[^\s/\\?#%\p{C}](?:[^/\\?#%\p{C}]*[^\s/\\?#%\p{C}])?$/u,
+    'must be usable in a URL path: no / \\ ? # %',
+  )
+  .meta({ description: 'Also the `source_id` of its events' });
 
 export const producerParams = z.object({ id: z.string().max(100) });
 
@@ -88,13 +99,13 @@ export const producerIn = z
 export const producerPatch = z
   .object({
     kind: z.enum(['simulated', 'http-check']).nullish(),
-    settings: z
-      .record(z.string(), z.unknown())
-      .nullish()
-      .meta({ description: 'What is absent stays as it is; with another `kind`, as it is by default' }),
+    settings: z.record(z.string(), z.unknown()).nullish().meta({
+      description:
+        'Absent settings keep their values. If `kind` changes, absent settings get their defaults.',
+    }),
     paused: z.boolean().nullish(),
   })
-  .meta({ id: 'ProducerPatch', description: 'What is absent or null stays' });
+  .meta({ id: 'ProducerPatch', description: 'Absent and null fields keep their values' });
 
 const statusOut = z
   .object({
@@ -102,7 +113,7 @@ const statusOut = z
     next_sequence: z.int(),
     next_tick_at: time,
     behind_ms: z.number(),
-    in_flight: z.int().meta({ description: 'Batches on their way' }),
+    in_flight: z.int().meta({ description: 'Batches emitted but not stored yet' }),
     emitted: z.int(),
     dead_lettered: z.int(),
     last_error: z.string().nullable(),
@@ -118,8 +129,8 @@ export const producerOut = z
     sample: z.boolean(),
     created_at: time,
     updated_at: time,
-    appended: z.int().meta({ description: 'Events stored since it was made' }),
-    appended_through: time.nullable().meta({ description: 'Every event of it before this is stored' }),
+    appended: z.int().meta({ description: 'Events stored since the producer was created' }),
+    appended_through: time.nullable().meta({ description: 'All its events before this time are stored' }),
   })
   .meta({ id: 'Producer' });
 
@@ -127,7 +138,7 @@ export const producerDetailOut = producerOut
   .extend({
     status: statusOut
       .nullable()
-      .meta({ description: 'What its workflow says; null while that can’t be asked' }),
+      .meta({ description: 'State of its workflow; null while the workflow cannot be queried' }),
   })
   .meta({ id: 'ProducerDetail' });
 

@@ -27,10 +27,10 @@ const matcher = z
       .optional()
       .meta({
         description:
-          'A string, number or boolean; a list of them for `in`; a number for `>` and `<`; an RE2 pattern, anchored at both ends, for `=~` and `!~`; a boolean for `exists`.',
+          '`in` takes a list of strings, numbers or booleans; `>` and `<` take a number; `=~` and `!~` take an RE2 pattern, anchored at both ends; `exists` takes a boolean. The other operators take a string, number or boolean.',
       }),
   })
-  .meta({ id: 'Matcher', description: 'One test of one field. All tests of a rule must hold.' });
+  .meta({ id: 'Matcher', description: 'One test of one field. An event must pass all tests of a rule.' });
 
 const condition = z.discriminatedUnion('kind', [
   z
@@ -47,52 +47,64 @@ const condition = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('received'), protocol: z.enum(RECEIVING_PROTOCOLS) }).meta({
     id: 'ReceivedCondition',
     description:
-      'Holds while somebody outside says so, for each alert received by the protocol. Only built-in rules have it; they show a `threshold_count` and a `window_seconds` of 1, and can be disabled, not deleted.',
+      'Holds while an alert that was received by this protocol is active. Only built-in rules have this condition. They show 1 for `threshold_count` and `window_seconds`, and can be disabled but not deleted.',
   }),
 ]);
 
-const thresholdCount = z.int().min(1).max(2_147_483_647).meta({ description: 'Short for `condition`' });
+const thresholdCount = z.int().min(1).max(2_147_483_647).meta({ description: 'Short form of `condition`' });
 const TOGETHER =
-  '`window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` are together at most as long as events are kept, and at most 100,000 buckets, each a sixtieth of the window and at least 1 s';
-const windowSeconds = seconds(1).meta({ description: `Short for \`condition\`. ${TOGETHER}` });
+  'The sum of `window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` must not exceed the retention of events, nor 100,000 buckets. A bucket is a sixtieth of the window, and at least 1 s.';
+const windowSeconds = seconds(1).meta({ description: `Short form of \`condition\`. ${TOGETHER}` });
 
 const settings = {
   name: z.string().min(3).max(200),
   enabled: z.boolean(),
-  event_type: z.string().max(64).meta({ description: 'Equality; any if absent or empty' }),
-  severity: z.string().max(32).meta({ description: 'Equality; any if absent or empty' }),
+  event_type: z
+    .string()
+    .max(64)
+    .meta({ description: 'The event type to match exactly; absent or empty matches every type' }),
+  severity: z
+    .string()
+    .max(32)
+    .meta({ description: 'The severity to match exactly; absent or empty matches every severity' }),
   threshold_count: thresholdCount,
   window_seconds: windowSeconds,
   condition,
   match: z.array(matcher).max(50),
-  group_by: z
-    .array(field)
-    .max(10)
-    .meta({ description: 'Each combination of these values is judged on its own' }),
+  group_by: z.array(field).max(10).meta({
+    description:
+      'Fields that divide events into groups. Each combination of their values is judged separately.',
+  }),
   for_seconds: seconds(0).meta({
     description: `The condition must hold this long before the rule fires. ${TOGETHER}`,
   }),
   keep_firing_seconds: seconds(0).meta({
-    description: `The rule fires on for this long after its condition ended. ${TOGETHER}`,
+    description: `The rule keeps firing for this long after its condition ended. ${TOGETHER}`,
   }),
   recovery_threshold: z.int().min(0).max(2_147_483_647).meta({
     description:
-      'While firing, it goes on until fewer than this many are in the window; the threshold if absent or 0. It follows a threshold that is set below it',
+      'A firing rule stops when fewer than this many events are in the window. Absent or 0 means `threshold_count`. If `threshold_count` is later set below this value, this value is lowered to it.',
   }),
   allowed_lateness_seconds: seconds(0).meta({
-    description: `Events older than this on arrival are stored, not judged. 3600 if absent, or what the other times leave. ${TOGETHER}`,
+    description: `Events that are older than this on arrival are stored but not judged. If absent: 3600, or less if the other times leave less. ${TOGETHER}`,
   }),
-  late: z
-    .enum(['notify', 'record'])
-    .meta({ description: 'Whether incidents found late are notified or only kept' }),
-  incident_severity: z
-    .string()
-    .max(32)
-    .meta({ description: '`severity`, else the highest that matched, if absent' }),
+  late: z.enum(['notify', 'record']).meta({
+    description:
+      'What happens to incidents that late events open: `notify` tells people, `record` only stores them',
+  }),
+  incident_severity: z.string().max(32).meta({
+    description:
+      'Severity of the incidents. If absent: `severity`, or without it the highest severity among the matched events.',
+  }),
   labels: texts,
   annotations: texts,
-  max_groups: z.int().min(1).max(100_000).meta({ description: 'Groups beyond these are folded into one' }),
-  sample: z.boolean().meta({ description: 'Comes with Tocsin; `DELETE /samples` removes it' }),
+  max_groups: z.int().min(1).max(100_000).meta({
+    description:
+      'The rule watches at most this many groups; the events of all further groups count in one overflow group',
+  }),
+  sample: z
+    .boolean()
+    .meta({ description: 'True for the sample rules that Tocsin creates; `DELETE /samples` removes them' }),
 };
 
 const partial = z.object(settings).partial();
@@ -107,13 +119,13 @@ export const ruleIn = given.extend({ name: settings.name }).meta({ id: 'RuleInpu
 export const rulePatch = given.omit({ sample: true }).meta({
   id: 'RulePatch',
   description:
-    'What is absent or null stays. An empty `event_type`, `severity` or `incident_severity` and a `recovery_threshold` of 0 clear it.',
+    'Absent and null fields keep their values. To clear `event_type`, `severity` or `incident_severity`, send an empty string; to clear `recovery_threshold`, send 0.',
 });
 export type RuleGiven = z.output<typeof rulePatch> & { sample?: boolean | null };
 
 export const openIncidents = z.object({
   count: z.int(),
-  outcome: z.string().meta({ description: 'What becomes of them' }),
+  outcome: z.string().meta({ description: 'What happens to these incidents' }),
 });
 
 export const ruleOut = z
@@ -123,7 +135,7 @@ export const ruleOut = z
     event_type: settings.event_type.nullable(),
     severity: settings.severity.nullable(),
     recovery_threshold: thresholdCount
-      .meta({ description: 'While firing, it goes on until fewer than this many are in the window' })
+      .meta({ description: 'A firing rule stops when fewer than this many events are in the window' })
       .nullable(),
     incident_severity: settings.incident_severity.nullable(),
     match: z.array(z.custom<Matcher>().meta({ override: { $ref: '#/components/schemas/Matcher' } })),
@@ -131,13 +143,14 @@ export const ruleOut = z
     updated_at: time,
     revision: z
       .int()
-      .meta({ description: 'Counts up with every change of what it counts and when it fires' }),
-    ready: z
-      .boolean()
-      .meta({ description: 'The events already in its window are counted: it is being judged' }),
+      .meta({ description: 'Increases with every change of what the rule counts or when it fires' }),
+    ready: z.boolean().meta({
+      description:
+        'True once the events that were stored before this revision are counted (backfill). The rule is judged only from then on.',
+    }),
     group_overflow: z
       .int()
-      .meta({ description: 'Events folded, because they came when `max_groups` was reached' }),
+      .meta({ description: 'Events counted in the overflow group because `max_groups` was reached' }),
   })
   .meta({ id: 'Rule' });
 

@@ -9,7 +9,7 @@ export const diskOut = z
   .object({
     state: z.enum(['ok', 'low', 'full', 'unknown']).meta({
       description:
-        '`low`: see to it; `full`: no events are taken until there is room; `unknown`: nothing says how much is free',
+        '`low`: free some space soon; `full`: events are refused until there is space; `unknown`: Tocsin cannot find out how much is free',
     }),
     free_bytes: z.number().nullable(),
     total_bytes: z.number().nullable(),
@@ -21,15 +21,17 @@ export const diskOut = z
 export const statusOut = z
   .object({
     status: z.enum(['ok', 'impaired', 'down']),
-    impaired: z.array(z.string()).meta({ description: 'Why it is not ok, in sentences' }),
+    impaired: z
+      .array(z.string())
+      .meta({ description: 'One sentence for each reason why `status` is not `ok`' }),
     at: time,
-    workers: z.boolean().meta({ description: 'Live workers for every kind of work' }),
+    workers: z.boolean().meta({ description: 'True if every worker role has a live process' }),
     postgres: z.object({ reachable: z.boolean() }),
     temporal: z.object({
       reachable: z.boolean(),
       dead_letter_sources: z.int().nullable().meta({
         description:
-          'Sources of which Temporal holds dead letters until PostgreSQL has them, or retries them; null when it can’t say',
+          'Sources with a running dead-letter workflow: Temporal holds their dead letters until PostgreSQL has stored them, or retries them. Null if Temporal cannot say.',
       }),
     }),
     disk: diskOut,
@@ -46,17 +48,17 @@ export const statusOut = z
         }),
       )
       .optional(),
-    watermark: z
-      .object({ at: time.nullable(), lag_seconds: z.number().nullable() })
-      .optional()
-      .meta({ description: 'Everything that happened before this instant is appended' }),
+    watermark: z.object({ at: time.nullable(), lag_seconds: z.number().nullable() }).optional().meta({
+      description:
+        'Everything that happened before this instant is stored, as far as Tocsin knows. Incidents end only up to it.',
+    }),
     deaf_spans: z
       .array(deafSpanOut)
       .optional()
       .meta({
         description:
-          'Times of the last 24 hours in which events were refused, lost or not heard, the latest 50, newest first. ' +
-          'Incidents do not resolve by silence in them.',
+          'Times in the last 24 hours in which Tocsin refused, lost or missed events; the latest 50, newest first. ' +
+          'Silence in a deaf span does not resolve an incident.',
       }),
     waiting: z
       .object({
@@ -78,13 +80,13 @@ export const statusOut = z
         }),
       )
       .optional()
-      .meta({ description: 'The last round of each step of housekeeping; a round begins every minute' }),
+      .meta({ description: 'The last run of each housekeeping step. Housekeeping runs every minute.' }),
     wedged_workflows: z
       .array(z.object({ workflow_id: z.string(), attempts: z.int(), reason: z.string() }))
       .optional()
       .meta({
         description:
-          'Workflows whose code fails each time they are to go on, as housekeeping found them within the last minute',
+          'Workflows that cannot continue because their code fails at each attempt, as housekeeping found them within the last minute',
       }),
     incidents: z.object({ open: z.int(), acknowledged: z.int() }).optional(),
   })

@@ -68,11 +68,11 @@ function startOf(
 ): { cursor: TailCursor; gap?: string } {
   if (lastEventId === undefined || lastEventId === '') return { cursor: now };
   const cursor = readCursor(lastEventId);
-  if (!cursor) return { cursor: now, gap: 'Last-Event-ID is not one that this API gave out' };
+  if (!cursor) return { cursor: now, gap: 'Last-Event-ID does not come from this API' };
   const reached = cursor.within?.until ?? cursor.since;
   if (BigInt(partsOf(reached).xmax) > BigInt(partsOf(now.since).xmax)) {
-    return { cursor: now, gap: 'Last-Event-ID is of another database' };
+    return { cursor: now, gap: 'Last-Event-ID comes from another database' };
   }
-  if (cursor.at < oldest) return { cursor, gap: 'events that came after Last-Event-ID are past retention' };
+  if (cursor.at < oldest) return { cursor, gap: 'events after Last-Event-ID are older than the retention' };
   return { cursor };
 }

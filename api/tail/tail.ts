@@ -96,7 +96,7 @@ export class Tail {
     try {
       return await this.#inTurn(() => this.#read(cursor, cursor.within?.until ?? head.since, head));
     } catch (error) {
-      this.#log.warn({ err: error }, 'a listener could not be told what it missed; it is tried again');
+      this.#log.warn({ err: error }, 'could not send a stream the events that it missed; trying again');
       return null;
     }
   }
@@ -126,7 +126,10 @@ export class Tail {
     try {
       await this.#once();
     } catch (error) {
-      this.#log.warn({ err: error }, 'the tail could not look for events; it goes on where it was');
+      this.#log.warn(
+        { err: error },
+        'the event streams could not look for new events; they continue from the same place',
+      );
     }
   }
 

@@ -20,11 +20,11 @@ export function fromPostableAlert(raw: unknown, now: number): MappedAlert {
   if (raw === null || typeof raw !== 'object' || Array.isArray(raw)) return unmapped('', 'must be an object');
   const { labels, annotations, startsAt, endsAt, generatorURL } = raw as Record<string, unknown>;
   const known = texts(labels ?? {});
-  if (known === null) return unmapped('labels', 'must be names with texts');
+  if (known === null) return unmapped('labels', 'must be an object with string values');
   if (Object.keys(known).length === 0) return unmapped('labels', 'at least one label pair required');
   if (Object.hasOwn(known, '')) return unmapped('labels', 'a name must not be empty');
   const notes = texts(annotations ?? {});
-  if (notes === null) return unmapped('annotations', 'must be names with texts');
+  if (notes === null) return unmapped('annotations', 'must be an object with string values');
   const starts = timeOf(startsAt);
   const ends = timeOf(endsAt);
   if (Number.isNaN(starts)) return unmapped('startsAt', 'must be an RFC 3339 time');

@@ -91,7 +91,7 @@ function attributeErrors(given: [string, unknown][]): InvalidEvent[] {
     if (known.has(field)) continue;
     // Not left to the SDK: an extension named `validate` would stand in for its method of that name.
     if (!/^[a-z0-9]+$/.test(field))
-      return [{ field, reason: 'attributes are named by small letters and digits' }];
+      return [{ field, reason: 'names of attributes must be lower-case letters and digits' }];
     if (typeof value === 'object' || (typeof value === 'number' && !Number.isInteger(value))) {
       return [{ field, reason: 'must be a string, a boolean or a whole number' }];
     }
@@ -111,7 +111,7 @@ function attributeErrors(given: [string, unknown][]): InvalidEvent[] {
 function dataErrors(data: unknown, data_base64: unknown): InvalidEvent[] {
   if (data_base64 === undefined || data_base64 === null) return [];
   const field = 'data_base64';
-  if (data !== undefined && data !== null) return [{ field, reason: 'must not come beside data' }];
+  if (data !== undefined && data !== null) return [{ field, reason: 'must not be given together with data' }];
   if (typeof data_base64 !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(data_base64)) {
     return [{ field, reason: 'must be base64' }];
   }
@@ -159,7 +159,8 @@ export function fromBinaryCloudEvent(
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith('ce-') || value === undefined) continue;
     const name = header.slice('ce-'.length);
-    if (name === 'data' || name === 'data_base64') return unmapped(name, 'comes as the body');
+    if (name === 'data' || name === 'data_base64')
+      return unmapped(name, 'must be sent as the body, not as a header');
     try {
       event[name] = headerValue(String(value));
     } catch {

@@ -32,7 +32,7 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<
     const [id, source, type, severity, time] = found;
     const timestamp = time && timeOf(time.text, mapping.time_format);
     if (timestamp === null)
-      return unmapped('timestamp', `${time!.keys.join('.')} is no time that is understood`);
+      return unmapped('timestamp', `${time!.keys.join('.')} is not a time in a known form`);
     const source_id = fitSource(source?.text ?? mapping.defaults.source);
     const event = {
       source_id,

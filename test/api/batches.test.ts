@@ -292,7 +292,7 @@ describe('POST /events when it cannot store', () => {
     const { status, text } = await answered;
     assert.equal(status, 503);
     assert.equal(JSON.parse(text).lines, 3);
-    assert.match(JSON.parse(text).detail, /first 3 lines are answered for/);
+    assert.match(JSON.parse(text).detail, /first 3 lines are processed/);
     await api.close();
   });
 

@@ -158,7 +158,7 @@ describe('reading events', () => {
       assert.equal(body.errors[0].field, name);
       assert.match(
         body.errors[0].reason,
-        near ? new RegExp(`did you mean ${near}\\?`) : /known are limit, offset/,
+        near ? new RegExp(`did you mean ${near}\\?`) : /the known names are limit, offset/,
       );
     }
     assert.equal((await api.get('/events?payload=host')).status, 422);

@@ -24,7 +24,7 @@ describe('health of the API', () => {
       assert.equal(body.status, 'impaired');
       assert.equal(body.workers, false);
       assert.ok(body.temporal.reachable);
-      assert.ok(body.impaired.includes('no channel is configured: incidents notify nobody'));
+      assert.ok(body.impaired.includes('no channel is configured: nobody is notified of incidents'));
       assert.ok(body.impaired.includes('no rules worker is alive'));
     } finally {
       await api.close();
@@ -185,7 +185,7 @@ describe('what counts as impaired', () => {
     [
       'a workflow that cannot go on',
       look({}, everyRole, true, [], {}, [], [], [round('partitions'), round('workflows', { found: wedged })]),
-      /workflow rule\/1 fails each time it is to go on: \[TMPRL1100\]/,
+      /workflow rule\/1 cannot continue: \[TMPRL1100\]/,
     ],
     ['a role without a process', look({}, everyRole.slice(0, -1)), /no notify worker/],
     [
@@ -193,7 +193,11 @@ describe('what counts as impaired', () => {
       look({}, [...everyRole.slice(0, -1), process('notify', now - 6000)]),
       /no notify worker/,
     ],
-    ['a watermark that stands', look({ watermark: now - 61_000 }), /watermark has stood at api for 61 s/],
+    [
+      'a watermark that stands',
+      look({ watermark: now - 61_000 }),
+      /watermark waits for api and has not advanced for 61 s/,
+    ],
     [
       'a producer that no longer holds it',
       look({}, everyRole, true, [{ id: 'meter', appended_through: now - 20 * 60_000 }]),
@@ -205,15 +209,15 @@ describe('what counts as impaired', () => {
       /scanner \(over_rate\) is 20 min behind/,
     ],
     ['no watermark yet', look({ watermark: 0 }), /watermark has not been set/],
-    ['wakes that nobody took', look({ outbox: 3, outbox_age: 11 }), /waited for their rules/],
-    ['rules that don’t answer', look({ evaluations: 1, evaluations_age: 31 }), /not answered their wake/],
+    ['wakes that nobody took', look({ outbox: 3, outbox_age: 11 }), /not woken their rules/],
+    ['rules that don’t answer', look({ evaluations: 1, evaluations_age: 31 }), /have not been judged/],
     [
       'a disk with little room',
       look({}, everyRole, true, [], { state: 'low' }),
       /nearly full, 12.5 % \(8.0 GiB\)/,
     ],
-    ['a disk without', look({}, everyRole, true, [], { state: 'full' }), /no events are taken/],
-    ['notices that wait', look({ notices: 1, notices_age: 61 }), /notices have waited/],
+    ['a disk without', look({}, everyRole, true, [], { state: 'full' }), /events are refused/],
+    ['notices that wait', look({ notices: 1, notices_age: 61 }), /notices have not been delivered/],
   ] as const) {
     it(`is ${what}`, () => {
       assert.equal(status.status, 'impaired');

@@ -119,7 +119,10 @@ describe('a hostile body', () => {
     const rule = `{"name": "abc", "threshold_count": 1, "window_seconds": 1, "match": ${match}}`;
     const { status, body } = await api.call('POST', '/alerts', rule);
     assert.equal(status, 422);
-    assert.match(body.detail, /^9007199254740993 has more digits than a number keeps: write it as a text/);
+    assert.match(
+      body.detail,
+      /^9007199254740993 has more digits than a number can hold: write it as a string/,
+    );
   });
 
   it('of a hundred thousand brackets is refused', async () => {

@@ -117,7 +117,7 @@ describe('the API process', () => {
     };
     const one = await start({ ...secrets, BOOTSTRAP_KEY: first });
     const url = (await urlOf(one)).replace('0.0.0.0', '127.0.0.1');
-    assert.match(one.output(), /listening on http:\S+, keys are asked for/);
+    assert.match(one.output(), /listening on http:\S+, keys are required/);
     await waitFor(async () => (await ask(url, first)).status === 200, { what: 'the first key to be known' });
     assert.equal((await fetch(`${url}/events`)).status, 401);
     assert.equal((await ask(url, second)).status, 401);
@@ -161,7 +161,7 @@ describe('the API process', () => {
   it('says that it is open to this machine where no keys are asked for', async () => {
     const role = await start();
     await urlOf(role);
-    assert.match(role.output(), /listening on http:\S+, open to everyone on this machine: no keys asked/);
+    assert.match(role.output(), /listening on http:\S+, open to everyone on this machine, without keys/);
     role.kill();
     await role.exited;
   });

@@ -9,9 +9,9 @@ const failed = (code: number) =>
 
 describe('an error of Temporal', () => {
   for (const [code, sentence] of [
-    [4, /did not answer in time; what was asked may still happen/],
+    [4, /did not answer in time; the request may still be carried out/],
     [7, /refuses Tocsin's credentials/],
-    [8, /takes no more requests/],
+    [8, /accepts no more requests/],
     [14, /^Temporal is unavailable$/],
     [3, /refused the request/],
   ] as const) {

@@ -137,7 +137,7 @@ describe('notices of an incident', () => {
       nobody.map(({ detail }) => detail.notice),
       ['opened', 'resolved'],
     );
-    assert.equal(there.logged.filter(({ msg }) => String(msg).startsWith('notified nobody')).length, 2);
+    assert.equal(there.logged.filter(({ msg }) => String(msg).startsWith('nobody was notified')).length, 2);
     await keepHistory(handle, 'incident-notified-nobody');
   });
 });

@@ -137,7 +137,7 @@ describe('people and an incident', () => {
   it('are told when their words cannot be kept', async () => {
     const { handle } = await opened();
     const update = handle.executeUpdate(commentIncident, { args: [{ actor: 'ada', text: 'a\u0000b' }] });
-    assert.deepEqual(await refusal(update), ['refused', "PostgreSQL can't keep this text"]);
+    assert.deepEqual(await refusal(update), ['refused', 'PostgreSQL cannot store this text']);
   });
 
   it('find its state, rule and severity in the Temporal Web UI', async () => {

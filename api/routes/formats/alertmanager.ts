@@ -52,17 +52,19 @@ const posted: BodySpec<unknown[]> = {
 const flag = z.enum(['true', 'false']).default('true');
 
 const filters = z.object({
-  filter: z
-    .array(z.string().max(300))
-    .max(10)
-    .default([])
-    .meta({ description: 'Matchers of labels, as `severity=~"critical|warning"`; all must hold' }),
+  filter: z.array(z.string().max(300)).max(10).default([]).meta({
+    description: 'Label matchers such as `severity=~"critical|warning"`; an alert must match all of them',
+  }),
   active: flag,
-  silenced: flag.meta({ description: 'None is' }),
-  inhibited: flag.meta({ description: 'None is' }),
-  unprocessed: flag.meta({ description: 'None is' }),
-  muted: flag.meta({ description: 'None is' }),
-  receiver: z.string().max(1000).default('').meta({ description: 'A pattern of receivers’ names' }),
+  silenced: flag.meta({ description: 'No effect: Tocsin has no silences, so no alert is ever silenced' }),
+  inhibited: flag.meta({ description: 'No effect: no alert is ever inhibited' }),
+  unprocessed: flag.meta({ description: 'No effect: no alert is ever unprocessed' }),
+  muted: flag.meta({ description: 'No effect: no alert is ever muted' }),
+  receiver: z
+    .string()
+    .max(1000)
+    .default('')
+    .meta({ description: 'A regular expression for the name of the receiver' }),
 });
 
 /** Lists of alerts that are on their way, of one key and of all, in one process. */
@@ -112,10 +114,10 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       role: 'ingest',
       ingests: 'alerts',
       tags: ['received alerts'],
-      summary: 'Take alerts as Alertmanager does',
+      summary: 'Receive alerts (Alertmanager API v2)',
       description:
-        'From Prometheus (`alerting: alertmanagers:`) and `amtool alert add`. The label set is an alert’s identity; each opens one incident, which resolves ' +
-        'at its end, or 5 minutes after it was last sent. Answers once they are stored; if some are bad the answer is 400, and the others are stored.',
+        'For Prometheus (`alerting: alertmanagers:`) and `amtool alert add`. The label set identifies an alert. Each alert opens one incident, which resolves ' +
+        'at `endsAt`, or 5 minutes after the alert was last sent if it has none. The API answers after the alerts are stored. If some alerts are invalid, the answer is 400 and the others are stored.',
       body: posted,
       responses: { 200: { description: 'Stored' } },
       dialect,
@@ -145,10 +147,14 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       path: '/api/v2/alerts',
       role: 'read',
       tags: ['received alerts'],
-      summary: 'Active alerts, as Alertmanager answers them',
+      summary: 'Active alerts (Alertmanager API v2)',
       query: filters,
       responses: {
-        200: { description: 'The first 10,000', media: ['application/json'], schema: z.array(gettableAlert) },
+        200: {
+          description: 'The first 10,000 alerts',
+          media: ['application/json'],
+          schema: z.array(gettableAlert),
+        },
       },
       dialect,
       async handle({ query, principal }) {
@@ -171,11 +177,11 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       path: '/api/v2/alerts/groups',
       role: 'read',
       tags: ['received alerts'],
-      summary: 'Active alerts by their names',
+      summary: 'Active alerts, grouped by name (Alertmanager API v2)',
       query: filters,
       responses: {
         200: {
-          description: 'Groups of the first 10,000 alerts, or of as many as make 4 MiB',
+          description: 'Groups of the first 10,000 alerts; fewer if these are more than 4 MiB',
           schema: z.array(alertGroup),
         },
       },
@@ -191,7 +197,7 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       path: '/api/v2/receivers',
       role: 'read',
       tags: ['received alerts'],
-      summary: 'The one receiver that Alertmanager’s clients see',
+      summary: 'The only receiver (Alertmanager API v2)',
       responses: { 200: { description: 'Its name', schema: z.array(z.object({ name: z.string() })) } },
       dialect,
       handle: async () => ({ status: 200, body: [RECEIVER] }),
@@ -201,8 +207,8 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       path: '/api/v2/silences',
       role: 'read',
       tags: ['received alerts'],
-      summary: 'Silences, as Alertmanager answers them',
-      responses: { 200: { description: 'None: there are no silences', schema: z.array(z.never()) } },
+      summary: 'Silences (Alertmanager API v2)',
+      responses: { 200: { description: 'Always empty: Tocsin has no silences', schema: z.array(z.never()) } },
       dialect,
       handle: async () => ({ status: 200, body: [] }),
     }),
@@ -211,8 +217,13 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       path: '/api/v2/status',
       role: 'read',
       tags: ['received alerts'],
-      summary: 'What Alertmanager’s clients ask before anything else',
-      responses: { 200: { description: 'This API, in Alertmanager’s words', schema: alertmanagerStatus } },
+      summary: 'Version and status (Alertmanager API v2)',
+      responses: {
+        200: {
+          description: 'The status of this API in the form that Alertmanager’s clients expect',
+          schema: alertmanagerStatus,
+        },
+      },
       dialect,
       handle: async () => ({
         status: 200,

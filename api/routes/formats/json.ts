@@ -50,15 +50,18 @@ export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
       tags: ['events'],
       summary: 'Store the records of a log shipper',
       description:
-        'JSON objects in any form: one, an array, one a line, or one after another, of any length; gzip, zstd or deflate. The mapping says which of ' +
-        'a record’s fields are the event’s: `fluent-bit`, `vector`, `syslog-ng`, or one of `/mappings`. Stored while it comes; answers once everything is ' +
-        'committed. With `dry_run=true` nothing is stored: it answers what would be, for the first 100 records.',
+        'The body is JSON objects: one, an array, one per line, or one after another, of any length. It may be compressed with gzip, zstd or deflate. The mapping says which of ' +
+        'a record’s fields become the fields of the event: `fluent-bit`, `vector`, `syslog-ng`, or a mapping of your own from `/mappings`. Records are stored while they are received; the API answers after everything is ' +
+        'committed. With `dry_run=true` nothing is stored: the answer shows the events that the first 100 records would become.',
       params: mappingParams,
       query: z.object({ dry_run: z.enum(['true', 'false']).default('false') }),
       headers: idempotencyKey,
       body: records,
       responses: {
-        200: { description: 'What became of the records, or would', schema: z.union([batchOut, triedOut]) },
+        200: {
+          description: 'Results of the records, or the events that they would become',
+          schema: z.union([batchOut, triedOut]),
+        },
       },
       problems: [404],
       async handle({ params: { mapping }, query, body, principal, request }) {

@@ -86,12 +86,12 @@ export function otlpRoutes(deps: ApiDeps): Route[] {
       tags: ['events'],
       summary: 'Store OpenTelemetry log records (OTLP)',
       description:
-        'An `ExportLogsServiceRequest` as JSON or protobuf; gzip, zstd or deflate. Answers once everything is committed. Records that can’t ' +
-        'be taken are counted in `partialSuccess` and cost the others nothing. Sent again, a record is stored once.',
+        'An `ExportLogsServiceRequest` as JSON or protobuf. It may be compressed with gzip, zstd or deflate. The API answers after everything is committed. Refused records ' +
+        'are counted in `partialSuccess` and do not affect the others. A record with a time is stored once, however often it is sent.',
       body: exported,
       responses: {
         200: {
-          description: 'Stored, but for those that `partialSuccess` counts',
+          description: 'Stored, except for the records that `partialSuccess` counts',
           schema: responseOut,
           media: [JSON_TYPE, PROTOBUF],
         },
@@ -117,13 +117,13 @@ export function otlpRoutes(deps: ApiDeps): Route[] {
         path: `/v1/${signal}`,
         role: null,
         tags: ['events'],
-        summary: `Not taken: OpenTelemetry ${signal}`,
-        description: `Answers 404 in OTLP’s form, which exporters don’t repeat: set \`OTEL_${signal.toUpperCase()}_EXPORTER=none\`.`,
+        summary: `Not supported: OpenTelemetry ${signal}`,
+        description: `Always answers 404 in OTLP’s form, so exporters do not retry. To stop the requests, set \`OTEL_${signal.toUpperCase()}_EXPORTER=none\`.`,
         responses: {},
         problems: [404],
         dialect: rpcStatus,
         handle: async () => {
-          throw new Problem(404, `only logs are taken here, not ${signal}: export them elsewhere`);
+          throw new Problem(404, `Tocsin accepts logs but no ${signal}: export them elsewhere`);
         },
       }),
     ),

@@ -60,9 +60,9 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
       role: null,
       ingests: 'events',
       tags: ['received alerts'],
-      summary: 'Take a change event (PagerDuty Events API v2)',
+      summary: 'Receive a change event (PagerDuty Events API v2)',
       description:
-        'A deployment, a switch: it opens no incident, but is stored as an event of type `change`. `routing_key` is an ingest key.',
+        'For example a deployment. A change event is stored as an event of type `change` and opens no incident. `routing_key` is a key with the role `ingest`.',
       body: mendedBody(pagerdutyChange),
       responses: {
         202: {
@@ -90,8 +90,8 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
       tags: ['received alerts'],
       summary: 'Trigger, acknowledge or resolve an alert (PagerDuty Events API v2)',
       description:
-        '`routing_key` is an ingest key. A trigger opens an incident for its `dedup_key`, or refreshes the one that is open; ' +
-        '202 says that it is stored.',
+        '`routing_key` is a key with the role `ingest`. A trigger opens an incident for its `dedup_key`, or refreshes the incident that is open. ' +
+        '202 means that the event is stored.',
       body: mendedBody(pagerdutyEvent),
       responses: {
         202: {

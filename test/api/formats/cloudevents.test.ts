@@ -140,7 +140,9 @@ describe('POST /events from the CloudEvents SDK', () => {
     );
     assert.deepEqual(body.results[1].errors[0].field, 'source');
     // Errors name fields as the sender knows them.
-    assert.deepEqual(body.results[2].errors, [{ field: 'time', reason: 'older than events are kept' }]);
+    assert.deepEqual(body.results[2].errors, [
+      { field: 'time', reason: 'is older than the retention of events' },
+    ]);
     assert.equal((await stored(good.id)).status, 200);
   });
 

@@ -154,7 +154,10 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
         partialSuccess: { rejectedLogRecords: unknown; errorMessage: string };
       };
       assert.equal(String(partialSuccess.rejectedLogRecords), '2');
-      assert.match(partialSuccess.errorMessage, /^refused: 2 × timestamp: older than events are kept$/);
+      assert.match(
+        partialSuccess.errorMessage,
+        /^refused: 2 × timestamp: is older than the retention of events$/,
+      );
     });
 
     it('says what went wrong as google.rpc.Status, and when to come again', async () => {
@@ -277,7 +280,7 @@ describe('POST /v1/logs', () => {
       assert.equal(status, 404);
       assert.deepEqual(body, {
         code: 5,
-        message: `only logs are taken here, not ${signal}: export them elsewhere`,
+        message: `Tocsin accepts logs but no ${signal}: export them elsewhere`,
       });
     });
   }

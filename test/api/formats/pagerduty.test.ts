@@ -17,7 +17,7 @@ describe('PagerDuty’s Events API v2', () => {
           async admitKey(secret, role) {
             assert.equal(role, 'ingest');
             const id = KEYS[secret];
-            if (!id) throw new Problem(401, 'the key is not known');
+            if (!id) throw new Problem(401, 'the key is unknown');
             return { ...((await access.admitKey(secret, role)) as Principal), id, name: id };
           },
           async spend() {

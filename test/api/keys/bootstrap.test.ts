@@ -45,10 +45,10 @@ describe('the key to begin with', () => {
     const secret = makeSecret('key');
     await sql`alter table api_keys rename to elsewhere`.execute(sqlOf(orm));
     const door = open(secret);
-    await door.told('not on record yet');
+    await door.told('could not store the bootstrap key yet');
     await assert.rejects(door.access.admitKey(secret, 'admin'), { status: 503 });
     await sql`alter table elsewhere rename to api_keys`.execute(sqlOf(orm));
-    await door.told('is on record');
+    await door.told('is stored');
     assert.deepEqual(
       [...(await door.access.admitKey(secret, 'admin')).roles],
       ['ingest', 'read', 'operate', 'admin'],
@@ -59,7 +59,7 @@ describe('the key to begin with', () => {
   it('is one, however many processes begin at once with it', async () => {
     const secret = makeSecret('key');
     const doors = Array.from({ length: 4 }, () => open(secret));
-    await Promise.all(doors.map(({ told }) => told('is on record')));
+    await Promise.all(doors.map(({ told }) => told('is stored')));
     assert.deepEqual(await states(), [[prefixOf(secret), false]]);
     await Promise.all(doors.map(({ close }) => close()));
   });
@@ -67,7 +67,7 @@ describe('the key to begin with', () => {
   it('ends with its successor, and no other key does', async () => {
     const [first, second, own] = [makeSecret('key'), makeSecret('key'), makeSecret('key')];
     const one = open(first);
-    await one.told('is on record');
+    await one.told('is stored');
     const given = {
       name: 'own',
       roles: ['read' as const],
@@ -77,7 +77,7 @@ describe('the key to begin with', () => {
     };
     await insertKey(orm, { ...given, hash: hashOf(own), prefix: prefixOf(own), expiresAt: null }, Date.now());
     const two = open(second);
-    await two.told('is on record');
+    await two.told('is stored');
     const ended = new Map((await states()) as [string, boolean][]);
     assert.deepEqual(
       [first, own, second].map((secret) => ended.get(prefixOf(secret))),
@@ -102,7 +102,7 @@ describe('the key to begin with', () => {
       Date.now(),
     );
     const door = open(secret);
-    await door.told('made without the role admin');
+    await door.told('created without the role admin');
     await assert.rejects(door.access.admitKey(secret, 'admin'), { status: 403 });
     await door.close();
   });

@@ -135,7 +135,7 @@ describe('/keys', () => {
     assert.equal((await api.by(key, 'GET', '/events')).status, 200);
     api.advance(3600_001);
     const { status, body } = await api.by(key, 'GET', '/events');
-    assert.deepEqual([status, body.detail], [401, 'the key has ended']);
+    assert.deepEqual([status, body.detail], [401, 'the key has expired']);
     assert.equal((await admin('GET', `/keys/${id}`)).body.state, 'expired');
   });
 

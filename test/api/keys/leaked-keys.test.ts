@@ -43,7 +43,7 @@ describe('with an ingest key that leaked', () => {
         for (const given of [event_id, event_id.toUpperCase()]) {
           const one = await api.by(leaked, 'POST', '/events', event({ event_id: given }));
           assert.equal(one.status, 422);
-          assert.match(one.body.detail, /^event_id: is one of those that Tocsin gives/);
+          assert.match(one.body.detail, /^event_id: is reserved for events/);
           assert.equal(
             (await api.by(leaked, 'POST', '/internal/events', event({ event_id: given }))).status,
             422,
@@ -153,7 +153,7 @@ describe('with an ingest key that leaked', () => {
       mixed.body.results.map((result: { status: string }) => result.status),
       ['stored', 'invalid', 'stored'],
     );
-    assert.match(mixed.body.results[1].errors[0].reason, /none of the sources/);
+    assert.match(mixed.body.results[1].errors[0].reason, /is not a source/);
     const lines = [event({ source_id: 'others' }), event()].map((line) => JSON.stringify(line)).join('\n');
     const stream = await send(lines, { 'content-type': 'application/x-ndjson' });
     assert.deepEqual([stream.body.stored, stream.body.invalid], [1, 1]);

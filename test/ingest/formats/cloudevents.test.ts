@@ -166,7 +166,9 @@ describe('a CloudEvent in binary mode', () => {
       { field: 'subject', reason: 'must be percent-encoded UTF-8' },
     ]);
     assert.deepEqual(event({}, '{'), [{ field: 'data', reason: 'is not JSON' }]);
-    assert.deepEqual(event({ 'ce-data': 'x' }), [{ field: 'data', reason: 'comes as the body' }]);
+    assert.deepEqual(event({ 'ce-data': 'x' }), [
+      { field: 'data', reason: 'must be sent as the body, not as a header' },
+    ]);
     assert.deepEqual(event({ 'ce-id': undefined }), [{ field: 'id', reason: 'is required' }]);
   });
 });
