@@ -168,11 +168,13 @@ async function write(
   const rows = drafts.flatMap((draft) =>
     draft.alert ? [{ draft, row: rowOf(draft, draft.alert, groupOf(draft, placed), now) }] : [],
   );
-  const past = drafts.flatMap((draft) =>
-    draft.past.map(({ alert, onRecord }) =>
-      rowOf(draft, alert, onRecord ? draft.before!.group_key : groupOf(draft, placed), now),
-    ),
+  const followed = drafts.flatMap((draft) =>
+    draft.past.map(({ alert, onRecord }) => ({
+      before: onRecord ? draft.before : null,
+      row: rowOf(draft, alert, onRecord ? draft.before!.group_key : groupOf(draft, placed), now),
+    })),
   );
+  const past = rowsOf(followed);
   const touched = rows.filter(({ draft }) => draft.changed);
   const reworded = rows.filter(({ draft }) => draft.before && draft.reworded && !draft.began);
   const fresh = rows.filter(({ draft }) => !draft.before);
@@ -195,10 +197,25 @@ async function write(
   if (touched.length === 0) return [];
   return notePendingAlerts(
     db,
-    [...rowsOf(touched), ...past].map(({ rule_id, group_key, starts_at }) => ({
-      ...{ rule_id, group_key, from_at: starts_at, to_at: Math.max(starts_at, now) },
-    })),
+    [
+      ...touched.map(({ draft, row }) => ({ row, before: draft.began ? null : draft.before })),
+      ...followed,
+    ].map(({ row, before }) => {
+      const from_at = firstChange(row, before);
+      return {
+        ...{ rule_id: row.rule_id, group_key: row.group_key, from_at, to_at: Math.max(from_at, now) },
+      };
+    }),
   );
+}
+
+/**
+ * From when on its group may fire otherwise. Of folded alerts this is told apart from their start: one that is resolved changes nothing
+ * of what went before, and the group can be judged by others that hold.
+ */
+function firstChange({ group_key, starts_at, ends_at }: AlertRow, before: AlertRow | null): number {
+  if (group_key !== OVERFLOW_GROUP || before?.starts_at !== starts_at) return starts_at;
+  return Math.min(before.ends_at, ends_at);
 }
 
 /** Finds a place under its rule's cap for each alert that began anew, and counts those that got none. */

@@ -112,7 +112,9 @@ async function judgeSome(
       return { key, pending: mine, from: firstChange(mine, standings.get(key)!) };
     });
     const received =
-      version.definition.condition.kind === 'received' ? await readReceived(db, version, touched) : null;
+      version.definition.condition.kind === 'received'
+        ? await readReceived(db, version, touched, standings)
+        : null;
     const reach = Math.max(spec.forMs, spec.keepFiringMs) + 2;
     const onRecord = await incidentsOnRecord(
       db,

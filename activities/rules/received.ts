@@ -3,11 +3,12 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { IncidentEntity } from '../../db/entities/incident.ts';
 import type { Sql } from '../../db/orm.ts';
 import { acknowledge } from '../../db/queries/incident-writes.ts';
-import type { Version } from '../../db/queries/judging.ts';
-import { episodesOnRecord } from '../../db/queries/received-judging.ts';
+import { type GroupStanding, readWatermark, type Version } from '../../db/queries/judging.ts';
+import { episodesOnRecord, foldedHolds } from '../../db/queries/received-judging.ts';
 import type { AlertRow } from '../../db/queries/received-writes.ts';
+import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { judgeReceived, type ReceivedEpisode } from '../../domain/received-episodes.ts';
-import type { Horizon } from '../../domain/transition.ts';
+import type { Horizon, Standing } from '../../domain/transition.ts';
 import { type GroupToWeigh, lastOpened, type Weighed } from './weigh.ts';
 
 /** Received alerts of some groups, as judging needs them. */
@@ -15,24 +16,49 @@ export interface ReceivedGroups {
   alerts: AlertRow[];
   /** From when on a group's incidents may be concerned, epoch ms: nothing of it that is judged began earlier. */
   since: Map<string, number>;
+  /** Where the overflow group stands, if one look told that its episode goes on: its alerts weren't read. */
+  goesOn: Standing | null;
 }
 
 /** Reads what is on record of the groups' alerts, from where each changed on (epoch ms). */
 export async function readReceived(
   db: Sql,
-  { rule_id }: Version,
+  version: Version,
   groups: readonly { key: string; from: number }[],
+  standings: ReadonlyMap<string, GroupStanding>,
 ): Promise<ReceivedGroups> {
+  const overflow = groups.find(({ key }) => key === OVERFLOW_GROUP);
+  const goesOn = overflow ? await overflowGoesOn(db, version, overflow.from, standings) : null;
   const alerts = await episodesOnRecord(
     db,
-    rule_id,
-    groups.map(({ key, from }) => ({ group_key: key, from })),
+    version.rule_id,
+    groups
+      .filter(({ key }) => key !== OVERFLOW_GROUP || !goesOn)
+      .map(({ key, from }) => ({ group_key: key, from })),
   );
   const since = new Map(groups.map(({ key, from }) => [key, from]));
   for (const { group_key, starts_at } of alerts) {
     since.set(group_key, Math.min(since.get(group_key)!, starts_at));
   }
-  return { alerts, since };
+  return { alerts, since, goesOn };
+}
+
+/**
+ * Whether the overflow group, which fires, goes on doing so whatever changed from `from` (epoch ms) on: one alert that holds from
+ * there past the watermark is enough. In a storm thousands are folded, and each that comes or goes has the group judged.
+ * Its deadline is that alert's: no later than that of all of them.
+ */
+async function overflowGoesOn(
+  db: Sql,
+  { rule_id, superseded_at }: Version,
+  from: number,
+  standings: ReadonlyMap<string, GroupStanding>,
+): Promise<Standing | null> {
+  const { state, since, deferred_from } = standings.get(OVERFLOW_GROUP)!;
+  if (state !== 'firing' || since === null || since > from) return null;
+  if (superseded_at !== null || deferred_from !== null) return null;
+  const holdsTo = await foldedHolds(db, rule_id, { from, watermark: await readWatermark(db) });
+  return holdsTo === null ? null : { state, since, due: holdsTo };
 }
 
 /** What judging made of a group of received alerts. */
@@ -44,13 +70,14 @@ export interface WeighedAlerts extends Weighed {
 export function weighReceived(
   { revision, effective_at }: Version,
   groups: readonly Pick<GroupToWeigh, 'key' | 'incidents'>[],
-  { alerts }: ReceivedGroups,
+  { alerts, goesOn }: ReceivedGroups,
   horizon: Horizon,
 ): Map<string, WeighedAlerts> {
   const mine = Map.groupBy(alerts, ({ group_key }) => group_key);
   const effectiveAt = revision === 1 ? null : effective_at;
   return new Map(
     groups.map(({ key, incidents }) => {
+      if (key === OVERFLOW_GROUP && goesOn) return [key, { episodes: [], deferred: [], standing: goesOn }];
       const { episodes, ...judged } = judgeReceived(
         mine.get(key) ?? [],
         effectiveAt,

@@ -9,6 +9,7 @@ import { BackfillPosition } from './20261127000010-backfill-position.ts';
 import { RuleSetChanges } from './20261127000011-rule-set-changes.ts';
 import { IncidentLookups } from './20261127000020-incident-lookups.ts';
 import { DeferredEpisodes } from './20261127000021-deferred-episodes.ts';
+import { FoldedAlerts } from './20261127000022-folded-alerts.ts';
 import { DeafSpans } from './20261127000030-deaf-spans.ts';
 import { Housekeeping } from './20261127000040-housekeeping.ts';
 import { AccessMigration } from './20261127000050-access.ts';
@@ -27,6 +28,7 @@ export const migrationsList = [
   { name: '20261127000011-rule-set-changes', class: RuleSetChanges },
   { name: '20261127000020-incident-lookups', class: IncidentLookups },
   { name: '20261127000021-deferred-episodes', class: DeferredEpisodes },
+  { name: '20261127000022-folded-alerts', class: FoldedAlerts },
   { name: '20261127000030-deaf-spans', class: DeafSpans },
   { name: '20261127000040-housekeeping', class: Housekeeping },
   { name: '20261127000050-access', class: AccessMigration },
