@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';
-import { parseNetwork } from '../domain/network.ts';
+import { parseAddress, parseNetwork } from '../domain/network.ts';
 
 /** Where requests come from. */
 export interface Addresses {
@@ -25,8 +25,8 @@ export function addressesBehind(proxies: readonly string[]): Addresses {
     return network;
   });
   const trusted = (address: string) => {
-    if (!ipaddr.isValid(address)) return false;
-    const parsed = ipaddr.process(address);
+    const parsed = parseAddress(address);
+    if (!parsed) return false;
     return networks.some(
       ([network, bits]) => parsed.kind() === network.kind() && parsed.match(network, bits),
     );
@@ -38,9 +38,9 @@ export function addressesBehind(proxies: readonly string[]): Addresses {
       let address = peerOf(request);
       const told = String(request.headers['x-forwarded-for'] ?? '').split(',');
       while (trusted(address)) {
-        const before = plain(told.pop()?.trim() ?? '');
-        if (!ipaddr.isValid(before)) break;
-        address = before;
+        const before = parseAddress(plain(told.pop()?.trim() ?? ''));
+        if (!before) break;
+        address = before.toString();
       }
       return address;
     },
@@ -50,7 +50,7 @@ export function addressesBehind(proxies: readonly string[]): Addresses {
 
 /** IPv4 as IPv4, and without brackets and port, which some proxies add. */
 function plain(address: string): string {
-  if (address.startsWith('::ffff:')) return address.slice('::ffff:'.length);
+  if (/^::ffff:\d+\./.test(address)) return address.slice('::ffff:'.length);
   return address.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1');
 }
 

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
+import type { Address } from './network.ts';
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
 export type Network = [Address, number];
 
 const networks = (...ranges: string[]): Network[] => ranges.map((range) => ipaddr.parseCIDR(range));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALIASES, ConfigError, configKeys, isLoopback, loadConfig } from '../config.ts';
+import { parseNetwork } from '../domain/network.ts';
 import { readSettings } from '../embedded/settings.ts';
 import { temporaryDirectory } from './support/temporary.ts';
 
@@ -161,9 +162,18 @@ describe('the configuration', () => {
       TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8,fd00::/8',
     });
     assert.deepEqual(TRUSTED_PROXIES, ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']);
-    for (const TRUSTED_PROXIES of ['nginx', '10.0.0.0/33', '1', '10.0.0.1;10.0.0.2']) {
+    for (const TRUSTED_PROXIES of [
+      ...['nginx', '10.0.0.0/33', '1', '10.0.0.1;10.0.0.2', '10/8', '10.1', '0x7f.0.0.1', '10.0.0.0/', '/8'],
+      // To ipaddr.js the zero makes it octal: 8.0.0.0/8, which is others'.
+      ...['010.0.0.0/8', '10.0.0.0/-1', '::ffff:10.0.0.0/95', '::1/129', '10.0.0.0/8/8'],
+    ]) {
       assert.match(refusal({ TRUSTED_PROXIES }), /^TRUSTED_PROXIES: must be addresses and networks/);
+      assert.match(
+        refusal({ HTTP_CHECK_NETWORKS: TRUSTED_PROXIES }),
+        /^HTTP_CHECK_NETWORKS: must be addresses and networks/,
+      );
     }
+    assert.equal(parseNetwork('::ffff:10.0.0.0/104')?.join('/'), '10.0.0.0/8');
   });
 
   it('asks for keys where others can reach it, and for none on loopback unless told to', () => {

@@ -35,6 +35,9 @@ describe('the address of a request', () => {
     assert.equal(of(from('10.1.2.3')), '10.1.2.3');
     assert.equal(of(from('10.1.2.3', 'unknown')), '10.1.2.3');
     assert.equal(of(from('10.1.2.3', '198.51.100.7, <script>')), '10.1.2.3');
+    assert.equal(of(from('10.1.2.3', '198.51.100.7, 12345')), '10.1.2.3', 'no address as people write one');
+    assert.equal(of(from('10.1.2.3', '2001:DB8:0:0:0:0:0:5')), '2001:db8::5', 'in one form');
+    assert.equal(of(from('10.1.2.3', '::ffff:c633:6407')), '198.51.100.7', 'IPv4 in IPv6');
   });
 
   it('counts a network of 64 bits as one', () => {
