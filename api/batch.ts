@@ -43,7 +43,11 @@ export function renamed(results: ItemResult[], names: Readonly<Record<string, st
     result.status === 'invalid'
       ? {
           ...result,
-          errors: result.errors.map((error) => ({ ...error, field: names[error.field] ?? error.field })),
+          errors: result.errors.map((error) => ({
+            ...error,
+            // A sender may call a field `constructor`, which every object answers to.
+            field: Object.hasOwn(names, error.field) ? names[error.field]! : error.field,
+          })),
         }
       : result,
   );

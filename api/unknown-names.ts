@@ -7,9 +7,11 @@ export function unknownNames(names: readonly string[], known: readonly string[],
     const [nearest] = known
       .map((other) => ({ other, distance: distance(name.slice(0, 64).toLowerCase(), other) }))
       .sort((a, b) => a.distance - b.distance);
-    const near = nearest && nearest.distance <= Math.max(2, name.length / 3);
+    // With as many changes as it has letters, a name becomes any other.
+    const most = Math.min(Math.max(2, name.length / 3), name.length - 1);
+    const near = nearest && nearest.distance <= most;
     return {
-      field: path ? `${path}.${name}` : name,
+      field: path ? `${path}.${name}` : name || '""',
       reason: near
         ? `is unknown: did you mean ${nearest.other}?`
         : `is unknown; the known names are ${known.join(', ')}`,

@@ -152,6 +152,8 @@ describe('reading events', () => {
       ['payload[host]=web-1', 'payload[host]', ''],
       ['host=web-1', 'host', ''],
       ['constructor=1', 'constructor', ''],
+      ['x=1', 'x', ''],
+      ['=1', '""', ''],
     ] as const) {
       const { status, body } = await api.get(`/events?${query}`);
       assert.equal(status, 422, query);

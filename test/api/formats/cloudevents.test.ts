@@ -148,7 +148,8 @@ describe('POST /events from the CloudEvents SDK', () => {
 
   it('refuses with 422 what is none, and a batch in which none is', async () => {
     const refuse = async (type: string, body: unknown, headers: Record<string, string> = {}) => {
-      const answer = await api.call('POST', '/events', JSON.stringify(body), {
+      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      const answer = await api.call('POST', '/events', text, {
         'content-type': type,
         ...headers,
       });
@@ -159,6 +160,12 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.equal(await refuse('application/cloudevents-batch+json', [{}]), '0.id');
     assert.equal(await refuse('application/cloudevents-batch+json', {}), 'body');
     assert.equal(await refuse('application/json', {}, { 'ce-specversion': '1.0' }), 'id');
+    const whole = { specversion: '1.0', id: '1', source: 'shop', type: 'order' };
+    for (const name of ['__proto__', 'constructor']) {
+      // Written as text: in an object literal, the first would be its prototype.
+      const body = `${JSON.stringify(whole).slice(0, -1)},"${name}":{}}`;
+      assert.equal(await refuse('application/cloudevents+json', body), name);
+    }
   });
 
   it('takes one of the same id from another source for another event', async () => {
