@@ -7,9 +7,7 @@ export type Address = ipaddr.IPv4 | ipaddr.IPv6;
  * a zero before a number makes it octal: 010.0.0.0 is somebody else's 8.0.0.0.
  */
 export function parseAddress(text: string): Address | null {
-  const isAddress = text.includes(':')
-    ? ipaddr.IPv6.isValid(text)
-    : ipaddr.IPv4.isValidFourPartDecimal(text);
+  const isAddress = text.includes(':') ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
   return isAddress ? ipaddr.process(text) : null;
 }
 
