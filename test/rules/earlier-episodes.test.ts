@@ -148,6 +148,27 @@ describe('late events that fire before an open incident', () => {
       );
     });
 
+    it('are judged before the rule is changed, also while another is announced for later', async () => {
+      engine.now = NOON + 10_000;
+      const later = firing(NOON + 3_600_000, { ...named('c'), ends_at: NOON + 7_200_000 });
+      const over = resolved(NOON, NOON + 10_000, named('a'));
+      await recordAlerts(engine.orm, [over, later], 'ada', engine.now);
+      await engine.judge(alertmanager);
+      const { rows } = await sql<{ state: string; deferred_from: string }>`
+        select state, deferred_from from rule_groups where group_key = '*'`.execute(sqlOf(engine.orm));
+      assert.deepEqual(rows, [{ state: 'pending', deferred_from: String(NOON + EARLIER) }]);
+      engine.now += 1000;
+      await engine.edit(alertmanager, { enabled: false });
+      await engine.judge(alertmanager);
+      assert.deepEqual(
+        (await seen(alertmanager)).map(({ span }) => span),
+        [
+          [EARLIER, -100_000],
+          [0, 10_000],
+        ],
+      );
+    });
+
     it('do not open it again once it was resolved', async () => {
       engine.now = NOON + 10_000;
       await recordAlerts(engine.orm, [resolved(NOON, NOON + 10_000, named('a'))], 'ada', engine.now);
