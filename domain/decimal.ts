@@ -1,6 +1,9 @@
 /** A number as JSON writes it. */
 const FORM = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,9}))?$/;
 
+/** Digits that `toPrecision` writes at the most. */
+const MOST_DIGITS = 100;
+
 /** A decimal number: ±0.digits × 10^scale, the digits without zeros at either end; zero has none. */
 interface Decimal {
   negative: boolean;
@@ -28,10 +31,18 @@ function withoutZerosAtEnd(digits: string): string {
   return digits.slice(0, end);
 }
 
-/** Whether a number that was parsed from a JSON text still says what the text said, to its last digit. */
+/**
+ * Whether a number that was parsed from a JSON text still says what the text said. So it does where the text is
+ * the double itself with more digits than it takes to know it: `%.17g` of C writes 99.3 as 99.299999999999997.
+ * Of whole numbers every digit counts: they may be ids.
+ */
 export function isExact(text: string, number: number): boolean {
   if (!Number.isFinite(number)) return false;
-  return compareDecimals(text, String(number)) === 0;
+  if (compareDecimals(text, String(number)) === 0) return true;
+  const { digits, scale } = decimalOf(text) ?? { digits: '', scale: 0 };
+  const isFraction = digits.length > scale;
+  if (!isFraction || digits === '' || digits.length > MOST_DIGITS) return false;
+  return compareDecimals(text, number.toPrecision(digits.length)) === 0;
 }
 
 /** Which of two numbers, as JSON writes them, is the larger, exactly: negative, 0 or positive. Null where one is no such number. */
@@ -39,8 +50,7 @@ export function compareDecimals(a: string, b: string): number | null {
   const [x, y] = [decimalOf(a), decimalOf(b)];
   if (!x || !y) return null;
   if (x.negative !== y.negative) return x.negative ? -1 : 1;
-  const size = magnitude(x, y);
-  return x.negative ? -size : size;
+  return x.negative ? magnitude(y, x) : magnitude(x, y);
 }
 
 function magnitude(x: Decimal, y: Decimal): number {

@@ -11,7 +11,10 @@ describe('JSON read exactly', () => {
       '-1E+400',
       '1e-400',
       '123456789.123456789123',
-      '0.10000000000000001',
+      '0.10000000000000004',
+      '99.299999999999999',
+      '12345678901234567168',
+      '9007199254740993.0',
       '1.7976931348623159e308',
     ],
   ]) {
@@ -35,6 +38,8 @@ describe('JSON read exactly', () => {
     '1e21',
     '5e-324',
     '123456789012345680000',
+    // As %.17g, %.18g and %.20g write doubles.
+    ...['0.10000000000000001', '99.299999999999997', '-1.10000000000000009', '9.9999999999999995475e-8'],
   ]) {
     it(`takes ${number} for a number`, () => {
       assert.deepEqual(parseExact(`{"a":${number}}`), { a: Number(number) });
@@ -85,6 +90,17 @@ describe('JSON read exactly', () => {
     assert.ok(of(400_000) < 80 * Math.max(of(20_000), 1));
   });
 
+  it('takes every double for a number, in however many digits a sender writes it', () => {
+    const double = fc.double({ noNaN: true, noDefaultInfinity: true });
+    fc.assert(
+      fc.property(double, fc.integer({ min: 17, max: 30 }), (number, digits) => {
+        // Its digits may be those of a whole number, which counts to its last one.
+        fc.pre(Math.abs(number) < 1e15);
+        assert.equal(parseExact(number.toPrecision(digits)), number === 0 ? 0 : number);
+      }),
+    );
+  });
+
   it('takes time in proportion to a number, wherever its zeros are', () => {
     const zeros = '0'.repeat(1 << 20);
     const texts = [`1${zeros}1`, `1.${zeros}1`, `0.${zeros}1`, `0.1${zeros}`, `1${zeros}.${zeros}1e${zeros}`];
@@ -104,6 +120,7 @@ describe('decimals', () => {
     assert.equal(compareDecimals('-9007199254740993', '-9007199254740992')! < 0, true);
     assert.equal(compareDecimals('1e3', '1000.0'), 0);
     assert.equal(compareDecimals('-0', '0'), 0);
+    assert.equal(compareDecimals('-7', '-7.0'), 0, 'and not -0');
     assert.equal(compareDecimals('0.001', '-5')! > 0, true);
     assert.equal(compareDecimals('0', '0.1')! < 0, true);
     assert.equal(compareDecimals('0x10', '16'), null);
