@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { ConfigError } from './domain/config-error.ts';
 import { isSecret } from './domain/key.ts';
 import { parseNetwork } from './domain/network.ts';
 import { PRIVATE_NETWORKS } from './domain/probe-address.ts';
+import { CONNECTION_SETTINGS, readTemporal, type TemporalConfig } from './temporal-config/connection.ts';
 
 /** The reference's token: fine on loopback, refused anywhere else. */
 const DEFAULT_INGEST_TOKEN = 'local-token';
@@ -91,12 +93,8 @@ const schema = z.object({
   DATABASE_NAME: z.string().min(1).default('tocsin'),
   /** The role that the API and the workers log in as, when it is not the one that migrates: migrations grant it what it needs. */
   DATABASE_GRANT_TO: z.string().min(1).optional(),
-  /** Temporal frontend, host:port. */
-  TEMPORAL_ADDRESS: z
-    .string()
-    .regex(/^[^\s/]+:\d+$/, 'must be host:port')
-    .default('127.0.0.1:7233'),
-  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  /** `skip`: namespace and search attributes are made by others, as in Temporal Cloud. */
+  TEMPORAL_SETUP: z.enum(['run', 'skip']).default('run'),
   /** Address the API listens on. Off loopback keys are asked for, and the default ingest token is refused. */
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: integer(0, 65535).default(8000),
@@ -161,10 +159,11 @@ const schema = z.object({
   WORKFLOW_BUNDLE: z.string().optional(),
 });
 
-export type Config = Readonly<z.infer<typeof schema> & { AUTH: 'open' | 'keys' }>;
+export type Config = Readonly<z.infer<typeof schema> & { AUTH: 'open' | 'keys' } & TemporalConfig>;
+export { ConfigError };
 
 /** Every variable the product reads, for .env.example and the compose file to be held against. */
-export const configKeys: readonly string[] = Object.keys(schema.shape);
+export const configKeys: readonly string[] = [...Object.keys(schema.shape), ...CONNECTION_SETTINGS];
 
 /** The reference's names for ours. Ours win where both are set. */
 export const ALIASES: Readonly<Record<string, string>> = {
@@ -172,11 +171,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
   EMS_INTERNAL_INGEST_TOKEN: 'INGEST_TOKEN',
   EMS_TEMPORAL_ADDRESS: 'TEMPORAL_ADDRESS',
 };
-
-/** One sentence that says which variable is wrong and why. */
-export class ConfigError extends Error {
-  override name = 'ConfigError';
-}
 
 /** Parses the environment once. @throws ConfigError */
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
@@ -196,7 +190,12 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}`);
   }
   const { AUTH, HOST } = parsed.data;
-  const config = { ...parsed.data, AUTH: AUTH ?? usualAuth(HOST) };
+  const { address, namespace, options } = readTemporal(given);
+  const config = {
+    ...parsed.data,
+    ...{ AUTH: AUTH ?? usualAuth(HOST), TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
+    temporal: options,
+  };
   checkDoors(config);
   return Object.freeze(config);
 }

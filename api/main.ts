@@ -44,7 +44,7 @@ async function main(config: Config): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL, base: { role: 'api' } });
   const clock = Date.now;
   const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL, STATEMENT_TIMEOUT_MS);
-  const connection = Connection.lazy({ address: config.TEMPORAL_ADDRESS });
+  const connection = Connection.lazy(config.temporal);
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const deafness = new Deafness('api');
   const disk = new DiskGuard({

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { databaseUrl, readBootstrapKey, usualAuth } from '../config.ts';
+import { namesTemporal, readTemporal, type TemporalTarget } from '../temporal-config/connection.ts';
 import { StartupError } from './startup-error.ts';
 import type { UiMode } from './temporal-ui.ts';
 
@@ -23,7 +24,10 @@ export type Settings = {
   ui: UiMode | 'off';
   namespace: string;
   databaseUrl?: string;
-  temporalAddress?: string;
+  /** A Temporal server that is there already; undefined: we start our own. */
+  temporal?: TemporalTarget;
+  /** Whether that one is given the namespace and search attributes that it lacks. */
+  temporalSetup: boolean;
   samples: boolean;
 };
 
@@ -35,6 +39,7 @@ export function readSettings(env: Environment = process.env): Settings {
   const apiHost = reachable(env.HOST || 'localhost');
   const apiPort = port(env, 'PORT') ?? 8000;
   const auth = env.AUTH === 'keys' ? 'keys' : usualAuth(env.HOST || '127.0.0.1');
+  const temporal = temporalTarget(env);
   return {
     dataDir,
     runDir: `${dataDir}/run`,
@@ -47,9 +52,10 @@ export function readSettings(env: Environment = process.env): Settings {
     temporalPort: port(env, 'TEMPORAL_PORT') ?? 7233,
     uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,
     ui: uiMode(env.TEMPORAL_UI || (auth === 'keys' ? 'off' : 'read')),
-    namespace: env.TEMPORAL_NAMESPACE || 'default',
+    namespace: temporal?.namespace ?? (env.TEMPORAL_NAMESPACE || 'default'),
     databaseUrl: env.DATABASE_URL || env.EMS_DATABASE_URL || databaseUrl(env),
-    temporalAddress: env.TEMPORAL_ADDRESS || env.EMS_TEMPORAL_ADDRESS || undefined,
+    ...(temporal ? { temporal } : {}),
+    temporalSetup: temporalSetup(env.TEMPORAL_SETUP || 'run'),
     samples: !/^(off|no|false|0)$/i.test(env.SAMPLES ?? ''),
   };
 }
@@ -61,6 +67,20 @@ function port(env: Environment, name: string): number | undefined {
   const number = Number(env[name]);
   if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
   throw new StartupError(`${name} must be a port between 1 and 65535, but is "${env[name]}".`);
+}
+
+function temporalTarget(env: Environment): TemporalTarget | undefined {
+  if (!namesTemporal(env)) return undefined;
+  try {
+    return readTemporal(env);
+  } catch (error) {
+    throw new StartupError(`${(error as Error).message}.`);
+  }
+}
+
+function temporalSetup(given: string): boolean {
+  if (given === 'run' || given === 'skip') return given === 'run';
+  throw new StartupError(`TEMPORAL_SETUP must be run or skip, but is "${given}".`);
 }
 
 function uiMode(given: string): UiMode | 'off' {

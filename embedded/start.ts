@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { Connection } from '@temporalio/client';
+import { connectTo, type TemporalTarget, withoutTemporal } from '../temporal-config/connection.ts';
 import { register } from '../temporal-config/register.ts';
 import { readyBlock } from './banner.ts';
 import { apiIsReady, ready, workersRun } from './readiness.ts';
@@ -22,7 +22,7 @@ async function start(settings: Settings, system: System): Promise<void> {
   log('Starting PostgreSQL, Temporal, the API and the workers');
   const [databaseUrl, temporal] = await Promise.all([
     settings.databaseUrl ?? system.postgres(),
-    settings.temporalAddress ? existingTemporal(settings) : system.temporal(),
+    settings.temporal ? existingTemporal(settings.temporal, settings.temporalSetup) : system.temporal(),
   ]);
   const { apiUrl, apiKey, auth } = settings;
   const env = {
@@ -30,7 +30,8 @@ async function start(settings: Settings, system: System): Promise<void> {
     // Whoever may make checks here is whoever uses this machine.
     ...(auth === 'open' ? { HTTP_CHECK_NETWORKS: 'private' } : {}),
     ...(temporal.uiUrl ? { TEMPORAL_UI_URL: temporal.uiUrl } : {}),
-    ...process.env,
+    // How to reach another Temporal server says nothing of our own.
+    ...(settings.temporal ? process.env : withoutTemporal(process.env)),
     DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: settings.namespace,
@@ -64,20 +65,23 @@ async function samplesOnce({ apiUrl, apiKey, dataDir }: Settings) {
   return made;
 }
 
-/** A Temporal server that is not ours gets the namespace and search attributes it lacks. */
-async function existingTemporal({
-  temporalAddress,
-  namespace,
-}: Settings): Promise<{ address: string; uiUrl?: string }> {
-  const address = temporalAddress!;
+/** A Temporal server that is not ours gets the namespace and search attributes it lacks, unless others see to that. */
+async function existingTemporal(
+  target: TemporalTarget,
+  setup: boolean,
+): Promise<{ address: string; uiUrl?: string }> {
+  const { address, namespace } = target;
   try {
-    const connection = await Connection.connect({ address, connectTimeout: 10_000 });
-    await register(connection, { namespace, timeoutMs: 20_000 });
+    const connection = await connectTo(target, 10_000);
+    if (setup) await register(connection, { namespace, timeoutMs: 20_000 });
+    else log(`TEMPORAL_SETUP=skip: namespace ${namespace} and its search attributes are left as they are`);
     await connection.close();
     return { address, uiUrl: process.env.TEMPORAL_UI_URL };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new StartupError(`Temporal at ${address} (TEMPORAL_ADDRESS) cannot be used: ${reason}`);
+    throw new StartupError(
+      `Temporal at ${address} (TEMPORAL_ADDRESS) cannot be used: ${reason}${setup ? '. If others prepare it, set TEMPORAL_SETUP=skip.' : ''}`,
+    );
   }
 }
 

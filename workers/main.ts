@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client';
-import { NativeConnection, type Worker } from '@temporalio/worker';
+import { NativeConnection, type NativeConnectionOptions, type Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
@@ -47,7 +47,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   useLogger(log);
   const clock = Date.now;
   const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL);
-  const connection = await connectTemporal(config.TEMPORAL_ADDRESS);
+  const connection = await connectTemporal(config.temporal);
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const plays = (part: WorkerRole) => role === part || role === 'all';
   const deafness = new Deafness('ingest');
@@ -121,11 +121,11 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   log.info('worker stopped');
 }
 
-async function connectTemporal(address: string): Promise<NativeConnection> {
+async function connectTemporal(options: NativeConnectionOptions): Promise<NativeConnection> {
   try {
-    return await NativeConnection.connect({ address });
+    return await NativeConnection.connect(options);
   } catch (error) {
-    throw new Error(`Temporal does not answer at ${address}`, { cause: error });
+    throw new Error(`Temporal does not answer at ${options.address}`, { cause: error });
   }
 }
 
