@@ -73,7 +73,7 @@ describe('an API without keys behind a proxy', () => {
       for (const mark of MARKS) {
         const response = await through(api, '/events', mark);
         assert.equal(response.status, 403, mark);
-        assert.match(await response.text(), /set AUTH=keys, or name the proxy in TRUSTED_PROXIES/);
+        assert.match(await response.text(), /set AUTH=keys, or list the proxy in TRUSTED_PROXIES/);
       }
       for (const { method, path } of api.routes) {
         const concrete = path.replaceAll(/\{\w+\}/g, '00000000-0000-0000-0000-000000000000');

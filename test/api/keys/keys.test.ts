@@ -49,7 +49,7 @@ describe('/keys', () => {
     for (const name of ['Grafana', 'grafana', ' GRAFANA ']) {
       const again = await make(name);
       assert.equal(again.status, 409, name);
-      assert.match(again.body.detail, /a key in force has the name/);
+      assert.match(again.body.detail, /another key in force already has the name/);
     }
     for (const name of ['bootstrap', 'Anyone', 'API', 'ingest token', 'unknown']) {
       assert.equal((await make(name)).status, 422, name);

@@ -71,7 +71,7 @@ describe('a key’s rate', () => {
       assert.equal(status, 429);
       const wait = Number(headers.get('retry-after'));
       assert.ok(wait >= 1 && wait <= 9, String(wait));
-      assert.match(body.detail, /over its rate of 2 events a second/);
+      assert.match(body.detail, /over its rate of 2 events per second/);
       assert.equal(await count(), 20);
       const other = await api.key(['ingest'], { rate_limit: 2 });
       assert.equal((await api.by(other.key, 'POST', '/events', event)).status, 201);
