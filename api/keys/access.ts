@@ -49,12 +49,13 @@ export function keyAccess({
   ): Promise<Principal> {
     const address = request ? addresses.of(request) : '';
     const found = await find(kind, secret, address);
-    guesses.succeeded(address);
     const now = clock();
     if (found.revoked) throw new Unauthorized('the key was revoked');
     if (found.expires_at !== null && found.expires_at <= now) {
       throw new Unauthorized(`the ${kind} has expired`);
     }
+    // Whoever kept a key that has ended does not belong here, and may guess like anybody else.
+    guesses.succeeded(address);
     lastUse.note(found.id, now);
     const { id, name, roles, rate_limit: rateLimit, sources, expires_at: expiresAt } = found;
     return { id, name, roles, rateLimit, sources, expiresAt };

@@ -119,4 +119,18 @@ describe('whoever tries keys', () => {
     const token = at('198.51.100.9', { 'x-ingest-token': TOKEN });
     assert.equal((await api.call('POST', '/internal/events', event, token)).status, 201, 'a good address');
   });
+
+  it('is not let off by a key that was revoked or has expired', async () => {
+    const revoked = await api.key(['read']);
+    assert.equal((await api.by(api.root, 'DELETE', `/keys/${revoked.id}`)).status, 204);
+    const expired = await api.key(['read'], { expires_at: new Date(Date.now() + 3_600_000).toISOString() });
+    api.advance(3_600_001);
+    for (const [i, { key }] of [revoked, expired].entries()) {
+      const address = `198.51.100.${i}`;
+      const old = () => api.call('GET', '/events', undefined, at(address, bearer(key)));
+      assert.equal((await old()).status, 401);
+      for (let n = 0; n < 30; n++) await tries[0]![1](address);
+      assert.equal((await tries[0]![1](address)).status, 429);
+    }
+  });
 });
