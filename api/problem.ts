@@ -107,7 +107,14 @@ export class Unavailable extends Problem {
   }
 }
 
-/** The bodies under way take all the memory that they may: this one was not read. */
+/** More keys that are not known here wait to be looked up than may. Senders whose key is known notice nothing. */
+export class TooManyKeys extends Unavailable {
+  constructor() {
+    super('too many keys are waiting to be checked: try again', 1);
+  }
+}
+
+/** The bodies under way take all the memory that they may: this one was not read, or given up. */
 export class BudgetSpent extends Unavailable {
   constructor() {
     super('too many requests are being read: try again', 1);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { firstInexact, parseExact } from '../../ingest/exact-json.ts';
 import { OBJECTS_LIMIT, PATIENCE_MS, SLOWEST } from '../limits.ts';
-import { Invalid, Malformed, Problem, TooManyObjects, Unavailable } from '../problem.ts';
+import { BudgetSpent, Invalid, Malformed, Problem, TooManyObjects } from '../problem.ts';
 import type { Budget, Holder } from './budget.ts';
 import { type Decoded, decoded } from './decode.ts';
 import { hasMoreObjects } from './objects.ts';
@@ -91,7 +91,7 @@ export class Body implements Holder {
     } catch (error) {
       if (error instanceof Problem) throw error;
       if (error === stalled) throw this.#tooSlow();
-      if (error === evicted) throw new Unavailable('too many requests are being read: try again', 1);
+      if (error === evicted) throw new BudgetSpent();
       throw this.#broken(error);
     } finally {
       this.#source = null;

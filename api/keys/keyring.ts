@@ -1,5 +1,5 @@
 import type { Credential } from '../../db/queries/keys.ts';
-import { Unavailable } from '../problem.ts';
+import { TooManyKeys, Unavailable } from '../problem.ts';
 import { type LoadCredentials, Lookups } from './lookups.ts';
 
 /** How long an answer about a secret is relied on, in milliseconds: a key that was revoked elsewhere ends within it. */
@@ -56,6 +56,7 @@ export class Keyring {
       return credential;
     } catch (error) {
       if (!known || asked >= known.confirmedAt + GRACE_MS || generation !== this.#generation) {
+        if (error instanceof TooManyKeys) throw error;
         throw new Unavailable('the key cannot be checked: PostgreSQL is unavailable', 1, error);
       }
       known.checkAt = this.#uptime() + RETRY_MS;

@@ -1,6 +1,6 @@
 import type { Credential } from '../../db/queries/keys.ts';
 import { within } from '../../db/within.ts';
-import { Unavailable } from '../problem.ts';
+import { TooManyKeys } from '../problem.ts';
 
 /** Secrets that wait to be looked up at the most, and for how long a look-up is waited for, in milliseconds. */
 const MOST_WAITING = 5000;
@@ -21,12 +21,11 @@ export class Lookups {
     this.#load = load;
   }
 
-  /** By a statement that begins after this call; null for a secret that nobody has. @throws Unavailable, or why it failed */
+  /** By a statement that begins after this call; null for a secret that nobody has. @throws TooManyKeys, or why it failed */
   find(hash: string): Promise<Credential | null> {
     let asked = this.#gathered.get(hash);
     if (!asked) {
-      if (this.#gathered.size >= MOST_WAITING)
-        throw new Unavailable('too many keys are waiting to be checked: try again', 1);
+      if (this.#gathered.size >= MOST_WAITING) throw new TooManyKeys();
       asked = Promise.withResolvers();
       this.#gathered.set(hash, asked);
       if (!this.#running) void this.#run();

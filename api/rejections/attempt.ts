@@ -6,7 +6,7 @@ import type { Mapped } from '../../ingest/formats/mapped.ts';
 import { BufferFull, DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
 import type { Principal } from '../access.ts';
 import { problemOf } from '../middleware/problems.ts';
-import { BudgetSpent, RateExceeded } from '../problem.ts';
+import { BudgetSpent, RateExceeded, TooManyKeys } from '../problem.ts';
 import type { Rejections } from './recorder.ts';
 
 /** A request to store something. What it brings and can't be stored is noted in it, however deep in the handler that shows. */
@@ -83,13 +83,16 @@ export function noteHeldBack(error: unknown): void {
 
 /** Tells whoever judges silence that the sender was not heard, where that isn't its own fault. */
 function unheard({ rejections: { deafness }, principal }: Attempt, rejection: string, error: unknown): void {
-  const sender = error instanceof RateExceeded ? error.key : principal;
+  const sender = error instanceof RateExceeded ? error.key : known(principal);
   const reason = deafnessOf(rejection, sender !== null);
   if (reason === null || !deafness) return;
   const pause = 1000 * Number((error && problemOf(error).headers['Retry-After']) || 0);
   const key = sender && { whose: 'key' as const, id: sender.id ?? sender.name, name: sender.name };
   deafness.refused(reason, pause, key ?? deafness.process);
 }
+
+/** Who may do nothing was let in as a stranger: its key is in the body, if it has one. */
+const known = (principal: Principal | null) => (principal?.roles.length ? principal : null);
 
 /** Whoever was let in without a key is `anyone`; whoever was not let in, `unknown`. */
 function whose(principal: Principal | null): { key: string; key_name: string } {
@@ -125,6 +128,7 @@ function reasonOf(error: unknown, status: number): string {
     if (e instanceof DiskFull) return 'disk_full';
     if (e instanceof StoreUnavailable) return 'store_unavailable';
     if (e instanceof BudgetSpent) return 'body_budget';
+    if (e instanceof TooManyKeys) return 'too_many_keys';
   }
   return BY_STATUS[status] ?? 'failed';
 }

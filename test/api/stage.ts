@@ -24,6 +24,7 @@ import { apiServer } from '../../api/server.ts';
 import { loadConfig } from '../../config.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { DAY_MS } from '../../domain/event.ts';
+import { Deafness } from '../../ingest/deafness.ts';
 import type { DiskReport } from '../../ingest/disk-guard.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { createAlertReceiver } from '../../ingest/receive-alerts.ts';
@@ -87,7 +88,9 @@ export async function stage({
     ...{ orm, client: engine.client, clock: Date.now, log, observer },
     limits: { bufferEvents: 20_000, appendEvents: 2_000 },
   });
-  const rejections = new Rejections({ orm, clock: Date.now, log, registry, observer });
+  const rejections = new Rejections({
+    ...{ orm, clock: Date.now, log, registry, observer, deafness: new Deafness('api') },
+  });
   const alerts = createAlertReceiver({ orm, ingest, client: engine.client, clock: Date.now, log });
   const settings = {
     retentionMs: RETENTION_DAYS * DAY_MS,

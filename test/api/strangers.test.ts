@@ -70,6 +70,11 @@ describe('budgets of bodies', () => {
     });
   }
 
+  it('keep no incident open when the bodies of strangers are given up for others', async () => {
+    await held('/v2/enqueue', small, GZIP);
+    assert.deepEqual(api.rejections.deafness!.spansAt(Date.now()), []);
+  });
+
   it('leave alerts and control requests their room when events have used up theirs', async () => {
     const { key } = await api.key(['ingest']);
     const headers = [...GZIP, `Authorization: ${bearer(key).authorization}`];

@@ -185,5 +185,6 @@ describe('a refusal', () => {
       assert.equal(deafnessOf(reason, false), null);
     }
     assert.equal(deafnessOf('unavailable', false), 'store_unavailable');
+    assert.equal(deafnessOf('too_many_keys', false), null);
   });
 });

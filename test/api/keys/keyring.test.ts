@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { FRESH_MS, GRACE_MS, Keyring } from '../../../api/keys/keyring.ts';
+import { TooManyKeys } from '../../../api/problem.ts';
 import type { Credential } from '../../../db/queries/keys.ts';
 
 const credentialOf = (hash: string): Credential => ({
@@ -138,5 +139,14 @@ describe('what a process knows of keys', () => {
     const answers = await Promise.all(all);
     assert.equal(answers.filter((answer) => answer === null).length, 5001);
     assert.equal(answers.filter((answer) => answer === 503).length, 999);
+  });
+
+  it('tells a crowd of strangers from a PostgreSQL that is away', async () => {
+    const { keyring, there } = ring();
+    there.held = Promise.withResolvers<void>();
+    const waiting = Array.from({ length: 5001 }, (_, n) => keyring.find(`key ${n}`));
+    await assert.rejects(keyring.find('one more'), TooManyKeys);
+    there.held.resolve();
+    assert.deepEqual(new Set(await Promise.all(waiting)), new Set([null]));
   });
 });
