@@ -3,6 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { type Incident, IncidentEntity } from '../../db/entities/incident.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
 import { announced, holdVersion, type RuleWords, type Version } from '../../db/queries/judging.ts';
+import { putOffGroups, putOffNoLonger } from '../../db/queries/pending.ts';
 import {
   busyGroups,
   closeRevision,
@@ -20,7 +21,8 @@ import { addEntry, addNotice } from './record.ts';
 /**
  * Judges a superseded revision for the last time, up to the instant its successor came into force, and hands its open
  * incidents over: to the successor where that still counts the same groups, or to the end. A revision that was
- * superseded before its backfill was done has no windows to judge: its successor judges them. Each of its transactions looks
+ * superseded before its backfill was done has no windows to judge: its successor judges them. Groups that were put off get one
+ * more try now; those that fail again are told of, and don't hold up the successor. Each of its transactions looks
  * again whether the revision is still to be settled.
  * @returns incidents that changed, and rules that were found to have been touched: both must hear of it. `stale`: the revision is
  * no longer what it was when it was read
@@ -30,7 +32,7 @@ export async function settle(
   version: Version,
   next: Version | null,
 ): Promise<{ incidents: string[]; rules: string[]; stale: boolean }> {
-  const { orm, clock } = deps;
+  const { orm, clock, log } = deps;
   const until = version.superseded_at!;
   const incidents = new Set<string>();
   const woken = new Set<string>();
@@ -38,6 +40,7 @@ export async function settle(
     for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
       if (!(await holdVersion(db, version, 'judging'))) return;
+      await putOffNoLonger(db, version);
       const busy = await busyGroups(db, version.rule_id);
       const due = busy.filter(({ next_due, deferred }) => next_due <= until || deferred);
       await notePending(
@@ -56,6 +59,11 @@ export async function settle(
       pass = await judgePending(deps, version);
       for (const id of pass.incidents) incidents.add(id);
     } while (pass.judged > 0);
+    const groups = await putOffGroups(sqlOf(orm), version);
+    if (groups.length > 0) {
+      const { rule_id, revision } = version;
+      log.error({ rule_id, revision, groups }, 'the last judging of groups failed: they may lack incidents');
+    }
   }
   const handed = await handOver(orm, version, next, clock);
   for (const id of handed ?? []) incidents.add(id);

@@ -77,6 +77,23 @@ export async function putOff(
     where rule_id = ${rule_id} and revision = ${revision} and group_key = ${groupKey}`.execute(db);
 }
 
+/** Groups that were put off are to be judged now: there is no later time. */
+export async function putOffNoLonger(db: Sql, { rule_id, revision }: Version): Promise<void> {
+  await sql`
+    update pending_evaluations set retry_at = null
+    where rule_id = ${rule_id} and revision = ${revision} and retry_at is not null`.execute(db);
+}
+
+/** Groups of a revision that were put off, 100 of them at the most. */
+export async function putOffGroups(db: Sql, { rule_id, revision }: Version): Promise<string[]> {
+  const { rows } = await sql<{ group_key: string }>`
+    select distinct group_key from pending_evaluations
+    where rule_id = ${rule_id} and revision = ${revision} and retry_at > now() order by 1 limit 100`.execute(
+    db,
+  );
+  return rows.map(({ group_key }) => group_key);
+}
+
 /** A group whose judging failed when it was last tried. Times in epoch ms. */
 export interface FailingGroup {
   rule_id: string;

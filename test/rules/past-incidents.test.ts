@@ -131,4 +131,38 @@ describe('groups that wait to be judged', () => {
     assert.equal((await engine.incidents(id)).length, 5);
     assert.deepEqual(await failingGroups(db), []);
   });
+
+  it('that failed are judged once more before a changed rule leaves them behind', async () => {
+    const db = sqlOf(engine.orm);
+    await sql`
+      create or replace trigger refuse before insert on alert_incidents for each row
+      when (new.group_key in ('["mended"]', '["hopeless"]')) execute function refuse()`.execute(db);
+    const { id } = await createRule(engine.orm, grouped('left'), engine.now);
+    await engine.judge(id);
+    const logged: { groups?: string[] }[] = [];
+    engine.log = {
+      error: (detail: { groups?: string[] }) => logged.push(detail),
+    } as unknown as typeof engine.log;
+    await engine.wake(await engine.append(of('left', ['mended', 'hopeless'])));
+    await engine.judge(id);
+    assert.equal((await failingGroups(db)).length, 2);
+    // The cause is gone for one of them, long before it would be tried again.
+    await sql`
+      create or replace trigger refuse before insert on alert_incidents for each row
+      when (new.group_key = '["hopeless"]') execute function refuse()`.execute(db);
+    engine.now += 60_000;
+    await engine.edit(id, { enabled: false });
+    await engine.judge(id);
+    const opened = await engine.incidents(id);
+    assert.deepEqual(
+      opened.map(({ groupKey, state }) => [groupKey, state]),
+      [['["mended"]', 'resolved']],
+    );
+    assert.deepEqual(
+      logged.flatMap(({ groups }) => groups ?? []),
+      ['["hopeless"]'],
+    );
+    assert.deepEqual(await failingGroups(db), []);
+    await sql`drop trigger refuse on alert_incidents`.execute(db);
+  });
 });
