@@ -120,7 +120,7 @@ async function askFor(
   asking.on('error', () => {});
   try {
     await asking.connect();
-    const { rows } = await asking.query<{ pid: number; state: string; waits: string | null }>(
+    const { rows } = await asking.query<{ pid: number; state: string | null; waits: string | null }>(
       `select pid, state, wait_event_type as waits from pg_stat_activity where pid = any($1::int[])
       union all select pg_backend_pid(), 'asking', null`,
       [clients.map(pidOf)],
@@ -132,9 +132,15 @@ async function askFor(
     const working = new Set(
       rows.flatMap(({ pid, state, waits }) => (state === 'active' && waits !== 'Client' ? [pid] : [])),
     );
+    // Where `track_activities` is off, nobody is told what a backend does.
+    const untold = new Set(
+      rows.flatMap(({ pid, state }) => (/^(disabled|)$/.test(state ?? '') ? [pid] : [])),
+    );
     return (client) => {
       if (!direct) return 'unknown';
-      return working.has(pidOf(client)!) ? 'working' : 'not working';
+      const pid = pidOf(client)!;
+      if (untold.has(pid)) return 'unknown';
+      return working.has(pid) ? 'working' : 'not working';
     };
   } catch (error) {
     asking.connection.stream.destroy();

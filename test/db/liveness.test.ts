@@ -203,6 +203,13 @@ describe('a connection on which nothing comes through any more', () => {
     assert.ok(way.made() > 2, 'it was asked after');
   });
 
+  it('is left alone where PostgreSQL does not say what it works on', async () => {
+    await direct.query(`alter database ${new URL(url).pathname.slice(1)} set track_activities = off`);
+    const { rows } = await sql<{ n: number }>`select 1 as n from pg_sleep(9)`.execute(sqlOf(orm));
+    assert.deepEqual(rows, [{ n: 1 }]);
+    assert.ok(way.made() > 2, 'it was asked after');
+  });
+
   it('is let go of by PostgreSQL too, and has a limit for each statement', async () => {
     const shown = async (db: typeof sqlOf extends (orm: Orm) => infer S ? S : never, name: string) =>
       (await sql<{ value: string }>`select current_setting(${name}) as value`.execute(db)).rows[0]!.value;
