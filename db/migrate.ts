@@ -1,9 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { ConfigError, loadConfig } from '../config.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { grantTo } from './grants.ts';
 import { LOCKS } from './locks.ts';
-import { connect } from './orm.ts';
+import { connect, type Orm } from './orm.ts';
 import { ensurePartitions } from './partitions.ts';
+import { withServerOptions } from './server-options.ts';
+
+/**
+ * The longest that a migration waits for a lock, in milliseconds. Whoever comes after it waits behind it, appends too, so
+ * it gives way and tries again.
+ */
+const LOCK_MS = 2000;
+/** How long it tries, and the pause in between, in milliseconds. */
+const TRY_FOR_MS = 10 * 60_000;
+const PAUSE_MS = 1000;
+
+/** Applies what is missing and returns its names. An index may take longer than any statement of a worker. */
+async function migrate(url: string): Promise<string[]> {
+  const orm = await connect(withServerOptions(url, { lock_timeout: `${LOCK_MS}` }), 2, 0);
+  try {
+    return await applyMissing(orm);
+  } finally {
+    await orm.close(true);
+  }
+}
+
+async function applyMissing(orm: Orm): Promise<string[]> {
+  const missing = (await orm.migrator.getPending()).map(({ name }) => name);
+  const until = performance.now() + TRY_FOR_MS;
+  for (;;) {
+    try {
+      await orm.migrator.up();
+      return missing;
+    } catch (error) {
+      if (!isLockTimeout(error) || performance.now() > until) throw error;
+      console.log('a table is in use: the migration tries again');
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
+/** PostgreSQL's lock_not_available, inside whatever wraps it. */
+function isLockTimeout(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (error as { code?: unknown }).code === '55P03' || isLockTimeout(error.cause);
+}
+
+/** Makes the partitions around today, and lets the application's role in. */
+async function prepare({ DATABASE_URL, DATABASE_GRANT_TO }: Config): Promise<void> {
+  const orm = await connect(DATABASE_URL, 2);
+  try {
+    await ensurePartitions(orm, Date.now());
+    if (DATABASE_GRANT_TO) await grantTo(orm, DATABASE_GRANT_TO);
+  } finally {
+    await orm.close(true);
+  }
+}
 
 /** Brings the schema up to date and makes the partitions around today. Safe to run at any time, by several at once. */
 try {
@@ -12,16 +65,11 @@ try {
   const lock = new pg.Client(config.DATABASE_URL);
   await lock.connect();
   await lock.query('select pg_advisory_lock($1)', [LOCKS.migration]);
-  const orm = await connect(config.DATABASE_URL, 2);
   try {
-    const applied = await orm.migrator.up();
-    await ensurePartitions(orm, Date.now());
-    if (config.DATABASE_GRANT_TO) await grantTo(orm, config.DATABASE_GRANT_TO);
-    console.log(
-      applied.length > 0 ? `migrated: ${applied.map(({ name }) => name).join(', ')}` : 'schema is up to date',
-    );
+    const applied = await migrate(config.DATABASE_URL);
+    await prepare(config);
+    console.log(applied.length > 0 ? `migrated: ${applied.join(', ')}` : 'schema is up to date');
   } finally {
-    await orm.close(true);
     await lock.end();
   }
 } catch (error) {

@@ -41,7 +41,11 @@ export function ormOptions(url: string, pool = 10) {
     namingStrategy: UnderscoreNamingStrategy,
     forceUtcTimezone: true,
     pool: { min: 0, max: pool },
-    migrations: { migrationsList, snapshot: false, tableName: 'migrations', transactional: true },
+    migrations: {
+      ...{ migrationsList, snapshot: false, tableName: 'migrations', transactional: true },
+      // Each commits by itself: what one has locked must not wait for the work of another.
+      allOrNothing: false,
+    },
     schemaGenerator: {
       skipTables: RAW_TABLES,
       // Functions are made by migrations.
