@@ -71,10 +71,17 @@ describe('PostgreSQL away for longer than a window', function () {
     assert.equal(Math.max(...inFlight), 4);
     await system.start('postgres');
     const returned = Date.now();
-    // Senders are waited for on their own account: by then no producer is behind, and deadlines were looked at since.
-    await caughtUp(system, sources);
+    // The sender stays away until no producer is behind and deadlines were looked at since: the watermark must wait
+    // for the sender as well. It waits for 15 s, so on a slow machine the sender comes back before producers caught up.
+    const caught = caughtUp(system, sources);
+    await Promise.race([
+      caught,
+      waitFor(() => Date.now() > returned + 6_000, { what: 'the sender to return' }),
+    ]);
     await untilWatermark('computed_at', Date.now() + 1_000);
     sender.silence(false);
+
+    await caught;
 
     // Everything up to after the gap is judged, and what is judged later would not undo it.
     await untilWatermark('value', returned + WINDOW_SECONDS * 1000);
