@@ -5,7 +5,7 @@ import type { Running } from './supervise.ts';
 
 const root = join(import.meta.dirname, '..');
 /** How long a role may take to finish what it has begun after SIGTERM. */
-const drainMs = 30_000;
+export const drainMs = 30_000;
 /**
  * Small nurseries and few malloc arenas. The workers' seven threads otherwise take memory that they don't use: measured on the
  * samples, 440 MB and flat instead of 600 MB and growing after eight minutes, with 140 MB of live objects either way.

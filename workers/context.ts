@@ -1,5 +1,10 @@
 import type { Client } from '@temporalio/client';
-import type { NativeConnection, WorkerInterceptors, WorkflowBundleOption } from '@temporalio/worker';
+import type {
+  NativeConnection,
+  WorkerInterceptors,
+  WorkerOptions,
+  WorkflowBundleOption,
+} from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Orm } from '../db/orm.ts';
@@ -17,4 +22,19 @@ export interface WorkerContext {
   clock: () => number;
   /** Measure what its activities do. */
   interceptors?: WorkerInterceptors;
+}
+
+/**
+ * What all workers have in common. After SIGTERM an activity may finish for 20 s, longer than a channel or a probe may
+ * take, and is cancelled then. One that ignores that keeps its process 5 s more: the worker ends by itself, says why, and
+ * lets the rest of the process close before the supervisor (30 s) or Compose (45 s) kills it.
+ */
+export function commonOptions({ config, connection, interceptors }: WorkerContext) {
+  return {
+    connection,
+    namespace: config.TEMPORAL_NAMESPACE,
+    interceptors,
+    shutdownGraceTime: '20s',
+    shutdownForceTime: '25s',
+  } satisfies Partial<WorkerOptions>;
 }

@@ -1,23 +1,20 @@
 import { Worker } from '@temporalio/worker';
 import { createIncidentActivities } from '../activities/incidents.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import type { WorkerContext } from './context.ts';
+import { commonOptions, type WorkerContext } from './context.ts';
 
 /** Incident workflows, and their reads and writes. Nothing is sent from here. */
 export async function incidentWorkers(context: WorkerContext): Promise<Worker[]> {
-  const { config, connection, workflowBundle, orm, clock, log } = context;
+  const { config, workflowBundle, orm, clock, log } = context;
   const channels = config.CHANNELS.map(({ name }) => name);
   if (channels.length === 0) log.warn('no channel is configured: nobody will be notified of incidents');
   const worker = await Worker.create({
-    connection,
-    namespace: config.TEMPORAL_NAMESPACE,
-    interceptors: context.interceptors,
+    ...commonOptions(context),
     taskQueue: QUEUES.incidents,
     workflowBundle,
     activities: createIncidentActivities({ orm, clock, log, channels }),
     // About 1 MB each; an incident that isn't cached costs a replay of its short history.
     maxCachedWorkflows: 200,
-    shutdownGraceTime: '10s',
   });
   return [worker];
 }

@@ -5,7 +5,7 @@ import { createProbe } from '../activities/ingest/http-check.ts';
 import { parseNetwork } from '../domain/network.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import type { WorkerContext } from './context.ts';
+import { commonOptions, type WorkerContext } from './context.ts';
 
 /** Batches appended at once: they share commits, so more of them cost little but memory. */
 const CONCURRENT_BATCHES = 50;
@@ -18,13 +18,8 @@ const CACHED_WORKFLOWS = 300;
  * workflows and what must go on while ingest is throttled. The caller runs them and shuts them down.
  */
 export async function ingestWorkers(context: WorkerContext & { ingest: Ingest }): Promise<Worker[]> {
-  const { config, connection, workflowBundle, client, orm, ingest, clock, log } = context;
-  const base = {
-    connection,
-    namespace: config.TEMPORAL_NAMESPACE,
-    interceptors: context.interceptors,
-    shutdownGraceTime: '20s',
-  };
+  const { config, workflowBundle, client, orm, ingest, clock, log } = context;
+  const base = commonOptions(context);
   const allowed = config.HTTP_CHECK_NETWORKS.map((text) => parseNetwork(text)!);
   const activity = { orm, ingest, clock, log, retentionDays: config.RETENTION_DAYS };
   return Promise.all([

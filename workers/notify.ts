@@ -2,21 +2,17 @@ import { Worker } from '@temporalio/worker';
 import { createChannels } from '../activities/channels/index.ts';
 import { createNotifyActivities } from '../activities/notify.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import type { WorkerContext } from './context.ts';
+import { commonOptions, type WorkerContext } from './context.ts';
 
 /** Sending of notices. On a queue of its own, so that a slow receiver holds up nothing else. */
 export async function notifyWorkers(context: WorkerContext): Promise<Worker[]> {
-  const { config, connection, orm, clock, log } = context;
+  const { config, orm, clock, log } = context;
   const channels = createChannels(config.CHANNELS, clock);
   const worker = await Worker.create({
-    connection,
-    namespace: config.TEMPORAL_NAMESPACE,
-    interceptors: context.interceptors,
+    ...commonOptions(context),
     taskQueue: QUEUES.notify,
     activities: createNotifyActivities({ orm, channels, clock, log, publicUrl: config.PUBLIC_URL }),
     maxConcurrentActivityTaskExecutions: 20,
-    // Longer than a channel may take: what was begun ends, and is recorded.
-    shutdownGraceTime: '20s',
   });
   return [worker];
 }

@@ -2,16 +2,14 @@ import { Worker } from '@temporalio/worker';
 import { createHousekeepingActivities } from '../activities/housekeeping.ts';
 import { createRuleActivities } from '../activities/rules/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import type { WorkerContext } from './context.ts';
+import { commonOptions, type WorkerContext } from './context.ts';
 
 /** Judges rules and keeps the house. */
 export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
-  const { config, connection, workflowBundle } = context;
+  const { config, workflowBundle } = context;
   return [
     await Worker.create({
-      connection,
-      namespace: config.TEMPORAL_NAMESPACE,
-      interceptors: context.interceptors,
+      ...commonOptions(context),
       taskQueue: QUEUES.rules,
       workflowBundle,
       activities: {
@@ -25,7 +23,6 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
       // A cached workflow costs about a megabyte; one that fell out is replayed when it is next woken.
       maxCachedWorkflows: 200,
       maxConcurrentLocalActivityExecutions: Math.max(2, Math.floor(config.DATABASE_POOL / 2)),
-      shutdownGraceTime: '20s',
     }),
   ];
 }

@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { loadConfig } from '../../config.ts';
+import { drainMs } from '../../embedded/role.ts';
+import type { Ingest } from '../../ingest/outcome.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
+import { ingestWorkers } from '../../workers/ingest.ts';
 import { notifyWorkers } from '../../workers/notify.ts';
+import { ruleWorkers } from '../../workers/rules.ts';
 import { receiver } from '../channels/receiver.ts';
+import { compose } from '../support/compose-file.ts';
 import { record } from './record.ts';
 import { incidentBundle, ownNamespace, signal } from './stage.ts';
 
-describe('the incidents and notify workers', () => {
-  it('are made from configuration alone and carry a notice between them', async () => {
+describe('the workers', () => {
+  it('are made from configuration alone, carry a notice, and end before they would be killed', async () => {
     const hook = await receiver();
     const there = await record();
     const { namespace, nativeConnection, client, close } = await ownNamespace();
@@ -23,9 +28,20 @@ describe('the incidents and notify workers', () => {
       workflowBundle: await incidentBundle(),
       log: pino({ level: 'silent' }),
     };
-    const workers = [...(await incidentWorkers(context)), ...(await notifyWorkers(context))];
+    const workers = [
+      ...(await incidentWorkers(context)),
+      ...(await notifyWorkers(context)),
+      ...(await ruleWorkers(context)),
+      // No producer runs here, so nothing is taken in.
+      ...(await ingestWorkers({ ...context, ingest: {} as Ingest })),
+    ];
     const running = workers.map((worker) => worker.run());
     try {
+      const graceMs = Number.parseInt(compose.services['worker-ingest']!.stop_grace_period!, 10) * 1000;
+      for (const { options } of workers) {
+        const { taskQueue, shutdownGraceTimeMs: grace, shutdownForceTimeMs: force = Infinity } = options;
+        assert.ok(grace < force && force < drainMs && force < graceMs, `${taskQueue}: ${grace}, ${force} ms`);
+      }
       const id = await there.open();
       await signal(client, id);
       await there.allDone(id, 1);
