@@ -196,7 +196,7 @@ describe('receiving alerts', () => {
     assert.equal(rows[0]!.summary, 'nul \ufffd');
     assert.match(rows[0]!.annotations.stack!, /… \[cut from 280000 characters\]$/);
     assert.deepEqual([rows[0]!.annotations.nul, rows[0]!.annotations.half], ['a\ufffdb', 'x\ufffd']);
-    assert.deepEqual(rows[1]!.annotations, { cut: '30000 annotations were too many to keep' });
+    assert.deepEqual(rows[1]!.annotations, { cut: '30000 annotations were too large to store' });
   });
 
   it('keeps labels that are called like parts of an object', async () => {

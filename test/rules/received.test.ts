@@ -344,7 +344,7 @@ describe('a received alert', () => {
       assert.equal((await engine.incidents(alertmanager)).length, 3);
       const [incident, ...others] = await overflow();
       assert.deepEqual(others, []);
-      assert.match(incident!.summary, /More than 2 alerts at once: 3 /);
+      assert.match(incident!.summary, /More than 2 alerts are active; this incident stands for 3 more/);
       assert.deepEqual(incident!.groupLabels, { overflow: 'true' });
       const folded = await sql<{ key: string }>`
         select key from received_alerts where group_key = '*' order by key`.execute(sqlOf(engine.orm));

@@ -99,11 +99,11 @@ describe('with an ingest key that leaked', () => {
     beforeEach(() => api.query('truncate received_alerts, past_received_alerts'));
 
     for (const [what, held] of [
-      ['with an end', { startsAt: iso(-60_000), endsAt: iso(240_000) }],
-      ['without one', { startsAt: iso(-60_000) }],
+      ['with an end', () => ({ startsAt: iso(-60_000), endsAt: iso(240_000) })],
+      ['without one', () => ({ startsAt: iso(-60_000) })],
     ] as const) {
       it(`by resolving it, or by sending it first, ${what}`, async () => {
-        await post(ours, held);
+        await post(ours, held());
         await post(leaked, { startsAt: iso(-60_000), endsAt: iso(-1) });
         assert.ok(await active(), 'resolved by another');
         await post(leaked, { startsAt: iso(-60_000), endsAt: iso(1000) });
@@ -111,7 +111,7 @@ describe('with an ingest key that leaked', () => {
         assert.ok(await active(), 'triggered and resolved by another');
         const [row] = await api.query<{ ends_at: string }>('select ends_at from received_alerts');
         assert.ok(Number(row!.ends_at) > Date.now() + 100_000, 'as far as its sender holds it');
-        await post(ours, { ...held, endsAt: iso(-1) });
+        await post(ours, { ...held(), endsAt: iso(-1) });
         assert.ok(!(await active()), 'its sender ends it');
       });
     }
