@@ -87,7 +87,9 @@ describe('JSON read exactly', () => {
       return performance.now() - start;
     };
     of(10_000);
-    assert.ok(of(400_000) < 80 * Math.max(of(20_000), 1));
+    // The best of some runs: other work on the machine may stretch any one of them.
+    const best = (n: number) => Math.min(...Array.from({ length: 3 }, () => of(n)));
+    assert.ok(best(400_000) < 80 * Math.max(best(20_000), 1));
   });
 
   it('takes every double for a number, in however many digits a sender writes it', () => {
