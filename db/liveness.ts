@@ -7,8 +7,14 @@ const SILENT_MS = 3_000;
 const ASK_WITHIN_MS = 3_000;
 /** Between two looks, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
+/**
+ * A PostgreSQL that accepts a connection and lets no one log in is overloaded, or the way to it swallows everything.
+ * Connections that were silent for this long, in milliseconds, count as dead then: cutting healthy ones earlier would
+ * send their work again to a server that has too much of it.
+ */
+const OVERLOADED_MS = 30_000;
 /** What PostgreSQL says of a backend. */
-type Backend = 'working' | 'not working' | 'unknown';
+type Backend = 'working' | 'not working' | 'overloaded' | 'unknown';
 
 interface Watched {
   /** Queries whose answer is owed. */
@@ -97,7 +103,9 @@ export class Liveness {
       const watched = this.#watched.get(client);
       if (!watched || watched.owed === 0) continue;
       if (bytesOf(client) !== heard.get(client)) continue;
-      const idle = backends(client) === 'not working';
+      const backend = backends(client);
+      const silentFor = performance.now() - watched.heardAt;
+      const idle = backend === 'not working' || (backend === 'overloaded' && silentFor >= OVERLOADED_MS);
       if (idle && watched.accused) {
         client.connection.stream.destroy(
           new Error('Connection terminated: PostgreSQL does not answer on it any more'),
@@ -118,6 +126,10 @@ async function askFor(
     query_timeout: ASK_WITHIN_MS,
   });
   asking.on('error', () => {});
+  let accepted = false;
+  asking.connection.stream.once('connect', () => {
+    accepted = true;
+  });
   try {
     await asking.connect();
     const { rows } = await asking.query<{ pid: number; state: string | null; waits: string | null }>(
@@ -145,8 +157,10 @@ async function askFor(
   } catch (error) {
     asking.connection.stream.destroy();
     // It answers, and has no place for one more: nothing is known.
-    const full = (error as { code?: string }).code === '53300';
-    return () => (full ? 'unknown' : 'not working');
+    const { code } = error as { code?: string };
+    if (code === '53300') return () => 'unknown';
+    // An error with a code comes from a PostgreSQL that starts or stops: it works for no connection of before.
+    return () => (accepted && code === undefined ? 'overloaded' : 'not working');
   }
 }
 

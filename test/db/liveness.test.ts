@@ -203,6 +203,14 @@ describe('a connection on which nothing comes through any more', () => {
     assert.ok(way.made() > 2, 'it was asked after');
   });
 
+  it('is left alone for half a minute where PostgreSQL is too busy to let anyone log in', async () => {
+    const busy = sql<{ n: number }>`select 1 as n from pg_sleep(16)`.execute(sqlOf(orm));
+    await waitFor(() => way.made() > 1, { what: 'the first question' });
+    way.swallowNew();
+    assert.deepEqual((await busy).rows, [{ n: 1 }]);
+    assert.ok(way.made() > 3, 'it was asked after more than once');
+  });
+
   it('is left alone where PostgreSQL does not say what it works on', async () => {
     await direct.query(`alter database ${new URL(url).pathname.slice(1)} set track_activities = off`);
     const { rows } = await sql<{ n: number }>`select 1 as n from pg_sleep(9)`.execute(sqlOf(orm));

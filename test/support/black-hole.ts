@@ -12,6 +12,8 @@ export interface BlackHole {
    * @param direction `answers`: only what the server says is lost
    */
   swallow(direction?: 'both' | 'answers'): void;
+  /** From now on new connections are accepted, and nothing comes through on them. */
+  swallowNew(): void;
   close(): Promise<void>;
 }
 
@@ -25,10 +27,11 @@ interface Through {
 export async function blackHole(port: number, host = '127.0.0.1'): Promise<BlackHole> {
   const connections = new Set<Through>();
   let made = 0;
+  let swallowsNew = false;
   const proxy = createServer((client) => {
     made += 1;
     const server = connect(port, '127.0.0.1');
-    const through: Through = { client, server, swallows: 'nothing' };
+    const through: Through = { client, server, swallows: swallowsNew ? 'both' : 'nothing' };
     connections.add(through);
     client.on('data', (chunk) => {
       if (through.swallows !== 'both') server.write(chunk);
@@ -53,6 +56,9 @@ export async function blackHole(port: number, host = '127.0.0.1'): Promise<Black
     ports: () => [...connections].flatMap(({ client }) => client.remotePort ?? []),
     swallow(direction = 'both') {
       for (const through of connections) through.swallows = direction;
+    },
+    swallowNew() {
+      swallowsNew = true;
     },
     async close() {
       for (const { client, server } of connections) {
