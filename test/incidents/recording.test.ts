@@ -145,7 +145,7 @@ describe('an attempt to deliver', () => {
     const refused = deliverThrough(() => Promise.reject(new RetryableFailure('503', 1000)));
     assert.deepEqual(await refused(1), { outcome: 'retry', detail: '503', retry_after_ms: 1000 });
     const broken = deliverThrough(() => Promise.reject(new TypeError('token abc123 is wrong')));
-    assert.deepEqual(await broken(2), { outcome: 'retry', detail: 'the channel broke: TypeError' });
+    assert.deepEqual(await broken(2), { outcome: 'retry', detail: 'error in the channel: TypeError' });
     assert.deepEqual((await rows()).map(({ attempt }) => attempt).sort(), [1, 2]);
   });
 

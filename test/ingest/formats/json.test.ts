@@ -72,7 +72,7 @@ describe('a record of a log shipper as an event', () => {
   it('is refused for a time that is none, not given another one', () => {
     const { field, reason } = refused({ at: { t: '1e99' } }, { time: ['at.t'] });
     assert.equal(field, 'timestamp');
-    assert.match(reason, /^at\.t is no time/);
+    assert.match(reason, /^at\.t is not a time/);
     refused({ t: 'yesterday' }, { time: ['t'], time_format: 'epoch_ms' });
   });
 
