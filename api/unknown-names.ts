@@ -23,7 +23,7 @@ export function unknownNames(names: readonly string[], known: readonly string[],
   });
 }
 
-/** The part of a schema's definition that says what is within. */
+/** The parts of a schema's definition that name the schemas nested in it. */
 interface Within {
   type: string;
   innerType?: z.ZodType;

@@ -14,7 +14,7 @@ export interface MappingDefinition {
   time: string[];
   defaults: { source: string; type: string; severity: string };
   time_format: (typeof TIME_FORMATS)[number];
-  /** Severities by what the records call them, in small letters; before those that are known anyway. */
+  /** Our severity for each level that the records use, in lower case. These win over the built-in names of levels. */
   severities: Record<string, string>;
   /** What the payload has: the whole record, or what is left of it beside the fields above. */
   payload: 'all' | 'rest';

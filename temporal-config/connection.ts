@@ -15,7 +15,7 @@ export interface TemporalTarget {
   options: NativeConnectionOptions;
 }
 
-/** The same as part of the configuration. */
+/** The fields of the configuration that a TemporalTarget is made from. */
 export interface TemporalConfig {
   TEMPORAL_ADDRESS: string;
   TEMPORAL_NAMESPACE: string;

@@ -6,7 +6,7 @@ import type { Mapped } from '../../ingest/formats/mapped.ts';
 import { BufferFull, DiskFull, StoreUnavailable } from '../../ingest/outcome.ts';
 import type { Principal } from '../access.ts';
 import { problemOf } from '../middleware/problems.ts';
-import { BudgetSpent, RateExceeded, TooManyKeys } from '../problem.ts';
+import { BudgetSpent, type Problem, RateExceeded, TooManyKeys } from '../problem.ts';
 import type { Rejections } from './recorder.ts';
 
 /** A request to store something. What it brings and can't be stored is noted in it, however deep in the handler that shows. */
@@ -27,12 +27,13 @@ export function noteRefusals(route: string, rejections: Rejections): Middleware 
     try {
       await attempts.run(attempt, next);
     } catch (error) {
-      const { status, message } = problemOf(error);
-      note(attempt, status, reasonOf(error, status), message, error);
-      throw error;
+      // The problem is thrown on, so that nobody makes another of the same error: each captures a stack.
+      const problem = problemOf(error);
+      note(attempt, problem.status, problem.message, problem);
+      throw problem;
     }
     // Some formats have failures of their own shape, and answer them.
-    if (ctx.status >= 400) note(attempt, ctx.status, reasonOf(null, ctx.status), '', null);
+    if (ctx.status >= 400) note(attempt, ctx.status, '', null);
   };
 }
 
@@ -68,25 +69,32 @@ function noteItem(item: unknown, field: string, detail: string): void {
   });
 }
 
-function note(attempt: Attempt, status: number, reason: string, detail: string, error: unknown): void {
-  unheard(attempt, reason, error);
+function note(attempt: Attempt, status: number, detail: string, problem: Problem | null): void {
+  const reason = reasonOf(problem, status);
+  unheard(attempt, reason, problem);
   if (attempt.itemised && (status === 422 || status === 400)) return;
   const { route, rejections, principal } = attempt;
   rejections.note({ ...whose(principal), route, kind: 'request', status, reason, field: '', detail });
 }
 
-/** Says that the request of now waits, because what it brings can't be taken yet: until then its sender isn't heard. */
+/** Says that this request waits, because its events can't be stored yet. Until then its sender isn't heard. */
 export function noteHeldBack(error: unknown): void {
   const attempt = attempts.getStore();
-  if (attempt) unheard(attempt, reasonOf(error, problemOf(error).status), error);
+  if (!attempt) return;
+  const problem = problemOf(error);
+  unheard(attempt, reasonOf(problem, problem.status), problem);
 }
 
 /** Tells whoever judges silence that the sender was not heard, where that isn't its own fault. */
-function unheard({ rejections: { deafness }, principal }: Attempt, rejection: string, error: unknown): void {
-  const sender = error instanceof RateExceeded ? error.key : known(principal);
+function unheard(
+  { rejections: { deafness }, principal }: Attempt,
+  rejection: string,
+  problem: Problem | null,
+): void {
+  const sender = problem instanceof RateExceeded ? problem.key : known(principal);
   const reason = deafnessOf(rejection, sender !== null);
   if (reason === null || !deafness) return;
-  const pause = 1000 * Number((error && problemOf(error).headers['Retry-After']) || 0);
+  const pause = 1000 * Number(problem?.headers['Retry-After'] ?? 0);
   const key = sender && { whose: 'key' as const, id: sender.id ?? sender.name, name: sender.name };
   deafness.refused(reason, pause, key ?? deafness.process);
 }
@@ -122,8 +130,8 @@ const BY_STATUS: Readonly<Record<number, string>> = {
   503: 'unavailable',
 };
 
-function reasonOf(error: unknown, status: number): string {
-  for (let e = error; e instanceof Error; e = e.cause) {
+function reasonOf(problem: Problem | null, status: number): string {
+  for (let e: unknown = problem; e instanceof Error; e = e.cause) {
     if (e instanceof BufferFull) return 'buffer_full';
     if (e instanceof DiskFull) return 'disk_full';
     if (e instanceof StoreUnavailable) return 'store_unavailable';

@@ -59,7 +59,7 @@ try {
     const place = await compile(
       'orval',
       { 'api.ts': made('api.ts'), 'zod.ts': made('zod.ts'), 'client.ts': ORVAL_CLIENT },
-      // What orval makes is not written for it.
+      // The code that orval generates does not compile with exactOptionalPropertyTypes.
       ['--exactOptionalPropertyTypes', 'false'],
     );
     try {
