@@ -7,6 +7,8 @@ import { waitFor } from '../support/wait-for.ts';
 
 const has = (command: string, ...args: string[]) => !spawnSync(command, args, { stdio: 'ignore' }).error;
 
+const BASH = '/bin/bash';
+
 /** Longer than it takes to notice that npm has ended: 40 beats of 50 ms. */
 const ENOUGH_BEATS = 40;
 
@@ -40,8 +42,11 @@ describe('npm start and the shell it was started from', function () {
 
   /** Types a line into an interactive shell of a terminal. Killed, it takes the terminal away: a hangup. */
   function terminal(line: string): ChildProcess {
-    const child = spawn('script', ['-qc', 'bash --norc -i', '/dev/null'], {
+    const child = spawn('script', ['-qc', 'exec bash --norc -i', '/dev/null'], {
       cwd: dir,
+      // script runs its command by $SHELL. Another shell than bash may stay between the terminal and the
+      // interactive shell, which then gets no hangup.
+      env: { ...process.env, SHELL: BASH },
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     child.stdin!.write(`${line}\n`);
