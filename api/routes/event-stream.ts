@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { compileFilter } from '../../domain/event-filter.ts';
@@ -11,6 +12,35 @@ import { Tail } from '../tail/tail.ts';
 /** Listeners of one key and of all, in one process: each is a connection that stays. */
 const LISTENERS = { ofOne: 200, ofAll: 1000 };
 
+/**
+ * What polyfills of `EventSource` add to the address, because some browsers let them set no header: the usual
+ * one (event-source-polyfill) `lastEventId` and `padding`, another (amvtek) names with `evs_`. Padding and
+ * preambles are for browsers as old as Internet Explorer 9.
+ */
+const polyfills = {
+  lastEventId: z.string().optional().meta({
+    description:
+      'The same as the header `Last-Event-ID`, for clients that cannot set it. The header takes precedence.',
+  }),
+  evs_last_event_id: z.string().optional().meta({ description: 'The same as `lastEventId`' }),
+  padding: unused(),
+  evs_preamble: unused(),
+  evs_buffer_size_limit: unused(),
+};
+
+function unused() {
+  return z.string().optional().meta({ description: 'No effect: some clients add it to every request' });
+}
+
+/** Where an earlier connection ended. A client that comes back by itself sends the header, to the address it first had. */
+function lastIdOf(
+  { headers }: IncomingMessage,
+  given: { lastEventId?: string; evs_last_event_id?: string },
+): string | undefined {
+  const header = headers['last-event-id'];
+  return (Array.isArray(header) ? header.at(-1) : header) || given.lastEventId || given.evs_last_event_id;
+}
+
 /** Events as they are committed. */
 export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDeps): Route[] {
   const tail = new Tail({ orm, log, clock });
@@ -23,8 +53,8 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
       tags: ['events'],
       summary: 'Events as they are committed',
       description:
-        'Server-sent events. Each event is sent once, in the order of the commits. With `Last-Event-ID` the stream continues where an earlier connection ended. `event: gap` says that the events in between can no longer be found.',
-      query: z.object(eventFilter),
+        'Server-sent events. Each event is sent once, in the order of the commits. With `Last-Event-ID` (or `lastEventId` in the query) the stream continues where an earlier connection ended. `event: gap` says that the events in between can no longer be found.',
+      query: z.object({ ...eventFilter, ...polyfills }),
       headers: z.object({ 'Last-Event-ID': z.string().optional() }),
       responses: {
         200: {
@@ -32,7 +62,7 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
           media: ['text/event-stream'],
         },
       },
-      async handle({ query, request, principal }) {
+      async handle({ query: { severity, source_id, event_type, payload, ...query }, request, principal }) {
         const giveBack = listeners.take(principal);
         const part = tail.join();
         const leave = () => {
@@ -43,12 +73,11 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
           leave();
           throw error;
         });
-        const given = request.headers['last-event-id'];
         const body = Readable.from(
           frames(tail, {
             now,
-            lastEventId: Array.isArray(given) ? given.at(-1) : given,
-            matches: compileFilter(query),
+            lastEventId: lastIdOf(request, query),
+            matches: compileFilter({ severity, source_id, event_type, payload }),
             oldest: clock() - settings.retentionMs,
             stopping,
             clock,

@@ -151,6 +151,37 @@ describe('GET /events/stream', () => {
     await listener.close();
   });
 
+  it('continues for a polyfill that names the place in the query, with all that polyfills add', async () => {
+    const listener = await listen(path('?source_id=polyfill'));
+    await send([event({ source_id: 'polyfill' }), event({ source_id: 'polyfill' })]);
+    await waitFor(() => listener.told.length === 2, { what: 'both events' });
+    const [first, second] = listener.told;
+    const id = encodeURIComponent(first!.id);
+    for (const query of [
+      `lastEventId=${id}&padding=true`,
+      `evs_last_event_id=${id}&evs_preamble=2056&evs_buffer_size_limit=262144`,
+    ]) {
+      const resumed = await listen(path(`?source_id=polyfill&${query}`));
+      await waitFor(() => resumed.told.length > 0, { what: `what came after, by ${query}` });
+      assert.deepEqual(resumed.ids(), [second!.data.id]);
+      await resumed.close();
+    }
+    await listener.close();
+  });
+
+  it('continues from the header where the query names another place', async () => {
+    const listener = await listen(path('?source_id=both'));
+    await send([event({ source_id: 'both' }), event({ source_id: 'both' })]);
+    await waitFor(() => listener.told.length === 2, { what: 'both events' });
+    const [first, second] = listener.told;
+    const query = `?source_id=both&lastEventId=${encodeURIComponent(first!.id)}`;
+    const resumed = await listen(path(query), second!.id);
+    const [third] = await send([event({ source_id: 'both' })]);
+    await waitFor(() => resumed.told.length > 0, { what: 'the next event' });
+    assert.deepEqual(resumed.ids(), [third]);
+    await Promise.all([listener.close(), resumed.close()]);
+  });
+
   it('loses nothing to a listener that comes and goes while events are stored', async () => {
     let cursor = (
       await listen(path('?source_id=restless')).then(async (first) => {
