@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { databaseUrl } from './db/address.ts';
 import { ConfigError } from './domain/config-error.ts';
 import { isSecret } from './domain/key.ts';
 import { parseNetwork } from './domain/network.ts';
@@ -198,17 +199,6 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   };
   checkDoors(config);
   return Object.freeze(config);
-}
-
-/** DATABASE_URL, or one made of the parts; undefined where neither says where PostgreSQL is. */
-export function databaseUrl(env: Record<string, string | undefined>): string | undefined {
-  // The reference's URL names a Python driver: postgresql+psycopg://…
-  if (env.DATABASE_URL) return env.DATABASE_URL.replace(/^postgres(ql)?\+\w+:/, 'postgresql:');
-  if (!env.DATABASE_HOST) return undefined;
-  const part = (name: string, otherwise: string) => encodeURIComponent(env[name] || otherwise);
-  const host = env.DATABASE_HOST.includes(':') ? `[${env.DATABASE_HOST}]` : env.DATABASE_HOST;
-  const user = [part('DATABASE_USER', 'tocsin'), part('DATABASE_PASSWORD', '')].filter(Boolean).join(':');
-  return `postgresql://${user}@${host}:${env.DATABASE_PORT || 5432}/${part('DATABASE_NAME', 'tocsin')}`;
 }
 
 /** No well-known way in, and no way without a key, where others can come. @throws ConfigError */

@@ -7,18 +7,10 @@ import { createServer, type RequestListener, type Server } from 'node:http';
  */
 export const STALLED_MS = 60_000;
 
-/**
- * Longer than load balancers keep theirs: they answer 502 for what they send into a connection that closes.
- */
-const KEEP_ALIVE_MS = 75_000;
-
 /** The HTTP server that the API listens with, and its time limits. */
 export function apiServer(
   listener: RequestListener,
-  {
-    stalledMs = STALLED_MS,
-    keepAliveMs = KEEP_ALIVE_MS,
-  }: { stalledMs?: number | undefined; keepAliveMs?: number } = {},
+  { keepAliveMs, stalledMs = STALLED_MS }: { keepAliveMs: number; stalledMs?: number | undefined },
 ): Server {
   // A stream of events takes as long as it takes; bodies have a patience of their own (api/body).
   // Headers may be here and not read yet: an overloaded process must not take its own lateness for the

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import { databaseUrl, readBootstrapKey, usualAuth } from '../config.ts';
+import { readBootstrapKey, usualAuth } from '../config.ts';
+import { databaseUrl } from '../db/address.ts';
 import { namesTemporal, readTemporal, type TemporalTarget } from '../temporal-config/connection.ts';
 import { StartupError } from './startup-error.ts';
 import type { UiMode } from './temporal-ui.ts';
@@ -53,7 +54,7 @@ export function readSettings(env: Environment = process.env): Settings {
     uiPort: port(env, 'TEMPORAL_UI_PORT') ?? 8233,
     ui: uiMode(env.TEMPORAL_UI || (auth === 'keys' ? 'off' : 'read')),
     namespace: temporal?.namespace ?? (env.TEMPORAL_NAMESPACE || 'default'),
-    databaseUrl: env.DATABASE_URL || env.EMS_DATABASE_URL || databaseUrl(env),
+    databaseUrl: databaseTarget(env),
     ...(temporal ? { temporal } : {}),
     temporalSetup: temporalSetup(env.TEMPORAL_SETUP || 'run'),
     samples: !/^(off|no|false|0)$/i.test(env.SAMPLES ?? ''),
@@ -69,10 +70,18 @@ function port(env: Environment, name: string): number | undefined {
   throw new StartupError(`${name} must be a port between 1 and 65535, but is "${env[name]}".`);
 }
 
+function databaseTarget(env: Environment): string | undefined {
+  return asked(() => databaseUrl({ ...env, DATABASE_URL: env.DATABASE_URL || env.EMS_DATABASE_URL }));
+}
+
 function temporalTarget(env: Environment): TemporalTarget | undefined {
-  if (!namesTemporal(env)) return undefined;
+  return namesTemporal(env) ? asked(() => readTemporal(env)) : undefined;
+}
+
+/** What a reader of settings says is wrong, for a person to put right. */
+function asked<T>(read: () => T): T {
   try {
-    return readTemporal(env);
+    return read();
   } catch (error) {
     throw new StartupError(`${(error as Error).message}.`);
   }

@@ -111,27 +111,6 @@ describe('the configuration', () => {
     assert.equal(loadConfig({ ...theirs, INGEST_TOKEN: '' }).INGEST_TOKEN, 'theirs');
   });
 
-  it('takes the parts of an address where there is no URL, whatever characters they have', () => {
-    const parts = { DATABASE_HOST: 'db', DATABASE_USER: 'me@work', DATABASE_PASSWORD: 'a/b#c:d%e?f' };
-    const { DATABASE_URL } = loadConfig(parts);
-    const { hostname, port, pathname, username, password } = new globalThis.URL(DATABASE_URL);
-    assert.deepEqual([hostname, port, pathname], ['db', '5432', '/tocsin']);
-    assert.deepEqual([username, password].map(decodeURIComponent), ['me@work', 'a/b#c:d%e?f']);
-    assert.equal(loadConfig({ ...parts, DATABASE_URL: URL }).DATABASE_URL, URL);
-    assert.equal(readSettings(parts).databaseUrl, DATABASE_URL);
-    const six = loadConfig({ DATABASE_HOST: '::1', DATABASE_PORT: '5433', DATABASE_NAME: 'other' });
-    assert.equal(six.DATABASE_URL, 'postgresql://tocsin@[::1]:5433/other');
-  });
-
-  it('reads a URL that names a Python driver', () => {
-    for (const scheme of ['postgresql+psycopg', 'postgresql+asyncpg', 'postgres+psycopg2']) {
-      assert.equal(
-        loadConfig({ EMS_DATABASE_URL: `${scheme}://u:p@db/ems` }).DATABASE_URL,
-        'postgresql://u:p@db/ems',
-      );
-    }
-  });
-
   it('refuses the well-known token where others can reach it, in a sentence that says what to do', () => {
     for (const HOST of ['0.0.0.0', '::', '10.0.0.5', 'tocsin.example']) {
       assert.match(refusal({ HOST, BOOTSTRAP_KEY: KEY }), new RegExp(`HOST is ${HOST}.*set INGEST_TOKEN`));

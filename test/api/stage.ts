@@ -126,7 +126,7 @@ export async function stage({
     settings,
   };
   const all = { ...deps, ...change(deps) };
-  const server = apiServer(createApp(all).callback(), { stalledMs });
+  const server = apiServer(createApp(all).callback(), { keepAliveMs: 60_000, stalledMs });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const routes = allRoutes(all);
