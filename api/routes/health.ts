@@ -11,16 +11,14 @@ import { systemStatus } from '../status.ts';
 /** Whether the process lives, whether it can serve, and whether the system does its work. */
 export function healthRoutes(deps: ApiDeps): Route[] {
   return [
-    route({
-      method: 'get',
-      path: '/health',
-      role: null,
-      tags: ['health'],
+    alive('/livez', {
       summary: 'Liveness of this process',
-      responses: {
-        200: { description: 'The process is alive', schema: z.object({ status: z.literal('ok') }) },
-      },
-      handle: async () => ({ status: 200, body: { status: 'ok' as const } }),
+      description:
+        'Answers while the process handles requests. It asks neither PostgreSQL nor Temporal: restart the process if this gives no answer for a while, and only then. Workers answer the same path at their `METRICS_PORT`.',
+    }),
+    alive('/health', {
+      summary: 'Liveness of this process, under the name of the reference',
+      description: 'The same as `/livez`.',
     }),
     route({
       method: 'get',
@@ -28,6 +26,8 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       role: null,
       tags: ['health'],
       summary: 'Readiness of this process',
+      description:
+        'Whether to send requests here. It is 503 while PostgreSQL is away, which a restart does not mend: ask `/livez` for that.',
       responses: {
         200: {
           description: 'PostgreSQL answers and its schema is up to date',
@@ -58,6 +58,21 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       },
     }),
   ];
+}
+
+/** Asks nobody, so that an outage of something else restarts no process: a blocked one does not answer at all. */
+function alive(path: string, what: { summary: string; description: string }): Route {
+  return route({
+    method: 'get',
+    path,
+    role: null,
+    tags: ['health'],
+    ...what,
+    responses: {
+      200: { description: 'The process is alive', schema: z.object({ status: z.literal('ok') }) },
+    },
+    handle: async () => ({ status: 200, body: { status: 'ok' as const } }),
+  });
 }
 
 /** @throws Unavailable */

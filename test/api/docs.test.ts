@@ -16,6 +16,7 @@ const REFERENCE = [
   'get /analytics/severity-distribution',
   'get /analytics/time-series',
   'get /health',
+  'get /livez',
 ];
 
 describe('the API’s own documentation', () => {

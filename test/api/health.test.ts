@@ -17,6 +17,7 @@ describe('health of the API', () => {
   it('lives, is ready, and says what is missing for alerting', async () => {
     const api = await stage({ temporal: 'idle' });
     try {
+      assert.deepEqual((await api.get('/livez')).body, { status: 'ok' });
       assert.deepEqual((await api.get('/health')).body, { status: 'ok' });
       assert.deepEqual((await api.get('/readyz')).body, { status: 'ready' });
       const { status, body } = await api.get('/status');
@@ -61,6 +62,7 @@ describe('health of the API', () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 2);
     const api = await stage({ change: () => ({ orm: away }) });
     try {
+      assert.equal((await api.get('/livez')).status, 200);
       assert.equal((await api.get('/health')).status, 200);
       assert.equal((await api.get('/readyz')).status, 503);
       const { status, body } = await api.get('/status');

@@ -12,7 +12,8 @@ import { bearer, type KeyStage, keyStage, type MadeKey } from './stage.ts';
  * to everybody.
  */
 const PUBLIC = [
-  ...['get /health', 'get /readyz', 'post /session', 'get /session', 'delete /session'],
+  ...['get /livez', 'get /health', 'get /readyz'],
+  ...['post /session', 'get /session', 'delete /session'],
   ...['post /v1/metrics', 'post /v1/traces'],
 ];
 
@@ -101,7 +102,7 @@ describe('where keys are asked for', () => {
 
   it('public routes answer whoever asks, with a wrong key too', async () => {
     for (const headers of [{}, bearer(makeSecret('key')), { authorization: 'nonsense' }]) {
-      for (const path of ['/health', '/readyz', '/openapi.json', '/docs']) {
+      for (const path of ['/livez', '/health', '/readyz', '/openapi.json', '/docs']) {
         const { status } = await fetch(api.url + path, { headers });
         assert.equal(status, 200, path);
       }
