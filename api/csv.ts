@@ -1,14 +1,14 @@
 import { stringify } from 'csv-stringify/sync';
 
-/** What begins a formula in some spreadsheet; the wide forms do in Japanese and Chinese ones. */
-const FORMULA = '=+\\-@\uFF1D\uFF0B\uFF0D\uFF20';
-
 /**
  * Where a spreadsheet may see the beginning of a cell: at its own, and after what separates cells or rows in
  * some locale. A quoted cell is no protection from a spreadsheet that splits at semicolons: quotes count only
  * at the beginning of what it takes for a cell.
+ *
+ * Then comes what begins a formula in some spreadsheet; the wide forms do in Japanese and Chinese ones. What
+ * stands between the two has no separator itself, so that no part of a cell is looked at twice.
  */
-const FORMULAS = new RegExp(`(^|[;|\\t\\r\\n])([\\s"']*)(?=[${FORMULA}])`, 'g');
+const FORMULAS = /(^|[;|\t\r\n])((?:[^\S\t\r\n]|["'])*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/g;
 
 /**
  * Quoted although RFC 4180 has no need of it: what a spreadsheet of another locale would split, and what is
