@@ -37,6 +37,8 @@ export class Buffer {
   #underWay = 0;
   /** When the last append began, by `performance.now()`. */
   #begun = 0;
+  /** Events of a request, on a moving average. */
+  #usual = 1;
   /** Events a second that appends got through lately: what `Retry-After` is computed from. */
   #rate = 10_000;
   #timer: NodeJS.Timeout | undefined;
@@ -56,6 +58,7 @@ export class Buffer {
   /** Resolves once the events are committed. @throws BufferFull; whatever the append throws */
   accept(events: readonly Event[]): Promise<Outcome[]> {
     if (events.length === 0) return Promise.resolve([]);
+    this.#usual += (events.length - this.#usual) / 16;
     const full = this.#buffered > 0 && this.#buffered + events.length > this.#limits.bufferEvents;
     if (this.#stopped || full) return Promise.reject(this.#full());
     this.#buffered += events.length;
@@ -65,9 +68,17 @@ export class Buffer {
     });
   }
 
-  /** @throws BufferFull while not even one event would be taken */
+  /**
+   * For requests that are not read yet. Requires room for as many events as requests usually bring: a rest of the
+   * buffer that is too small for them would let each of them be read and then refused. A few large requests must
+   * not keep out the small ones, so at most a tenth of the buffer is required.
+   * @throws BufferFull
+   */
   requireRoom(): void {
-    if (this.#stopped || this.#buffered >= this.#limits.bufferEvents) throw this.#full();
+    const { bufferEvents } = this.#limits;
+    const required = Math.min(this.#usual, Math.max(1, bufferEvents / 10));
+    const full = this.#buffered > 0 && this.#buffered + required > bufferEvents;
+    if (this.#stopped || full) throw this.#full();
   }
 
   #full(): BufferFull {

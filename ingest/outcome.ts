@@ -47,7 +47,7 @@ export interface Ingest {
    * @throws BufferFull, DiskFull, StoreUnavailable
    */
   accept(events: readonly Event[]): Promise<Outcome[]>;
-  /** For whoever asks before it reads what it would have to refuse. @throws BufferFull, DiskFull */
+  /** For whoever asks before it reads or parses what it would have to refuse. @throws BufferFull, DiskFull */
   requireRoom(): void;
   /** Fixes the time of events that came with an id and none: the first claim wins, and racing retries agree. */
   claimTimes(claims: readonly { event_id: string; occurred_at: number }[]): Promise<number[]>;

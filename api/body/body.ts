@@ -30,16 +30,19 @@ export class Body implements Holder {
   readonly parameters: readonly string[];
   readonly request: IncomingMessage;
   readonly #budget: Budget;
+  readonly #requireRoom: () => void;
   #held = 0;
   /** What is being read. */
   #source: Decoded | null = null;
 
-  constructor(request: IncomingMessage, budget: Budget) {
+  /** @param requireRoom throws if what the body brings can't be stored now */
+  constructor(request: IncomingMessage, budget: Budget, requireRoom: () => void = () => {}) {
     const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
     this.type = type.trim();
     this.parameters = parameters.map((parameter) => parameter.trim());
     this.request = request;
     this.#budget = budget;
+    this.#requireRoom = requireRoom;
   }
 
   /** Gives back what it holds of the budget. Nothing of the body may be used afterwards. */
@@ -100,9 +103,18 @@ export class Body implements Holder {
     }
   }
 
-  /** All of it. @throws as `chunks` */
+  /**
+   * All of it. Other requests may have taken the room while this body was waited for. So the room is checked
+   * again before anything is parsed: an overload otherwise parses and validates most of what it refuses.
+   * @throws as `chunks`, and as `requireRoom`
+   */
   async bytes(limit: number): Promise<Buffer> {
-    if (await this.#hasArrived()) return this.#arrived(limit);
+    const bytes = (await this.#hasArrived()) ? this.#arrived(limit) : await this.#waitedFor(limit);
+    this.#requireRoom();
+    return bytes;
+  }
+
+  async #waitedFor(limit: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
     for await (const chunk of this.chunks(limit)) chunks.push(chunk);
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);

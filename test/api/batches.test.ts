@@ -274,6 +274,25 @@ describe('POST /events when it cannot store', () => {
     await api.close();
   });
 
+  for (const [how, size] of [
+    ['at once', 20],
+    ['in parts', 100_000],
+  ] as const) {
+    it(`parses no body, come ${how}, if the buffer filled up while it was waited for`, async () => {
+      let looks = 0;
+      const requireRoom = () => {
+        if (++looks > 1) throw new BufferFull(7);
+      };
+      const api = await stage({ change: ({ ingest }) => ({ ingest: { ...ingest, requireRoom } }) });
+      const notJson = 'x'.repeat(size);
+      const { status, headers } = await fetch(`${api.url}/events`, {
+        ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body: notJson },
+      });
+      assert.deepEqual([status, headers.get('retry-after')], [503, '7']);
+      await api.close();
+    });
+  }
+
   it('says how far a stream came, so that the rest may be sent again', async () => {
     const api = await failing(() => new StoreUnavailable('PostgreSQL is unavailable'), 1);
     const { hostname, port } = new URL(api.url);

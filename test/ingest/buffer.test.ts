@@ -107,6 +107,31 @@ describe('the buffer', () => {
     assert.equal(there.appends.length, 3);
   });
 
+  it('counts as full for requests still unread when what they usually bring does not fit any more', async () => {
+    const there = gated({ bufferEvents: 100 });
+    const answers = [there.buffer.accept(batch(1))];
+    for (let i = 0; i < 11; i++) answers.push(there.buffer.accept(batch(8)));
+    there.buffer.requireRoom();
+    answers.push(there.buffer.accept(batch(8)));
+    assert.equal(there.buffer.load().buffered, 97);
+    assert.throws(() => there.buffer.requireRoom(), BufferFull);
+    for (let i = 0; i < there.appends.length; i++) {
+      there.appends[i]!.done();
+      await answers[i];
+    }
+    await Promise.all(answers);
+    there.buffer.requireRoom();
+  });
+
+  it('is not full for requests still unread because a few of them were large', async () => {
+    const there = gated({ bufferEvents: 100 });
+    void there.buffer.accept(batch(90));
+    for (let i = 0; i < 50; i++) await assert.rejects(there.buffer.accept(batch(60)), BufferFull);
+    there.buffer.requireRoom();
+    void there.buffer.accept(batch(1));
+    assert.throws(() => there.buffer.requireRoom(), BufferFull);
+  });
+
   it('takes a batch larger than itself when it is empty, since it would never fit otherwise', () => {
     const there = gated({ bufferEvents: 10 });
     void there.buffer.accept(batch(25));
