@@ -73,13 +73,14 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
           leave();
           throw error;
         });
-        const body = Readable.from(
+        const body: Readable = Readable.from(
           frames(tail, {
             now,
             lastEventId: lastIdOf(request, query),
             matches: compileFilter({ severity, source_id, event_type, payload }),
             oldest: clock() - settings.retentionMs,
-            stopping,
+            // A stream that was destroyed closes only once its generator has come to an end.
+            over: () => stopping.aborted || body.destroyed,
             clock,
           }),
           { objectMode: false },

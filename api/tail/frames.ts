@@ -22,7 +22,7 @@ export async function* frames(
     lastEventId,
     matches,
     oldest,
-    stopping,
+    over,
     clock,
   }: {
     now: TailCursor;
@@ -30,7 +30,8 @@ export async function* frames(
     matches: (event: Event) => boolean;
     /** Events before this may be gone, epoch ms. */
     oldest: number;
-    stopping: AbortSignal;
+    /** Whether it is to end: by itself it ends never. Asked after each look. */
+    over: () => boolean;
     clock: () => number;
   },
 ): AsyncGenerator<string> {
@@ -38,7 +39,7 @@ export async function* frames(
   yield `retry: ${RETRY_MS}\n${start.gap ? `event: gap\ndata: ${JSON.stringify({ reason: start.gap })}\n` : ''}id: ${writeCursor(start.cursor)}\n\n`;
   let { cursor } = start;
   let told = clock();
-  while (!stopping.aborted) {
+  while (!over()) {
     const passed = await tail.after(cursor);
     if (passed) {
       cursor = passed.cursor;
