@@ -20,6 +20,7 @@ import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
 import { insertSession } from '../../db/queries/sessions.ts';
 import { DAY_MS } from '../../domain/event.ts';
 import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
+import { sdkLogger } from '../support/sdk-log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
@@ -43,7 +44,7 @@ describe('housekeeping', () => {
       retentionDays: RETENTION_DAYS,
       incidentRetentionDays: 20,
     });
-    const environment = new MockActivityEnvironment();
+    const environment = new MockActivityEnvironment({}, { logger: sdkLogger });
     return {
       keepPartitions: () =>
         environment.run(activities.keepPartitions) as ReturnType<typeof activities.keepPartitions>,
@@ -51,7 +52,7 @@ describe('housekeeping', () => {
   };
   const tidy = () => housekeeping(engine.orm).keepPartitions();
   it('ends between two steps when it is cancelled', async () => {
-    const environment = new MockActivityEnvironment();
+    const environment = new MockActivityEnvironment({}, { logger: sdkLogger });
     const beats: unknown[] = [];
     environment.on('heartbeat', (beat) => {
       beats.push(beat);

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import pg from 'pg';
 import { remember } from '../../embedded/orphans.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
@@ -8,10 +7,10 @@ import { signalTo } from '../../embedded/process.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
 import { register } from '../../temporal-config/register.ts';
 import { killSpawned, spawnRole } from './processes.ts';
+import { quietSdk, sdkSaid } from './sdk-log.ts';
 import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary.ts';
 
-// The SDK tells every worker's coming and going on stderr; tests say what they mean themselves.
-Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+quietSdk();
 
 /** One PostgreSQL and one Temporal dev server for a test run, each started by the first test that asks for it. */
 type Stoppable = { pid: number; stop(): Promise<void> };
@@ -111,6 +110,13 @@ function killAll(): void {
   for (const { pid } of started.values()) signalTo(pid, 'SIGKILL');
   removeTemporary();
 }
+
+export const mochaHooks: Mocha.RootHookObject = {
+  afterEach(this: Mocha.Context) {
+    const lines = sdkSaid();
+    if (this.currentTest?.state === 'failed') console.error(lines.join('\n'));
+  },
+};
 
 export async function mochaGlobalSetup(): Promise<void> {
   process.once('exit', killAll);
