@@ -21,7 +21,8 @@ import { measureActivities } from './measure.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { notifyWorkers } from './notify.ts';
 import { ruleWorkers } from './rules.ts';
-import { useLogger } from './runtime.ts';
+import { installRuntime } from './runtime.ts';
+import { readSdkMetrics } from './sdk-metrics.ts';
 import { startSweep } from './sweep.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
@@ -44,7 +45,8 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   let stop: () => void = () => process.exit(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop());
   const log = pino({ level: config.LOG_LEVEL, base: { role } });
-  useLogger(log);
+  const { METRICS_HOST: host, METRICS_PORT: port } = config;
+  const exporter = await installRuntime(log, { measured: port !== undefined });
   const clock = Date.now;
   const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL);
   const connection = await connectTemporal(config.temporal);
@@ -89,9 +91,9 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
       ...(part === 'ingest' && ingest ? { hearing: { load: ingest.load, deafness } } : {}),
     }),
   );
-  const { METRICS_HOST: host, METRICS_PORT: port } = config;
   const health = createHealth(workers, heartbeats);
-  const scraped = port === undefined ? null : await serveMetrics(registry, { host, port, log, health });
+  const sdk = readSdkMetrics(exporter, { registry, log });
+  const scraped = port === undefined ? null : await serveMetrics(registry, { host, port, log, health, sdk });
   const sweep = plays('rules') ? startSweep(context) : null;
   const housekeeper = plays('rules') ? keepHousekeeping(context) : null;
   const shutdown = () => {

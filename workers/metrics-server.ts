@@ -3,10 +3,19 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Health } from './health.ts';
 
+export interface Served {
+  host: string;
+  port: number;
+  log: Logger;
+  health: Health;
+  /** What the SDK measures, in the same format; never rejects. */
+  sdk: () => Promise<string>;
+}
+
 /** Lets a worker be scraped and probed: `GET /metrics`, `/livez`, `/readyz`. @throws when the port is taken */
 export async function serveMetrics(
   registry: Registry,
-  { host, port, log, health }: { host: string; port: number; log: Logger; health: Health },
+  { host, port, log, health, sdk }: Served,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const probe = (response: ServerResponse, reason: string | null) =>
     response.writeHead(reason === null ? 200 : 503, { 'Content-Type': 'text/plain' }).end(reason ?? 'ok');
@@ -14,7 +23,9 @@ export async function serveMetrics(
     '/livez': (response) => probe(response, health.live()),
     '/readyz': (response) => probe(response, health.ready()),
     '/metrics': (response) => {
-      registry.metrics().then(
+      // The SDK's first: whether they came is one of ours.
+      const text = sdk().then(async (theirs) => (await registry.metrics()) + theirs);
+      text.then(
         (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),
         (error: unknown) => {
           log.error({ err: error }, 'could not collect metrics');

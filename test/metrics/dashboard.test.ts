@@ -28,12 +28,18 @@ const dashboard = JSON.parse(read('deploy/grafana/tocsin.json')) as {
   templating: { list: { name: string }[] };
   panels: Panel[];
 };
-const queries = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+/** The SDK's have a test of their own, with a worker that shows all of them: test/workers/sdk-metrics.test.ts. */
+const isOurs = (expr: string) => !/\btemporal_/.test(expr);
+const queries = dashboard.panels
+  .flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+  .filter(isOurs);
 const alerts = (
   parse(read('deploy/prometheus/tocsin-alerts.yml')) as {
     groups: { rules: { alert: string; expr: string }[] }[];
   }
-).groups.flatMap(({ rules }) => rules);
+).groups
+  .flatMap(({ rules }) => rules)
+  .filter(({ expr }) => isOurs(expr));
 
 /** Names in a query without what Prometheus adds to a histogram's. */
 const namesIn = (expr: string, histograms: ReadonlySet<string>) =>

@@ -28,7 +28,8 @@ describe('the health of a worker process', () => {
 
   before(async () => {
     const log = pino({ level: 'silent' });
-    server = await serveMetrics(new Registry(), { host: '127.0.0.1', port: 0, log, health });
+    const sdk = async () => '';
+    server = await serveMetrics(new Registry(), { host: '127.0.0.1', port: 0, log, health, sdk });
   });
   after(() => server.close());
   beforeEach(() => {
