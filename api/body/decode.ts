@@ -1,16 +1,28 @@
 import type { IncomingMessage } from 'node:http';
-import type { Transform } from 'node:stream';
+import type { Transform, Writable } from 'node:stream';
 import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { ZSTD_WINDOW_LOG } from '../limits.ts';
 import { Problem } from '../problem.ts';
+import { ZstdFrames } from './zstd.ts';
+
+/** What takes a body as it was sent, and what it comes out of. */
+type Decoder = { input: Writable; output: Transform };
+
+const only = (decoder: Transform): Decoder => ({ input: decoder, output: decoder });
 
 /** Content encodings taken, each with its decoder. */
-const DECODERS = new Map<string, () => Transform>([
-  ['gzip', createGunzip],
-  ['x-gzip', createGunzip],
-  ['deflate', createInflate],
-  ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } })],
+const DECODERS = new Map<string, () => Decoder>([
+  ['gzip', () => only(createGunzip())],
+  ['x-gzip', () => only(createGunzip())],
+  ['deflate', () => only(createInflate())],
+  ['zstd', unzstd],
 ]);
+
+function unzstd(): Decoder {
+  const input = new ZstdFrames();
+  const output = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } });
+  return { input, output: input.pipe(output) };
+}
 
 /** A body without its content encoding. */
 export interface Decoded {
@@ -39,22 +51,24 @@ export function decoded(request: IncomingMessage): Decoded {
       headers: { 'Accept-Encoding': [...DECODERS.keys()].join(', ') },
     });
   }
-  const fail = (error: Error) => void decoder.destroy(error);
+  const { input, output } = decoder;
+  const fail = (error: Error) => void output.destroy(error);
   const brokeOff = () => fail(new Error('the request broke off'));
   let sent = 0;
   const count = (chunk: Buffer) => {
     sent += chunk.length;
   };
-  request.pipe(decoder);
+  request.pipe(input);
   request.on('data', count).on('error', fail).on('aborted', brokeOff);
   return {
-    chunks: decoder,
+    chunks: output,
     sent: () => sent,
     fail,
     leave() {
-      request.unpipe(decoder);
+      request.unpipe(input);
       request.off('data', count).off('error', fail).off('aborted', brokeOff);
-      decoder.destroy();
+      input.destroy();
+      output.destroy();
     },
   };
 }

@@ -169,6 +169,17 @@ describe('POST /events', () => {
     });
   });
 
+  it('takes all members of a gzip body and all frames of a zstd body', async () => {
+    for (const [encoding, pack] of [
+      ['gzip', gzipSync],
+      ['zstd', zstdCompressSync],
+    ] as const) {
+      const parts = [event(), event(), event()].map((one) => pack(`${lines([one])}\n`));
+      const answer = await post(Buffer.concat(parts), { 'content-encoding': encoding, ...NDJSON });
+      assert.deepEqual(counts(answer), { stored: 3, duplicate: 0, invalid: 0 }, encoding);
+    }
+  });
+
   it('takes gzip, deflate and zstd', async () => {
     for (const [encoding, pack] of [
       ['gzip', gzipSync],
