@@ -8,7 +8,7 @@ type Container = object;
 
 /**
  * Walks all that a JSON value holds and replaces, in place, what PostgreSQL can't keep: NUL and halves of surrogate pairs become
- * U+FFFD, in texts and in keys. Without recursion: hostile depth must not overflow the stack.
+ * U+FFFD, in texts and in keys; -0 becomes 0. Without recursion: hostile depth must not overflow the stack.
  * @returns what can't be repaired, or null
  */
 export function repair(root: Container, deepest: number): string | null {
@@ -22,12 +22,14 @@ export function repair(root: Container, deepest: number): string | null {
         if (!isStorable(value)) kept = storableText(value);
       } else if (typeof value === 'number') {
         if (!Number.isFinite(value)) return 'must not contain numbers that are too large';
+        // jsonb has one zero. Sent again, the event must say what is stored.
+        if (Object.is(value, -0)) kept = 0;
       } else if (value !== null && typeof value === 'object') {
         stack.push({ container: value as Container, depth: depth + 1 });
       }
       const name = isStorable(key) ? key : storableText(key);
       if (name !== key) Reflect.deleteProperty(container, key);
-      if (name !== key || kept !== value) put(container, name, kept);
+      if (name !== key || !Object.is(kept, value)) put(container, name, kept);
     }
   }
   return null;

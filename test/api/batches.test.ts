@@ -237,6 +237,15 @@ describe('POST /events', () => {
       assert.equal(await stored(), 3);
     });
 
+    it('takes a negative zero again, which is stored as zero', async () => {
+      const body = JSON.stringify(anonymous({ n: 1 })).replace('"n":1', '"n":-0,"list":[-0.0]');
+      const answers = [await post(body, keyed('zero')), await post(body, keyed('zero'))];
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [201, 201],
+      );
+    });
+
     it('says so when another request comes under the same key', async () => {
       await post([anonymous({ n: 1 }), anonymous({ n: 2 })], keyed('reused'));
       const { body } = await post([anonymous({ n: 1 }), anonymous({ n: 3 })], keyed('reused'));
