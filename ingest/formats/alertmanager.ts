@@ -1,6 +1,6 @@
 import { storableText } from '../../db/storable.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { alertmanagerKey, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
+import { alertmanagerKey, NEVER, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
 import type { InvalidEvent } from '../validate.ts';
 
 /** How long an alert without an end holds unless it is sent again: Alertmanager's `resolve_timeout`, in milliseconds. */
@@ -63,11 +63,14 @@ function texts(given: unknown): Record<string, string> | null {
   );
 }
 
-/** Epoch ms; null where no time is given, which Go writes as the year 1; NaN for what is no time. */
+/**
+ * Epoch ms; null where no time is given, which Go writes as the year 1; NaN for what is no time. One that no incident can have becomes the
+ * nearest that it can: senders write the end of the year 9999 for an end that never comes.
+ */
 function timeOf(given: unknown): number | null {
   if (given === undefined || given === null || given === '') return null;
   if (typeof given !== 'string') return Number.NaN;
-  return given.startsWith('0001-01-01') ? null : parseInstant(given);
+  return given.startsWith('0001-01-01') ? null : Math.min(Math.max(parseInstant(given), 0), NEVER);
 }
 
 const wordsOf = (labels: Record<string, string>) =>

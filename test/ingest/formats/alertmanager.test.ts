@@ -73,6 +73,18 @@ describe('an alert as Prometheus posts it', () => {
     assert.equal(mapped({ labels: { job: 'a', instance: 'b' } }).summary, 'job=a, instance=b');
   });
 
+  it('takes a time that no incident can have for the nearest that it can', () => {
+    const end = Date.parse('9999-12-31T23:59:59Z');
+    for (const endsAt of ['9999-12-31T23:59:59.9999999Z', '9999-12-31T23:59:59-14:00']) {
+      assert.equal(mapped({ endsAt }).ends_at, end);
+    }
+    const { starts_at, ends_at } = mapped({
+      startsAt: '1899-12-31T00:00:00Z',
+      endsAt: '1969-12-31T00:00:00Z',
+    });
+    assert.deepEqual([starts_at, ends_at], [0, 0]);
+  });
+
   for (const [what, raw, field] of [
     ['no object', [], ''],
     ['no labels', {}, 'labels'],
