@@ -1,3 +1,4 @@
+import { inFull } from '../../domain/decimal.ts';
 import type { Json } from '../../domain/event.ts';
 import { MAX_DEPTH } from '../validate.ts';
 
@@ -93,8 +94,15 @@ const READERS: Readonly<Record<string, (value: unknown, depth: number) => Json>>
     return Number.isSafeInteger(Number(whole)) ? Number(whole) : String(whole);
   },
   doubleValue(value) {
-    const number = typeof value === 'string' ? Number(value) : typed(value, 'number', 'doubleValue');
-    return Number.isFinite(number) ? number : String(number);
+    if (typeof value !== 'string') {
+      const number = typed(value, 'number', 'doubleValue');
+      return Number.isFinite(number) ? number : String(number);
+    }
+    if (/^(?:NaN|-?Infinity)$/.test(value)) return value;
+    if (!/^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(value)) throw new Flaw('doubleValue must be a number');
+    const number = Number(value);
+    // What no double holds stays as it was written.
+    return Number.isFinite(number) && (number !== 0 || !/^[^eE]*[1-9]/.test(value)) ? number : value;
   },
   arrayValue: (value, depth) => list(value, 'values').map((item) => anyValue(item, depth + 1)),
   kvlistValue: (value, depth) => attributes(value, 'values', depth),
@@ -114,11 +122,24 @@ function typed(value: unknown, type: string, name: string): unknown {
 
 /** @throws Flaw */
 function integer(value: unknown, name: string, unsigned = false): bigint {
+  const whole = wholeOf(value, unsigned);
+  const [least, most] = unsigned ? [0n, 2n ** 64n] : [-(2n ** 63n), 2n ** 63n];
+  if (whole === null || whole < least || whole >= most) throw new Flaw(`${name} must be a 64-bit integer`);
+  return whole;
+}
+
+function wholeOf(value: unknown, unsigned: boolean): bigint | null {
   if (typeof value === 'object' && value !== null && 'low' in value && 'high' in value) {
-    const { low, high } = value as { low: number; high: number };
+    const { low, high } = value;
+    // JSON may have such an object too, of anything.
+    if (!isHalf(low) || !isHalf(high)) return null;
     return (BigInt(unsigned ? high >>> 0 : high) << 32n) | BigInt(low >>> 0);
   }
-  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
-  if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return BigInt(value);
-  throw new Flaw(`${name} must be an integer`);
+  // By its digits: the double nearest to 9223372036854775000 is another whole number.
+  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(inFull(value));
+  return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : null;
+}
+
+function isHalf(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= -(2 ** 31) && (value as number) < 2 ** 32;
 }

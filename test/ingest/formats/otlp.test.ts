@@ -141,6 +141,12 @@ describe('an OTLP log record as an event', () => {
       [{ intValue: -7 }, -7],
       [{ intValue: '9223372036854775807' }, '9223372036854775807'],
       [{ doubleValue: 0.5 }, 0.5],
+      [{ intValue: 9223372036854775000 }, '9223372036854775000'],
+      [{ intValue: '-9223372036854775808' }, '-9223372036854775808'],
+      [{ doubleValue: '1e3' }, 1000],
+      [{ doubleValue: '1e400' }, '1e400'],
+      [{ doubleValue: '-1e-400' }, '-1e-400'],
+      [{ doubleValue: '0e7' }, 0],
       [{ doubleValue: 'NaN' }, 'NaN'],
       [{ doubleValue: '-Infinity' }, '-Infinity'],
       [{ bytesValue: 'AAEC' }, 'AAEC'],
@@ -178,7 +184,19 @@ describe('an OTLP log record as an event', () => {
     ['a text for a severity number', { severityNumber: 'SEVERITY_NUMBER_INFO' }, /severityNumber/],
     ['a fraction for an integer', { attributes: [attribute('a', { intValue: 0.5 })] }, /intValue/],
     ['a time that is none', { timeUnixNano: 'now' }, /timeUnixNano/],
-    ['a time beyond all calendars', { timeUnixNano: Number.MAX_VALUE }, /no such time/],
+    ['a time of more than 64 bits', { timeUnixNano: Number.MAX_VALUE }, /timeUnixNano/],
+    ...[{}, 'abc', null, 1.5, 2 ** 32].flatMap((half) =>
+      [
+        { low: 1, high: half },
+        { low: half, high: 1 },
+      ].map(
+        (halves) =>
+          ['halves of an integer that are none', { body: { intValue: halves } }, /intValue/] as const,
+      ),
+    ),
+    ['an integer of more than 64 bits', { body: { intValue: 1e30 } }, /intValue/],
+    ['a double that is no number', { body: { doubleValue: 'abc' } }, /doubleValue/],
+    ['a double that is empty', { body: { doubleValue: '' } }, /doubleValue/],
     ['attributes that are no list', { attributes: {} }, /attributes must be an array/],
     [
       'hostile depth',
