@@ -14,10 +14,16 @@ import { forgetAlerts } from '../db/queries/received-writes.ts';
 import { forgetRejections } from '../db/queries/rejections.ts';
 import { dropPartitions, forgetEvents, forgetRuleChanges } from '../db/queries/retention.ts';
 import { forgetSessions } from '../db/queries/sessions.ts';
+import { shownIncidents, shownRules } from '../db/queries/shown.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS, type Json } from '../domain/event.ts';
 import type { HousekeepingStep, WedgedWorkflow } from '../domain/housekeeping.ts';
-import type { DeadLetterInput } from '../workflows/messages.ts';
+import {
+  deadLetterWorkflowId,
+  incidentWorkflowId,
+  producerWorkflowId,
+  ruleWorkflowId,
+} from '../workflows/ids.ts';
 import {
   deadLetterWorkflow,
   incidentWorkflow,
@@ -139,48 +145,69 @@ export function createHousekeepingActivities({
   async function reconcile(progress: Progress) {
     const { rules, producers, incidents, sources } = await expectedWorkflows(sqlOf(orm));
     progress();
+    const db = sqlOf(orm);
     return {
-      rules: await startMissing(
-        'alertRule',
-        rules.map(({ id }) => ruleWorkflow(id)),
-        progress,
-      ),
-      producers: await startMissing(
-        'producer',
-        producers.map(({ id, settings, paused }) => producerWorkflow({ source_id: id, settings, paused })),
-        progress,
-      ),
-      incidents: await startMissing(
-        'incident',
-        incidents.map(({ id }) => incidentWorkflow(id)),
-        progress,
-      ),
-      dead_letters: await startMissing(
-        'deadLetter',
-        sources.map((id) => deadLetterWorkflow(id)),
-        progress,
-        async ({ args }) => {
-          const [{ source_id }] = args as [DeadLetterInput];
-          return deadLetterWorkflow(source_id, await lettersToRetry(sqlOf(orm), source_id));
+      rules: await startMissing({
+        ...{
+          kind: 'alertRule',
+          progress,
+          expected: new Map(rules.map(({ id }) => [ruleWorkflowId(id), id])),
         },
-      ),
+        startable: async (id) => ruleWorkflow(id, (await shownRules(db, [id])).get(id) ?? null),
+      }),
+      producers: await startMissing({
+        ...{
+          kind: 'producer',
+          progress,
+          expected: new Map(producers.map((one) => [producerWorkflowId(one.id), one])),
+        },
+        startable: async ({ id, settings, paused }) => producerWorkflow({ source_id: id, settings, paused }),
+      }),
+      incidents: await startMissing({
+        ...{
+          kind: 'incident',
+          progress,
+          expected: new Map(incidents.map(({ id }) => [incidentWorkflowId(id), id])),
+        },
+        startable: async (id) => {
+          const incident = (await shownIncidents(db, [id])).get(id);
+          return incident && incidentWorkflow(id, incident);
+        },
+      }),
+      dead_letters: await startMissing({
+        ...{
+          kind: 'deadLetter',
+          progress,
+          expected: new Map(sources.map((id) => [deadLetterWorkflowId(id), id])),
+        },
+        startable: async (id) => deadLetterWorkflow(id, await lettersToRetry(db, id)),
+      }),
     };
   }
 
-  async function startMissing(
-    kind: string,
-    expected: readonly Startable[],
-    progress: Progress,
-    complete: (one: Startable) => Promise<Startable> = async (one) => one,
-  ): Promise<number> {
+  /** Starts those of a kind that don't run. What one is started with is read only then. */
+  async function startMissing<T>({
+    kind,
+    expected,
+    startable,
+    progress,
+  }: {
+    kind: string;
+    /** By workflow id. */
+    expected: ReadonlyMap<string, T>;
+    /** Nothing: its row is gone meanwhile. */
+    startable: (one: T) => Promise<Startable | undefined>;
+    progress: Progress;
+  }): Promise<number> {
     const running = new Set<string>();
     const query = `WorkflowType = '${kind}' AND ExecutionStatus = 'Running'`;
     for await (const { workflowId } of client.workflow.list({ query, pageSize: 1000 }))
       running.add(workflowId);
     let started = 0;
-    for (const one of expected) {
-      if (running.has(one.workflowId)) continue;
-      const { type, ...options } = await complete(one);
+    for (const [workflowId, one] of expected) {
+      const missing = running.has(workflowId) ? undefined : await startable(one);
+      if (!missing) continue;
+      const { type, ...options } = missing;
       await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
       started++;
       progress();

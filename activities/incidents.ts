@@ -11,6 +11,7 @@ import {
   type WriteOutcome,
 } from '../db/queries/incident-writes.ts';
 import { type Attempt, endAttempt, finishNotice, outstandingNotices } from '../db/queries/notices.ts';
+import type { Here } from '../domain/about.ts';
 import type { DeliveryOutcome, IncidentOutline, NoticeKind, OutstandingNotice } from '../domain/notice.ts';
 import { isDataError } from '../ingest/store-errors.ts';
 import { DELIVERY_SCHEDULE_MS, FAILURES, type Failure } from '../workflows/policies.ts';
@@ -23,6 +24,8 @@ export interface IncidentDependencies {
   log: Logger;
   /** Names of the configured channels. */
   channels: readonly string[];
+  /** What incident workflows are to show of where they run. */
+  here: () => Promise<Here>;
   /** Pauses between attempts, in milliseconds. */
   scheduleMs?: readonly number[];
 }
@@ -33,6 +36,8 @@ export interface IncidentView {
   notices: OutstandingNotice[];
   channels: readonly string[];
   schedule_ms: readonly number[];
+  /** Missing in what earlier releases recorded. */
+  here?: Here;
 }
 
 type NoticeOf = { incident_id: string; notice_id: string; kind: NoticeKind };
@@ -41,7 +46,7 @@ export type IncidentActivities = ReturnType<typeof createIncidentActivities>;
 
 /** Reads and writes of incident workflows. All idempotent; a person's request is told apart by its `request`. */
 export function createIncidentActivities(dependencies: IncidentDependencies) {
-  const { orm, clock, log, channels, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
+  const { orm, clock, log, channels, here, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
   return {
     /** The incident as it is on record, or null when it is gone. */
     async loadIncident({ incident_id }: { incident_id: string }): Promise<IncidentView | null> {
@@ -49,7 +54,7 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
       const row = await orm.em.fork().findOne(IncidentEntity, incident_id);
       if (!row) return null;
       const notices = await outstandingNotices(sqlOf(orm), incident_id);
-      return { outline: outlineOf(row), notices, channels, schedule_ms: scheduleMs };
+      return { outline: outlineOf(row), notices, channels, schedule_ms: scheduleMs, here: await here() };
     },
 
     /** @throws ApplicationFailure `rejected` unless it is open, `gone` */

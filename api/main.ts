@@ -14,6 +14,8 @@ import { watchDisk } from '../metrics/disk.ts';
 import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
 import { watchSystem } from '../metrics/system.ts';
+import { KnownAttributes } from '../temporal-config/known-attributes.ts';
+import { startsShown } from '../temporal-config/starts.ts';
 import { addressesBehind } from './address.ts';
 import { createApp } from './app.ts';
 import { openDoor } from './keys/door.ts';
@@ -45,7 +47,10 @@ async function main(config: Config): Promise<void> {
   const clock = Date.now;
   const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL, STATEMENT_TIMEOUT_MS);
   const connection = Connection.lazy(config.temporal);
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const namespace = config.TEMPORAL_NAMESPACE;
+  const known = new KnownAttributes({ connection, namespace, log });
+  const starts = startsShown({ api: config.PUBLIC_URL, known });
+  const client = new Client({ connection, namespace, interceptors: { workflow: [starts] } });
   const deafness = new Deafness('api');
   const disk = new DiskGuard({
     measure: diskMeasure({ orm, path: config.DISK_PATH, quota: config.DISK_BYTES }),

@@ -82,8 +82,8 @@ export async function ask<Ret>(
  * Tells a rule's workflow that the rule changed, and waits a second for that at the most. The row is the truth: if the signal
  * fails, housekeeping brings it home.
  */
-export async function tellRule({ client, log }: ApiDeps, ruleId: string): Promise<void> {
-  const told = signalRule(client, ruleId).catch((error: unknown) => {
+export async function tellRule({ orm, client, log }: ApiDeps, ruleId: string): Promise<void> {
+  const told = signalRule({ orm, client }, ruleId).catch((error: unknown) => {
     log.warn({ err: error, rule_id: ruleId }, 'could not signal the rule workflow; housekeeping will do it');
   });
   await Promise.race([told, sleep(1000, undefined, { ref: false })]);

@@ -33,7 +33,7 @@ export function createIngest({
   const { appendsInFlight = 2 } = limits;
   const connections = new AppendConnections(orm, appendsInFlight);
   const append = new Append({ orm, connections, clock, log });
-  const signals = ruleSignals(client, log);
+  const signals = ruleSignals({ orm, client }, log);
   const waker = new Waker({ orm, signal: (ids) => signals.add(ids), log, observer });
   const buffer = new Buffer(
     timed((events) => append.run(events), observer),

@@ -68,7 +68,7 @@ export function createAlertReceiver({
   log: Logger;
 }): AlertReceiver {
   /** An answer must not wait for Temporal. Whatever is missed is signalled by the sweep. */
-  const signals = ruleSignals(client, log);
+  const signals = ruleSignals({ orm, client }, log);
   let leftovers = Promise.resolve();
   let stopped = false;
   let timer = setTimeout(sweep, LEFTOVERS_EVERY_MS).unref();

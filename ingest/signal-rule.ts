@@ -1,26 +1,44 @@
-import type { Client } from '@temporalio/client';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { Logger } from 'pino';
+import { type Orm, sqlOf } from '../db/orm.ts';
+import { shownRules } from '../db/queries/shown.ts';
+import { ruleWorkflowId } from '../workflows/ids.ts';
 import { wakeRule } from '../workflows/messages.ts';
 import { ruleWorkflow } from '../workflows/startable.ts';
-import { signalAll, signalWithStart } from './signal.ts';
+import { inTime, PARALLEL, signalWithStart } from './signal.ts';
 import { SignalQueue } from './signal-queue.ts';
+
+/** Who signals needs both: a workflow that has to be started shows what its row says. */
+export interface Signaller {
+  orm: Orm;
+  client: Client;
+}
 
 /**
  * Wakes a rule's workflow, starting it if it doesn't run. The rows say what is to be done; this only says that
  * something is. @throws when Temporal is away: whoever swept up the rows before will sweep again
  */
-export async function signalRule(client: Client, ruleId: string): Promise<void> {
-  await signalWithStart(client, ruleWorkflow(ruleId), wakeRule);
+export async function signalRule({ orm, client }: Signaller, ruleId: string): Promise<void> {
+  try {
+    // Nearly always it runs: nothing is read then, however often events wake it.
+    await inTime(client, () => client.workflow.getHandle(ruleWorkflowId(ruleId)).signal(wakeRule));
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    const rule = (await shownRules(sqlOf(orm), [ruleId])).get(ruleId) ?? null;
+    await signalWithStart(client, ruleWorkflow(ruleId, rule), wakeRule);
+  }
 }
 
 /** Wakes rules, a few at a time. A failure is logged and left to the sweep. */
-export async function signalRules(client: Client, ids: readonly string[], log: Logger): Promise<void> {
-  await signalAll(client, ids.map(ruleWorkflow), wakeRule, failed(log));
+export async function signalRules(signaller: Signaller, ids: readonly string[], log: Logger): Promise<void> {
+  for (let i = 0; i < ids.length; i += PARALLEL) {
+    await Promise.all(ids.slice(i, i + PARALLEL).map((id) => signalRule(signaller, id).catch(failed(log))));
+  }
 }
 
 /** A queue of rules to be woken, for whoever must not wait for Temporal. */
-export function ruleSignals(client: Client, log: Logger): SignalQueue {
-  return new SignalQueue((id) => signalRule(client, id), failed(log));
+export function ruleSignals(signaller: Signaller, log: Logger): SignalQueue {
+  return new SignalQueue((id) => signalRule(signaller, id), failed(log));
 }
 
 const failed = (log: Logger) => (error: unknown) => log.warn({ err: error }, 'could not signal a rule');

@@ -14,21 +14,10 @@ export async function signalWithStart(
   { type, ...options }: Startable,
   signal: SignalDefinition,
 ): Promise<void> {
-  await client.withDeadline(Date.now() + SIGNAL_DEADLINE_MS, () =>
-    client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] }),
-  );
+  await inTime(client, () => client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] }));
 }
 
-/** Signals workflows, a few at a time. What fails goes to `failed`, and keeps no other from its signal. */
-export async function signalAll(
-  client: Client,
-  workflows: readonly Startable[],
-  signal: SignalDefinition,
-  failed: (error: unknown) => void,
-): Promise<void> {
-  for (let i = 0; i < workflows.length; i += PARALLEL) {
-    const few = workflows.slice(i, i + PARALLEL);
-    const results = await Promise.allSettled(few.map((one) => signalWithStart(client, one, signal)));
-    for (const result of results) if (result.status === 'rejected') failed(result.reason);
-  }
+/** Calls Temporal, which has the time of one signal to answer. */
+export function inTime<T>(client: Client, call: () => Promise<T>): Promise<T> {
+  return client.withDeadline(Date.now() + SIGNAL_DEADLINE_MS, call);
 }

@@ -8,6 +8,8 @@ import type {
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Orm } from '../db/orm.ts';
+import type { Here } from '../domain/about.ts';
+import { KnownAttributes } from '../temporal-config/known-attributes.ts';
 
 /** What every worker is made from. Built once a process, in main.ts. */
 export interface WorkerContext {
@@ -20,6 +22,8 @@ export interface WorkerContext {
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;
+  /** Search attributes that workflows may set; asked for anew where it is absent. */
+  known?: KnownAttributes;
   /** Measure what its activities do. */
   interceptors?: WorkerInterceptors;
 }
@@ -37,4 +41,11 @@ export function commonOptions({ config, connection, interceptors }: WorkerContex
     shutdownGraceTime: '20s',
     shutdownForceTime: '25s',
   } satisfies Partial<WorkerOptions>;
+}
+
+/** What workflows show of where they run: asked for by activities, since only a process knows it. */
+export function hereOf({ config, connection, log, ...context }: WorkerContext): () => Promise<Here> {
+  const known =
+    context.known ?? new KnownAttributes({ connection, namespace: config.TEMPORAL_NAMESPACE, log });
+  return async () => ({ api: config.PUBLIC_URL, attributes: await known.names() });
 }

@@ -11,6 +11,8 @@ import { createIngest } from '../ingest/ingest.ts';
 import { unobserved } from '../ingest/observer.ts';
 import { observeIngest, watchBuffer } from '../metrics/ingest.ts';
 import { createRegistry } from '../metrics/registry.ts';
+import { KnownAttributes } from '../temporal-config/known-attributes.ts';
+import { startsShown } from '../temporal-config/starts.ts';
 import { WORKER_ROLES, type WorkerRole } from '../workflows/queues.ts';
 import type { WorkerContext } from './context.ts';
 import { createHealth } from './health.ts';
@@ -50,7 +52,10 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   const clock = Date.now;
   const orm = await connect(config.DATABASE_URL, config.DATABASE_POOL);
   const connection = await connectTemporal(config.temporal);
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const namespace = config.TEMPORAL_NAMESPACE;
+  const known = new KnownAttributes({ connection, namespace, log });
+  const starts = startsShown({ api: config.PUBLIC_URL, known });
+  const client = new Client({ connection, namespace, interceptors: { workflow: [starts] } });
   const plays = (part: WorkerRole) => role === part || role === 'all';
   const deafness = new Deafness('ingest');
   const disk = plays('ingest')
@@ -75,6 +80,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
     workflowBundle: role === 'notify' ? undefined : await workflowBundle(config.WORKFLOW_BUNDLE),
     log,
     clock,
+    known,
     interceptors: measureActivities(registry, observer),
   };
   const workers: Worker[] = [

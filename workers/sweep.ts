@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
+import { signalIncident } from '../activities/signal-incidents.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { extendSpans } from '../db/queries/deaf-spans.ts';
 import { readWatermark } from '../db/queries/judging.ts';
@@ -9,11 +10,8 @@ import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
 import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
 import { holdsOf, spansOfTheAbsent } from '../domain/watermark.ts';
 import { type Repetition, repeat } from '../ingest/repeat.ts';
-import { signalWithStart } from '../ingest/signal.ts';
 import { SignalQueue } from '../ingest/signal-queue.ts';
 import { ruleSignals } from '../ingest/signal-rule.ts';
-import { incidentChanged } from '../workflows/messages.ts';
-import { incidentWorkflow } from '../workflows/startable.ts';
 
 const EVERY_MS = 1000;
 /** Outbox rows this old were left behind by the process that wrote them. */
@@ -37,9 +35,9 @@ export interface SweepDeps {
  * signals are sent apart. Any number of sweeps may run at once: each row is taken by one of them.
  */
 export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
-  const rules = ruleSignals(client, log);
+  const rules = ruleSignals({ orm, client }, log);
   const incidents = new SignalQueue(
-    (id) => signalWithStart(client, incidentWorkflow(id), incidentChanged),
+    (id) => signalIncident({ orm, client }, id),
     (error) => log.warn({ err: error }, 'could not signal an incident'),
   );
   const due = overdueIncidents(orm, clock);

@@ -1,19 +1,20 @@
 import {
   allHandlersFinished,
   condition,
-  continueAsNew,
   proxyActivities,
   proxyLocalActivities,
-  setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Evaluated } from '../activities/rules/evaluate.ts';
 import type { RuleActivities } from '../activities/rules/index.ts';
+import { aboutRule, standingOf } from '../domain/about.ts';
 import { firmly } from './firmly.ts';
 import { type RuleState, ruleChanged, ruleState, wakeRule } from './messages.ts';
 import { backfillPolicy, firmPolicy, localPolicy } from './policies.ts';
 import { RULE_ID } from './search-attributes.ts';
+import { continueShown, Shown, shows } from './shown.ts';
 
 /** Signals and evaluations a run takes before it continues as new: the server's own hint doesn't count signals. */
 const EVALUATIONS_A_RUN = 1000;
@@ -50,18 +51,23 @@ export async function alertRule({ rule_id, evaluations = 0 }: AlertRuleInput): P
   setHandler(wakeRule, onSignal);
   setHandler(ruleChanged, onSignal);
   setHandler(ruleState, () => state);
-  upsertSearchAttributes([{ key: RULE_ID, value: rule_id }]);
+  const shown = new Shown();
+  let about: Evaluated['about'];
+  if (!shows()) upsertSearchAttributes([{ key: RULE_ID, value: rule_id }]);
 
   while (true) {
     await condition(() => woken);
     woken = false;
-    const result = await evaluateRule({ rule_id });
+    const result = await evaluateRule({ rule_id, ...(about ? { shown: about.mark } : {}) });
     evaluated++;
     if (result.gone) return;
+    about = result.about ?? about;
+    if (about) {
+      shown.learn(about.here);
+      shown.keep(aboutRule(rule_id, about.rule, standingOf(about.rule.enabled, result)));
+    }
     if (result.backfill !== null) {
-      setCurrentDetails(
-        `Rule **${result.name}**: counting what was in its window before revision ${result.revision}`,
-      );
+      shown.tell([`**Counting** the events that were in its window before revision ${result.revision}.`]);
       await backfillRule({ rule_id, revision: result.backfill });
     }
     if (result.more) woken = true;
@@ -69,22 +75,34 @@ export async function alertRule({ rule_id, evaluations = 0 }: AlertRuleInput): P
     state.firing = result.firing;
     state.pending = result.pending;
     state.last_evaluated_at = Date.now();
-    setCurrentDetails(detailsOf(result, state));
+    shown.tell(detailsOf(result, state, about));
     const due =
       workflowInfo().continueAsNewSuggested || evaluated >= EVALUATIONS_A_RUN || signals >= SIGNALS_A_RUN;
     if (due) {
       await condition(allHandlersFinished);
-      await continueAsNew<typeof alertRule>({ rule_id, evaluations: state.evaluations });
+      await continueShown<typeof alertRule>({ rule_id, evaluations: state.evaluations });
     }
   }
 }
 
-function detailsOf({ name, revision }: { name: string; revision: number }, state: RuleState): string {
-  const standing =
-    state.firing + state.pending === 0
-      ? 'all quiet'
-      : `${state.firing} groups firing, ${state.pending} pending`;
-  return `Rule **${name}**, revision ${revision}: ${standing}. Judged ${state.evaluations} times, last at ${new Date(
-    state.last_evaluated_at ?? 0,
-  ).toISOString()}.`;
+function detailsOf(
+  { revision }: Evaluated,
+  { firing, pending, evaluations, last_evaluated_at }: RuleState,
+  about: Evaluated['about'],
+): string[] {
+  const enabled = about?.rule.enabled ?? true;
+  const groups = (count: number) => `${count} ${count === 1 ? 'group' : 'groups'}`;
+  const standing = {
+    disabled: '**Disabled**: it judges nothing until somebody enables it.',
+    quiet: '**Quiet**: waits for events that may make it fire.',
+    pending: `**Pending**: ${groups(pending)} must keep to the condition for a while before the rule fires.`,
+    firing: `**Firing**: ${groups(firing)} firing, ${pending} pending. Waits until they are quiet again.`,
+  }[standingOf(enabled, { firing, pending })];
+  return [
+    standing,
+    [
+      ...(about ? [`- Fires when: ${about.rule.fires_when}`] : []),
+      `- Revision ${revision}, judged ${evaluations} times, last at ${new Date(last_evaluated_at ?? 0).toISOString()}`,
+    ].join('\n'),
+  ];
 }

@@ -3,7 +3,6 @@ import {
   allHandlersFinished,
   CancellationScope,
   condition,
-  continueAsNew,
   proxyActivities,
   setHandler,
   upsertSearchAttributes,
@@ -21,6 +20,7 @@ import {
 import { FAILURES, recordPolicy } from './policies.ts';
 import { QUEUES } from './queues.ts';
 import { SOURCE_ID } from './search-attributes.ts';
+import { continueShown, shows } from './shown.ts';
 
 /** Letters that go through the append in one activity, so that it ends well within its time. */
 const LETTERS_A_REDRIVE = 20;
@@ -39,7 +39,7 @@ const answering = proxyActivities<ProducerActivities>({
  * schedule, and redrives or discards when told. Ends when nothing is left to hold or retry: the rows are the record.
  */
 export async function deadLetter({ source_id, resume }: DeadLetterInput): Promise<void> {
-  const letters = new HeldLetters(resume);
+  const letters = new HeldLetters(source_id, resume);
 
   setHandler(deadLetterStatus, () => letters.status());
   setHandler(addDeadLetter, (held) => letters.add(held), {
@@ -75,7 +75,7 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     },
     { validator: ({ ids }) => requireIds(ids) },
   );
-  upsertSearchAttributes([{ key: SOURCE_ID, value: source_id }]);
+  if (!shows()) upsertSearchAttributes([{ key: SOURCE_ID, value: source_id }]);
   // A cancelled one still puts on record what it holds: nobody else may have it. Its rows bring it back for the rest.
   let cancelled = false;
   void CancellationScope.current().cancelRequested.catch(() => {
@@ -106,7 +106,7 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     letters.describe();
     await condition(allHandlersFinished);
   });
-  if (!over()) await continueAsNew<typeof deadLetter>({ source_id, resume: letters.resume() });
+  if (!over()) await continueShown<typeof deadLetter>({ source_id, resume: letters.resume() });
 }
 
 function requireIds(ids: string[]): void {

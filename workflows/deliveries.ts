@@ -16,6 +16,7 @@ import {
   type Progress,
   pauseAfter,
 } from '../domain/notice.ts';
+import { codeSpan } from '../domain/shown.ts';
 import { firmly } from './firmly.ts';
 import { deliverPolicy, FAILURES, firmPolicy, localPolicy } from './policies.ts';
 import { QUEUES } from './queues.ts';
@@ -43,6 +44,13 @@ export interface Delivery {
   held_up: number;
 }
 
+/** How an attempt ended; `at` in epoch milliseconds. */
+export interface LastAttempt extends Pick<Delivery, 'kind' | 'channel' | 'attempt'> {
+  outcome: Attempted['outcome'];
+  detail: string;
+  at: number;
+}
+
 /**
  * Keeps an incident's notices on their way: per channel one after the other, channels apart from each other. Rows say where
  * they stand at first, later this does, so that looking again never sends again. `nextAt` are times that an earlier run had
@@ -55,6 +63,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   let sending = 0;
   let turns = 0;
   let failure: unknown;
+  let last: LastAttempt | null = null;
 
   /** Takes in what is on record. Settles what only lacks its entry, and notices that nobody is there for. */
   async function take({ notices, channels, schedule_ms }: IncidentView): Promise<void> {
@@ -93,11 +102,20 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
 
   /** An attempt that was made before this run. */
   async function resume(delivery: Delivery, made: Progress): Promise<void> {
-    if (made.settled) delivery.stage = 'settled';
-    else {
+    if (made.settled) {
+      delivery.stage = 'settled';
+      remember(delivery, made);
+    } else {
       await land(delivery, { outcome: made.outcome, detail: made.detail }, made.at);
       delivery.next_at = nextAt[keyOf(delivery.notice_id, delivery.channel)] ?? delivery.next_at;
     }
+  }
+
+  function remember(
+    { kind, channel, attempt }: Delivery,
+    { outcome, detail, at }: Pick<LastAttempt, 'outcome' | 'detail' | 'at'>,
+  ): void {
+    if (last === null || at >= last.at) last = { kind, channel, attempt, outcome, detail, at };
   }
 
   /** Starts every attempt that is due and first in its channel. */
@@ -136,7 +154,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     const { deliver } = proxyActivities<NotifyActivities>({
       ...deliverPolicy,
       taskQueue: QUEUES.notify,
-      summary: `${kind} through ${channel}, attempt ${attempt}`,
+      summary: `${kind} through ${codeSpan(channel, 80)}, attempt ${attempt}`,
     });
     try {
       await land(delivery, await deliver({ incident_id, notice_id, channel, attempt }), Date.now());
@@ -163,6 +181,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     { outcome, detail, retry_after_ms }: Attempted,
     at: number,
   ): Promise<void> {
+    remember(delivery, { outcome, detail, at });
     const pause = outcome === 'retry' ? pauseAfter(delivery.attempt, schedule, retry_after_ms) : null;
     delivery.held_up = 0;
     if (pause !== null) {
@@ -192,6 +211,8 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     /** Whether an attempt is going on. */
     busy: () => sending > 0,
     outstanding,
+    /** The latest attempt of which the outcome is known. */
+    last: () => last,
     /** When the next attempt is due, in epoch milliseconds; null when none is waiting. */
     nextDue: () =>
       waitingHeads().reduce<number | null>((due, { next_at }) => Math.min(due ?? next_at, next_at), null),

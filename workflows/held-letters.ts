@@ -1,8 +1,10 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { condition, setCurrentDetails } from '@temporalio/workflow';
+import { aboutDeadLetters, type DeadLetterStanding } from '../domain/about.ts';
 import { DEAD_LETTER_SCHEDULE_MS } from '../domain/dead-letter.ts';
+import { codeSpan } from '../domain/shown.ts';
 import type { DeadLetterInput, DeadLetterStatus, HeldBatch } from './messages.ts';
 import { FAILURES } from './policies.ts';
+import { Shown, until } from './shown.ts';
 
 /** Batches held here alone, at the most: history and memory have bounds, and a producer can wait. */
 const MOST_UNRECORDED = 200;
@@ -15,9 +17,14 @@ const MOST_RETRYING = 1000;
 export class HeldLetters {
   readonly #unrecorded: HeldBatch[];
   #retrying: { id: string; retries: number; next_at: number }[];
+  #lastFailure: string | null;
   #changes = 0;
+  readonly #sourceId: string;
+  readonly #shown = new Shown();
 
-  constructor(resume: DeadLetterInput['resume']) {
+  constructor(sourceId: string, resume: DeadLetterInput['resume']) {
+    this.#sourceId = sourceId;
+    this.#lastFailure = resume?.last_failure ?? null;
     this.#unrecorded = resume?.unrecorded ?? [];
     this.#retrying = resume?.retrying ?? [];
   }
@@ -42,6 +49,7 @@ export class HeldLetters {
   add(held: HeldBatch): void {
     if (this.#holds(held.id) || this.#retrying.some(({ id }) => id === held.id)) return;
     this.#unrecorded.push(held);
+    this.#lastFailure = codeSpan(held.reason, 300);
     this.#changes += 1;
   }
 
@@ -83,7 +91,7 @@ export class HeldLetters {
   async untilDue(): Promise<void> {
     const seen = this.#changes;
     const next = Math.min(...this.#retrying.map(({ next_at }) => next_at));
-    await condition(() => this.#changes !== seen, Math.max(1, next - Date.now()));
+    await until(() => this.#changes !== seen, next - Date.now(), 'Next retry');
   }
 
   status(): DeadLetterStatus {
@@ -95,19 +103,30 @@ export class HeldLetters {
   }
 
   resume(): DeadLetterInput['resume'] {
-    return { unrecorded: this.#unrecorded, retrying: this.#retrying };
+    const last = this.#lastFailure;
+    return {
+      ...{ unrecorded: this.#unrecorded, retrying: this.#retrying },
+      ...(last === null ? {} : { last_failure: last }),
+    };
   }
 
   /** Shown by the Temporal Web UI. */
   describe(): void {
     const { unrecorded, retrying, next_retry_at } = this.status();
+    const state: DeadLetterStanding = unrecorded > 0 ? 'holding' : retrying > 0 ? 'retrying' : 'settled';
+    const next = next_retry_at === null ? '' : `, next at ${new Date(next_retry_at).toISOString()}`;
+    const waiting = {
+      holding: `**Holding** ${unrecorded} batches that PostgreSQL does not have yet.`,
+      retrying: `**Retrying**: waits for the next retry${next}, or for somebody to redrive or discard.`,
+      settled: '**Settled**: all are on record, and none is retried by itself.',
+    }[state];
     const lines = [
-      unrecorded > 0 ? `**${unrecorded} batches held here** until PostgreSQL has them` : '**all on record**',
-      `- ${retrying} retried by itself${next_retry_at ? `, next ${new Date(next_retry_at).toISOString()}` : ''}`,
+      ...(unrecorded > 0 && retrying > 0 ? [`- ${retrying} on record are retried${next}`] : []),
+      ...(state === 'retrying' ? [`- ${retrying} batches on record are retried`] : []),
+      ...(this.#lastFailure === null ? [] : [`- Last failure: ${this.#lastFailure}`]),
     ];
-    const [oldest] = this.#unrecorded;
-    if (oldest) lines.push(`- oldest: ${oldest.reason}`);
-    setCurrentDetails(lines.join('\n'));
+    this.#shown.keep(aboutDeadLetters(this.#sourceId, state));
+    this.#shown.tell([waiting, ...(lines.length > 0 ? [lines.join('\n')] : [])]);
   }
 
   #holds(id: string): boolean {

@@ -1,18 +1,13 @@
-import {
-  condition,
-  continueAsNew,
-  defineSignal,
-  log,
-  proxyActivities,
-  setCurrentDetails,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { defineSignal, log, proxyActivities, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { HousekeepingActivities } from '../activities/housekeeping.ts';
+import { ABOUT_HOUSEKEEPING } from '../domain/about.ts';
+import { codeSpan } from '../domain/shown.ts';
+import { reasonOf } from './failure-of.ts';
 import { housekeepingPolicy } from './policies.ts';
+import { continueShown, Shown, until } from './shown.ts';
 
-/** Pause between rounds. */
-const EVERY = '1 minute';
+/** Pause between rounds, in milliseconds. */
+const EVERY_MS = 60_000;
 const ROUNDS_A_RUN = 500;
 
 const { keepPartitions } = proxyActivities<HousekeepingActivities>({
@@ -33,21 +28,26 @@ export const tidyNow = defineSignal('tidyNow');
  */
 export async function housekeeping(): Promise<void> {
   let asked = false;
+  const shown = new Shown();
   setHandler(tidyNow, () => {
     asked = true;
   });
   for (let round = 0; round < ROUNDS_A_RUN && !workflowInfo().continueAsNewSuggested; round++) {
     // One must not keep the other from being done: a partition that won't go is no reason to leave workflows down.
     const [partitions, started] = await Promise.allSettled([keepPartitions(), reconcile()]);
-    setCurrentDetails(`${partitionsLine(partitions)}\n\n${startedLine(started)}`);
+    shown.keep(ABOUT_HOUSEKEEPING);
+    shown.tell([
+      `Next round at ${new Date(Date.now() + EVERY_MS).toISOString()}.`,
+      `${partitionsLine(partitions)}\n${startedLine(started)}`,
+    ]);
     for (const step of [partitions, started]) {
       if (step.status === 'rejected')
         log.error('housekeeping failed; it is repeated', { error: step.reason });
     }
-    await condition(() => asked, EVERY);
+    await until(() => asked, EVERY_MS, 'Next round');
     asked = false;
   }
-  await continueAsNew<typeof housekeeping>();
+  await continueShown<typeof housekeeping>();
 }
 
 type Result<K extends keyof HousekeepingActivities> = PromiseSettledResult<
@@ -55,12 +55,14 @@ type Result<K extends keyof HousekeepingActivities> = PromiseSettledResult<
 >;
 
 function partitionsLine(result: Result<'keepPartitions'>): string {
-  if (result.status === 'rejected') return `Partitions: **failed**, ${result.reason}`;
-  return `Partitions in the last round: ${result.value.made} made, ${result.value.dropped} dropped.`;
+  if (result.status === 'rejected')
+    return `- Partitions: **failed**, ${codeSpan(reasonOf(result.reason), 500)}`;
+  return `- Partitions in the last round: ${result.value.made} made, ${result.value.dropped} dropped.`;
 }
 
 function startedLine(result: Result<'reconcile'>): string {
-  if (result.status === 'rejected') return `Starting workflows: **failed**, ${result.reason}`;
+  if (result.status === 'rejected')
+    return `- Starting workflows: **failed**, ${codeSpan(reasonOf(result.reason), 500)}`;
   const { rules, producers, incidents, dead_letters } = result.value;
-  return `Workflows started from their rows: ${rules} rules, ${producers} producers, ${incidents} incidents, ${dead_letters ?? 0} sources of dead letters.`;
+  return `- Workflows started from their rows: ${rules} rules, ${producers} producers, ${incidents} incidents, ${dead_letters ?? 0} sources of dead letters.`;
 }

@@ -3,17 +3,16 @@ import {
   ApplicationFailure,
   allHandlersFinished,
   condition,
-  continueAsNew,
   currentUpdateInfo,
   proxyActivities,
   proxyLocalActivities,
-  setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { IncidentActivities, IncidentView } from '../activities/incidents.ts';
+import { aboutIncident } from '../domain/about.ts';
 import { createDeliveries, keyOf } from './deliveries.ts';
 import { firmly } from './firmly.ts';
 import { incidentDetails } from './incident-details.ts';
@@ -27,6 +26,7 @@ import {
 } from './messages.ts';
 import { FAILURES, firmPolicy, localPolicy } from './policies.ts';
 import { INCIDENT_STATE, RULE_ID, SEVERITY } from './search-attributes.ts';
+import { continueShown, Shown, shows, until } from './shown.ts';
 
 const read = { summary: 'Read the incident and its notices' };
 const loadIncident = firmly(
@@ -55,6 +55,7 @@ const MOST_MESSAGES = 1000;
  */
 export async function incident({ incident_id, resume }: IncidentInput): Promise<void> {
   const deliveries = createDeliveries(incident_id, resume?.next_at);
+  const shown = new Shown();
   let view = null as IncidentView | null;
   let changed = true;
   let looking = false;
@@ -111,7 +112,9 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
       view = await loadIncident({ incident_id });
       looking = false;
       if (!view) return;
-      tag(view, before);
+      shown.learn(view.here);
+      if (shows()) shown.keep(aboutIncident(incident_id, view.outline));
+      else tag(view, before);
       await deliveries.take(view);
     }
   }
@@ -125,28 +128,28 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     const next = tooLong() ? null : deliveries.nextDue();
     const something = () => changed || mayLeave() || deliveries.turns() !== seen;
     if (next === null) await condition(something);
-    else await condition(something, Math.max(1, next - Date.now()));
+    else await until(something, next - Date.now(), 'Next attempt');
     if (deliveries.failure()) throw deliveries.failure();
   }
 
   do {
     await look();
     if (view && !tooLong()) deliveries.sendDue();
-    setCurrentDetails(incidentDetails(view, deliveries.outstanding()));
+    shown.tell(incidentDetails(view, deliveries.outstanding(), deliveries.last()));
     if (!mayLeave()) await untilSomethingHappens();
   } while (!mayLeave() || (changed && !tooLong()));
   if (over() && !changed) return;
   const next_at = Object.fromEntries(
     deliveries.outstanding().map((one) => [keyOf(one.notice_id, one.channel), one.next_at]),
   );
-  await continueAsNew<typeof incident>({ incident_id, resume: { next_at } });
+  await continueShown<typeof incident>({ incident_id, resume: { next_at } });
 }
 
 function rejection(message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, FAILURES.rejected);
 }
 
-/** What the Temporal Web UI filters by, where it differs from what was set. */
+/** What runs that began under 0.1.0 set until they find today's code. */
 function tag({ outline }: IncidentView, before: IncidentView | null): void {
   const { state, severity } = outline;
   if (before?.outline.state === state && before.outline.severity === severity) return;

@@ -95,6 +95,8 @@ export interface DeadLetterInput {
   resume?: {
     unrecorded: HeldBatch[];
     retrying: DeadLetterRetries;
+    /** For the Temporal Web UI, in Markdown. */
+    last_failure?: string;
   };
 }
 

@@ -1,4 +1,5 @@
-import { condition, patched, setCurrentDetails } from '@temporalio/workflow';
+import { condition, patched } from '@temporalio/workflow';
+import { aboutProducer } from '../domain/about.ts';
 import type { ProducerSettings } from '../domain/producer.ts';
 import {
   batchSize,
@@ -11,6 +12,8 @@ import {
 } from '../domain/tick.ts';
 import { allowedInFlight, type Breaker, closedBreaker, tryNow } from './breaker.ts';
 import type { Batch, ProducerInput, ProducerStatus } from './messages.ts';
+import { producerDetails } from './producer-details.ts';
+import { Shown, until } from './shown.ts';
 
 /** Batches of a source on their way at once. */
 export const MAX_IN_FLIGHT = 4;
@@ -28,6 +31,7 @@ const LOOK_AGAIN_MS = 30_000;
 /** Where a producer stands, and what it may emit next. */
 export class Pace {
   readonly sourceId: string;
+  readonly shown = new Shown();
   settings: ProducerSettings;
   paused: boolean;
   breaker: Breaker;
@@ -124,7 +128,7 @@ export class Pace {
       return;
     }
     const due = Math.max(this.breaker.retry_at ?? 0, this.#next().tick_at);
-    await condition(told, Math.max(1, due - now));
+    await until(told, due - now, this.breaker.retry_at ? 'Next trial' : 'Next batch');
   }
 
   status(): ProducerStatus {
@@ -159,24 +163,11 @@ export class Pace {
     };
   }
 
-  /** Shown by the Temporal Web UI. */
-  describe(note?: string): void {
-    const { state, settings, next_sequence, behind_ms, in_flight, emitted, dead_lettered } = this.status();
-    const pace =
-      settings.kind === 'simulated'
-        ? `${settings.rate_per_second} events/s`
-        : `every ${settings.interval_seconds} s`;
-    const lines = [
-      `**${note ?? state}**, ${pace}`,
-      `- next sequence ${next_sequence}, ${in_flight} batches in flight, ${Math.round(behind_ms / 1000)} s behind`,
-      `- ${emitted} events appended, ${dead_lettered} dead letters`,
-    ];
-    const { retry_at, opened } = this.breaker;
-    if (opened > 0 && retry_at !== null) lines.push(`- next trial ${new Date(retry_at).toISOString()}`);
-    const flaw = settingsFlaw(settings);
-    if (flaw) lines.push(`- cannot run: ${flaw}`);
-    if (this.lastError) lines.push(`- last error: ${this.lastError}`);
-    setCurrentDetails(lines.join('\n'));
+  /** Shown by the Temporal Web UI. `ending`: what it waits for no longer. */
+  describe(ending?: string): void {
+    const status = this.status();
+    this.shown.keep(aboutProducer(this.sourceId, this.settings, status.state));
+    this.shown.tell(producerDetails(status, this.breaker, ending));
   }
 
   #blocked(): boolean {

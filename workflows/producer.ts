@@ -2,7 +2,6 @@ import {
   allHandlersFinished,
   CancellationScope,
   condition,
-  continueAsNew,
   proxyActivities,
   setHandler,
   upsertSearchAttributes,
@@ -36,6 +35,7 @@ import {
 } from './producer-requests.ts';
 import { QUEUES } from './queues.ts';
 import { SOURCE_ID } from './search-attributes.ts';
+import { continueShown, shows } from './shown.ts';
 
 /** Batches a run emits before it continues as new: about twelve history events each, well under the 4,096 of the hint. */
 const BATCHES_A_RUN = 250;
@@ -126,8 +126,9 @@ export async function producer(input: ProducerInput): Promise<void> {
   };
 
   await CancellationScope.nonCancellable(async () => {
-    upsertSearchAttributes([{ key: SOURCE_ID, value: input.source_id }]);
+    if (!shows()) upsertSearchAttributes([{ key: SOURCE_ID, value: input.source_id }]);
     const row = await keeper.producerRow(input.source_id);
+    pace.shown.learn(row?.here);
     if (row === null) stopping = true;
     // The row is where a first run starts. What updates said since is newer: they reach the workflow before the row.
     else if (!told && !input.resume) pace.adopt(row.settings, row.paused);
@@ -141,11 +142,11 @@ export async function producer(input: ProducerInput): Promise<void> {
       emittedBatches += 1;
       void emit(batch);
     }
-    pace.describe(stopping ? 'stopping' : 'continuing as new');
+    pace.describe(stopping ? 'Stopping: finishes what is in flight.' : 'Continuing as new.');
     await condition(() => pace.inFlight === 0 && allHandlersFinished());
   });
   if (stopping) return;
   const next = pace.input();
   // A run of an earlier release may still know the URL of its checks whole.
-  await continueAsNew<typeof producer>({ ...next, settings: withoutSecrets(next.settings) });
+  await continueShown<typeof producer>({ ...next, settings: withoutSecrets(next.settings) });
 }

@@ -1,7 +1,13 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
+import { ATTRIBUTES, type AttributeName } from '../domain/about.ts';
 
 /** What the Temporal Web UI can filter workflows by. Registered in temporal-config/search-attributes.json. */
-export const SOURCE_ID = defineSearchAttributeKey('SourceId', 'KEYWORD');
-export const RULE_ID = defineSearchAttributeKey('RuleId', 'KEYWORD');
-export const INCIDENT_STATE = defineSearchAttributeKey('IncidentState', 'KEYWORD');
-export const SEVERITY = defineSearchAttributeKey('Severity', 'KEYWORD');
+export const keyOf = (name: AttributeName | (string & {})) => defineSearchAttributeKey(name, 'KEYWORD');
+
+/** Set by each run that began before workflows showed what they are (patch `shown`). */
+export const SOURCE_ID = keyOf('SourceId');
+export const RULE_ID = keyOf('RuleId');
+export const INCIDENT_STATE = keyOf('IncidentState');
+export const SEVERITY = keyOf('Severity');
+
+export const isOurs = (name: string) => (ATTRIBUTES as readonly string[]).includes(name);

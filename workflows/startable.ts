@@ -1,3 +1,14 @@
+import type { SearchAttributePair } from '@temporalio/common';
+import {
+  ABOUT_HOUSEKEEPING,
+  type About,
+  aboutDeadLetters,
+  aboutIncident,
+  aboutProducer,
+  aboutRule,
+  type ShownIncident,
+  type ShownRule,
+} from '../domain/about.ts';
 import { withoutSecrets } from '../domain/producer.ts';
 import {
   deadLetterWorkflowId,
@@ -8,6 +19,7 @@ import {
 } from './ids.ts';
 import type { DeadLetterInput, DeadLetterRetries, ProducerInput } from './messages.ts';
 import { QUEUES } from './queues.ts';
+import { keyOf } from './search-attributes.ts';
 
 /** How a workflow is started, whoever needs it to run first. */
 export interface Startable {
@@ -16,26 +28,30 @@ export interface Startable {
   workflowId: string;
   taskQueue: string;
   args: unknown[];
-  /** Shown by the Temporal Web UI. */
+  /** Shown by the Temporal Web UI for the first run; what a run continues as has neither. */
   staticSummary: string;
+  staticDetails: string;
+  /** `api` is a path, which the process that starts the workflow completes (temporal-config/starts.ts). */
+  memo: Record<string, string>;
+  typedSearchAttributes: SearchAttributePair[];
 }
 
-/** Judges a rule's windows. */
-export const ruleWorkflow = (ruleId: string): Startable => ({
+/** Judges a rule's windows. Without its row there is nothing to show of it, and its workflow ends at once. */
+export const ruleWorkflow = (ruleId: string, rule: ShownRule | null): Startable => ({
   type: 'alertRule',
   workflowId: ruleWorkflowId(ruleId),
   taskQueue: QUEUES.rules,
   args: [{ rule_id: ruleId }],
-  staticSummary: `Judges the windows of rule ${ruleId}`,
+  ...shown(aboutRule(ruleId, rule ?? { name: 'no longer there', severity: null, enabled: false })),
 });
 
 /** Sees to an incident's notices, and takes what people do about it. */
-export const incidentWorkflow = (incidentId: string): Startable => ({
+export const incidentWorkflow = (incidentId: string, incident: ShownIncident): Startable => ({
   type: 'incident',
   workflowId: incidentWorkflowId(incidentId),
   taskQueue: QUEUES.incidents,
   args: [{ incident_id: incidentId }],
-  staticSummary: `Follows incident ${incidentId} until someone has it`,
+  ...shown(aboutIncident(incidentId, incident)),
 });
 
 /** Makes the events of a source. */
@@ -44,7 +60,7 @@ export const producerWorkflow = (input: ProducerInput): Startable => ({
   workflowId: producerWorkflowId(input.source_id),
   taskQueue: QUEUES.producers,
   args: [{ ...input, settings: withoutSecrets(input.settings) }],
-  staticSummary: `Producer of ${input.source_id}`,
+  ...shown(aboutProducer(input.source_id, input.settings, input.paused ? 'paused' : 'running')),
 });
 
 /** Keeps a source's dead letters. `retrying`: those on record that it has to retry by itself. */
@@ -58,7 +74,7 @@ export const deadLetterWorkflow = (sourceId: string, retrying: DeadLetterRetries
       ...(retrying.length > 0 ? { resume: { unrecorded: [], retrying } } : {}),
     } satisfies DeadLetterInput,
   ],
-  staticSummary: `Dead letters of ${sourceId}`,
+  ...shown(aboutDeadLetters(sourceId, retrying.length > 0 ? 'retrying' : 'holding')),
 });
 
 /** The only one of its kind. */
@@ -67,5 +83,16 @@ export const HOUSEKEEPING: Startable = {
   workflowId: HOUSEKEEPING_WORKFLOW_ID,
   taskQueue: QUEUES.rules,
   args: [],
-  staticSummary: 'Partitions, retention, and workflows that should run',
+  ...shown(ABOUT_HOUSEKEEPING),
 };
+
+function shown({ title, purpose, path, memo, attributes }: About) {
+  return {
+    staticSummary: title,
+    staticDetails: purpose,
+    memo: { ...memo, api: path },
+    typedSearchAttributes: Object.entries(attributes).flatMap(([name, value]) =>
+      value === null ? [] : [{ key: keyOf(name), value }],
+    ),
+  };
+}

@@ -10,6 +10,7 @@ import {
   waitingDeadLetters,
 } from '../../db/queries/dead-letter-writes.ts';
 import { producerRow } from '../../db/queries/producer-progress.ts';
+import type { Here } from '../../domain/about.ts';
 import type { Event } from '../../domain/event.ts';
 import { withoutSecrets } from '../../domain/producer.ts';
 import { deadLetterId } from '../../domain/simulate.ts';
@@ -28,14 +29,14 @@ const HELD = 'held';
 
 /** The activities of queue `producers`: what has to go on while ingest is throttled. */
 export function createProducerActivities(
-  deps: Omit<IngestActivityDependencies, 'probe'> & { client: Client },
+  deps: Omit<IngestActivityDependencies, 'probe'> & { client: Client; here: () => Promise<Here> },
 ) {
-  const { orm, client, clock } = deps;
+  const { orm, client, clock, here } = deps;
   return {
     /** What the source's row says; null when it is gone. */
     async producerRow(sourceId: string) {
       const row = await producerRow(orm, sourceId);
-      return row && { ...row, settings: withoutSecrets(row.settings) };
+      return row && { ...row, settings: withoutSecrets(row.settings), here: await here() };
     },
 
     /**

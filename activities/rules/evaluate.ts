@@ -3,6 +3,7 @@ import { forgetSettled } from '../../db/queries/counts-kept.ts';
 import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
 import { loadRule } from '../../db/queries/judging.ts';
 import { standingCounts } from '../../db/queries/revisions.ts';
+import { firesWhen, type Here, type ShownRule } from '../../domain/about.ts';
 import { type JudgeDeps, judgePending } from './judge.ts';
 import { removeDeleted, settle } from './settle.ts';
 
@@ -20,6 +21,8 @@ export interface Evaluated {
   revision: number;
   firing: number;
   pending: number;
+  /** What the workflow shows of the rule. Missing when it shows that already, and in histories of 0.1.0. */
+  about?: { rule: ShownRule & { fires_when: string }; here: Here; mark: string };
 }
 
 export interface EvaluateDeps extends JudgeDeps {
@@ -35,7 +38,7 @@ export interface EvaluateDeps extends JudgeDeps {
 export async function evaluate(
   { signalIncidents, signalRules, ...judging }: EvaluateDeps,
   ruleId: string,
-): Promise<Evaluated> {
+): Promise<Omit<Evaluated, 'about'> & { rule?: ShownRule & { fires_when: string } }> {
   const started = performance.now();
   const { orm } = judging;
   const rule = await loadRule(sqlOf(orm), ruleId);
@@ -44,7 +47,11 @@ export async function evaluate(
   const { words, versions } = rule;
   const current = versions.at(-1);
   if (!current) return gone;
-  const result = { ...gone, gone: false, name: words.name, revision: current.revision };
+  const { name, incident_severity } = words;
+  const { definition, enabled, revision } = current;
+  const severity = incident_severity ?? definition.severity ?? null;
+  const shown = { name, severity, enabled, fires_when: firesWhen(definition) };
+  const result = { ...gone, gone: false, name, revision, rule: shown };
 
   for (const [i, version] of versions.entries()) {
     if (version.superseded_at === null) {

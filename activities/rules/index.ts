@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/judging.ts';
+import type { Here } from '../../domain/about.ts';
 import { signalRules } from '../../ingest/signal-rule.ts';
 import { withProgress } from '../progress.ts';
 import { signalIncidents } from '../signal-incidents.ts';
@@ -14,25 +16,37 @@ export function createRuleActivities({
   client,
   clock,
   log,
+  here,
 }: {
   orm: Orm;
   client: Client;
   clock: () => number;
   log: Logger;
+  /** What rule workflows are to show of where they run. */
+  here: () => Promise<Here>;
 }) {
   return {
-    /** Judges what is pending for the rule, for a few seconds at the most. */
-    async evaluateRule({ rule_id }: { rule_id: string }): Promise<Evaluated> {
-      return evaluate(
+    /**
+     * Judges what is pending for the rule, for a few seconds at the most. The answer says what the workflow
+     * is to show, unless that is what it shows already (`shown`): its history keeps every answer.
+     */
+    async evaluateRule({ rule_id, shown }: { rule_id: string; shown?: string }): Promise<Evaluated> {
+      const { rule, ...result } = await evaluate(
         {
           orm,
           clock,
           log,
-          signalIncidents: (ids) => signalIncidents(client, ids, log),
-          signalRules: (ids) => signalRules(client, ids, log),
+          signalIncidents: (ids) => signalIncidents({ orm, client }, ids, log),
+          signalRules: (ids) => signalRules({ orm, client }, ids, log),
         },
         rule_id,
       );
+      const about = rule && { rule, here: await here() };
+      const mark = createHash('sha256')
+        .update(JSON.stringify(about ?? null))
+        .digest('base64url')
+        .slice(0, 8);
+      return { ...result, ...(about && mark !== shown ? { about: { ...about, mark } } : {}) };
     },
 
     /** Counts what was in a new revision's window. Minutes, for a long window over many events. */

@@ -109,9 +109,9 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       responses: { 200: acted },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const { state } = await find(id);
-        if (state !== 'open') throw new Conflict(`the incident is ${state} already`);
-        await updateWithStart(client, incidentWorkflow(id), acknowledgeIncident, [
+        const incident = await find(id);
+        if (incident.state !== 'open') throw new Conflict(`the incident is ${incident.state} already`);
+        await updateWithStart(client, incidentWorkflow(id, incident), acknowledgeIncident, [
           { ...body, actor: actorOf(principal, body.actor) },
         ]);
         return { status: 200, body: showIncident(await find(id)) };
@@ -129,9 +129,9 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       responses: { 200: acted },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const { state } = await find(id);
-        if (state === 'resolved') throw new Conflict('the incident is resolved already');
-        await updateWithStart(client, incidentWorkflow(id), resolveIncident, [
+        const incident = await find(id);
+        if (incident.state === 'resolved') throw new Conflict('the incident is resolved already');
+        await updateWithStart(client, incidentWorkflow(id, incident), resolveIncident, [
           { ...body, actor: actorOf(principal, body.actor) },
         ]);
         return { status: 200, body: showIncident(await find(id)) };
@@ -150,8 +150,8 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        await find(id);
-        await updateWithStart(client, incidentWorkflow(id), commentIncident, [
+        const incident = await find(id);
+        await updateWithStart(client, incidentWorkflow(id, incident), commentIncident, [
           { ...body, actor: actorOf(principal, body.actor) },
         ]);
         return { status: 201, body: await detail(id) };

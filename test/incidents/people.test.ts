@@ -155,6 +155,6 @@ describe('people and an incident', () => {
     );
     assert.deepEqual([seen.RuleId, seen.Severity], [ruleId, 'high']);
     const details = await handle.query<string>('__temporal_workflow_metadata').catch(() => null);
-    assert.match(JSON.stringify(details), /Acknowledged by ada/);
+    assert.match(JSON.stringify(details), /acknowledged by `ada`/);
   });
 });

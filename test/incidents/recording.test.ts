@@ -87,7 +87,10 @@ describe('an attempt to deliver', () => {
     }, sometimes);
     assert.deepEqual(await deliver(1), { outcome: 'sent', detail: '200' });
     assert.equal((await rows())[0]?.outcome, 'retry');
-    const { settleDelivery } = createIncidentActivities({ orm, clock: Date.now, log, channels: ['ops'] });
+    const { settleDelivery } = createIncidentActivities({
+      ...{ orm, clock: Date.now, log, channels: ['ops'] },
+      here: async () => ({ api: 'http://tocsin.test', attributes: [] }),
+    });
     const settled = { incident_id, notice_id, kind: 'opened' as const, channel: 'ops', attempt: 1 };
     for (let twice = 0; twice < 2; twice += 1) {
       await settleDelivery({ ...settled, outcome: 'sent', detail: '200' });

@@ -12,6 +12,7 @@ import { createIncidentActivities } from '../../activities/incidents.ts';
 import { createNotifyActivities } from '../../activities/notify.ts';
 import type { ChannelConfig } from '../../config.ts';
 import type { Orm } from '../../db/orm.ts';
+import { searchAttributes } from '../../temporal-config/register.ts';
 import { incidentWorkflowId } from '../../workflows/ids.ts';
 import type { incident } from '../../workflows/incident.ts';
 import { incidentChanged } from '../../workflows/messages.ts';
@@ -98,11 +99,12 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
       }),
     });
   const names = channels.map(({ name }) => name);
+  const here = async () => ({ api: 'http://tocsin.test/', attributes: Object.keys(searchAttributes) });
   await run({
     ...shared,
     taskQueue: QUEUES.incidents,
     workflowBundle: await incidentBundle(),
-    activities: createIncidentActivities({ ...base, channels: names, scheduleMs }),
+    activities: createIncidentActivities({ ...base, channels: names, scheduleMs, here }),
   });
   if (notify) await startNotify();
 

@@ -211,13 +211,15 @@ describe('the sweep while Temporal is away', () => {
     const client = {
       withDeadline: (_deadline: number, call: () => Promise<void>) => call(),
       workflow: {
-        async signalWithStart() {
-          underWay += 1;
-          most = Math.max(most, underWay);
-          await new Promise<void>((resolve) => held.push(resolve));
-          underWay -= 1;
-          throw new Error('no answer in time');
-        },
+        getHandle: () => ({
+          async signal() {
+            underWay += 1;
+            most = Math.max(most, underWay);
+            await new Promise<void>((resolve) => held.push(resolve));
+            underWay -= 1;
+            throw new Error('no answer in time');
+          },
+        }),
       },
     } as unknown as Client;
     await sql`

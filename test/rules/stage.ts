@@ -74,11 +74,11 @@ export async function stage() {
     /** Does what the API does for a new rule. */
     async create(input: RuleInput): Promise<string> {
       const { id } = await createRule(orm, input, clock());
-      await signalRule(client, id);
+      await signalRule({ orm, client }, id);
       return id;
     },
     workflow: (ruleId: string) => client.workflow.getHandle(ruleWorkflowId(ruleId)),
-    changed: (ruleId: string) => signalRule(client, ruleId),
+    changed: (ruleId: string) => signalRule({ orm, client }, ruleId),
     /** The rule's only incident, once it is in this state. */
     incident: (ruleId: string, state: string): Promise<Incident> =>
       waitFor(() => orm.em.fork().findOne(IncidentEntity, { ruleId, state: state as Incident['state'] }), {

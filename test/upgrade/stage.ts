@@ -7,6 +7,8 @@ import { Deafness } from '../../ingest/deafness.ts';
 import { startHeartbeat } from '../../ingest/heartbeat.ts';
 import { createIngest } from '../../ingest/ingest.ts';
 import { type Ingest, StoreUnavailable } from '../../ingest/outcome.ts';
+import { KnownAttributes } from '../../temporal-config/known-attributes.ts';
+import { startsShown } from '../../temporal-config/starts.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
 import { ingestWorkers } from '../../workers/ingest.ts';
 import { notifyWorkers } from '../../workers/notify.ts';
@@ -31,15 +33,20 @@ export interface Scenario {
 }
 
 /** A database, a namespace and all of the product's workers, which run the workflows of a release or of today. */
-export async function stage() {
+export async function stage({ namespaceOf = freshNamespace } = {}) {
   const address = await temporalAddress();
-  const [database, namespace] = await Promise.all([freshDatabase(), freshNamespace()]);
+  const [database, namespace] = await Promise.all([freshDatabase(), namespaceOf()]);
   const orm = await connect(database.url, 10);
   const connection = await Connection.connect({ address });
   const nativeConnection = await NativeConnection.connect({ address });
-  const client = new Client({ connection, namespace, identity: 'test' });
   const clock = Date.now;
   const log = silent;
+  const known = new KnownAttributes({ connection, namespace, log });
+  const starts = startsShown({ api: 'https://ops:secret@tocsin.test/base/?token=abc', known });
+  const client = new Client({
+    ...{ connection, namespace, identity: 'test' },
+    interceptors: { workflow: [starts] },
+  });
   let answers = 503;
   const hook = await receiver(() => ({ status: answers, headers: { 'retry-after': '20' } }));
   const limits = { bufferEvents: 20_000, appendEvents: 2000 };
@@ -65,6 +72,7 @@ export async function stage() {
   const config = loadConfig({
     DATABASE_URL: database.url,
     TEMPORAL_NAMESPACE: namespace,
+    PUBLIC_URL: 'https://ops:secret@tocsin.test/base/?token=abc',
     CHANNELS: JSON.stringify([{ kind: 'webhook', name: 'ops', url: hook.url }]),
   });
   let running: { worker: Worker; ended: Promise<void> }[] = [];
@@ -78,6 +86,7 @@ export async function stage() {
   return {
     orm,
     client,
+    namespace,
     ingest,
     hook,
     /** Sources whose events can't be stored now. */

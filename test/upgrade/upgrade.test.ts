@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { lastRelease } from '../support/releases.ts';
+import type { WorkflowHandle } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import { lastRelease, workflowsOf } from '../support/releases.ts';
 import { deadLetter } from './scenarios/dead-letter.ts';
 import { housekeeping } from './scenarios/housekeeping.ts';
 import { incident } from './scenarios/incident.ts';
@@ -34,5 +36,27 @@ describe(`an upgrade from ${lastRelease} with everything running`, () => {
       failed.push(...messages.map((message) => `${workflowId}: ${message}`));
     }
     assert.deepEqual(failed, []);
+  });
+
+  it('leaves histories that replay from their beginning', async () => {
+    const histories: { workflowId: string; history: Awaited<ReturnType<WorkflowHandle['fetchHistory']>> }[] =
+      [];
+    for await (const { workflowId, runId } of there.client.workflow.list()) {
+      const history = await there.client.workflow.getHandle(workflowId, runId).fetchHistory();
+      histories.push({ workflowId, history });
+    }
+    const failures: string[] = [];
+    const options = { workflowBundle: await workflowsOf('today') };
+    for await (const { workflowId, error } of Worker.runReplayHistories(options, histories)) {
+      if (error) failures.push(`${workflowId}: ${error.message}`);
+    }
+    assert.deepEqual(failures, []);
+    // A rule's workflow has one patch. A run that began without it has it after its first evaluation.
+    const wentOver = histories.filter(({ workflowId, history }) => {
+      const markers = history.events!.map((event) => event.markerRecordedEventAttributes?.markerName);
+      const [patch, first] = [markers.indexOf('core_patch'), markers.indexOf('core_local_activity')];
+      return workflowId.startsWith('rule/') && first !== -1 && patch > first;
+    });
+    assert.ok(wentOver.length > 0, 'no rule of the last release went over to what is new');
   });
 });

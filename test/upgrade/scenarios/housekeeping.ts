@@ -16,7 +16,7 @@ export const housekeeping: Scenario = {
     rule = (
       await createRule(there.orm, aRule({ name: 'kept', definition: { event_type: 'kept' } }), Date.now())
     ).id;
-    await signalRule(there.client, rule);
+    await signalRule(there, rule);
     const handle = there.client.workflow.getHandle(HOUSEKEEPING_WORKFLOW_ID);
     await waitFor(
       async () => {

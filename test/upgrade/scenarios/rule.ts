@@ -23,7 +23,7 @@ export const alertRule: Scenario = {
   async begin(there) {
     const input = aRule({ window: 600, definition: { event_type, group_by: ['payload.host'] } });
     rule = (await createRule(there.orm, input, Date.now())).id;
-    await signalRule(there.client, rule);
+    await signalRule(there, rule);
     const handle = there.client.workflow.getHandle(ruleWorkflowId(rule));
     await waitFor(async () => (await handle.query(ruleState)).evaluations > 0, { what: 'it to be ready' });
     await there.ingest.accept(ticks('a'));
@@ -38,7 +38,7 @@ export const alertRule: Scenario = {
     await there.ingest.accept(ticks('c'));
     await waitFor(async () => (await incidents(there)).length === 3, { what: 'a new incident' });
     await deleteRule(there.orm, rule, Date.now());
-    await signalRule(there.client, rule);
+    await signalRule(there, rule);
     await handle.result();
     assert.deepEqual(
       (await incidents(there)).map(({ state }) => state),
