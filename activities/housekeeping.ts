@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { type Orm, sqlOf } from '../db/orm.ts';
+import { type Orm, type Sql, sqlOf } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { AUDIT_DAYS, forgetAudit } from '../db/queries/audit.ts';
 import { forgetSettled, oldestCountKept, trimCounts } from '../db/queries/counts-kept.ts';
@@ -113,29 +113,28 @@ export function createHousekeepingActivities({
     const made = await step(ensurePartitions(orm, now));
     const oldest = now - retentionDays * DAY_MS;
     await forgetSettled(orm, null, progress);
+    const oldestCount = async (db: Sql) => (await oldestCountKept(db, now)) - DAY_MS;
     const dropped =
-      (await step(dropPartitions(orm, 'events', () => oldest))) +
-      (await step(
-        dropPartitions(orm, 'window_counts', async (db) => (await oldestCountKept(db, now)) - DAY_MS),
-      ));
+      (await step(dropPartitions(orm, 'events', () => oldest, progress))) +
+      (await step(dropPartitions(orm, 'window_counts', oldestCount, progress)));
     if (now - trimmedAt >= TRIM_EVERY_MS) {
       await trimCounts(orm, clock, progress);
       trimmedAt = now;
     }
     await foldRollups(orm, now, progress);
-    await step(forgetEvents(db, oldest));
+    await forgetEvents(db, oldest, progress);
     await step(forgetRuleChanges(db));
     await step(forgetRejections(db, oldest));
     await step(forgetProcesses(db));
     await step(forgetSpans(db, oldest));
     await step(forgetSessions(db, now));
     await step(forgetAudit(db, now - AUDIT_DAYS * DAY_MS));
-    const letters = await step(forgetDeadLetters(db, oldest));
+    const letters = await step(forgetDeadLetters(db, oldest, progress));
     if (letters.waiting > 0)
       log.warn(letters, 'dead letters expired before anybody redrove or discarded them');
-    const incidents = await step(forgetIncidents(db, now - incidentRetentionDays * DAY_MS));
-    const alerts = await step(forgetAlerts(db, now - DAY_MS));
-    const groups = await step(forgetIdleGroups(orm));
+    const incidents = await step(forgetIncidents(db, now - incidentRetentionDays * DAY_MS, progress));
+    const alerts = await forgetAlerts(db, now - DAY_MS, progress);
+    const groups = await step(forgetIdleGroups(orm, progress));
     if (dropped + groups + letters.all + incidents + alerts > 0) {
       log.info({ dropped, groups, dead_letters: letters.all, incidents, alerts }, 'retention');
     }

@@ -62,14 +62,15 @@ export async function trimCounts(orm: Orm, clock: () => number, progress: () => 
     const kept = new Map(
       (await countsKept(db, clock())).map((k) => [`${k.rule_id} ${k.revision}`, k.kept_from] as const),
     );
+    progress();
     for (const { rule_id, revision } of present) {
-      progress();
       const before = kept.get(`${rule_id} ${revision}`) ?? day + DAY_MS;
       if (before > day) {
         gone += await deleteCounts(
           db,
           { rule_id, revision },
           { from: day, before: Math.min(before, day + DAY_MS) },
+          progress,
         );
       }
     }
@@ -100,6 +101,7 @@ async function deleteCounts(
   db: Sql,
   { rule_id, revision }: { rule_id: string; revision: number },
   { from, before }: { from: number; before: number },
+  progress: () => void,
 ): Promise<number> {
   const mine = sql`c.rule_id = ${rule_id} and c.revision = ${revision}
     and c.bucket >= ${Math.floor(from)}::bigint and c.bucket < ${Math.floor(before)}::bigint`;
@@ -111,6 +113,7 @@ async function deleteCounts(
       where ${mine} and c.group_key = x.group_key and c.bucket = x.bucket and c.slot = x.slot`.execute(db);
     const deleted = Number(numAffectedRows ?? 0);
     gone += deleted;
+    progress();
     if (deleted < CHUNK) return gone;
   }
 }
@@ -133,7 +136,7 @@ export async function forgetSettled(
   for (const version of rows) {
     const { rule_id, revision } = version;
     progress();
-    await deleteCounts(db, version, ALL_TIME);
+    await deleteCounts(db, version, ALL_TIME, progress);
     await sql`delete from rule_versions where rule_id = ${rule_id} and revision = ${revision} and settled`.execute(
       db,
     );

@@ -22,8 +22,9 @@ const idle = sql`
  * An appending process believes that the groups it knows are admitted. So it is first told, in an instant without
  * appends, to remember none of this rule: from then on whoever counts for a group asks, under the same lock that a
  * deletion takes. Then groups are deleted a few at a time while appends go on.
+ * @param progress called after each piece of work; what it throws ends the call, and the next one goes on
  */
-export async function forgetIdleGroups(orm: Orm): Promise<number> {
+export async function forgetIdleGroups(orm: Orm, progress: () => void = () => {}): Promise<number> {
   let gone = 0;
   for (const rule of await nearlyFull(sqlOf(orm))) {
     const keys = await idleGroups(sqlOf(orm), rule);
@@ -33,10 +34,12 @@ export async function forgetIdleGroups(orm: Orm): Promise<number> {
         const deleted = await deleteIdle(orm, rule, keys.slice(i, i + AT_ONCE));
         if (deleted === null) break;
         gone += deleted;
+        progress();
       }
     }
     // Also after a crash, which leaves every append asking.
     if (keys.length > 0 || rule.forgetting) await setForgetting(orm, rule, false);
+    progress();
   }
   return gone;
 }

@@ -5,11 +5,18 @@ import { instant } from '../time.ts';
 /** Rows removed in one statement, so that none of them takes long. */
 const CHUNK = 1000;
 
+/** Called after each chunk. What it throws ends the call; the next one goes on. */
+type Progress = () => void;
+
 /**
  * Removes dead letters that nothing has happened to since `before` (epoch ms), whatever became of them: events that old would be
  * refused. @returns how many, and how many of them still waited
  */
-export async function forgetDeadLetters(db: Sql, before: number): Promise<{ all: number; waiting: number }> {
+export async function forgetDeadLetters(
+  db: Sql,
+  before: number,
+  progress: Progress = () => {},
+): Promise<{ all: number; waiting: number }> {
   const gone = { all: 0, waiting: 0 };
   for (;;) {
     // Created before it changed: the index on that narrows down.
@@ -20,6 +27,7 @@ export async function forgetDeadLetters(db: Sql, before: number): Promise<{ all:
       returning state`.execute(db);
     gone.all += rows.length;
     gone.waiting += rows.filter(({ state }) => state === 'waiting').length;
+    progress();
     if (rows.length < CHUNK) return gone;
   }
 }
@@ -29,7 +37,11 @@ export async function forgetDeadLetters(db: Sql, before: number): Promise<{ all:
  * and group stays while there is the rule: episodes are counted from it, and an incident's id must never come again. Those of
  * rules that are gone are removed like the others.
  */
-export async function forgetIncidents(db: Sql, before: number): Promise<number> {
+export async function forgetIncidents(
+  db: Sql,
+  before: number,
+  progress: Progress = () => {},
+): Promise<number> {
   let gone = 0;
   for (;;) {
     const { rows } = await sql<{ n: number }>`
@@ -54,6 +66,7 @@ export async function forgetIncidents(db: Sql, before: number): Promise<number> 
       select count(*)::int as n from gone`.execute(db);
     const { n } = rows[0]!;
     gone += n;
+    progress();
     if (n < CHUNK) return gone;
   }
 }

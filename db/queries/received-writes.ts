@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { type KnownAlert, RECEIVING_RULES } from '../../domain/received-alert.ts';
 import { LOCKS } from '../locks.ts';
 import type { Sql } from '../orm.ts';
+import { deleteInChunks } from './delete-in-chunks.ts';
 import { mergePending } from './wake.ts';
 
 /** A received alert as it is on record. Times in epoch milliseconds. */
@@ -183,17 +184,16 @@ export async function rewordIncidents(
  * Removes alerts that ended before `before` (epoch ms) and whose end was judged, or will not be: their group stands at something
  * later, and nothing is pending for it.
  */
-export async function forgetAlerts(db: Sql, before: number): Promise<number> {
+export async function forgetAlerts(db: Sql, before: number, progress?: () => void): Promise<number> {
+  const done = sql`t.ends_at < ${Math.floor(before)}::bigint
+    and not exists (
+      select from pending_evaluations p where p.rule_id = t.rule_id and p.group_key = t.group_key)
+    and not exists (
+      select from rule_groups g where g.rule_id = t.rule_id and g.group_key = t.group_key
+        and g.state <> 'ok' and coalesce(g.deferred_from, g.next_due) <= t.ends_at)`;
   let gone = 0;
   for (const table of ['received_alerts', 'past_received_alerts']) {
-    const { numAffectedRows } = await sql`
-      delete from ${sql.table(table)} a where ends_at < ${Math.floor(before)}::bigint
-        and not exists (
-          select from pending_evaluations p where p.rule_id = a.rule_id and p.group_key = a.group_key)
-        and not exists (
-          select from rule_groups g where g.rule_id = a.rule_id and g.group_key = a.group_key
-            and g.state <> 'ok' and coalesce(g.deferred_from, g.next_due) <= a.ends_at)`.execute(db);
-    gone += Number(numAffectedRows ?? 0);
+    gone += await deleteInChunks(db, table, done, progress);
   }
   return gone;
 }

@@ -3,6 +3,7 @@ import { DAY_MS } from '../../domain/event.ts';
 import { LOCKS } from '../locks.ts';
 import { type Orm, type Sql, sqlOf } from '../orm.ts';
 import { dayOf, partitionDays } from '../partitions.ts';
+import { deleteInChunks } from './delete-in-chunks.ts';
 import { LEVELS } from './fold.ts';
 
 /**
@@ -16,11 +17,13 @@ const LOCK_TIMEOUT = '5s';
  * a reader who takes longer than we wait, leaves half done is finished by the next call.
  * @param before epoch ms. For counts it is asked for each partition, while no rule changes: a rule that is made meanwhile either is
  * seen, or counts in a partition that is made after this one has gone
+ * @param progress called after each partition; what it throws ends the call
  */
 export async function dropPartitions(
   orm: Orm,
   parent: 'events' | 'window_counts',
   before: (db: Sql) => number | Promise<number>,
+  progress: () => void = () => {},
 ): Promise<number> {
   // Detaching concurrently is no part of a transaction, so the connection itself is told how long to wait.
   return sqlOf(orm)
@@ -34,6 +37,7 @@ export async function dropPartitions(
           if (day + DAY_MS > dayOf(soonest)) continue;
           const drop = () => dropPartition(db, { parent, name, day, state }, before);
           if (await (parent === 'events' ? drop() : keepingRules(db, drop))) dropped++;
+          progress();
         }
       } catch (error) {
         if (!isLockTimeout(error)) throw error;
@@ -73,14 +77,12 @@ const isLockTimeout = (error: unknown) => (error as { code?: unknown }).code ===
  * Removes what events before `before` (epoch ms) left in tables that aren't partitioned. Counts go by whole days, as the
  * events' partitions do, so that totals are those of the events that are there.
  */
-export async function forgetEvents(db: Sql, before: number): Promise<void> {
-  await sql`delete from event_ids where occurred_at < ${Math.floor(before)}::bigint`.execute(db);
+export async function forgetEvents(db: Sql, before: number, progress?: () => void): Promise<void> {
   const day = dayOf(before);
-  await sql`delete from event_rollups where minute < ${day}::bigint`.execute(db);
-  await sql`
-    delete from event_totals where level = any(${Object.values(LEVELS)}::smallint[]) and at < ${day}::bigint`.execute(
-    db,
-  );
+  const levels = sql`any(${Object.values(LEVELS)}::smallint[])`;
+  await deleteInChunks(db, 'event_ids', sql`t.occurred_at < ${Math.floor(before)}::bigint`, progress);
+  await deleteInChunks(db, 'event_rollups', sql`t.minute < ${day}::bigint`, progress);
+  await deleteInChunks(db, 'event_totals', sql`t.level = ${levels} and t.at < ${day}::bigint`, progress);
 }
 
 /** Removes the record of changes of rules that is older than a day: a process that has slept longer reads all rules. */

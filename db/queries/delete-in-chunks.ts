@@ -1,0 +1,29 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Sql } from '../orm.ts';
+
+/** Rows deleted in one statement, so that it takes some hundred milliseconds. */
+const CHUNK = 5000;
+
+/**
+ * Deletes rows of a table, a few at a time, so that no statement takes long whatever has piled up.
+ * @param condition may name the table's row as `t`
+ * @param progress called after each chunk; what it throws ends the call, and the next one goes on
+ */
+export async function deleteInChunks(
+  db: Sql,
+  table: string,
+  condition: RawBuilder<unknown>,
+  progress: () => void = () => {},
+  chunk = CHUNK,
+): Promise<number> {
+  let gone = 0;
+  for (;;) {
+    const { numAffectedRows } = await sql`
+      delete from ${sql.table(table)} where ctid = any(array(
+        select t.ctid from ${sql.table(table)} t where ${condition} limit ${chunk} for update))`.execute(db);
+    const deleted = Number(numAffectedRows ?? 0);
+    gone += deleted;
+    progress();
+    if (deleted < chunk) return gone;
+  }
+}
