@@ -31,7 +31,7 @@ export function isRecorded({ method, role, recorded }: Pick<Route, 'method' | 'r
   return recorded === true || (method !== 'get' && (role === 'operate' || role === 'admin'));
 }
 
-type RecordedRoute = Pick<Route, 'method' | 'path' | 'role'>;
+type RecordedRoute = Pick<Route, 'method' | 'path' | 'role' | 'recordedAs'>;
 
 interface Act {
   principal: Principal;
@@ -113,7 +113,7 @@ function entryOf(
     target: path,
     detail: {
       ...(Object.keys(query).length > 0 ? { query: short(query) } : {}),
-      ...(body === undefined ? {} : { body: short(body) }),
+      ...(body === undefined ? {} : { body: short(route.recordedAs ? route.recordedAs(body) : body) }),
     },
     status: null,
   };

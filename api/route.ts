@@ -98,6 +98,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   dialect?: Dialect;
   /** Reads so much that it goes on record who did. */
   recorded?: boolean;
+  /** What the record keeps of a body that may hold secrets. */
+  recordedAs?: (body: B) => unknown;
   handle: (input: Input<P, Q, B>) => Promise<Reply<NoInfer<R>>>;
 }
 

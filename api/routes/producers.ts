@@ -17,7 +17,7 @@ import {
   resumeProducer,
 } from '../../workflows/messages.ts';
 import { producerWorkflow } from '../../workflows/startable.ts';
-import { actorOf } from '../access.ts';
+import { actorOf, type Principal } from '../access.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Conflict, NotFound } from '../problem.ts';
@@ -32,6 +32,7 @@ import {
   producerParams,
   producerPatch,
   producerSettings,
+  recordedProducer,
   showProducer,
   showProducerDetail,
 } from '../schemas/producer.ts';
@@ -62,27 +63,33 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     updateWithStart(client, producerWorkflow({ source_id: id, settings, paused }), configureProducer, [
       { settings: withoutSecrets(settings), paused: told.paused },
     ]);
-  const turn = async (id: string, update: typeof pauseProducer, paused: boolean, who: string) => {
+  const turn = async (
+    id: string,
+    update: typeof pauseProducer,
+    paused: boolean,
+    { principal, body }: { principal: Principal; body: { actor?: string } },
+  ) => {
     const row = await find(id);
     // Started only if it doesn't run, and then as it was: the update decides.
     const workflow = producerWorkflow({ source_id: id, settings: row.settings, paused: !paused });
-    const status = await updateWithStart(client, workflow, update, [{ actor: who }]).catch(
-      (error: unknown) => {
-        // An earlier request got through to the workflow and not to the row: bring them together again.
-        if (error instanceof Conflict && row.paused !== paused) return configure(row, { paused });
-        throw error;
-      },
-    );
-    return { status: 200 as const, body: await changed(id, { paused }, status) };
+    const status = await updateWithStart(client, workflow, update, [
+      { actor: actorOf(principal, body.actor) },
+    ]).catch((error: unknown) => {
+      // An earlier request got through to the workflow and not to the row: bring them together again.
+      if (error instanceof Conflict && row.paused !== paused) return configure(row, { paused });
+      throw error;
+    });
+    return { status: 200 as const, body: await changed(id, { paused }, status, principal) };
   };
   const changed = async (
     id: string,
     change: Parameters<typeof updateProducer>[2],
     status: ProducerStatus,
+    principal: Principal,
   ) => {
     const row = await updateProducer(orm, id, change, clock());
     if (!row) throw new NotFound('Producer');
-    return showProducerDetail(row, status);
+    return showProducerDetail(row, status, principal);
   };
   return [
     route({
@@ -92,7 +99,10 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       tags: ['producers'],
       summary: 'List producers',
       responses: { 200: { description: 'All producers by id', schema: z.array(producerOut) } },
-      handle: async () => ({ status: 200, body: (await listProducers(orm)).map(showProducer) }),
+      async handle({ principal }) {
+        const rows = await listProducers(orm);
+        return { status: 200, body: rows.map((row) => showProducer(row, principal)) };
+      },
     }),
     route({
       method: 'post',
@@ -105,7 +115,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       body: jsonBody(producerIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Created', schema: producerDetailOut } },
       problems: [409],
-      async handle({ body: { id, kind, settings, paused, sample } }) {
+      recordedAs: recordedProducer,
+      async handle({ body: { id, kind, settings, paused, sample }, principal }) {
         const given = { id, settings: producerSettings(kind, settings), paused, sample };
         const row = await insertProducer(orm, given, clock());
         if (!row) throw new Conflict(`a producer ${id} exists already`);
@@ -114,7 +125,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
           return null;
         });
         const headers = { Location: `/producers/${encodeURIComponent(id)}` };
-        return { status: 201, body: showProducerDetail(row, status), headers };
+        return { status: 201, body: showProducerDetail(row, status, principal), headers };
       },
     }),
     route({
@@ -126,10 +137,10 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       params: producerParams,
       responses: { 200: { description: 'The producer', schema: producerDetailOut } },
       problems: [404],
-      async handle({ params: { id } }) {
+      async handle({ params: { id }, principal }) {
         const row = await find(id);
         const status = await ask(client, producerWorkflowId(id), producerStatus);
-        return { status: 200, body: showProducerDetail(row, status) };
+        return { status: 200, body: showProducerDetail(row, status, principal) };
       },
     }),
     route({
@@ -142,13 +153,14 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       body: jsonBody(producerPatch, { ignored: SHOWN }),
       responses: { 200: now },
       problems: [404, 409],
-      async handle({ params: { id }, body }) {
+      recordedAs: recordedProducer,
+      async handle({ params: { id }, body, principal }) {
         const row = await find(id);
         const settings = changedSettings(row.settings, body);
         const paused = body.paused ?? undefined;
         // What isn't asked for isn't said: somebody may be pausing it at this moment.
         const status = await configure({ ...row, settings }, { paused });
-        return { status: 200, body: await changed(id, { settings, paused }, status) };
+        return { status: 200, body: await changed(id, { settings, paused }, status, principal) };
       },
     }),
     route({
@@ -182,8 +194,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       body: jsonBody(byPerson),
       responses: { 200: now },
       problems: [404, 409],
-      handle: ({ params: { id }, body, principal }) =>
-        turn(id, pauseProducer, true, actorOf(principal, body.actor)),
+      handle: ({ params: { id }, ...input }) => turn(id, pauseProducer, true, input),
     }),
     route({
       method: 'post',
@@ -196,8 +207,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       body: jsonBody(byPerson),
       responses: { 200: now },
       problems: [404, 409],
-      handle: ({ params: { id }, body, principal }) =>
-        turn(id, resumeProducer, false, actorOf(principal, body.actor)),
+      handle: ({ params: { id }, ...input }) => turn(id, resumeProducer, false, input),
     }),
   ];
 }

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import type { Producer } from '../../db/entities/producer.ts';
-import type { ProducerSettings } from '../../domain/producer.ts';
+import { type ProducerSettings, redactedUrl, withoutSecrets } from '../../domain/producer.ts';
 import { settingsFlaw } from '../../domain/tick.ts';
 import type { ProducerStatus } from '../../workflows/messages.ts';
+import type { Principal } from '../access.ts';
 import { Invalid } from '../problem.ts';
 import { check } from '../route.ts';
+import { unknownKeys } from '../unknown-names.ts';
 import { time } from './parameters.ts';
 
 const severity = z.string().min(1).max(32);
@@ -42,7 +44,11 @@ const httpCheck = z
       .refine((url) => {
         const parsed = URL.parse(url);
         return !parsed?.username && !parsed?.password;
-      }, 'must not carry credentials'),
+      }, 'must not carry credentials')
+      .meta({
+        description:
+          'Keys without the role `operate` see `***` for the values in the query, and so does the audit log',
+      }),
     interval_seconds: z.int().min(5).max(86_400).default(60),
     timeout_ms: z.int().min(100).max(60_000).default(10_000),
     expected_status: z
@@ -160,15 +166,29 @@ export function changedSettings(
 ): ProducerSettings {
   const next = kind ?? current.kind;
   const base = next === current.kind ? current : {};
+  const unknown = unknownKeys(SETTINGS[next], settings ?? {});
+  if (unknown.length > 0) {
+    throw new Invalid(unknown.map(({ field, reason }) => ({ field: `settings.${field}`, reason })));
+  }
   // A union of schemas can't be called with one of them chosen: both are objects.
   const schema = z.object({ settings: SETTINGS[next] as typeof simulated | typeof httpCheck });
   const merged = check(schema, { settings: { ...base, ...settings } }, 'settings');
   return producerSettings(next, merged.settings);
 }
 
-/** A producer as the API answers it. */
-export function showProducer(row: Producer): z.output<typeof producerOut> {
-  const { kind, ...settings } = row.settings;
+/** What the record keeps of a request about a producer: it is there for years. */
+export function recordedProducer<B extends { settings?: unknown }>(body: B): B {
+  const { url } = (body.settings ?? {}) as { url?: unknown };
+  if (typeof url !== 'string') return body;
+  return { ...body, settings: { ...(body.settings as object), url: redactedUrl(url) } };
+}
+
+/** Who may change producers sees what they were told; everyone else sees no secrets of it. */
+const mayKnow = ({ roles }: Principal) => roles.includes('operate');
+
+/** A producer as the API answers it to whoever asks. */
+export function showProducer(row: Producer, asker: Principal): z.output<typeof producerOut> {
+  const { kind, ...settings } = mayKnow(asker) ? row.settings : withoutSecrets(row.settings);
   return {
     id: row.id,
     kind,
@@ -186,11 +206,12 @@ export function showProducer(row: Producer): z.output<typeof producerOut> {
 export function showProducerDetail(
   row: Producer,
   status: ProducerStatus | null | undefined,
+  asker: Principal,
 ): z.output<typeof producerDetailOut> {
-  if (!status) return { ...showProducer(row), status: null };
+  if (!status) return { ...showProducer(row, asker), status: null };
   const { settings: _, next_tick_at, ...rest } = status;
   return {
-    ...showProducer(row),
+    ...showProducer(row, asker),
     status: { ...rest, next_tick_at: new Date(next_tick_at).toISOString() },
   };
 }

@@ -55,6 +55,18 @@ describe('/producers', () => {
     assert.equal((await api.get('/producers/twice')).body.paused, true);
   });
 
+  it('refuses a setting that its kind does not have, and changes nothing', async () => {
+    await make('misspelt', { paused: true });
+    const { status, body } = await api.put('/producers/misspelt', {
+      settings: { rate_per_secnd: 9, tick_ms: 200 },
+    });
+    assert.equal(status, 422);
+    assert.deepEqual(body.errors, [
+      { field: 'settings.rate_per_secnd', reason: 'is unknown: did you mean rate_per_second?' },
+    ]);
+    assert.equal((await api.get('/producers/misspelt')).body.settings.tick_ms, 100);
+  });
+
   it('lists producers by id', async () => {
     await make('list-b', { paused: true });
     await make('list-a', { paused: true, sample: true });
