@@ -12,8 +12,13 @@ export const uiRemedy = 'stop that one, or set TEMPORAL_UI_PORT';
 
 /** Names of this machine that no other site can have. Any other name may have been made to resolve to it (DNS rebinding). */
 const OWN_NAME = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+/** Part of a path that a server can only take as it is: `..`, however it is written, would lead elsewhere. */
+const PART = '(?!(?:\\.|%2e){1,2}(?:[/?]|$))[^/?#;\\\\]+';
 /** A query reads the state of a workflow, though it is sent by POST. */
-const QUERY = /^\/api\/v1\/namespaces\/[^/]+\/workflows\/[^/]+(\/runs\/[^/]+)?\/query\//;
+const QUERY = new RegExp(
+  `^/api/v1/namespaces/${PART}/workflows/${PART}(?:/runs/${PART})?/query/${PART}(?:\\?[^#]*)?$`,
+  'i',
+);
 
 /**
  * Listens on `port` of 127.0.0.1 in front of the dev server's Web UI, which asks nobody for a key, takes any Host, and can end

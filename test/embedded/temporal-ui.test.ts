@@ -53,6 +53,7 @@ describe('what reaches Temporal without a key', function () {
     const { workflow } = new Client({ connection });
     return workflow.start('any', { workflowId, taskQueue: 'nobody' });
   };
+  const queryOf = (rest: string) => `/api/v1/namespaces/default/workflows/${rest}`;
   const termination = (id: string) => `/api/v1/namespaces/default/workflows/${id}/terminate`;
 
   /** Serves a page of another site, and resolves to its port. */
@@ -126,11 +127,28 @@ describe('what reaches Temporal without a key', function () {
     }
   });
 
+  it('lets a query through', async () => {
+    await handle('asked');
+    for (const path of ['asked/query/__stack_trace', 'rule%2Fasked/query/x?y=/..', 'a.b../query/..c']) {
+      const { status, body } = await ask(`localhost:${uiPort}`, queryOf(path), 'POST');
+      assert.doesNotMatch(body, /TEMPORAL_UI/, path);
+      assert.notEqual(status, 403, path);
+    }
+  });
+
   it('refuses every change, and says how to allow it', async () => {
     const workflow = await handle('read-only');
     for (const [method, path] of [
       ['POST', termination('read-only')],
       ['POST', `${termination('read-only')}/query/x`],
+      // Temporal's server takes the dots out before it looks what is asked for.
+      ...['..', '.%2E', '%2e%2e'].map(
+        (up) => ['POST', queryOf(`any/query/${up}/${up}/read-only/terminate`)] as const,
+      ),
+      ['POST', queryOf('read-only/query/x/../../terminate')],
+      ['POST', queryOf('read-only/query/..')],
+      ['POST', queryOf('../query/x')],
+      ['POST', queryOf('read-only/query/')],
       ['POST', '/api/v1/namespaces/default/batch-operations/any'],
       ['DELETE', '/api/v1/namespaces/default'],
       ['PUT', '/api/v1/namespaces/default'],
