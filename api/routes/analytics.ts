@@ -85,20 +85,26 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
  * that takes 30 ms, during which the process does nothing else.
  */
 function writePoints(points: readonly { minute: number; count: number }[]): string {
-  let [midnight, date] = [Number.NaN, ''];
-  const written = points.map(({ minute, count }) => {
+  let [midnight, day] = [Number.NaN, ''];
+  // One text that grows takes half as long as joining an array of as many.
+  let written = '';
+  for (const { minute, count } of points) {
     const into = ((minute % DAY_MS) + DAY_MS) % DAY_MS;
     if (minute - into !== midnight) {
       midnight = minute - into;
-      date = iso(midnight).split('T')[0]!;
+      day = `{"minute":"${iso(midnight).split('T')[0]!}`;
     }
-    return `{"minute":"${date}T${TIMES[into / 60_000]}:00.000Z","count":${count}}`;
-  });
-  return `[${written.join()}]`;
+    if (written !== '') written += ',';
+    written += `${day}${TIMES[into / 60_000]}${count}}`;
+  }
+  return `[${written}]`;
 }
 
-/** Every minute of a day, `23:59`. */
-const TIMES = Array.from({ length: DAY_MS / 60_000 }, (_, minute) => iso(minute * 60_000).slice(11, 16));
+/** What stands between the day and the count of a point, for every minute of a day. */
+const TIMES = Array.from(
+  { length: DAY_MS / 60_000 },
+  (_, minute) => `${iso(minute * 60_000).slice(10)}","count":`,
+);
 
 /** Widens the range to whole minutes. */
 function wholeMinutes({ from, to }: { from?: number; to?: number }) {

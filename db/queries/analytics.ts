@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { ms } from '../time.ts';
-import { HOUR_MS, LEVELS, MINUTE_MS } from './fold.ts';
+import { HOUR_MS, LEVELS } from './fold.ts';
 
 /** Whole minutes that lie in [from, to); epoch milliseconds. */
 export interface MinuteRange {
@@ -39,9 +39,10 @@ export async function severityDistribution(
 }
 
 /**
- * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a minute. Steps are
- * summed up here: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group what is grouped already. And
- * they come as two long texts, since as many rows cost the driver more than PostgreSQL.
+ * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a
+ * minute. Steps are summed up here: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group
+ * what is grouped already. They come as two long values, since as many rows cost the driver more than PostgreSQL;
+ * and as binary doubles, which PostgreSQL writes and Node reads faster than digits.
  */
 export async function timeSeries(
   db: Sql,
@@ -49,16 +50,15 @@ export async function timeSeries(
   step: number,
 ): Promise<{ minute: number; count: number }[]> {
   const by = step % HOUR_MS === 0 ? 'hour' : 'minute';
-  const { rows } = await sql<{ minutes: string | null; numbers: string | null }>`
-    select string_agg((at / ${sql.lit(MINUTE_MS)})::text, ' ') as minutes, string_agg(n::text, ' ') as numbers
+  const { rows } = await sql<{ times: Buffer | null; numbers: Buffer | null }>`
+    select string_agg(float8send(at::float8), '') as times, string_agg(float8send(n::float8), '') as numbers
     from (${counts(range, { by })}) c`.execute(db);
-  const { minutes, numbers } = rows[0]!;
-  if (minutes === null || numbers === null) return [];
-  const counted = numbers.split(' ');
-  const parts = minutes.split(' ').map((minute, i) => ({
-    minute: Math.floor((Number(minute) * MINUTE_MS) / step) * step,
-    count: Number(counted[i]),
-  }));
+  const { times, numbers } = rows[0]!;
+  if (times === null || numbers === null) return [];
+  const parts: { minute: number; count: number }[] = [];
+  for (let i = 0; i < times.length; i += 8) {
+    parts.push({ minute: Math.floor(times.readDoubleBE(i) / step) * step, count: numbers.readDoubleBE(i) });
+  }
   // They come almost in order, which sorts faster than a map of as many finds.
   parts.sort((a, b) => a.minute - b.minute);
   const points: typeof parts = [];
