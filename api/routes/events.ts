@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { sqlOf } from '../../db/orm.ts';
-import { findEvent, listEvents, searchEvents } from '../../db/queries/event-reads.ts';
-import type { Event } from '../../domain/event.ts';
+import { firstPart } from '../../db/queries/event-parts.ts';
+import { findEvent, searchEvents } from '../../db/queries/event-reads.ts';
 import type { ApiDeps } from '../deps.ts';
-import { cursorParameter, linkHeader, linkTo, page } from '../paging.ts';
+import { answerEvents, eventList, LIST_CHARACTERS, LONG_LISTS } from '../event-list.ts';
+import { Slots } from '../keys/slots.ts';
+import { cursorParameter, linkHeader, linkTo } from '../paging.ts';
 import { NotFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { eventFilter, eventOut, showEvent } from '../schemas/event.ts';
@@ -15,9 +17,17 @@ const SOURCE_PAGE = 100;
 /** How long one request may search payloads, in milliseconds; the last stretch may take some more. */
 const SEARCH_MS = 40;
 
+/** Events that a search looks at first: 6 MB of the largest. Twice as many each time that nothing stops it. */
+const FIRST_SEARCHED = 64;
+
+/** Characters of payload that a search finds at the most: more end it as more time does. */
+const SEARCH_CHARACTERS = 2 * LIST_CHARACTERS;
+
 /** Reading events. */
 export function eventRoutes({ orm }: ApiDeps): Route[] {
-  const list = { description: 'Events, newest first', schema: z.array(eventOut), headers: linkHeader };
+  const db = sqlOf(orm);
+  const lists = new Slots('long lists of events', LONG_LISTS);
+  const list = { description: 'Events, newest first', ...eventList, headers: linkHeader };
   return [
     route({
       method: 'get',
@@ -33,23 +43,22 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
         ...range,
       }),
       description:
-        'Payloads have no index, so a payload filter searches the events. A long search stops early: it answers with what it has found so far, `Tocsin-Searched-To` says how far it looked, and the next page continues there. Such a page may have fewer events than `limit`, or none. Without a payload filter every page but the last is full.',
+        'Payloads have no index, so a payload filter searches the events. A long search, and one that finds large events, stops early: it answers with what it has found so far, `Tocsin-Searched-To` says how far it looked, and the next page continues there. Such a page may have fewer events than `limit`, or none. Without a payload filter every page but the last is full.',
       responses: { 200: { ...list, headers: { ...linkHeader, ...searchedTo } } },
       async handle({ query: { limit, offset, cursor, from, to, ...filter }, ...input }) {
-        const db = sqlOf(orm);
         const piece = { after: cursor, offset, limit: limit + 1 };
         if ((filter.payload ?? []).length === 0) {
-          const found = await listEvents(db, filter, { from, to }, piece);
-          const { rows, headers } = page(found, limit, cursorOf, input);
-          return { status: 200, headers, body: rows.map(showEvent) };
+          const part = await firstPart(db, filter, { from, to }, piece, LIST_CHARACTERS);
+          return answerEvents(db, part, limit, { ...input, lists });
         }
-        const found = await searchEvents(db, filter, { from, to }, piece, SEARCH_MS);
-        const { rows, headers } = page(found.events, limit, cursorOf, input);
+        const search = { ...piece, characters: SEARCH_CHARACTERS };
+        const found = await searchEvents(db, filter, { from, to }, search, SEARCH_MS, FIRST_SEARCHED);
+        const answer = answerEvents(db, { events: found.events, left: [] }, limit, { ...input, lists });
         if (found.searchedTo) {
-          headers.Link = linkTo(found.searchedTo, input, found.offset);
-          headers['Tocsin-Searched-To'] = new Date(found.searchedTo.at).toISOString();
+          answer.headers.Link = linkTo(found.searchedTo, input, found.offset);
+          answer.headers['Tocsin-Searched-To'] = new Date(found.searchedTo.at).toISOString();
         }
-        return { status: 200, headers, body: rows.map(showEvent) };
+        return answer;
       },
     }),
     route({
@@ -62,7 +71,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
       responses: { 200: { description: 'The event', schema: eventOut } },
       problems: [404],
       async handle({ params }) {
-        const event = await findEvent(sqlOf(orm), params.id);
+        const event = await findEvent(db, params.id);
         if (!event) throw new NotFound('Event');
         return { status: 200, body: showEvent(event) };
       },
@@ -78,14 +87,9 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
       query: z.object({ cursor: cursorParameter }),
       responses: { 200: list },
       async handle({ params, query, ...input }) {
-        const found = await listEvents(
-          sqlOf(orm),
-          params,
-          {},
-          { after: query.cursor, limit: SOURCE_PAGE + 1 },
-        );
-        const { rows, headers } = page(found, SOURCE_PAGE, cursorOf, input);
-        return { status: 200, headers, body: rows.map(showEvent) };
+        const piece = { after: query.cursor, limit: SOURCE_PAGE + 1 };
+        const part = await firstPart(db, params, {}, piece, LIST_CHARACTERS);
+        return answerEvents(db, part, SOURCE_PAGE, { ...input, lists });
       },
     }),
   ];
@@ -96,5 +100,3 @@ const searchedTo = {
     description: 'Time of the last event that the search looked at, if it stopped early',
   },
 };
-
-const cursorOf = ({ occurred_at, event_id }: Event) => ({ at: occurred_at, id: event_id });

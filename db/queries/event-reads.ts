@@ -30,7 +30,8 @@ export interface EventPage {
   order?: Order;
 }
 
-const COLUMNS = sql`event_id, source_id, ${ms('occurred_at')} as occurred_at,
+/** An event as it is read. */
+export const COLUMNS = sql`event_id, source_id, ${ms('occurred_at')} as occurred_at,
   severity, event_type, payload`;
 
 /** One event by its id, or null. */
@@ -49,31 +50,41 @@ export async function listEvents(
   db: Sql,
   filter: Omit<EventFilter, 'payload'>,
   range: TimeRange,
-  { after, offset = 0, limit, characters, order = 'newest first' }: EventPage,
+  { characters, order = 'newest first', ...piece }: EventPage,
 ): Promise<Event[]> {
-  const { severity, source_id, event_type } = filter;
+  const page = await pageOf(db, filter, range, { order, ...piece });
+  if (!page) return [];
+  const { rows } = await (characters === undefined ? page : cut(page, characters, order)).execute(db);
+  return rows;
+}
+
+/** The same as a statement; null where its answer is known to be empty. */
+export async function pageOf(
+  db: Sql,
+  { severity, source_id, event_type }: Omit<EventFilter, 'payload'>,
+  range: TimeRange,
+  { after, offset = 0, limit, order = 'newest first' }: EventPage,
+): Promise<RawBuilder<Event> | null> {
+  const filter = { severity, source_id, event_type };
   let within = range;
   if (severity !== undefined && event_type !== undefined) {
     const hours = await hoursWith(db, severity, event_type);
-    if (!hours) return [];
+    if (!hours) return null;
     within = intersect(range, hours);
   }
   const where = conditions(filter, within, after, order);
   const ordered = sql`order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]}`;
   const filters = [severity, source_id, event_type].filter((value) => value !== undefined);
-  const page =
-    filters.length < 2 && offset === 0
-      ? sql<Event>`
-          select ${COLUMNS} from events where ${where} ${ordered} limit ${limit}`
-      : sql<Event>`
-          select events.* from (
-            select occurred_at, event_id from events where ${where} ${ordered} limit ${limit} offset ${offset}
-          ) chosen cross join lateral (
-            select ${COLUMNS} from events
-            where event_id = chosen.event_id and occurred_at = chosen.occurred_at offset 0
-          ) events order by chosen.occurred_at ${DIRECTION[order]}, chosen.event_id ${DIRECTION[order]}`;
-  const { rows } = await (characters === undefined ? page : cut(page, characters, order)).execute(db);
-  return rows;
+  return filters.length < 2 && offset === 0
+    ? sql<Event>`
+        select ${COLUMNS} from events where ${where} ${ordered} limit ${limit}`
+    : sql<Event>`
+        select events.* from (
+          select occurred_at, event_id from events where ${where} ${ordered} limit ${limit} offset ${offset}
+        ) chosen cross join lateral (
+          select ${COLUMNS} from events
+          where event_id = chosen.event_id and occurred_at = chosen.occurred_at offset 0
+        ) events order by chosen.occurred_at ${DIRECTION[order]}, chosen.event_id ${DIRECTION[order]}`;
 }
 
 /** As much of a page as it may have characters, and one event at least. */
@@ -93,10 +104,7 @@ function cut(page: RawBuilder<Event>, characters: number, order: Order): RawBuil
 const FIRST_STRETCH = 500;
 const LONGEST_STRETCH = 10_000;
 
-/** What a search keeps of payloads at the most, in characters, where its caller says nothing else. */
-const SEARCH_CHARACTERS = 16 << 20;
-
-/** A part of a search. */
+/** A part of a search. `characters` is what all of it may hold of payloads, and one event at least. */
 export interface Found {
   events: Event[];
   /** Where it stopped before its end; null once everything has been looked at or `limit` found. */
@@ -114,18 +122,21 @@ export async function searchEvents(
   db: Sql,
   filter: EventFilter,
   range: TimeRange,
-  { after, offset = 0, limit, characters = SEARCH_CHARACTERS, order = 'newest first' }: EventPage,
+  { after, offset = 0, limit, characters, order = 'newest first' }: EventPage & { characters: number },
   budgetMs: number,
   firstStretch = FIRST_STRETCH,
 ): Promise<Found> {
   const until = performance.now() + budgetMs;
   const events: Event[] = [];
-  let [place, skip] = [after, offset];
+  let [place, skip, room] = [after, offset, characters];
   for (let stretch = firstStretch; ; stretch = Math.min(2 * stretch, LONGEST_STRETCH)) {
-    const most = { matches: skip + limit - events.length, characters };
+    const most = { matches: skip + limit - events.length, characters: room };
     const rows = await searchStretch(db, filter, range, { after: place, limit: stretch, order }, most);
     const matching = rows.filter(({ matches }) => matches);
-    const found = matching.slice(skip).map(({ matches, last, cut, ...event }) => event);
+    const found = matching.slice(skip).map(({ matches, last, cut, size, ...event }) => {
+      room -= size;
+      return event;
+    });
     events.push(...found);
     skip = Math.max(0, skip - matching.length);
     const end = matching.at(-1);
@@ -137,12 +148,12 @@ export async function searchEvents(
     const last = rows.find((row) => row.last);
     if (!last || events.length === limit) return { events, searchedTo: null, offset: skip };
     place = { at: last.occurred_at, id: last.event_id };
-    if (performance.now() > until) return { events, searchedTo: place, offset: skip };
+    if (room <= 0 || performance.now() > until) return { events, searchedTo: place, offset: skip };
   }
 }
 
-/** An event of a stretch. `cut`: more of it match, and are left out for their size. */
-type Looked = Event & { matches: boolean; last: boolean; cut: boolean };
+/** An event of a stretch. `size`: characters of its payload. `cut`: more of it match, and are left out for their size. */
+type Looked = Event & { matches: boolean; last: boolean; size: number; cut: boolean };
 
 /**
  * Those of the next `limit` events that match, and the last of them if there may be more.
@@ -161,20 +172,21 @@ async function searchStretch(
   const ordered = sql`order by occurred_at ${DIRECTION[order]}, event_id ${DIRECTION[order]}`;
   const kept = sql`matches and nth <= ${most.matches} and before < ${most.characters}`;
   const { rows } = await sql<Looked>`
-    select ${COLUMNS}, ${kept} as matches, last,
+    select ${COLUMNS}, ${kept} as matches, last, size,
       least(all_matches, ${most.matches}) > count(*) filter (where ${kept}) over () as cut
     from (
       select *, count(*) filter (where matches) over (${ordered} rows unbounded preceding) as nth,
         count(*) filter (where matches) over () as all_matches,
-        coalesce(sum(case when matches then length(payload::text) end) over (
-          ${ordered} rows between unbounded preceding and 1 preceding), 0) as before
+        coalesce(sum(size) over (${ordered} rows between unbounded preceding and 1 preceding), 0) as before
       from (
-        select *, ${sql.join([sql`true`, ...holds], sql` and `)} as matches, row_number() over () = ${limit} as last
-        from (
-          select * from events where ${conditions(filter, range, after, order)}
-          order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]} limit ${limit}
-        ) looked_at
-      ) matched
+        select *, case when matches then length(payload::text) else 0 end as size from (
+          select *, ${sql.join([sql`true`, ...holds], sql` and `)} as matches, row_number() over () = ${limit} as last
+          from (
+            select * from events where ${conditions(filter, range, after, order)}
+            order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]} limit ${limit}
+          ) looked_at
+        ) matched
+      ) measured
     ) events where (${kept}) or last
     order by events.occurred_at ${DIRECTION[order]}, events.event_id ${DIRECTION[order]}`.execute(db);
   return rows;

@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Slots } from '../../api/keys/slots.ts';
 import { RECEIVING_RULES } from '../../domain/received-alert.ts';
+import { MAX_PAYLOAD } from '../../ingest/validate.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { bearer, type KeyStage, keyStage } from './keys/stage.ts';
 import { type Stage, stage } from './stage.ts';
@@ -34,7 +35,7 @@ describe('answers that nobody takes', () => {
   before(async () => {
     api = await stage();
     await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
-      select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', 60000)), now()
+      select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', ${MAX_PAYLOAD - 100})), now()
       from generate_series(1, 600) i`);
     await api.query(`insert into received_alerts
       (rule_id, key, group_key, labels, annotations, severity, summary, starts_at, ends_at, ends, updated_at)
@@ -44,8 +45,15 @@ describe('answers that nobody takes', () => {
   });
   after(() => api.close());
 
-  for (const path of ['/events/export', `/events/export?payload.many=yes`, '/api/v2/alerts']) {
-    it(`hold a page each, not all of it: ${path.split('?')[0]}${path.includes('?') ? ' with a search' : ''}`, async () => {
+  for (const path of [
+    '/events/export',
+    '/events/export?payload.many=yes',
+    '/events?limit=200',
+    '/events?limit=200&payload.many=yes',
+    '/events/source/many',
+    '/api/v2/alerts',
+  ]) {
+    it(`hold a part each, not all of it: ${path}`, async () => {
       const before = memory();
       const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(api.url + path)));
       try {
@@ -58,7 +66,40 @@ describe('answers that nobody takes', () => {
     });
   }
 
+  it('take as little when twenty lists of the largest events are read at once', async () => {
+    const before = memory();
+    let [most, reading] = [0, 20];
+    const read = async () => {
+      const response = await fetch(`${api.url}/events?limit=200`);
+      let bytes = 0;
+      for await (const chunk of response.body!) bytes += chunk.length;
+      reading--;
+      return bytes;
+    };
+    const lists = Array.from({ length: 20 }, read);
+    await waitFor(
+      () => {
+        most = Math.max(most, memory() - before);
+        return reading === 0;
+      },
+      { what: 'twenty lists', everyMs: 500 },
+    );
+    for (const bytes of await Promise.all(lists)) assert.ok(bytes > 200 * (MAX_PAYLOAD - 100));
+    assert.ok(most < 100 * MB, `held ${Math.round(most / MB)} MB`);
+  });
+
   it('are whole all the same', async () => {
+    const list = await api.get('/events?limit=200&offset=100');
+    const ids = list.body.map(({ id }: { id: string }) => id);
+    const all = await api.query<{ event_id: string }>(
+      'select event_id from events order by occurred_at desc',
+    );
+    assert.deepEqual(
+      ids,
+      all.slice(100, 300).map(({ event_id }) => event_id),
+    );
+    const next = /^<([^>]+)>; rel="next"$/.exec(list.headers.get('link') ?? '')?.[1];
+    assert.equal((await api.get(next!)).body[0].id, all[300]!.event_id);
     const lines = (await (await fetch(`${api.url}/events/export`)).text()).trimEnd().split('\n');
     assert.equal(lines.length, 600);
     assert.equal(new Set(lines.map((line) => JSON.parse(line).event_id)).size, 600);

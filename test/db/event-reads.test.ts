@@ -9,6 +9,9 @@ import { anEvent, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 
+/** More than a search here finds. */
+const characters = 1 << 20;
+
 describe('reading events at scale', () => {
   let engine: Engine;
   const stored: Event[] = Array.from({ length: 1500 }, (_, i) =>
@@ -86,7 +89,7 @@ describe('reading events at scale', () => {
     const found: string[] = [];
     let rounds = 0;
     for (let [after, offset]: [EventPlace | undefined, number] = [undefined, 2]; ; rounds++) {
-      const part = await searchEvents(db(), filter, {}, { after, offset, limit: 100 }, 0);
+      const part = await searchEvents(db(), filter, {}, { after, offset, limit: 100, characters }, 0);
       found.push(...ids(part.events));
       if (!part.searchedTo) break;
       after = part.searchedTo;
@@ -94,9 +97,9 @@ describe('reading events at scale', () => {
     }
     assert.ok(rounds >= 1, 'one stretch is not all');
     assert.deepEqual(found, expected.slice(2));
-    const patient = await searchEvents(db(), filter, {}, { limit: 100 }, 60_000);
+    const patient = await searchEvents(db(), filter, {}, { limit: 100, characters }, 60_000);
     assert.deepEqual([ids(patient.events), patient.searchedTo], [expected, null]);
-    const first = await searchEvents(db(), filter, {}, { limit: 2 }, 60_000);
+    const first = await searchEvents(db(), filter, {}, { limit: 2, characters }, 60_000);
     assert.deepEqual([ids(first.events), first.searchedTo], [expected.slice(0, 2), null]);
   });
 
@@ -126,7 +129,7 @@ describe('reading events at scale', () => {
 
   it('searches the days of the range alone', async () => {
     const filter = { payload: [{ path: ['host', 'name'], value: 'web-1' }] };
-    const read = (tx: Sql) => searchEvents(tx, filter, day, { limit: 2000 }, 60_000);
+    const read = (tx: Sql) => searchEvents(tx, filter, day, { limit: 2000, characters }, 60_000);
     assert.deepEqual(await touched(read), twoDays);
   });
 
