@@ -12,7 +12,10 @@ export const EVENT_LIMIT = 1 << 20;
 export const BATCH_BODY_LIMIT = 5 << 20;
 export const BATCH_LIMIT = 10_000;
 
-/** An OTLP export, as its specification recommends, and its log records: twice what a collector's batch processor gathers by default (8,192). */
+/**
+ * An OTLP export, and its log records: twice what a collector's batch processor gathers by default (8,192). Its
+ * specification recommends 64 MiB, but the bodies of all senders share 32 MiB.
+ */
 export const EXPORT_BODY_LIMIT = 20 << 20;
 export const EXPORT_LIMIT = 20_000;
 

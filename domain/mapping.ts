@@ -23,8 +23,12 @@ export interface MappingDefinition {
 }
 
 /** What the Elastic Common Schema calls them, in objects or with dots in the names. */
-const ECS_TYPE = ['event.action', 'event.dataset', 'process.name'];
-const ECS_SEVERITY = ['log.level', 'log.syslog.severity.name', 'log.syslog.severity.code'];
+const ECS_SOURCE = ['service.name', 'host.name', 'host.hostname', 'log.syslog.hostname'];
+const ECS_TYPE = ['event.action', 'event.dataset', 'process.name', 'log.syslog.appname'];
+const ECS_SEVERITY = [
+  'log.level',
+  ...['severity.name', 'severity.code', 'priority'].map((name) => `log.syslog.${name}`),
+];
 
 /**
  * Mappings that are always there. None dedupes: two equal lines of a log within a second are two. A shipper that sends a batch
@@ -35,7 +39,7 @@ export const BUILT_IN: Readonly<Record<string, MappingDefinition>> = {
     id: [],
     source: [
       ...['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname', '_HOSTNAME', 'tag'],
-      ...['service.name', 'host.name', 'host.hostname'],
+      ...ECS_SOURCE,
     ],
     type: ['event_type', 'ident', 'SYSLOG_IDENTIFIER', '_SYSTEMD_UNIT', ...ECS_TYPE],
     severity: ['severity', 'level', 'log_level', 'PRIORITY', 'pri', ...ECS_SEVERITY],
@@ -48,10 +52,7 @@ export const BUILT_IN: Readonly<Record<string, MappingDefinition>> = {
   },
   vector: {
     id: [],
-    source: [
-      ...['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname'],
-      ...['service.name', 'host.name', 'host.hostname'],
-    ],
+    source: [...['source_id', 'service', 'kubernetes.pod_name', 'host', 'hostname'], ...ECS_SOURCE],
     type: ['event_type', 'appname', 'source_type', ...ECS_TYPE],
     severity: ['severity', 'level', 'log_level', 'PRIORITY', ...ECS_SEVERITY],
     time: ['timestamp', '@timestamp', 'time'],

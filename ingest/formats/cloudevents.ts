@@ -31,7 +31,8 @@ export const CLOUDEVENT_NAMES: Readonly<Record<string, string>> = {
   payload: 'data',
 };
 
-const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+/** What the JSON format calls JSON: the subtype is `json`, or ends in `+json`, whatever the type is. */
+const JSON_TYPE = /^[\w.+-]+\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
 const uuid = z.guid();
 const decoder = new TextDecoder('utf-8');

@@ -37,7 +37,7 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<
     const event = {
       source_id,
       event_type: fitType(type?.text ?? mapping.defaults.type),
-      severity: severityOf(severity?.text, mapping),
+      severity: severityOf(severity && levelOf(severity), mapping),
       ...(timestamp === undefined ? {} : { timestamp }),
       payload: mapping.payload === 'all' ? (record as Row) : without(record as Row, found),
     };
@@ -62,6 +62,9 @@ function saidBy(event: EventInput, record: object): string | null {
   }
 }
 
+/** What syslog writes for a value that nobody knows (RFC 5424, 6). */
+const NIL = '-';
+
 /** The first of the paths at which there is a text or a number. Only what the record itself has counts. */
 function find(record: Row, paths: readonly (readonly string[])[]): Found | undefined {
   for (const keys of paths) {
@@ -75,10 +78,19 @@ function find(record: Row, paths: readonly (readonly string[])[]): Found | undef
       }
       value = (value as Row)[key];
     }
-    if (typeof value === 'string' && value !== '') return { text: value, keys };
+    if (typeof value === 'string' && value !== '' && value !== NIL) return { text: value, keys };
     if (typeof value === 'number' || typeof value === 'boolean') return { text: String(value), keys };
   }
   return undefined;
+}
+
+/** Fields that have syslog's priority. */
+const PRIORITIES = ['pri', 'log.syslog.priority'];
+
+/** A level as its field has it. A priority is 8 times the facility and the severity (RFC 5424, 6.2.1). */
+function levelOf({ text, keys }: Found): string {
+  const isPriority = PRIORITIES.includes(keys.join('.')) && /^\d{1,3}$/.test(text) && Number(text) <= 191;
+  return isPriority ? String(Number(text) % 8) : text;
 }
 
 function severityOf(text: string | undefined, { severities, defaults }: MappingDefinition): string {

@@ -50,13 +50,17 @@ const { root } = protobuf.parse(`
   message ExportLogsServiceResponse { ExportLogsPartialSuccess partial_success = 1; }
   message ExportLogsPartialSuccess { int64 rejected_log_records = 1; string error_message = 2; }
 
-  // google.rpc.Status
-  message Status { int32 code = 1; string message = 2; }
+  // google.rpc.Status, and the BadRequest in its details
+  message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
+  message Any { string type_url = 1; bytes value = 2; }
+  message BadRequest { repeated FieldViolation field_violations = 1; }
+  message FieldViolation { string field = 1; string description = 2; }
 `);
 
 const request = root.lookupType('ExportLogsServiceRequest');
 const response = root.lookupType('ExportLogsServiceResponse');
 const status = root.lookupType('Status');
+const badRequest = root.lookupType('BadRequest');
 
 /** Deepest nesting of messages that protobufjs decodes. */
 const DEEPEST = protobuf.Reader.recursionLimit;
@@ -105,7 +109,16 @@ export function encodeResponse(rejected: { count: number; message: string } | nu
   return response.encode(partialSuccess ? { partialSuccess } : {}).finish();
 }
 
-/** A failure. `code` as in gRPC. */
-export function encodeStatus(code: number, message: string): Uint8Array {
-  return status.encode({ code, message }).finish();
+/** The type of a detail that says what is wrong with the data. */
+export const BAD_REQUEST = 'type.googleapis.com/google.rpc.BadRequest';
+
+/** A failure. `code` as in gRPC. `violations` say what is wrong with the data, where it is the data. */
+export function encodeStatus(
+  code: number,
+  message: string,
+  violations: readonly { description: string }[] = [],
+): Uint8Array {
+  const value = badRequest.encode({ fieldViolations: violations }).finish();
+  const details = violations.length > 0 ? [{ typeUrl: BAD_REQUEST, value }] : [];
+  return status.encode({ code, message, details }).finish();
 }

@@ -43,13 +43,19 @@ export function small(message: unknown, name: string): number {
   return value;
 }
 
-/** A trace or span id in hex; '' where it is absent. @throws Flaw */
-export function hex(message: unknown, name: string): string {
+/**
+ * A trace or span id in hex; '' where it is absent or invalid: not of this many bytes, or all zero. The specification has such a record
+ * belong to no trace, and not refused.
+ * @throws Flaw where it is no text and no bytes
+ */
+export function hex(message: unknown, name: string, bytes: number): string {
   const value = member(message, name) ?? '';
-  if (value instanceof Uint8Array)
-    return Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex');
-  if (typeof value !== 'string' || !/^[0-9a-f]*$/i.test(value)) throw new Flaw(`${name} must be hex`);
-  return value.toLowerCase();
+  const id =
+    value instanceof Uint8Array
+      ? Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex')
+      : value;
+  if (typeof id !== 'string') throw new Flaw(`${name} must be hex`);
+  return id.length === 2 * bytes && /^[0-9a-f]*$/i.test(id) && !/^0*$/.test(id) ? id.toLowerCase() : '';
 }
 
 /** An instant in nanoseconds since the epoch; 0 where it is absent. @throws Flaw */

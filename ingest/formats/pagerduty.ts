@@ -15,6 +15,9 @@ const text = z.string();
 const absentIfEmpty = <S extends z.ZodType>(schema: S) =>
   z.preprocess((given) => (given === '' ? undefined : given), schema);
 
+/** What a page can do without is left out where it is not what it should be: no detail refuses a page. */
+const detail = <S extends z.ZodType>(schema: S) => schema.nullish().catch(null);
+
 const payload = z
   .object({
     summary: z
@@ -28,9 +31,9 @@ const payload = z
       .unknown()
       .optional()
       .meta({ override: { type: 'string', format: 'date-time' } }),
-    component: text.nullish(),
-    group: text.nullish(),
-    class: text.nullish(),
+    component: detail(text),
+    group: detail(text),
+    class: detail(text),
     custom_details: z.unknown().optional(),
   })
   .meta({ id: 'PagerDutyPayload' });
@@ -42,11 +45,13 @@ const dedupKey = z
 
 const common = {
   routing_key: z.string().min(1).max(255),
-  client: text.nullish(),
-  client_url: text.nullish(),
-  links: z
-    .array(z.object({ href: z.string().nullish(), text: z.string().nullish() }).meta({ id: 'PagerDutyLink' }))
-    .nullish(),
+  client: detail(text),
+  client_url: detail(text),
+  links: detail(
+    z.array(
+      z.object({ href: z.string().nullish(), text: z.string().nullish() }).meta({ id: 'PagerDutyLink' }),
+    ),
+  ),
 };
 
 /** An event of PagerDuty's Events API v2. Images are for its own pages, and ignored. */
@@ -69,7 +74,7 @@ export const pagerdutyChange = z
   .object({
     routing_key: common.routing_key,
     payload: payload.pick({ summary: true, timestamp: true, custom_details: true }).extend({
-      source: text.nullish(),
+      source: detail(text),
     }),
     links: common.links,
   })

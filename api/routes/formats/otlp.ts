@@ -4,6 +4,7 @@ import type { ItemResult } from '../../../ingest/batch.ts';
 import type { Mapped } from '../../../ingest/formats/mapped.ts';
 import { countRecords, fromExport } from '../../../ingest/formats/otlp.ts';
 import {
+  BAD_REQUEST,
   decodeExport,
   encodeResponse,
   encodeStatus,
@@ -20,10 +21,31 @@ import { type BodySpec, type Dialect, type Route, route } from '../../route.ts';
 const JSON_TYPE = 'application/json';
 const PROTOBUF = 'application/x-protobuf';
 
+/** What other signals are exported to. Profiles are in development. */
+const OTHER_SIGNALS = {
+  '/v1/traces': 'traces',
+  '/v1/metrics': 'metrics',
+  '/v1development/profiles': 'profiles',
+};
+
 /** `google.rpc.Code` of an HTTP status; of those that are not here it is INTERNAL or INVALID_ARGUMENT. */
 const CODES: Readonly<Record<number, number>> = { 401: 16, 403: 7, 404: 5, 408: 4, 413: 8, 429: 8, 503: 14 };
 
-const statusOut = z.object({ code: z.int(), message: z.string() }).meta({ id: 'RpcStatus' });
+const statusOut = z
+  .object({
+    code: z.int(),
+    message: z.string(),
+    details: z
+      .array(
+        z.object({
+          '@type': z.literal(BAD_REQUEST),
+          fieldViolations: z.array(z.object({ description: z.string() })),
+        }),
+      )
+      .optional()
+      .meta({ description: 'With 400: what is wrong with the data, as `google.rpc.BadRequest`' }),
+  })
+  .meta({ id: 'RpcStatus' });
 
 /** OTLP says what went wrong as `google.rpc.Status`, in the media type of the request. */
 const rpcStatus: Dialect = {
@@ -31,8 +53,11 @@ const rpcStatus: Dialect = {
   invalid: 400,
   say({ message }, status, request) {
     const code = CODES[status] ?? (status < 500 ? 3 : 13);
-    if (isProtobuf(request)) return { type: PROTOBUF, body: encodeStatus(code, message) };
-    return { type: JSON_TYPE, body: JSON.stringify({ code, message }) };
+    const violations = status === 400 ? [{ description: message }] : [];
+    if (isProtobuf(request)) return { type: PROTOBUF, body: encodeStatus(code, message, violations) };
+    const details =
+      violations.length > 0 ? { details: [{ '@type': BAD_REQUEST, fieldViolations: violations }] } : {};
+    return { type: JSON_TYPE, body: JSON.stringify({ code, message, ...details }) };
   },
 };
 
@@ -111,10 +136,10 @@ export function otlpRoutes(deps: ApiDeps): Route[] {
         };
       },
     }),
-    ...['traces', 'metrics'].map((signal) =>
+    ...Object.entries(OTHER_SIGNALS).map(([path, signal]) =>
       route({
         method: 'post',
-        path: `/v1/${signal}`,
+        path,
         role: null,
         tags: ['events'],
         summary: `Not supported: OpenTelemetry ${signal}`,

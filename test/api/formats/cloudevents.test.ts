@@ -52,6 +52,17 @@ describe('POST /events from the CloudEvents SDK', () => {
     return reply === '' ? 'delivered' : `malformed reply: ${reply}`;
   }
 
+  it('is refused with 415 in a format that is not JSON', async () => {
+    for (const type of [
+      'application/cloudevents+avro',
+      'application/cloudevents-batch+protobuf',
+      'application/cloudevents',
+    ]) {
+      const { status } = await api.call('POST', '/events', 'x', { 'content-type': type });
+      assert.equal(status, 415, type);
+    }
+  });
+
   it('is delivered for a broker that takes every body for a reply', async () => {
     assert.equal(await brokered(HTTP.structured(event())), 'delivered');
     assert.equal(await brokered(HTTP.binary(event({ subject: 'plain' }))), 'delivered');

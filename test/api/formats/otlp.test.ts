@@ -164,6 +164,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       const bad = await post(Buffer.from('{"resourceLogs": 5'));
       assert.equal(bad.status, 400);
       assert.equal(statusOf(bad.bytes).code, 3);
+      assert.deepEqual(violationsOf(bad.bytes), [statusOf(bad.bytes).message]);
       failures = ['before'];
       const full = await post(serializer.serializeRequest((await logged({ body: 'later' })) as never)!);
       assert.equal(full.status, 503);
@@ -182,6 +183,28 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
         'syntax = "proto3"; message Status { int32 code = 1; string message = 2; }',
       );
       return { ...root.lookupType('Status').decode(bytes) } as unknown as { code: number; message: string };
+    }
+
+    /** What the details of a status say about the data, as `google.rpc.BadRequest`. */
+    function violationsOf(bytes: Uint8Array): string[] {
+      const type = 'type.googleapis.com/google.rpc.BadRequest';
+      type Detail = { '@type': string; fieldViolations: { description: string }[] };
+      if (form === 'JSON') {
+        const { details } = JSON.parse(Buffer.from(bytes).toString()) as { details: Detail[] };
+        assert.equal(details[0]!['@type'], type);
+        return details[0]!.fieldViolations.map(({ description }) => description);
+      }
+      const { root } = protobuf.parse(`syntax = "proto3"; message Status { repeated Any details = 3; }
+        message Any { string type_url = 1; bytes value = 2; } message Violation { string description = 2; }
+        message BadRequest { repeated Violation field_violations = 1; }`);
+      const { details } = root.lookupType('Status').decode(bytes) as unknown as {
+        details: { typeUrl: string; value: Uint8Array }[];
+      };
+      assert.equal(details[0]!.typeUrl, type);
+      const { fieldViolations } = root
+        .lookupType('BadRequest')
+        .decode(details[0]!.value) as unknown as Detail;
+      return fieldViolations.map(({ description }) => description);
     }
 
     it('takes an export of nothing', async () => {
@@ -274,9 +297,13 @@ describe('POST /v1/logs', () => {
     }
   });
 
-  for (const signal of ['traces', 'metrics']) {
+  for (const [signal, path] of [
+    ['traces', '/v1/traces'],
+    ['metrics', '/v1/metrics'],
+    ['profiles', '/v1development/profiles'],
+  ] as const) {
     it(`answers ${signal} with 404 as google.rpc.Status, which exporters don't send again`, async () => {
-      const { status, body } = await api.call('POST', `/v1/${signal}`, {});
+      const { status, body } = await api.call('POST', path, {});
       assert.equal(status, 404);
       assert.deepEqual(body, {
         code: 5,

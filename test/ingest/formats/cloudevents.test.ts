@@ -157,14 +157,19 @@ describe('a CloudEvent in binary mode', () => {
       cloudevent: { datacontenttype: 'image/png' },
     });
     assert.deepEqual(payload({ 'content-type': 'application/vnd.x+json; charset=utf-8' }), { a: 1 });
+    assert.deepEqual(payload({ 'content-type': 'TEXT/JSON' }), { a: 1 });
+    assert.deepEqual(payload({ 'content-type': 'model/gltf+json' }), { a: 1 });
     assert.deepEqual(payload({ 'content-type': undefined }), { a: 1 });
     assert.deepEqual(payload({ 'content-type': undefined }, ''), {});
   });
 
   it('is refused for a header or a body that is not what it should be', () => {
-    assert.deepEqual(event({ 'ce-subject': '%ff' }), [
-      { field: 'subject', reason: 'must be percent-encoded UTF-8' },
-    ]);
+    // The second is a space in more bytes than it needs.
+    for (const subject of ['%ff', '%C0%A0']) {
+      assert.deepEqual(event({ 'ce-subject': subject }), [
+        { field: 'subject', reason: 'must be percent-encoded UTF-8' },
+      ]);
+    }
     assert.deepEqual(event({}, '{'), [{ field: 'data', reason: 'is not JSON' }]);
     assert.deepEqual(event({ 'ce-data': 'x' }), [
       { field: 'data', reason: 'must be sent as the body, not as a header' },

@@ -163,6 +163,33 @@ describe('a built-in mapping', () => {
     }
   });
 
+  it('knows the fields of the Elastic Common Schema for syslog', () => {
+    const syslog = { hostname: 'router-1', appname: 'sshd', priority: 27 };
+    for (const name of ['fluent-bit', 'vector']) {
+      const { source_id, event_type, severity } = mapped({ log: { syslog } }, BUILT_IN[name]!);
+      assert.deepEqual([source_id, event_type, severity], ['router-1', 'sshd', 'high']);
+    }
+  });
+
+  it('takes the severity out of a priority of syslog', () => {
+    // daemon.err, local0.info, mail.warning, syslog.emerg, kern.crit, user.notice.
+    const levels = { 27: 'high', '134': 'info', 20: 'medium', 40: 'critical', 2: 'critical', 13: 'low' };
+    for (const [pri, level] of Object.entries(levels)) {
+      assert.equal(mapped({ pri }, BUILT_IN['fluent-bit']!).severity, level, pri);
+      assert.equal(mapped({ pri: Number(pri) }, BUILT_IN['fluent-bit']!).severity, level, pri);
+    }
+    assert.equal(mapped({ pri: 'err' }, BUILT_IN['fluent-bit']!).severity, 'high');
+    assert.equal(mapped({ pri: '192' }, BUILT_IN['fluent-bit']!).severity, '192');
+    assert.equal(mapped({ level: 40 }, BUILT_IN['fluent-bit']!).severity, 'medium', 'a level of pino');
+  });
+
+  it('takes the nil value of syslog for nothing', () => {
+    const record = { host: '-', hostname: 'web-1', ident: '-', time: '-', level: '-' };
+    assert.deepEqual(mapped(record, BUILT_IN['fluent-bit']!), {
+      ...{ source_id: 'web-1', event_type: 'log', severity: 'info', payload: record },
+    });
+  });
+
   it('names any key of a record, in brackets', () => {
     const record = JSON.parse(
       '{"a.b": {"": {"c d": "web-1"}}, "__proto__": {"kind": "login"}, "message": "x"}',

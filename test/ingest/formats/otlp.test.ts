@@ -178,9 +178,35 @@ describe('an OTLP log record as an event', () => {
     assert.equal(({} as { 1?: unknown })[1], undefined);
   });
 
+  it('belongs to no trace by an id that is invalid, and is stored', () => {
+    const valid = { traceId: '5B8EFFF798038103D269B633813FC60C', spanId: 'EEE19B7EC3C1B174' };
+    const ids = (changes: object) => {
+      const { trace_id, span_id } = one({ ...valid, ...changes }).payload as Record<string, unknown>;
+      return [trace_id, span_id];
+    };
+    const [trace, span] = [valid.traceId.toLowerCase(), valid.spanId.toLowerCase()];
+    assert.deepEqual(ids({}), [trace, span]);
+    for (const traceId of ['0'.repeat(32), 'ab', 'ab'.repeat(17), 'xyz', 'g'.repeat(32), '', null]) {
+      assert.deepEqual(ids({ traceId }), [undefined, span], String(traceId));
+    }
+    for (const spanId of ['0'.repeat(16), 'ab'.repeat(16), 'xyz'])
+      assert.deepEqual(ids({ spanId }), [trace, undefined], spanId);
+    assert.deepEqual(ids({ traceId: Buffer.alloc(16), spanId: Buffer.alloc(8, 1) }), [
+      undefined,
+      '01'.repeat(8),
+    ]);
+  });
+
+  it('has nothing where a value refers to the texts of a profile, which logs do not have', () => {
+    const { payload } = one({
+      attributes: [attribute('a', { stringValueStrindex: 3 }), attribute('b', { intValue: 1 })],
+    });
+    assert.deepEqual(payload!.attributes, { a: null, b: 1 });
+  });
+
   for (const [what, record, reason] of [
     ['no object', 5, /object/],
-    ['an id that is not hex', { traceId: 'xyz' }, /traceId must be hex/],
+    ['an id that is no text', { traceId: 5 }, /traceId must be hex/],
     ['a text for a severity number', { severityNumber: 'SEVERITY_NUMBER_INFO' }, /severityNumber/],
     ['a fraction for an integer', { attributes: [attribute('a', { intValue: 0.5 })] }, /intValue/],
     ['a time that is none', { timeUnixNano: 'now' }, /timeUnixNano/],

@@ -77,6 +77,11 @@ describe('a PagerDuty event as a received alert', () => {
     assert.equal(pagerdutyEvent.parse({ ...trigger, dedup_key: '' }).dedup_key, undefined);
     const links = [{ text: 'no address' }, {}];
     assert.equal(mapped({ ...trigger, links }).generator_url, null);
+    for (const wrong of ['https://example.com', ['https://example.com'], [{ href: 5 }], 7]) {
+      assert.equal(mapped({ ...trigger, links: wrong, client: 7, client_url: [] }).generator_url, null);
+    }
+    const odd = { ...trigger.payload, component: 5, group: ['web'], class: {} };
+    assert.deepEqual(mapped({ ...trigger, payload: odd }).labels, { source: trigger.payload.source });
   });
 
   it('keeps keys apart that are too long, the same for a trigger and its resolve', () => {
