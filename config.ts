@@ -105,7 +105,10 @@ const schema = z.object({
    */
   KEEP_ALIVE_SECONDS: integer(1, 3600).default(75),
   /** What senders of POST /internal/events give in x-ingest-token. */
-  INGEST_TOKEN: z.string().min(1).default(DEFAULT_INGEST_TOKEN),
+  INGEST_TOKEN: z
+    .string()
+    .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'must be ASCII without spaces around it: a header carries nothing else')
+    .default(DEFAULT_INGEST_TOKEN),
   /**
    * Proxies in front of the API, by address or network, separated by commas: the client's address is then what they say, and while no keys
    * are asked for, what they pass on is taken.

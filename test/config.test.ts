@@ -135,6 +135,19 @@ describe('the configuration', () => {
     }
   });
 
+  it('refuses a token that no header can carry', () => {
+    for (const INGEST_TOKEN of [
+      'a-longer-t\u00f6ken',
+      ' a-token-with-a-space',
+      'a-token-with-a-tab\t',
+      'two\nlines-of-it',
+    ]) {
+      assert.match(refusal({ INGEST_TOKEN }), /^INGEST_TOKEN: must be ASCII/, JSON.stringify(INGEST_TOKEN));
+    }
+    const INGEST_TOKEN = 'words with spaces, and "quotes"';
+    assert.equal(loadConfig({ DATABASE_URL: URL, INGEST_TOKEN }).INGEST_TOKEN, INGEST_TOKEN);
+  });
+
   it('takes proxies as addresses and networks', () => {
     const { TRUSTED_PROXIES } = loadConfig({
       DATABASE_URL: URL,
