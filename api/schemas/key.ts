@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ApiKey } from '../../db/entities/key.ts';
 import { isStorable } from '../../db/storable.ts';
 import { ROLES } from '../../domain/role.ts';
-import { time } from './parameters.ts';
+import { shownName, time } from './parameters.ts';
 
 const role = z.enum(ROLES);
 
@@ -19,11 +19,7 @@ const RESERVED_NAMES = ['bootstrap', 'anyone', 'api', 'ingest token', 'unknown',
 export const keyIn = (now: () => number) =>
   z
     .object({
-      name: z
-        .string()
-        .trim()
-        .min(1)
-        .max(100)
+      name: shownName(100)
         .refine((name) => !RESERVED_NAMES.includes(name.toLowerCase()), 'is reserved')
         .meta({ description: 'Unique among the keys in force; upper and lower case count as the same' }),
       roles: z

@@ -41,8 +41,20 @@ export const idParams = z.object({ id: uuid });
 /** An instant in an answer. */
 export const time = z.iso.datetime();
 
+/** Line ends, and what turns round or hides the text beside it. */
+const DECEIVING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
+
+/** The name of somebody, as records and timelines show it: whoever reads it must not take it for another. */
+export const shownName = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(longest)
+    .refine((name) => !DECEIVING.test(name), 'must not contain control characters or invisible ones');
+
 /** Who asks, for the timeline. */
-export const actor = z.string().trim().min(1).max(200).optional().meta({
+export const actor = shownName(200).optional().meta({
   description:
     'The person who acts, if the key belongs to somebody else. The timeline shows the name as a claim of the key.',
 });

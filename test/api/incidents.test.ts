@@ -215,6 +215,8 @@ describe('/incidents', () => {
       { actor: '' },
       { actor: 5 },
       { actor: 'x'.repeat(201) },
+      { actor: 'ada\u202e' },
+      { actor: 'ada\nresolved by bob' },
       [],
       'null',
       { comment: 'a\0b' },

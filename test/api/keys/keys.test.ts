@@ -64,7 +64,9 @@ describe('/keys', () => {
       [{ ...good, name: '' }, 'name'],
       [{ ...good, name: '  ' }, 'name'],
       [{ ...good, name: 'x'.repeat(101) }, 'name'],
-      [{ ...good, name: 'a\0b' }, 'name'],
+      ...['a\0b', 'a\nb', 'a\u2028b', 'nimda\u202e', 'boot\u200bstrap', '\u2066a', 'a\u061c', 'a\u007f'].map(
+        (name) => [{ ...good, name }, 'name'] as const,
+      ),
       [{ name: 'x' }, 'roles'],
       [{ ...good, roles: [] }, 'roles'],
       [{ ...good, roles: ['read', 'read'] }, 'roles'],
