@@ -96,13 +96,17 @@ describe('events that come between a judge’s read and its commit', () => {
 
   it('are judged although the judge dies there', async () => {
     await engine.wake(await engine.append(ticks(3, NOON)));
+    let woken: Promise<unknown> | undefined;
     await assert.rejects(
       engine.judgeWith(rule, async () => {
-        await engine.wake(await engine.append(ticks(3, NOON - 2000)));
+        woken = engine.wake(await engine.append(ticks(3, NOON - 2000)));
+        // The waker may wait for this judge's rows. Waiting for the waker here would end only with the judge's session.
+        await engine.doneOrBlocked(woken);
         throw new Error('killed');
       }),
       /killed/,
     );
+    await woken;
     assert.deepEqual(await spans(), []);
     await engine.judge(rule);
     assert.deepEqual(await spans(), [[-2000, null]]);
