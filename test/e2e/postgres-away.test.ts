@@ -14,9 +14,9 @@ import { waitFor } from '../support/wait-for.ts';
 import { assertGapless, incidentsOf } from './record.ts';
 import { stage } from './stage.ts';
 
-const WINDOW_SECONDS = 20;
+const WINDOW_SECONDS = 10;
 /** Longer than the window: if time without ears counted as silence, the window would be empty. */
-const AWAY_MS = 30_000;
+const AWAY_MS = 15_000;
 /** 30 events a second. */
 const sources = ['steady-1', 'steady-2', 'steady-3'];
 
@@ -38,7 +38,7 @@ describe('PostgreSQL away for longer than a window', function () {
     const { system } = there;
     const rules: string[] = [];
     for (const event_type of ['steady', 'posted']) {
-      const window = { threshold_count: 20, window_seconds: WINDOW_SECONDS };
+      const window = { threshold_count: 10, window_seconds: WINDOW_SECONDS };
       rules.push(await makeRule(system, { name: `Steadily ${event_type}`, event_type, ...window }));
     }
     const settings = { rate_per_second: 10, tick_ms: 500, event_types: ['steady'] };
