@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import { freePort } from '../../embedded/ports.ts';
 import { type RunningPostgres, startPostgres } from '../../embedded/postgres.ts';
 import { signalTo } from '../../embedded/process.ts';
+import { steadyPort } from '../support/ports.ts';
 import { rejectsWithSentence } from '../support/sentence.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -62,7 +62,7 @@ describe('embedded PostgreSQL', () => {
   });
 
   it('says in a sentence that the port is taken', async () => {
-    const port = await freePort();
+    const port = await steadyPort();
     const other = createServer().listen(port, '127.0.0.1');
     try {
       await rejectsWithSentence(start(port), new RegExp(`^Port ${port}, wanted for PostgreSQL, is taken`));

@@ -3,9 +3,9 @@ import { readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { endOrphans, remembered } from '../../embedded/orphans.ts';
-import { freePort } from '../../embedded/ports.ts';
 import { type Launched, launch } from '../../embedded/process.ts';
 import { supervise } from '../../embedded/supervise.ts';
+import { steadyPort } from '../support/ports.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -25,7 +25,7 @@ describe('npm start', function () {
 
   before(async () => {
     for (const name of ['PORT', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT'])
-      ports[name] = `${await freePort()}`;
+      ports[name] = `${await steadyPort()}`;
     api = `http://127.0.0.1:${ports.PORT}`;
     ui = `http://127.0.0.1:${ports.TEMPORAL_UI_PORT}`;
   });

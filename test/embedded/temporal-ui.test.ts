@@ -4,9 +4,9 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { freePort } from '../../embedded/ports.ts';
 import { type RunningTemporal, startTemporal } from '../../embedded/temporal.ts';
 import { chromium, open } from '../support/browser.ts';
+import { steadyPort } from '../support/ports.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -22,7 +22,7 @@ describe('what reaches Temporal without a key', function () {
   const servers: Server[] = [];
 
   async function start(uiMode: 'read' | 'write'): Promise<void> {
-    uiPort = await freePort();
+    uiPort = await steadyPort();
     temporal = await startTemporal({
       namespace: 'default',
       dbFile: join(dbDir, 'temporal.db'),

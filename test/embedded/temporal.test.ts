@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { identityOf } from '../../embedded/identity.ts';
-import { freePort } from '../../embedded/ports.ts';
 import { type RunningTemporal, startTemporal, type TemporalOptions } from '../../embedded/temporal.ts';
 import { RETENTION_DAYS, register, searchAttributes } from '../../temporal-config/register.ts';
+import { steadyPort } from '../support/ports.ts';
 import { rejectsWithSentence } from '../support/sentence.ts';
 import { freshNamespace, temporalAddress } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -54,13 +54,13 @@ describe('embedded Temporal', () => {
   });
 
   it('shows its Web UI on the port it was given', async () => {
-    const uiPort = await freePort();
+    const uiPort = await steadyPort();
     const { uiUrl } = await start({ uiPort });
     assert.equal((await fetch(uiUrl!)).status, 200);
   });
 
   it('says in a sentence that its port or that of the UI is taken, and what to do', async () => {
-    const port = await freePort();
+    const port = await steadyPort();
     const other = createServer().listen(port, '127.0.0.1');
     try {
       await rejectsWithSentence(

@@ -12,7 +12,10 @@ import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary
 
 quietSdk();
 
-/** One PostgreSQL and one Temporal dev server for a test run, each started by the first test that asks for it. */
+/**
+ * One PostgreSQL and one Temporal dev server for each process that runs tests, each started by the first test that asks
+ * for it. With `--parallel` these are several processes, which then share nothing.
+ */
 type Stoppable = { pid: number; stop(): Promise<void> };
 
 const started = new Map<string, Stoppable>();
@@ -104,10 +107,10 @@ function keep(dir: string, name: string, server: Stoppable): void {
   started.set(name, server);
 }
 
-/** Last resort, for the ways out of a run on which no teardown is called. */
+/** For the ways out of a run on which no teardown is called. SIGQUIT lets PostgreSQL free its shared memory first. */
 function killAll(): void {
   killSpawned();
-  for (const { pid } of started.values()) signalTo(pid, 'SIGKILL');
+  for (const [name, { pid }] of started) signalTo(pid, name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
   removeTemporary();
 }
 
@@ -118,9 +121,16 @@ export const mochaHooks: Mocha.RootHookObject = {
   },
 };
 
-export async function mochaGlobalSetup(): Promise<void> {
+function endServersWithProcess(): void {
   process.once('exit', killAll);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+}
+
+// With --parallel mocha calls no teardown in the processes that run the tests: it ends them.
+if (process.env.MOCHA_WORKER_ID !== undefined) endServersWithProcess();
+
+export async function mochaGlobalSetup(): Promise<void> {
+  endServersWithProcess();
   await sweepAbandoned();
 }
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import pg from 'pg';
 import { remember } from '../../embedded/orphans.ts';
-import { isFree } from '../../embedded/ports.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
 import { type Exit, signalTo, within } from '../../embedded/process.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
 import { buildWorkflows } from '../../workers/workflow-bundle.ts';
+import { steadyPorts } from './ports.ts';
 import { type Role, spawnRole } from './processes.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { waitFor } from './wait-for.ts';
@@ -230,17 +230,4 @@ function workflowBundle(): Promise<string> {
     return file;
   })();
   return bundle;
-}
-
-/**
- * Free ports below those that outgoing connections are given: a client that keeps trying while its server is away
- * could otherwise be given that very port, be connected to itself, and hold it.
- */
-async function steadyPorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
 }

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { steadyPort } from '../../support/ports.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Answer, type Stage, stage } from '../stage.ts';
@@ -27,15 +28,6 @@ function hasSyslogNg(): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const counts = ({ body: { stored, duplicate, invalid } }: Answer) => ({ stored, duplicate, invalid });
@@ -134,7 +126,7 @@ describe('POST /ingest/json/{mapping}', () => {
 
   it('takes what a syslog-ng that runs sends', async function () {
     if (!hasSyslogNg()) this.skip();
-    const port = await freePort();
+    const port = await steadyPort();
     const folder = temporaryDirectory();
     writeFileSync(
       join(folder, 'syslog-ng.conf'),
