@@ -6,6 +6,8 @@ const CHUNK = 5000;
 
 /**
  * Deletes rows of a table, a few at a time, so that no statement takes long whatever has piled up.
+ *
+ * The condition is asked twice: another partition of the table may have rows at the same places.
  * @param condition may name the table's row as `t`
  * @param progress called after each chunk; what it throws ends the call, and the next one goes on
  */
@@ -19,8 +21,10 @@ export async function deleteInChunks(
   let gone = 0;
   for (;;) {
     const { numAffectedRows } = await sql`
-      delete from ${sql.table(table)} where ctid = any(array(
-        select t.ctid from ${sql.table(table)} t where ${condition} limit ${chunk} for update))`.execute(db);
+      delete from ${sql.table(table)} t where ctid = any(array(
+        select t.ctid from ${sql.table(table)} t where ${condition} limit ${chunk} for update)) and ${condition}`.execute(
+      db,
+    );
     const deleted = Number(numAffectedRows ?? 0);
     gone += deleted;
     progress();
