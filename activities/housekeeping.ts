@@ -116,6 +116,7 @@ export function createHousekeepingActivities({
     const oldestCount = async (db: Sql) => (await oldestCountKept(db, now)) - DAY_MS;
     const dropped =
       (await step(dropPartitions(orm, 'events', () => oldest, progress))) +
+      (await step(dropPartitions(orm, 'window_times', oldestCount, progress))) +
       (await step(dropPartitions(orm, 'window_counts', oldestCount, progress)));
     if (now - trimmedAt >= TRIM_EVERY_MS) {
       await trimCounts(orm, clock, progress);

@@ -22,6 +22,7 @@ export async function replaceRules(client: pg.Client, count: number, matching: n
     'alert_rules',
     'rule_versions',
     'rule_groups',
+    'window_times',
     'window_counts',
     'pending_evaluations',
   ]) {

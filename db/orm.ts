@@ -18,7 +18,7 @@ export type Sql = Kysely<any>;
 export const RAW_TABLES = [
   /^events/,
   /^event_/,
-  /^window_counts/,
+  /^window_(counts|times)/,
   /^rejection/,
   /^deaf_/,
   'rule_changes',

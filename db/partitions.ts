@@ -18,7 +18,10 @@ const PARENTS = {
   events: { bound: (day: number) => `'${new Date(day).toISOString()}'`, options: '' },
   // Half-full pages leave room for the next count of the same bucket beside the last one (heap-only updates).
   window_counts: { bound: (day: number) => `${day}`, options: 'with (fillfactor = 50)' },
+  window_times: { bound: (day: number) => `${day}`, options: '' },
 } as const;
+
+export type Partitioned = keyof typeof PARENTS;
 
 export const PARTITIONED: readonly string[] = Object.keys(PARENTS);
 
@@ -62,7 +65,7 @@ async function attachedNames(db: Sql): Promise<Set<string>> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name from pg_inherits i
     join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent
-    where parent.relname in ('events', 'window_counts') and not i.inhdetachpending`.execute(db);
+    where parent.relname = any(${PARTITIONED}::text[]) and not i.inhdetachpending`.execute(db);
   return new Set(rows.map(({ name }) => name));
 }
 
@@ -80,7 +83,7 @@ async function removeLeft(db: Sql, parent: string, name: string): Promise<void> 
 /** The day partitions of one table, with those that a crash left on their way out. `day` is its start, epoch ms. */
 export async function partitionDays(
   db: Sql,
-  parent: 'events' | 'window_counts',
+  parent: Partitioned,
 ): Promise<{ name: string; day: number; state: 'attached' | 'detaching' | 'detached' }[]> {
   const { rows } = await sql<{ name: string; state: 'attached' | 'detaching' | 'detached' }>`
     select c.relname as name, case when not c.relispartition then 'detached'

@@ -21,5 +21,5 @@ export const MAX_AHEAD_MS = 5 * 60_000;
 /** An event that arrives this much after it happened was late: what it reveals is marked so. */
 export const LATE_AFTER_MS = 60_000;
 
-/** One day: the width of a partition of `events` and of `window_counts`, in milliseconds. */
+/** One day: the width of a partition of `events` and of what is counted, in milliseconds. */
 export const DAY_MS = 86_400_000;

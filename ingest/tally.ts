@@ -1,4 +1,5 @@
 import { type Event, LATE_AFTER_MS } from '../domain/event.ts';
+import { keepsTimes, type TimesRow, timesToKeep } from '../domain/kept-times.ts';
 import { bucketOf } from '../domain/window.ts';
 import type { CompiledRule } from './rule-set.ts';
 
@@ -15,8 +16,8 @@ export class GroupTally {
   readonly rule: CompiledRule;
   readonly group: string;
   events = 0;
-  /** How many events by start of bucket, epoch ms. */
-  readonly buckets = new Map<number, number>();
+  /** When the events happened, by start of bucket; epoch ms. */
+  readonly buckets = new Map<number, number[]>();
   inTime: Span | null = null;
   late: Span | null = null;
 
@@ -29,7 +30,9 @@ export class GroupTally {
   add(at: number, now: number): void {
     this.events++;
     const bucket = bucketOf(at, this.rule.bucketMs);
-    this.buckets.set(bucket, (this.buckets.get(bucket) ?? 0) + 1);
+    const times = this.buckets.get(bucket);
+    if (times) times.push(at);
+    else this.buckets.set(bucket, [at]);
     if (now - at > LATE_AFTER_MS) this.late = around(this.late, at, at);
     else this.inTime = around(this.inTime, at, at);
   }
@@ -37,7 +40,11 @@ export class GroupTally {
   /** Takes in the events of another group of the same rule. */
   merge({ events, buckets, inTime, late }: GroupTally): void {
     this.events += events;
-    for (const [bucket, n] of buckets) this.buckets.set(bucket, (this.buckets.get(bucket) ?? 0) + n);
+    for (const [bucket, more] of buckets) {
+      const times = this.buckets.get(bucket);
+      if (times) for (const at of more) times.push(at);
+      else this.buckets.set(bucket, [...more]);
+    }
     if (inTime) this.inTime = around(this.inTime, inTime.from, inTime.to);
     if (late) this.late = around(this.late, late.from, late.to);
   }
@@ -58,7 +65,13 @@ interface CountRow {
   g: string;
   b: number;
   n: number;
+  /** Times beside the count, and how many are in rows of their own; absent where none are kept. */
+  t?: string;
+  m?: number;
 }
+
+/** Times in a row of their own. */
+type KeptRow = TimesRow & Pick<CountRow, 'r' | 'v' | 'g' | 'b'>;
 
 /** A group of a rule that events touched, and when: what may have to be judged. */
 interface TouchedRow {
@@ -81,6 +94,7 @@ interface RollupRow {
 /** What an append adds, apart from the events themselves. */
 export interface Tally {
   counts: CountRow[];
+  times: KeptRow[];
   touched: TouchedRow[];
   rollups: RollupRow[];
 }
@@ -88,14 +102,24 @@ export interface Tally {
 /** What new events, and the groups of rules that they fall into, mean for windows and rollups, as rows. */
 export function tally(events: readonly Event[], groups: readonly GroupTally[]): Tally {
   const counts: CountRow[] = [];
+  const times: KeptRow[] = [];
   const touched: TouchedRow[] = [];
   for (const { rule, group: g, buckets, inTime, late } of groups) {
     const [r, v] = [rule.id, rule.revision];
-    for (const [b, n] of buckets) counts.push({ r, v, g, b, n });
+    for (const [b, at] of buckets) {
+      const n = at.length;
+      if (!keepsTimes(rule.bucketMs)) {
+        counts.push({ r, v, g, b, n });
+        continue;
+      }
+      const { beside: t, moved: m, rows } = timesToKeep(at, b);
+      counts.push({ r, v, g, b, n, t, m });
+      for (const row of rows) times.push({ r, v, g, b, ...row });
+    }
     if (late) touched.push({ r, v, g, l: true, f: late.from, t: late.to });
     if (inTime) touched.push({ r, v, g, l: false, f: inTime.from, t: inTime.to });
   }
-  return { counts, touched, rollups: rollupsOf(events) };
+  return { counts, times, touched, rollups: rollupsOf(events) };
 }
 
 function rollupsOf(events: readonly Event[]): RollupRow[] {

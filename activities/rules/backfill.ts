@@ -94,8 +94,9 @@ async function readPortion(
     const last = events.at(-1);
     if (!last) break;
     for (const event of events) {
-      if (rule.matches(event))
-        add(cells, rule.groupKey(event), bucketOf(event.occurred_at, rule.bucketMs), 1);
+      if (!rule.matches(event)) continue;
+      const { occurred_at } = event;
+      add(cells, rule.groupKey(event), bucketOf(occurred_at, rule.bucketMs), [occurred_at]);
     }
     to = { occurred_at: last.occurred_at, event_id: last.event_id };
     read += events.length;
@@ -103,11 +104,11 @@ async function readPortion(
   return { cells: [...cells.values()], to };
 }
 
-function add(cells: Map<string, Cell>, g: string, b: number, n: number): void {
+function add(cells: Map<string, Cell>, g: string, b: number, times: readonly number[]): void {
   const key = `${b} ${g}`;
   const cell = cells.get(key);
-  if (cell) cell.n += n;
-  else cells.set(key, { g, b, n });
+  if (cell) for (const at of times) cell.times.push(at);
+  else cells.set(key, { g, b, times: [...times] });
 }
 
 /** What a backfill knows of the places under the rule's cap. */
@@ -153,10 +154,10 @@ async function admitMissing(
 function place(cells: readonly Cell[], places: Places): { cells: Cell[]; overflow: number } {
   const placed = new Map<string, Cell>();
   let overflow = 0;
-  for (const { g, b, n } of cells) {
+  for (const { g, b, times } of cells) {
     const admitted = places.admitted.has(g);
-    if (!admitted) overflow += n;
-    add(placed, admitted ? g : OVERFLOW_GROUP, b, n);
+    if (!admitted) overflow += times.length;
+    add(placed, admitted ? g : OVERFLOW_GROUP, b, times);
   }
   if (overflow > 0) places.overflow = true;
   return { cells: [...placed.values()], overflow };

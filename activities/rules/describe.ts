@@ -9,6 +9,7 @@ import { countOf } from '../../domain/rule.ts';
 import { worse } from '../../domain/severity.ts';
 import type { Episode } from '../../domain/transition.ts';
 import { compileRule } from '../../ingest/rule-set.ts';
+import { newestTimes } from './exact-times.ts';
 
 /** What an incident says of itself. */
 export interface Description {
@@ -103,9 +104,13 @@ async function openingEvents(
   const rule = compileRule(version);
   const windowMs = countOf(version.definition.condition).window_seconds * 1000;
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
+  // Where the times of the group's events are kept, nobody else's events are looked at.
+  const most = MOST_LOOKED_AT;
+  const at = await newestTimes(db, version, groupKey, { from: openedAt - windowMs, to: openedAt, most });
   const events = await countedEvents(db, version, [window], {
     newest: MOST_LOOKED_AT,
     groups: [groupKey],
+    ...(at && { at }),
   });
   return events.filter(
     (event) => rule.matches(event) && (groupKey === OVERFLOW_GROUP || rule.groupKey(event) === groupKey),

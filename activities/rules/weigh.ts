@@ -1,11 +1,10 @@
 import type { Sql } from '../../db/orm.ts';
-import { bucketCounts, countedEvents, type GroupIncident, type Version } from '../../db/queries/judging.ts';
-import { OVERFLOW_GROUP } from '../../domain/group.ts';
+import { bucketCounts, type GroupIncident, type Version } from '../../db/queries/judging.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
 import { startOf } from '../../domain/start.ts';
 import { type Episode, type Horizon, type Judged, judge, type Start } from '../../domain/transition.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
-import { compileRule } from '../../ingest/rule-set.ts';
+import { readTimes } from './exact-times.ts';
 
 /** A group to be weighed: from where on its events changed (epoch ms), and its incidents that may matter. */
 export interface GroupToWeigh {
@@ -76,19 +75,16 @@ async function weighAtOnce(
   const result = new Map<string, Weighed>();
   let undecided = await knownOf(db, version, groups, spec);
   while (undecided.length > 0) {
-    const needed = new Set<number>();
-    const next: Known[] = [];
+    const next: (Known & { buckets: readonly number[] })[] = [];
     for (const group of undecided) {
       try {
         result.set(group.key, decide(group, spec, horizon));
       } catch (error) {
         if (!(error instanceof NeedsTimes)) throw error;
-        next.push(group);
-        if (group.key === OVERFLOW_GROUP) spread(error.buckets, group);
-        else for (const bucket of error.buckets) needed.add(bucket);
+        next.push({ ...group, buckets: error.buckets });
       }
     }
-    if (needed.size > 0) await readTimes(db, version, next, [...needed], spec);
+    if (next.length > 0) await readTimes(db, version, next);
     undecided = next;
   }
   return result;
@@ -128,31 +124,4 @@ async function knownOf(
     })),
   );
   return started.map((group) => ({ ...group, counts: counts.get(group.key)!, times: new Map() }));
-}
-
-/** Reads whole buckets and gives every group that is still undecided its share: none is left with a part of a bucket. */
-async function readTimes(
-  db: Sql,
-  version: Version,
-  groups: readonly Known[],
-  buckets: readonly number[],
-  { bucketMs }: WindowSpec,
-): Promise<void> {
-  const { matches, groupKey } = compileRule(version);
-  const byKey = new Map(
-    groups.filter(({ key }) => key !== OVERFLOW_GROUP).map((group) => [group.key, group]),
-  );
-  for (const { times } of byKey.values()) for (const bucket of buckets) times.set(bucket, []);
-  const ranges = [...buckets].sort((a, b) => a - b).map((from) => ({ from, to: from + bucketMs }));
-  for (const event of await countedEvents(db, version, ranges, { groups: [...byKey.keys()] })) {
-    if (!matches(event)) continue;
-    byKey.get(groupKey(event))?.times.get(bucketOf(event.occurred_at, bucketMs))?.push(event.occurred_at);
-  }
-  for (const { times } of byKey.values())
-    for (const bucket of buckets) times.get(bucket)!.sort((a, b) => a - b);
-}
-
-/** Overflow groups are good to a bucket: which events went there is not kept, so all stand at their bucket's start. */
-function spread(buckets: readonly number[], { counts, times }: Known): void {
-  for (const bucket of buckets) times.set(bucket, Array(counts.get(bucket) ?? 0).fill(bucket));
 }

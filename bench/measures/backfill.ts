@@ -31,7 +31,7 @@ export async function measureBackfill({ system, database, quick }: Bench): Promi
   try {
     const { rows } = await database.query<{ n: number }>('select count(*)::int as n from events');
     if (rows[0]!.n < EVENTS) {
-      await database.query('truncate events, window_counts, event_rollups, event_totals');
+      await database.query('truncate events, window_counts, window_times, event_rollups, event_totals');
       await fillEvents(orm, EVENTS, Date.now());
     }
     const words = { late: 'notify', incident_severity: null, labels: {}, annotations: {} } as const;

@@ -10,7 +10,7 @@ const CONNECTIONS = 8;
 
 /** One burst of batches into empty tables; events a second. */
 export async function burst({ system, database }: Bench, events: number): Promise<number> {
-  await database.query('truncate events, window_counts, event_rollups');
+  await database.query('truncate events, window_counts, window_times, event_rollups');
   const senders = new Senders(system.url, CONNECTIONS);
   try {
     return await senders.rate(bodiesOf(makeEvents(events, Date.now()), BATCH), BATCH);

@@ -8,7 +8,7 @@ const LIMITS = { floor: 100, aim: 20, better: 'less', unit: 'ms' } as const;
 export async function measureReading({ system, database, quick }: Bench): Promise<Figure[]> {
   const events = quick ? 60_000 : 5_000_000;
   await replaceRules(database, 0, 0);
-  await database.query('truncate events, window_counts, event_rollups, event_totals');
+  await database.query('truncate events, window_counts, window_times, event_rollups, event_totals');
   const times = await measureReads({ databaseUrl: system.databaseUrl, baseUrl: system.url, events });
   const slowest = (measure: string, holds: (name: string) => boolean): Figure => {
     const [worst] = Object.entries(times)

@@ -14,6 +14,7 @@ import { DeafSpans } from './20261127000030-deaf-spans.ts';
 import { Housekeeping } from './20261127000040-housekeeping.ts';
 import { AccessMigration } from './20261127000050-access.ts';
 import { AppendOnlyAudit } from './20261127000060-append-only-audit.ts';
+import { WindowTimes } from './20261130001000-window-times.ts';
 
 /** Every migration in order, by name: nothing is found by looking into folders. */
 export const migrationsList = [
@@ -33,4 +34,5 @@ export const migrationsList = [
   { name: '20261127000040-housekeeping', class: Housekeeping },
   { name: '20261127000050-access', class: AccessMigration },
   { name: '20261127000060-append-only-audit', class: AppendOnlyAudit },
+  { name: '20261130001000-window-times', class: WindowTimes },
 ];

@@ -1,9 +1,12 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
+import { keepsTimes, timesToKeep } from '../../domain/kept-times.ts';
+import { windowSpecOf } from '../../domain/rule.ts';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 import { payloadOf, type Version } from './judging.ts';
+import { ADD_COUNT, FULL_ROWS } from './kept-times.ts';
 
 /** The slot that backfills and removals count in: appends use 0 to 31. */
 export const BACKFILL_SLOT = 32;
@@ -11,11 +14,11 @@ export const BACKFILL_SLOT = 32;
 /** The last event that a backfill has counted; null before the first. */
 export type Position = { occurred_at: number; event_id: string } | null;
 
-/** A count to be added: group, bucket (epoch ms) and number of events. */
+/** A count to be added: group, bucket, and when its events happened. Epoch ms. */
 export interface Cell {
   g: string;
   b: number;
-  n: number;
+  times: number[];
 }
 
 /** Bytes of payloads in a page at the most, as stored; one event may have more. */
@@ -92,15 +95,37 @@ async function positionOf(db: Sql, which: ReturnType<typeof sql>): Promise<{ pos
 /** Adds counts up to a position, which a crash goes on from. */
 export async function addBackfilled(
   db: Sql,
-  { rule_id, revision }: Version,
+  { rule_id, revision, definition }: Version,
   cells: readonly Cell[],
   { occurred_at, event_id }: NonNullable<Position>,
 ): Promise<void> {
+  const kept = keepsTimes(windowSpecOf(definition).bucketMs);
+  const counts: unknown[] = [];
+  const times: unknown[] = [];
+  for (const { g, b, times: at } of cells) {
+    const n = at.length;
+    if (!kept) {
+      counts.push({ g, b, n });
+      continue;
+    }
+    const { beside: t, moved: m, rows } = timesToKeep(at, b);
+    counts.push({ g, b, n, t, m });
+    for (const row of rows) times.push({ g, b, ...row });
+  }
   await sql`
-    insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n)
-    select ${rule_id}::uuid, ${revision}::int, g, b, ${BACKFILL_SLOT}, n
-    from jsonb_to_recordset(${JSON.stringify(cells)}::jsonb) as x(g text, b bigint, n int)
-    on conflict (rule_id, revision, group_key, bucket, slot) do update set n = c.n + excluded.n`.execute(db);
+    with counted as (
+      insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n, moved, times)
+      select ${rule_id}::uuid, ${revision}::int, g, b, ${BACKFILL_SLOT}, n, coalesce(m, 0), t
+      from jsonb_to_recordset(${JSON.stringify(counts)}::jsonb) as x(g text, b bigint, n int, m int, t bytea)
+      ${sql.raw(ADD_COUNT)}
+    )
+    insert into window_times (rule_id, revision, group_key, bucket, first, last, times)
+    ${sql.raw(FULL_ROWS)}
+    union all
+    select ${rule_id}::uuid, ${revision}::int, g, b, f, l, t
+    from jsonb_to_recordset(${JSON.stringify(times)}::jsonb) as x(g text, b bigint, f int, l int, t bytea)`.execute(
+    db,
+  );
   await sql`
     update rule_versions set counted_to = ${instant(occurred_at)}, counted_to_id = ${event_id}::uuid
     where rule_id = ${rule_id} and revision = ${revision}`.execute(db);

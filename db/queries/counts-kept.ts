@@ -94,8 +94,8 @@ async function revisionsIn(db: Sql, partition: string): Promise<{ rule_id: strin
 }
 
 /**
- * Deletes a revision's counts of some buckets, epoch ms, a few at a time. The rows are found again by their key, so that PostgreSQL
- * looks nowhere but where the revision has rows, whatever it believes of the table.
+ * Deletes a revision's counts of some buckets, epoch ms, a few at a time. Their times go first: a crash in between leaves
+ * counts, which the next round finds.
  */
 async function deleteCounts(
   db: Sql,
@@ -105,12 +105,30 @@ async function deleteCounts(
 ): Promise<number> {
   const mine = sql`c.rule_id = ${rule_id} and c.revision = ${revision}
     and c.bucket >= ${Math.floor(from)}::bigint and c.bucket < ${Math.floor(before)}::bigint`;
+  await deleteByKey(db, 'window_times', mine, 'first', progress);
+  return deleteByKey(db, 'window_counts', mine, 'slot', progress);
+}
+
+/**
+ * The rows are found again by their key, so that PostgreSQL looks nowhere but where the revision has rows, whatever it
+ * believes of the table.
+ */
+async function deleteByKey(
+  db: Sql,
+  name: 'window_times' | 'window_counts',
+  mine: ReturnType<typeof sql>,
+  last: 'first' | 'slot',
+  progress: () => void,
+): Promise<number> {
+  const [table, column] = [sql.table(name), sql.ref(last)];
   let gone = 0;
   for (;;) {
     const { numAffectedRows } = await sql`
-      delete from window_counts c using (
-        select c.group_key, c.bucket, c.slot from window_counts c where ${mine} limit ${CHUNK}) x
-      where ${mine} and c.group_key = x.group_key and c.bucket = x.bucket and c.slot = x.slot`.execute(db);
+      delete from ${table} c using (
+        select c.group_key, c.bucket, c.${column} from ${table} c where ${mine} limit ${CHUNK}) x
+      where ${mine} and c.group_key = x.group_key and c.bucket = x.bucket and c.${column} = x.${column}`.execute(
+      db,
+    );
     const deleted = Number(numAffectedRows ?? 0);
     gone += deleted;
     progress();

@@ -186,12 +186,13 @@ export function payloadOf({ match, group_by }: RuleDefinition) {
  * (`offset 0`), so that each range reads its own partitions only: as a join, a rule's event type has all of them read.
  * @param groups events of these groups, and few others: what is left out of a busy type isn't brought here
  * @param newest at most this many of each range, the newest first; all, in no order, without
+ * @param at events of these instants only, epoch ms: they are looked up one by one
  */
 export async function countedEvents(
   db: Sql,
   { definition, snapshot, until_snapshot, counted_from }: Version,
   ranges: readonly { from: number; to: number }[],
-  { groups, newest }: { groups?: readonly string[]; newest?: number } = {},
+  { groups, newest, at }: { groups?: readonly string[]; newest?: number; at?: readonly number[] } = {},
 ): Promise<Event[]> {
   const { event_type, severity, allowed_lateness_seconds } = definition;
   const { rows } = await sql<Event>`
@@ -201,6 +202,7 @@ export async function countedEvents(
         ${payloadOf(definition)}
       from events
       where events.occurred_at >= to_timestamp(r."from" / 1000) and events.occurred_at < to_timestamp(r."to" / 1000)
+        ${at === undefined ? sql`` : sql`and events.occurred_at = any(array(select to_timestamp(t / 1000) from unnest(${at}::float8[]) t))`}
         ${event_type === null ? sql`` : sql`and event_type = ${event_type}`}
         ${severity === null ? sql`` : sql`and severity = ${severity}`}
         ${sql.join((groups ? textsOfGroups(definition.group_by, groups) : []).map(hasText), sql` `)}

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { DAY_MS } from '../../domain/event.ts';
 import { LOCKS } from '../locks.ts';
 import { type Orm, type Sql, sqlOf } from '../orm.ts';
-import { dayOf, partitionDays } from '../partitions.ts';
+import { dayOf, type Partitioned, partitionDays } from '../partitions.ts';
 import { deleteInChunks } from './delete-in-chunks.ts';
 import { LEVELS } from './fold.ts';
 
@@ -21,7 +21,7 @@ const LOCK_TIMEOUT = '5s';
  */
 export async function dropPartitions(
   orm: Orm,
-  parent: 'events' | 'window_counts',
+  parent: Partitioned,
   before: (db: Sql) => number | Promise<number>,
   progress: () => void = () => {},
 ): Promise<number> {

@@ -85,6 +85,7 @@ export async function removeRule(db: Sql, ruleId: string): Promise<void> {
   await sql`select 1 from rule_versions where rule_id = ${ruleId} order by revision for update`.execute(db);
   for (const table of [
     'pending_evaluations',
+    'window_times',
     'window_counts',
     'rule_groups',
     'rule_overflow',

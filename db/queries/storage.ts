@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
+import { PARTITIONED } from '../partitions.ts';
 
 /** Which cluster this is: its data directory (null if this role may not know) and its system identifier. */
 export async function clusterIdentity(db: Sql): Promise<{ directory: string | null; identifier: string }> {
@@ -54,19 +55,20 @@ export interface DaySize {
   events_bytes: number;
   /** As the last vacuum or analyze had it; null before the first. */
   events_estimate: number | null;
+  /** With the exact times that are kept beside the counts. */
   counts_bytes: number;
 }
 
-/** The day partitions of events and of window counts, the newest first. */
+/** The day partitions of events and of what is counted, the newest first. */
 export async function daySizes(db: Sql): Promise<DaySize[]> {
   const { rows } = await sql<DaySize>`
     select (extract(epoch from to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp) * 1000)::float8 as day,
       coalesce(sum(pg_relation_size(c.oid)) filter (where parent.relname = 'events'), 0) = 0 as empty,
       coalesce(sum(pg_total_relation_size(c.oid)) filter (where parent.relname = 'events'), 0)::float8 as events_bytes,
       (sum(nullif(c.reltuples, -1)) filter (where parent.relname = 'events'))::float8 as events_estimate,
-      coalesce(sum(pg_total_relation_size(c.oid)) filter (where parent.relname = 'window_counts'), 0)::float8 as counts_bytes
+      coalesce(sum(pg_total_relation_size(c.oid)) filter (where parent.relname <> 'events'), 0)::float8 as counts_bytes
     from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class parent on parent.oid = i.inhparent
-    where parent.relname in ('events', 'window_counts')
+    where parent.relname = any(${PARTITIONED}::text[])
       and parent.relnamespace = current_schema()::regnamespace
     group by 1 order by 1 desc`.execute(db);
   return rows;

@@ -139,8 +139,8 @@ describe('the roles of PostgreSQL', () => {
 
   it('let it make and drop partitions, those of migrations too', async () => {
     const now = Date.now();
-    assert.equal(await ensureDay(orm, now - 20 * DAY_MS), 2);
-    for (const parent of ['events', 'window_counts'] as const) {
+    assert.equal(await ensureDay(orm, now - 20 * DAY_MS), 3);
+    for (const parent of ['events', 'window_counts', 'window_times'] as const) {
       assert.ok((await dropPartitions(orm, parent, () => now)) >= 2, parent);
     }
   });
@@ -154,7 +154,7 @@ describe('the roles of PostgreSQL', () => {
     const limited = rows.filter(({ may }) => !may).map(({ name }) => name);
     assert.deepEqual(limited.toSorted(), ['audit_log', 'migrations']);
     const owned = rows.filter(({ owns }) => owns).map(({ name }) => name.replace(/_\d{8}$/, ''));
-    assert.deepEqual([...new Set(owned)].toSorted(), ['events', 'window_counts']);
+    assert.deepEqual([...new Set(owned)].toSorted(), ['events', 'window_counts', 'window_times']);
     await refused('alter table alert_rules add column more text');
     await refused('alter role current_user superuser');
     await refused("copy audit_log from program 'true'");

@@ -118,7 +118,14 @@ describe('when a rule changes, what is open', () => {
     await engine.wake(unwoken);
     await engine.judge(rule);
     for (const table of [
-      ...['rule_versions', 'rule_groups', 'rule_overflow', 'window_counts', 'pending_evaluations'],
+      ...[
+        'rule_versions',
+        'rule_groups',
+        'rule_overflow',
+        'window_counts',
+        'window_times',
+        'pending_evaluations',
+      ],
     ]) {
       assert.equal(await engine.rows(table, rule), 0, table);
     }

@@ -67,7 +67,7 @@ describe('housekeeping', () => {
   });
 
   /** Days of a table's partitions, from today, up to ten days ahead. */
-  const days = async (parent: 'events' | 'window_counts') =>
+  const days = async (parent: 'events' | 'window_counts' | 'window_times') =>
     (await partitionDays(sqlOf(engine.orm), parent))
       .map(({ day }) => (day - TODAY) / DAY_MS)
       .filter((day) => day < 10);
@@ -78,7 +78,7 @@ describe('housekeeping', () => {
   it('makes partitions ahead, once', async () => {
     const { made } = await tidy();
     assert.ok(made > 0);
-    for (const parent of ['events', 'window_counts'] as const) {
+    for (const parent of ['events', 'window_counts', 'window_times'] as const) {
       assert.deepEqual(await days(parent), [-1, 0, 1, 2, 3]);
     }
     assert.deepEqual(await tidy(), { made: 0, dropped: 0 });
@@ -378,7 +378,7 @@ describe('housekeeping', () => {
       assert.ok(
         (await partitionDays(sqlOf(engine.orm), 'events')).some(({ state }) => state === 'detaching'),
       );
-      assert.equal(dropped, 1, 'the counts of that day, which nobody reads');
+      assert.equal(dropped, 2, 'the counts of that day and their times, which nobody reads');
       // Nobody waits for what is half done.
       await ensureDay(engine.orm, TODAY + 20 * DAY_MS);
       await engine.append(eventsOf(0));

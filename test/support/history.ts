@@ -34,7 +34,8 @@ export type Step =
   | { do: 'restart' };
 
 export const settings: fc.Arbitrary<Settings> = fc.record({
-  window: fc.constantFrom(1, 3, 10, 61),
+  // Exact times are kept beside the counts of windows above 600 s.
+  window: fc.constantFrom(1, 3, 10, 61, 601),
   threshold: fc.integer({ min: 1, max: 4 }),
   recovery: fc.integer({ min: 1, max: 4 }),
   for_seconds: fc.constantFrom(0, 0, 0, 2, 5),
@@ -48,6 +49,7 @@ const ago = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(0, 0, 1, 499, 500, 1000) },
   { weight: 3, arbitrary: fc.integer({ min: 0, max: 12 }).map((s) => s * 1000) },
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 200 }).map((s) => s * 1000 + 1) },
+  { weight: 1, arbitrary: fc.integer({ min: 598, max: 602 }).map((s) => s * 1000) },
 );
 
 export const step: fc.Arbitrary<Step> = fc.oneof(
@@ -67,7 +69,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('pass' as const),
-      ms: fc.constantFrom(1, 500, 1000, 1001, 3000, 10_000, 10_001, 61_001),
+      ms: fc.constantFrom(1, 500, 1000, 1001, 3000, 10_000, 10_001, 61_001, 600_000, 601_001),
       lag: fc.constantFrom(0, 0, 1, 2000, 15_000),
       judged: fc.boolean(),
     }),
@@ -259,10 +261,10 @@ export class History {
     return event;
   }
 
-  /** Lets five minutes pass until nothing is left to judge, and compares every incident with the model. */
+  /** Lets twenty minutes pass until nothing is left to judge, and compares every incident with the model. */
   async check(): Promise<void> {
     const engine = this.#engine;
-    engine.now += 300_000;
+    engine.now += 1_200_000;
     await engine.settle(this.rule);
     const found = await engine.orm.em.fork().find(IncidentEntity, { ruleId: this.rule });
     const live = found.filter(({ mergedInto }) => mergedInto === null);

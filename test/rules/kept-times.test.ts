@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import { backfill } from '../../activities/rules/backfill.ts';
+import { sqlOf } from '../../db/orm.ts';
+import { keptTimes } from '../../db/queries/kept-times.ts';
+import { createRule } from '../../db/queries/rule-changes.ts';
+import type { Event } from '../../domain/event.ts';
+import { addKept } from '../../domain/kept-times.ts';
+import { windowSpecOf } from '../../domain/rule.ts';
+import { bucketOf } from '../../domain/window.ts';
+import { compileRule } from '../../ingest/rule-set.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+import { explaining } from '../support/touched.ts';
+
+const NOON = Date.UTC(2026, 4, 4, 12);
+const HOUR_MS = 3_600_000;
+
+describe('the times that are kept beside counts', () => {
+  let engine: Engine;
+  beforeEach(async () => {
+    engine = await Engine.start(NOON);
+  });
+  afterEach(() => engine.stop());
+
+  const HOURLY = aRule({
+    ...{ threshold: 3, window: HOUR_MS / 1000, incident_severity: 'high' },
+    definition: { group_by: ['payload.host'] },
+  });
+  const { bucketMs } = windowSpecOf(HOURLY.definition);
+  const ticks = (host: string, ...times: number[]) =>
+    times.map((occurred_at) => anEvent({ occurred_at, payload: { host } }));
+  const openings = async (rule: string, key: string) =>
+    (await engine.incidents(rule))
+      .filter(({ groupKey }) => groupKey === key)
+      .map(({ openedAt }) => openedAt.getTime());
+
+  /** The events that are stored, by group and bucket: their times in order. */
+  async function stored(rule: string): Promise<Map<string, number[]>> {
+    const { groupKey } = compileRule(await engine.version(rule, 1));
+    const { rows } = await sql<{ at: number; payload: Record<string, string> }>`
+      select (extract(epoch from occurred_at) * 1000)::float8 as at, payload from events order by occurred_at`.execute(
+      sqlOf(engine.orm),
+    );
+    const times = new Map<string, number[]>();
+    for (const { at, payload } of rows) {
+      const key = `${groupKey(anEvent({ occurred_at: at, payload }))} ${bucketOf(at, bucketMs)}`;
+      times.set(key, [...(times.get(key) ?? []), at]);
+    }
+    return times;
+  }
+
+  it('are those of the events counted, whether they came alone, in batches, at once, or before the rule', async () => {
+    const crowd = Array.from({ length: 1000 }, (_, n) => NOON - 30_000 + ((n * 7919) % 30_000));
+    await engine.append([
+      ...ticks('crowded', ...crowd),
+      ...crowd.flatMap((at, n) => ticks(`h${n % 9}`, at - (n % 50) * 60_000)),
+    ]);
+    const { id } = await createRule(engine.orm, HOURLY, NOON);
+    const appends = Array.from({ length: 3 }, () => engine.newAppend());
+    for (let n = 0; n < 70; n++) {
+      await Promise.all(
+        appends.map((append, i) => append.run(ticks('busy', NOON - n, NOON - 2 * n - i * 61_000))),
+      );
+    }
+    await engine.append(ticks('crowded', ...crowd.map((at) => at - 1)));
+    const portions = { page: 300, cells: 40, events: 500, groups: 3 };
+    await backfill(engine.orm, await engine.version(id, 1), { portions });
+
+    const expected = await stored(id);
+    const wanted = [...expected.keys()].map((key) => {
+      const [group_key, bucket] = key.split(' ');
+      return { group_key: group_key!, bucket: Number(bucket) };
+    });
+    const found = await keptTimes(sqlOf(engine.orm), await engine.version(id, 1), wanted);
+    assert.equal(found.length, expected.size);
+    for (const { group_key, bucket, times } of found) {
+      const exact: number[] = [];
+      addKept(times!, bucket, exact);
+      assert.deepEqual(
+        exact.toSorted((a, b) => a - b),
+        expected.get(`${group_key} ${bucket}`),
+        group_key,
+      );
+    }
+    const { rows } = await sql<{ slots: number; least: number }>`
+      select count(distinct slot)::int as slots, min(length(times))::int as least from window_counts
+      where moved > 0 and group_key in ('["crowded"]', '["busy"]')`.execute(sqlOf(engine.orm));
+    assert.ok(rows[0]!.slots >= 2, 'appends and the backfill have both moved times');
+
+    await engine.edit(id, { definition: { ...HOURLY.definition, for_seconds: 1 } });
+    await engine.judge(id);
+    assert.deepEqual(
+      (await sql`select from window_times where revision = 1`.execute(sqlOf(engine.orm))).rows,
+      [],
+    );
+  });
+
+  it('let a group be judged to the millisecond without a look at events, those of other groups least of all', async () => {
+    const { id } = await createRule(engine.orm, HOURLY, NOON);
+    await engine.judge(id);
+    const others = Array.from({ length: 5000 }, (_, n) => ticks(`other-${n % 50}`, NOON + n)).flat();
+    await engine.append(others);
+    await engine.append(ticks('web-1', NOON + 1, NOON + 900_000, NOON + HOUR_MS + 1));
+    engine.now = NOON + HOUR_MS + 1;
+    const lines = { events: 'from events', counts: 'window_counts' };
+    for (const [what, line] of Object.entries(lines)) {
+      const { orm, touched, stop } = await explaining(engine.url, line);
+      try {
+        await sql`
+          insert into pending_evaluations (rule_id, revision, group_key, late, from_at, to_at)
+          values (${id}, 1, '["web-1"]', false, ${NOON + 1}, ${engine.now}) on conflict do nothing`.execute(
+          sqlOf(engine.orm),
+        );
+        await engine.judge(id, orm);
+      } finally {
+        await stop();
+      }
+      const exact = touched.filter(({ text }) => what === 'events' || text.includes('window_times'));
+      if (what === 'events') assert.deepEqual(exact, []);
+      else {
+        assert.ok(exact.length > 0, 'exact times were read');
+        for (const { blocks, text } of exact) assert.ok(blocks < 100, `${blocks} blocks: ${text}`);
+      }
+    }
+    assert.deepEqual(await openings(id, '["web-1"]'), [NOON + HOUR_MS + 1]);
+  });
+
+  it('let an incident take its severity from the events of its group, without a look at those of others', async () => {
+    const { id } = await createRule(engine.orm, { ...HOURLY, incident_severity: null }, NOON);
+    await engine.judge(id);
+    const worse = (event: Event): Event => ({ ...event, severity: 'critical' });
+    await engine.append(
+      Array.from({ length: 5000 }, (_, n) => worse(ticks(`other-${n % 500}`, NOON + n)[0]!)),
+    );
+    await engine.append(
+      ticks('web-1', NOON + 1, NOON + 900_000, NOON + HOUR_MS).map((e) => ({ ...e, severity: 'low' })),
+    );
+    engine.now = NOON + HOUR_MS;
+    const { orm, touched, stop } = await explaining(engine.url, 'from events');
+    try {
+      await engine.wake();
+      await engine.judge(id, orm);
+    } finally {
+      await stop();
+    }
+    assert.deepEqual(
+      (await engine.incidents(id)).filter(({ groupKey }) => groupKey === '["web-1"]').map((i) => i.severity),
+      ['low'],
+    );
+    assert.ok(touched.length > 0);
+    for (const { blocks, text } of touched) assert.ok(blocks < 100, `${blocks} blocks: ${text}`);
+  });
+
+  const BEFORE = {
+    'before they were kept at all': sql`update window_counts set times = null, moved = 0`,
+    'while both releases append': sql`update window_counts set times = substring(times from 1 for 4) where n > 1`,
+  };
+  for (const [when, forget] of Object.entries(BEFORE)) {
+    it(`are found by reading events where an earlier release counted (${when})`, async () => {
+      const { id } = await createRule(engine.orm, HOURLY, NOON);
+      await engine.judge(id);
+      const other = Array.from({ length: 20 }, (_, n) => NOON + n * 1000);
+      await engine.append([
+        ...ticks('web-1', NOON + 1, NOON + 900_000, NOON + HOUR_MS + 1, NOON + HOUR_MS + 2),
+        ...ticks('other', ...other),
+      ]);
+      await forget.execute(sqlOf(engine.orm));
+      // What is counted from now on doesn't make such a row complete.
+      await engine.append(ticks('web-1', NOON + HOUR_MS + 3));
+      engine.now = NOON + HOUR_MS + 3;
+      await engine.settle(id);
+      assert.deepEqual(await openings(id, '["web-1"]'), [NOON + HOUR_MS + 1]);
+    });
+  }
+});
