@@ -93,7 +93,7 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
     checkStorable(params);
     checkHeaders(ctx.headers);
-    const body = new Body(ctx.req, budget, () => way?.requireRoom());
+    const body = new Body(ctx.req, budget, () => way?.requireRoom(), principal.id ?? principal.name);
     try {
       const input = {
         params: route.params ? check(route.params, params, 'path') : {},

@@ -29,20 +29,25 @@ export class Body implements Holder {
   /** The media type's parameters, in lower case. */
   readonly parameters: readonly string[];
   readonly request: IncomingMessage;
+  readonly owner: string;
   readonly #budget: Budget;
   readonly #requireRoom: () => void;
   #held = 0;
   /** What is being read. */
   #source: Decoded | null = null;
 
-  /** @param requireRoom throws if what the body brings can't be stored now */
-  constructor(request: IncomingMessage, budget: Budget, requireRoom: () => void = () => {}) {
+  /**
+   * @param requireRoom throws if what the body brings can't be stored now
+   * @param owner who sends it, by their key
+   */
+  constructor(request: IncomingMessage, budget: Budget, requireRoom: () => void = () => {}, owner = '') {
     const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
     this.type = type.trim();
     this.parameters = parameters.map((parameter) => parameter.trim());
     this.request = request;
     this.#budget = budget;
     this.#requireRoom = requireRoom;
+    this.owner = owner;
   }
 
   /** Gives back what it holds of the budget. Nothing of the body may be used afterwards. */

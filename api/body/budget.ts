@@ -5,6 +5,8 @@ import { BudgetSpent } from '../problem.ts';
 /** Whose bytes they are: a request under way. */
 export interface Holder {
   readonly request: IncomingMessage;
+  /** Who sends it, as far as that is known: a key. */
+  readonly owner: string;
   /** Ends it, if it still waits for its sender. False once all of it has come. */
   evict(): boolean;
 }
@@ -24,25 +26,51 @@ export interface Budget {
   give(bytes: number, holder: Holder): void;
 }
 
-/** For those who came in with a key: whoever finds it used up is told to come back. */
-export class ByteBudget implements Budget {
+/**
+ * For those who came in with a key: whoever finds it used up is told to come back. Only when another key holds
+ * more than its share does that one give way: the body of it that is waited for longest is given up, so that
+ * no key can keep out the others by sending slowly. A share is the budget divided by those that hold of it.
+ */
+export class KeyedBudget implements Budget {
   readonly brief = false;
   readonly #limit: number;
+  /** In the order in which they began. */
+  readonly #holders = new Map<Holder, number>();
   #held = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  take(bytes: number): void {
-    if (this.#held > 0 && this.#held + bytes > this.#limit) {
-      throw new BudgetSpent();
+  take(bytes: number, holder: Holder): void {
+    while (this.#held > 0 && this.#held + bytes > this.#limit) {
+      if (!this.#giveUpOne(holder.owner, bytes)) throw new BudgetSpent();
     }
+    this.#holders.set(holder, (this.#holders.get(holder) ?? 0) + bytes);
     this.#held += bytes;
   }
 
-  give(bytes: number): void {
-    this.#held -= bytes;
+  give(bytes: number, holder: Holder): void {
+    const own = this.#holders.get(holder);
+    // One that was given up has given back what it held then.
+    if (own === undefined) return;
+    this.#held -= Math.min(own, bytes);
+    if (own > bytes) this.#holders.set(holder, own - bytes);
+    else this.#holders.delete(holder);
+  }
+
+  #giveUpOne(newcomer: string, bytes: number): boolean {
+    const byOwner = new Map([[newcomer, bytes]]);
+    for (const [{ owner }, held] of this.#holders) byOwner.set(owner, (byOwner.get(owner) ?? 0) + held);
+    const share = this.#limit / byOwner.size;
+    if (byOwner.get(newcomer)! > share) return false;
+    for (const [holder, held] of this.#holders) {
+      if (holder.owner === newcomer || byOwner.get(holder.owner)! <= share || !holder.evict()) continue;
+      this.#holders.delete(holder);
+      this.#held -= held;
+      return true;
+    }
+    return false;
   }
 }
 
@@ -80,10 +108,11 @@ export class StrangersBudget implements Budget {
 
   give(bytes: number, holder: Holder): void {
     const own = this.#holders.get(holder);
-    // One that was given up has given all of it back.
+    // One that was given up has given back what it held then.
     if (!own) return;
-    own.bytes -= bytes;
-    this.#held -= bytes;
+    const given = Math.min(own.bytes, bytes);
+    own.bytes -= given;
+    this.#held -= given;
     if (own.bytes <= 0) this.#holders.delete(holder);
   }
 
@@ -111,9 +140,9 @@ export class StrangersBudget implements Budget {
  */
 export function bodyBudgets(addressOf: (request: IncomingMessage) => string) {
   return {
-    events: new ByteBudget(BUDGETS.events),
-    alerts: new ByteBudget(BUDGETS.alerts),
-    control: new ByteBudget(BUDGETS.control),
+    events: new KeyedBudget(BUDGETS.events),
+    alerts: new KeyedBudget(BUDGETS.alerts),
+    control: new KeyedBudget(BUDGETS.control),
     strangers: new StrangersBudget(BUDGETS.strangers, addressOf),
   };
 }

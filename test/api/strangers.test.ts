@@ -91,6 +91,21 @@ describe('budgets of bodies', () => {
     assert.equal((await api.by(api.root, 'POST', '/keys', { name: 'new', roles: ['read'] })).status, 201);
   });
 
+  it('leave other keys their room when one key holds bodies', async () => {
+    const [holder, other] = [(await api.key(['ingest'])).key, (await api.key(['ingest'])).key];
+    const headers = [...GZIP, `Authorization: ${bearer(holder).authorization}`];
+    await waitFor(
+      async () => {
+        await Promise.all(Array.from({ length: 50 }, () => hold('/events', small, headers)));
+        return (await api.by(holder, 'POST', '/events', event)).status === 503;
+      },
+      { what: 'the room for events to be used up', everyMs: 1 },
+    );
+    const before = answered;
+    for (let i = 0; i < 20; i++) assert.equal((await api.by(other, 'POST', '/events', event)).status, 201);
+    await waitFor(() => answered > before, { what: 'one of the held bodies to be given up' });
+  });
+
   it('cut off a sender that is slow on the wire, however much its body unpacks to', async function () {
     this.timeout(50_000);
     const { hostname, port } = new URL(api.url);

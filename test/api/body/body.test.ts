@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Body } from '../../../api/body/body.ts';
-import { ByteBudget } from '../../../api/body/budget.ts';
+import { KeyedBudget } from '../../../api/body/budget.ts';
 import type { Problem } from '../../../api/problem.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -24,7 +24,7 @@ describe('a body', () => {
     );
     const body = new Body(
       Object.assign(sent, { headers: {} }) as unknown as IncomingMessage,
-      new ByteBudget(32 * MIB),
+      new KeyedBudget(32 * MIB),
     );
     const before = process.memoryUsage().arrayBuffers;
     let size = 0;
@@ -39,7 +39,7 @@ describe('a body', () => {
   });
 
   it('is the same however it comes: with its headers, after them, in parts; and never longer than its limit', async () => {
-    const budget = new ByteBudget(MIB);
+    const budget = new KeyedBudget(MIB);
     const answers: string[] = [];
     const server = createServer(async (request, response) => {
       const body = new Body(request, budget);
@@ -76,8 +76,9 @@ describe('a body', () => {
       await ask(`${head(10)}exactly 10`);
       assert.deepEqual(answers, ['whole', 'after', 'in parts', 'chunked', '', '413', '413', 'exactly 10']);
       // Nothing is left of any of them.
-      budget.take(MIB);
-      assert.throws(() => budget.take(1), /too many requests/);
+      const whoever = new Body({ headers: {} } as IncomingMessage, budget);
+      budget.take(MIB, whoever);
+      assert.throws(() => budget.take(1, whoever), /too many requests/);
     } finally {
       socket.destroy();
       server.close();
