@@ -62,10 +62,15 @@ async function registerNamespace(connection: Connection, namespace: string, days
   }
 }
 
-async function addMissingAttributes({ operatorService }: Connection, namespace: string): Promise<void> {
+/** Gives a namespace those of our search attributes that it lacks. @returns their names */
+export async function addMissingAttributes(
+  { operatorService }: Connection,
+  namespace: string,
+): Promise<string[]> {
   const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
   const missing = Object.entries(searchAttributes).filter(([name]) => customAttributes?.[name] === undefined);
-  if (missing.length === 0) return;
+  if (missing.length === 0) return [];
   const types = Object.fromEntries(missing.map(([name, type]) => [name, valueTypes[type]!]));
   await operatorService.addSearchAttributes({ namespace, searchAttributes: types });
+  return missing.map(([name]) => name);
 }

@@ -44,6 +44,24 @@ describe('embedded Temporal', () => {
     assert.equal(status.name, 'RUNNING');
   });
 
+  it('gives data of an earlier release the search attributes that it lacks', async () => {
+    const dbFile = join(dir, 'temporal.db');
+    const attributes = ({ operatorService }: Connection) =>
+      operatorService.listSearchAttributes({ namespace: 'default' });
+    const first = await start({ dbFile });
+    await connected(first.address, async (_client, connection) => {
+      const { operatorService } = connection;
+      await operatorService.removeSearchAttributes({ namespace: 'default', searchAttributes: ['State'] });
+      assert.equal((await attributes(connection)).customAttributes?.State, undefined);
+    });
+    await first.stop();
+    const second = await start({ dbFile });
+    await connected(second.address, async (_client, connection) => {
+      const known = Object.keys((await attributes(connection)).customAttributes ?? {});
+      assert.deepEqual(known.sort(), Object.keys(searchAttributes).sort());
+    });
+  });
+
   it('keeps workflows that ended as long as a cluster that temporal-config/setup.ts prepared', async () => {
     const { address } = await start();
     const seconds = await connected(address, async ({ workflowService }) => {
@@ -101,10 +119,13 @@ describe('embedded Temporal', () => {
   });
 });
 
-async function connected<T>(address: string, use: (client: Client) => Promise<T>): Promise<T> {
+async function connected<T>(
+  address: string,
+  use: (client: Client, connection: Connection) => Promise<T>,
+): Promise<T> {
   const connection = await Connection.connect({ address });
   try {
-    return await use(new Client({ connection }));
+    return await use(new Client({ connection }), connection);
   } finally {
     await connection.close();
   }
