@@ -24,6 +24,8 @@ export interface Demand {
   role: Role | null;
   /** Takes the header `x-ingest-token`, as the reference's clients send it. */
   token?: boolean;
+  /** Absent: events. A key that is over its rate may send alerts all the same: those that are known are never refused. */
+  ingests?: 'events' | 'alerts';
 }
 
 /** Decides who may come in. */
@@ -40,11 +42,18 @@ export interface Access {
    * As `admit`, of a key that came in the request's body, such as PagerDuty's `routing_key`. @throws Problem
    * 401, 403, 429
    */
-  admitKey(secret: string, role: Role, request?: IncomingMessage): Promise<Principal>;
+  admitKey(
+    secret: string,
+    role: Role,
+    request?: IncomingMessage,
+    ingests?: Demand['ingests'],
+  ): Promise<Principal>;
   /** Who sent a request, whatever they may do. @throws Unauthorized, Problem 429 */
   identify(request: IncomingMessage): Promise<Principal>;
   /** Whose key this is, whatever it may be used for. @throws Unauthorized, Problem 429 */
   identifyKey(secret: string, request?: IncomingMessage): Promise<Principal>;
+  /** Counts alerts that begin to fire against a key's rate of alerts. @throws RateExceeded, before any of them is stored */
+  spendAlerts(principal: Principal, opening: number): Promise<void>;
   /** Counts events against a key's own rate. @throws RateExceeded, before any of them is stored */
   spend(principal: Principal, events: number): Promise<void>;
 }
@@ -90,6 +99,7 @@ export function openAccess(ingestToken: string): Access {
     identify: async () => anyone,
     identifyKey: async () => anyone,
     spend: async () => {},
+    spendAlerts: async () => {},
   };
 }
 

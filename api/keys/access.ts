@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Credential } from '../../db/queries/keys.ts';
 import { hashOf, isSecret, type SecretKind } from '../../domain/key.ts';
 import type { Role } from '../../domain/role.ts';
-import { type Access, type Principal, tokenCheck } from '../access.ts';
+import { type Access, type Demand, type Principal, tokenCheck } from '../access.ts';
 import type { Addresses } from '../address.ts';
 import { Problem, RateExceeded, Unauthorized } from '../problem.ts';
 import type { SessionCookie } from './cookie.ts';
@@ -10,6 +10,12 @@ import type { Guesses } from './guesses.ts';
 import type { Keyring } from './keyring.ts';
 import type { LastUse } from './last-use.ts';
 import { Rates } from './rates.ts';
+
+/** New alerts a second of a key that has no rate of its own: far more than people can look at. */
+const ALERTS_PER_SECOND = 10;
+
+/** Longest wait of a key that opened too many alerts, in milliseconds: Prometheus sends what fires again once a minute. */
+const LONGEST_ALERT_WAIT_MS = 60_000;
 
 const NO_KEY = 'a key is required: send it as "Authorization: Bearer <key>"';
 
@@ -29,6 +35,7 @@ export function keyAccess({
   addresses,
   guesses,
   rates = new Rates(),
+  alertRates = new Rates({ longestMs: LONGEST_ALERT_WAIT_MS }),
 }: {
   keyring: Keyring;
   lastUse: LastUse;
@@ -39,6 +46,8 @@ export function keyAccess({
   addresses: Addresses;
   guesses: Guesses;
   rates?: Rates;
+  /** Of new alerts: a key that sends too many events may still send alerts. */
+  alertRates?: Rates;
 }): Access {
   const isToken = tokenCheck(ingestToken);
 
@@ -83,12 +92,13 @@ export function keyAccess({
     throw new Unauthorized(NO_KEY);
   }
 
-  function permit(principal: Principal, role: Role): Principal {
+  function permit(principal: Principal, role: Role, ingests: Demand['ingests'] = 'events'): Principal {
     if (!principal.roles.includes(role)) {
       throw new Problem(403, `the key "${principal.name}" lacks the role ${role}`);
     }
-    if (role === 'ingest' && principal.id !== null && principal.rateLimit !== null) {
-      refuseAbove(principal, rates.wait(principal.id));
+    const { id, rateLimit } = principal;
+    if (role === 'ingest' && ingests === 'events' && id !== null && rateLimit !== null) {
+      refuseAbove(principal, rates.wait(id), `${rateLimit} events`);
     }
     return principal;
   }
@@ -109,19 +119,27 @@ export function keyAccess({
     mode: 'keys',
     identify,
     identifyKey,
-    async admit(request, { role, token }) {
+    async admit(request, { role, token, ingests }) {
       if (role === null) return NOBODY;
       const given = request.headers['x-ingest-token'];
       if (token && given !== undefined && request.headers.authorization === undefined) {
         requireToken(given, request);
-        return permit(TOKEN_HOLDER, role);
+        return permit(TOKEN_HOLDER, role, ingests);
       }
-      return permit(await identify(request), role);
+      return permit(await identify(request), role, ingests);
     },
-    admitKey: async (secret, role, request) => permit(await identifyKey(secret, request), role),
+    admitKey: async (secret, role, request, ingests) =>
+      permit(await identifyKey(secret, request), role, ingests),
     async spend(principal, events) {
       const { id, rateLimit } = principal;
-      if (id !== null && rateLimit !== null) refuseAbove(principal, rates.spend(id, rateLimit, events));
+      if (id === null || rateLimit === null) return;
+      refuseAbove(principal, rates.spend(id, rateLimit, events), `${rateLimit} events`);
+    },
+    async spendAlerts(principal, opening) {
+      const { id, rateLimit } = principal;
+      if (id === null || opening === 0) return;
+      const rate = rateLimit ?? ALERTS_PER_SECOND;
+      refuseAbove(principal, alertRates.spend(id, rate, opening), `${rate} new alerts`);
     },
   };
 }
@@ -136,8 +154,8 @@ export function bearerOf(authorization: string): string {
   return key;
 }
 
-function refuseAbove({ id, name, rateLimit }: Principal, waitMs: number): void {
+function refuseAbove({ id, name }: Principal, waitMs: number, rate: string): void {
   if (waitMs === 0) return;
-  const detail = `the key "${name}" is over its rate of ${rateLimit} events per second`;
+  const detail = `the key "${name}" is over its rate of ${rate} per second`;
   throw new RateExceeded(detail, waitMs, { id, name });
 }

@@ -14,18 +14,23 @@ const MANY = 1000;
 export class Rates {
   readonly #uptime: () => number;
   readonly #burstMs: number;
+  readonly #longestMs: number;
   readonly #fullAt = new Map<string, number>();
 
   constructor({
     uptime = () => performance.now(),
     burstMs = BURST_MS,
+    longestMs = Number.POSITIVE_INFINITY,
   }: {
     /** Milliseconds that never go back. */
     uptime?: () => number;
     burstMs?: number;
+    /** What is owed beyond so long a wait is let off. */
+    longestMs?: number;
   } = {}) {
     this.#uptime = uptime;
     this.#burstMs = burstMs;
+    this.#longestMs = longestMs;
   }
 
   /** Milliseconds until the key may send again; 0 for now. */
@@ -40,7 +45,8 @@ export class Rates {
     if (wait > 0) return wait;
     const now = this.#uptime();
     const fullAt = Math.max(this.#fullAt.get(key) ?? 0, now);
-    this.#fullAt.set(key, fullAt + (events * 1000) / perSecond);
+    const latest = now + this.#burstMs + this.#longestMs;
+    this.#fullAt.set(key, Math.min(fullAt + (events * 1000) / perSecond, latest));
     if (this.#fullAt.size > MANY) this.#settle(now);
     return 0;
   }

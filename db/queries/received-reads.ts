@@ -76,3 +76,17 @@ export async function activeAlerts(db: Sql, wanted: Wanted, characters = Number.
   }
   return { alerts, more: false };
 }
+
+/** Which of these keys belong to alerts that are active at `now`, epoch ms. */
+export async function activeAmong(
+  db: Sql,
+  protocol: ReceivingProtocol,
+  keys: readonly string[],
+  now: number,
+): Promise<Set<string>> {
+  const { rows } = await sql<{ key: string }>`
+    select key from received_alerts
+    where rule_id = ${RECEIVING_RULES[protocol]} and key = any(${[...keys]}::text[]) and ends_at > ${now}::bigint
+  `.execute(db);
+  return new Set(rows.map(({ key }) => key));
+}

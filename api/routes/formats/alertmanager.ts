@@ -10,6 +10,7 @@ import { parseLabelFilter } from '../../../ingest/formats/label-filter.ts';
 import type { Received } from '../../../ingest/receive-alerts.ts';
 import type { InvalidEvent } from '../../../ingest/validate.ts';
 import { requireSource } from '../../access.ts';
+import { admitAlerts } from '../../alert-rate.ts';
 import { readJson } from '../../body/json.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { Slots } from '../../keys/slots.ts';
@@ -117,16 +118,28 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       summary: 'Receive alerts (Alertmanager API v2)',
       description:
         'For Prometheus (`alerting: alertmanagers:`) and `amtool alert add`. The label set identifies an alert. Each alert opens one incident, which resolves ' +
-        'at `endsAt`, or 5 minutes after the alert was last sent if it has none. The API answers after the alerts are stored. If some alerts are invalid, the answer is 400 and the others are stored.',
+        'at `endsAt`, or 5 minutes after the alert was last sent if it has none. The API answers after the alerts are stored. If some alerts are invalid, the answer is 400 and the others are stored. If the key opens more alerts than its rate allows, the answer is 429: new alerts are refused, but alerts that are active are refreshed and resolved.',
       body: posted,
       responses: { 200: { description: 'Stored' } },
       dialect,
       async handle({ body, principal }) {
         requireSource(principal, 'alertmanager');
-        await access.spend(principal, body.length);
         const now = clock();
         const mapped = body.map((raw) => fromPostableAlert(raw, now));
-        const good = mapped.flatMap((item) => ('alert' in item ? [item.alert] : []));
+        const given = mapped.flatMap((item) => ('alert' in item ? [item.alert] : []));
+        const { received, refused } = await admitAlerts(
+          sqlOf(orm),
+          access,
+          principal,
+          'alertmanager',
+          given,
+          now,
+        );
+        const good = given.filter((_, i) => received[i]);
+        if (refused) {
+          await alerts.receive(good, principal.name, principal.id ?? '');
+          throw refused;
+        }
         const results = (await alerts.receive(good, principal.name, principal.id ?? '')).values();
         const errors = mapped.flatMap((item, i): InvalidEvent[] => {
           const result: Received =

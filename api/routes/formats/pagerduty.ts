@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { sqlOf } from '../../../db/orm.ts';
 import {
   fromPagerDuty,
   fromPagerDutyChange,
@@ -8,6 +9,7 @@ import {
 } from '../../../ingest/formats/pagerduty.ts';
 import { repair } from '../../../ingest/repair.ts';
 import { requireSource } from '../../access.ts';
+import { admitAlerts } from '../../alert-rate.ts';
 import { recorder } from '../../audit.ts';
 import { Forbidden } from '../../batch.ts';
 import { readJson } from '../../body/json.ts';
@@ -102,12 +104,14 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
       problems: [401, 403, 429],
       dialect,
       async handle({ body: event, request, path }) {
-        const principal = await access.admitKey(event.routing_key, 'ingest', request);
+        const principal = await access.admitKey(event.routing_key, 'ingest', request, 'alerts');
         attemptedBy(principal);
         requireSource(principal, 'pagerduty');
-        await access.spend(principal, 1);
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');
-        const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, clock());
+        const now = clock();
+        const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, now);
+        const { refused } = await admitAlerts(sqlOf(deps.orm), access, principal, 'pagerduty', [alert], now);
+        if (refused) throw refused;
         const receive = async () => {
           const [result] = await alerts.receive([alert], principal.name);
           if (result!.status === 'invalid') throw new Invalid(result!.errors);

@@ -20,9 +20,9 @@ describe('PagerDuty’s Events API v2', () => {
             if (!id) throw new Problem(401, 'the key is unknown');
             return { ...((await access.admitKey(secret, role)) as Principal), id, name: id };
           },
-          async spend() {
-            if (spent++ >= 100)
-              throw new Problem(429, 'too many events', { headers: { 'Retry-After': '7' } });
+          async spendAlerts(_, opening) {
+            spent += opening;
+            if (spent > 100) throw new Problem(429, 'too many events', { headers: { 'Retry-After': '7' } });
           },
         },
       }),

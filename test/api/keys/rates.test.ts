@@ -49,6 +49,15 @@ describe('a key’s rate', () => {
     );
   });
 
+  it('lets off what is owed beyond the longest wait', () => {
+    const there = { now: 5000 };
+    const r = new Rates({ uptime: () => there.now, longestMs: 60_000 });
+    assert.equal(r.spend('a', 10, 10_000), 0);
+    assert.equal(r.spend('a', 10, 1), 60_000);
+    there.now += 60_000;
+    assert.equal(r.spend('a', 10, 1), 0);
+  });
+
   describe('over HTTP', () => {
     let api: KeyStage;
     before(async () => {
@@ -120,6 +129,69 @@ describe('a key’s rate', () => {
         Array.from({ length: 100 }, () => event),
       );
       for (let i = 0; i < 5; i++) assert.equal((await api.by(key, 'GET', '/events')).status, 200);
+    });
+
+    const alertsOf = async (name: string) =>
+      (
+        await api.query<{ ends: string; until: number }>(
+          `select ends, ends_at::float8 as until from received_alerts where labels->>'alertname' = '${name}'`,
+        )
+      )[0];
+    const alerts = (names: string[], more: object = {}) =>
+      names.map((alertname) => ({ labels: { alertname }, ...more }));
+    const names = (n: number, what: string) => Array.from({ length: n }, (_, i) => `${what}-${i}`);
+
+    for (const [what, more] of [
+      ['its own rate', { rate_limit: 2 }],
+      ['the default', {}],
+    ] as const) {
+      it(`refuses new alerts above ${what}, and neither refreshes nor ends of others`, async () => {
+        const { key } = await api.key(['ingest'], more);
+        const rate = 'rate_limit' in more ? more.rate_limit : 10;
+        const known = names(40, what);
+        const post = (list: object[]) => api.by(key, 'POST', '/api/v2/alerts', list);
+        assert.equal((await post(alerts(known))).status, 200, 'a request above the rate gets through');
+        const before = (await alertsOf(known[0]!))!.until;
+
+        const mixed = [
+          ...alerts([known[0]!], { endsAt: new Date(Date.now() + 3_600_000).toISOString() }),
+          ...alerts([known[1]!], { startsAt: new Date(0).toISOString(), endsAt: new Date().toISOString() }),
+          ...alerts([`${what}-new`]),
+        ];
+        const answer = await post(mixed);
+        assert.equal(answer.status, 429);
+        assert.match(answer.body, new RegExp(`over its rate of ${rate} new alerts per second`));
+        assert.ok(Number(answer.headers.get('retry-after')) <= 60);
+        assert.ok((await alertsOf(known[0]!))!.until > before, 'the refresh is stored');
+        assert.equal((await alertsOf(known[1]!))!.ends, 'resolved');
+        assert.equal(await alertsOf(`${what}-new`), undefined);
+
+        assert.equal((await post(alerts(known.slice(2)))).status, 200, 'refreshes alone are no new alerts');
+        assert.equal((await api.by(key, 'POST', '/events', event)).status, 201, 'events count apart');
+        const other = await api.key(['ingest'], more);
+        assert.equal(
+          (await api.by(other.key, 'POST', '/api/v2/alerts', alerts([`${what}-new`]))).status,
+          200,
+        );
+      });
+    }
+
+    it('takes alerts of a key that sent too many events, and resolves of one that triggered too much', async () => {
+      const { key } = await api.key(['ingest'], { rate_limit: 1 });
+      const many = Array.from({ length: 100 }, () => event);
+      assert.equal((await api.by(key, 'POST', '/events', many)).status, 200);
+      const page = (dedup_key: string, event_action = 'trigger') =>
+        api.post('/v2/enqueue', {
+          ...{ routing_key: key, event_action, dedup_key },
+          payload: { summary: 'x', source: 'web-1', severity: 'error' },
+        });
+      const statuses = [];
+      for (let i = 0; i < 4; i++) statuses.push((await page(`page-${i}`)).status);
+      assert.equal(statuses[0], 202);
+      assert.equal(statuses.at(-1), 429);
+      assert.equal((await page('page-0')).status, 202, 'it is known');
+      assert.equal((await page('page-0', 'acknowledge')).status, 202);
+      assert.equal((await page('page-0', 'resolve')).status, 202);
     });
   });
 });

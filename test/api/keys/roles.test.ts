@@ -14,7 +14,7 @@ import { bearer, type KeyStage, keyStage, type MadeKey } from './stage.ts';
 const PUBLIC = [
   ...['get /livez', 'get /health', 'get /readyz'],
   ...['post /session', 'get /session', 'delete /session'],
-  ...['post /v1/metrics', 'post /v1/traces'],
+  ...['post /v1/metrics', 'post /v1/traces', 'post /v1development/profiles'],
 ];
 
 /** Those whose key is in the body, and is judged there. */

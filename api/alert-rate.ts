@@ -1,0 +1,44 @@
+import type { Sql } from '../db/orm.ts';
+import { activeAmong } from '../db/queries/received-reads.ts';
+import { storableText } from '../db/storable.ts';
+import { type ReceivedAlert, type ReceivingProtocol, resolves } from '../domain/received-alert.ts';
+import type { Access, Principal } from './access.ts';
+import { RateExceeded } from './problem.ts';
+
+/** Alerts of a request that are to be received, and why the others are not. */
+export interface Admitted {
+  /** Of each alert whether it is received. */
+  received: boolean[];
+  refused: RateExceeded | null;
+}
+
+/**
+ * Counts the alerts of a request that begin to fire against the rate of its key. If that is exceeded, they are refused; all others are
+ * received whatever the rate. Without its refresh an alert would seem to be over, without its end it would seem to go on.
+ * @param now epoch ms
+ */
+export async function admitAlerts(
+  db: Sql,
+  access: Access,
+  principal: Principal,
+  protocol: ReceivingProtocol,
+  alerts: readonly ReceivedAlert[],
+  now: number,
+): Promise<Admitted> {
+  const all = { received: alerts.map(() => true), refused: null };
+  // Without a key there is no rate.
+  if (principal.id === null) return all;
+  const firing = alerts.filter((alert) => alert.action === 'trigger' && !resolves(alert, now));
+  if (firing.length === 0) return all;
+  const keyOf = ({ key }: ReceivedAlert) => storableText(key);
+  const active = await activeAmong(db, protocol, firing.map(keyOf), now);
+  const opening = new Set(firing.map(keyOf).filter((key) => !active.has(key)));
+  try {
+    await access.spendAlerts(principal, opening.size);
+    return all;
+  } catch (error) {
+    if (!(error instanceof RateExceeded)) throw error;
+    const isNew = new Set(firing.filter((alert) => opening.has(keyOf(alert))));
+    return { received: alerts.map((alert) => !isNew.has(alert)), refused: error };
+  }
+}
