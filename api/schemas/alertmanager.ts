@@ -74,11 +74,21 @@ export function showGettable(alert: AlertRow): z.output<typeof gettableAlert> {
 }
 
 /** Alerts by their name, each group under the one receiver. */
-export function showGroups(alerts: readonly AlertRow[]): z.output<typeof alertGroup>[] {
-  const groups = Map.groupBy(alerts, ({ labels }) => labels.alertname ?? '');
-  return [...groups].map(([alertname, members]) => ({
+export function showGroup({ alertname, alerts }: NamedAlerts): z.output<typeof alertGroup> {
+  return {
     labels: (alertname === '' ? {} : { alertname }) as Record<string, string>,
     receiver: RECEIVER,
-    alerts: members.map(showGettable),
-  }));
+    alerts: alerts.map(showGettable),
+  };
+}
+
+interface NamedAlerts {
+  alertname: string;
+  alerts: readonly AlertRow[];
+}
+
+/** Alerts by their names. */
+export function groupsOf(alerts: readonly AlertRow[]): NamedAlerts[] {
+  const groups = Map.groupBy(alerts, ({ labels }) => labels.alertname ?? '');
+  return [...groups].map(([alertname, members]) => ({ alertname, alerts: members }));
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { get, type IncomingMessage } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import pg from 'pg';
 import { Slots } from '../../api/keys/slots.ts';
 import { RECEIVING_RULES } from '../../domain/received-alert.ts';
 import { MAX_PAYLOAD } from '../../ingest/validate.ts';
@@ -165,6 +166,24 @@ describe('long answers of one key', () => {
       from generate_series(1, 300) i`);
   });
   after(() => api.close());
+
+  it('are so many at once when they are groups of alerts', async () => {
+    const { key } = await api.key(['read']);
+    const groups = () => api.by(key, 'GET', '/api/v2/alerts/groups');
+    assert.equal((await groups()).status, 200);
+    const client = new pg.Client({ connectionString: api.orm.config.get('clientUrl') as string });
+    await client.connect();
+    // None of them gets on while others may not read.
+    await client.query('begin; lock table received_alerts in access exclusive mode');
+    const asked = Array.from({ length: 9 }, groups);
+    const first = await Promise.race(asked);
+    assert.equal(first.status, 429);
+    assert.match(first.body, /8 lists of groups of alerts/);
+    await client.end();
+    const answers = await Promise.all(asked);
+    assert.equal(answers.filter(({ status }) => status === 200).length, 8);
+    assert.equal((await groups()).status, 200);
+  });
 
   it('are so many at once, and cost other keys nothing', async () => {
     const [one, other] = [await api.key(['read']), await api.key(['read'])];

@@ -22,10 +22,11 @@ import {
   alertGroup,
   alertmanagerStatus,
   gettableAlert,
+  groupsOf,
   postableAlert,
   RECEIVER,
   showGettable,
-  showGroups,
+  showGroup,
 } from '../../schemas/alertmanager.ts';
 
 /** Alertmanager answers failures as a JSON string, and what it can't take with 400. */
@@ -74,6 +75,19 @@ const LISTS = { ofOne: 8, ofAll: 64 };
 /** What groups are made of at the most, in characters: they are answered as a whole. */
 const GROUPED_CHARACTERS = 4 << 20;
 
+/** Groups that are on their way: each holds all of its alerts until its client has taken them. */
+const GROUPINGS = { ofOne: 8, ofAll: 16 };
+
+/** Groups as JSON, one after the other. */
+function* asGroups(alerts: readonly AlertRow[]): Generator<string> {
+  let before = '[';
+  for (const group of groupsOf(alerts)) {
+    yield before + JSON.stringify(showGroup(group));
+    before = ',';
+  }
+  yield before === '[' ? '[]' : ']';
+}
+
 /** A list as JSON, as it is read. */
 async function* asList(first: readonly AlertRow[], rest: AsyncIterator<AlertRow[]>): AsyncGenerator<string> {
   const write = (alerts: readonly AlertRow[]) =>
@@ -88,6 +102,7 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
   const { orm, access, alerts, clock } = deps;
   const startedAt = new Date(clock()).toISOString();
   const lists = new Slots('lists of alerts', LISTS);
+  const groupings = new Slots('lists of groups of alerts', GROUPINGS);
 
   /** What to look for; null for nothing. @throws Invalid */
   function wanted(query: z.output<typeof filters>) {
@@ -195,14 +210,22 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
       responses: {
         200: {
           description: 'Groups of the first 10,000 alerts; fewer if these are more than 4 MiB',
+          media: ['application/json'],
           schema: z.array(alertGroup),
         },
       },
       dialect,
-      async handle({ query }) {
+      async handle({ query, principal }) {
         const asked = wanted(query);
-        const found = asked && (await activeAlerts(sqlOf(orm), asked, GROUPED_CHARACTERS));
-        return { status: 200, body: showGroups(found?.alerts ?? []) };
+        if (!asked) return { status: 200, type: 'application/json', body: '[]' };
+        const leave = groupings.take(principal);
+        const { alerts } = await activeAlerts(sqlOf(orm), asked, GROUPED_CHARACTERS).catch((error) => {
+          leave();
+          throw error;
+        });
+        const body = Readable.from(asGroups(alerts), { objectMode: false });
+        body.once('close', leave);
+        return { status: 200, type: 'application/json', body };
       },
     }),
     route({
