@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { thrift } from '../embedded/role.ts';
+import { apiNursery, thrift } from '../embedded/role.ts';
 import { System } from '../test/support/system.ts';
 import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
 import { type Bench, type Figure, verdictOf } from './bench.ts';
@@ -52,10 +52,10 @@ const MEASURES = {
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
-/** As `npm start` and the container run it. */
+/** As `npm start` and the container run the API. */
 function environment(profile: string | undefined): Record<string, string> {
   const profiling = profile ? [`--cpu-prof --cpu-prof-dir=${resolve(profile)}`] : [];
-  return { ...thrift.env, NODE_OPTIONS: [...thrift.args, ...profiling].join(' ') };
+  return { ...thrift.env, NODE_OPTIONS: [apiNursery, ...profiling].join(' ') };
 }
 
 async function run(bench: Bench): Promise<Figure[]> {

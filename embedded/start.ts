@@ -3,7 +3,7 @@ import { connectTo, type TemporalTarget, withoutTemporal } from '../temporal-con
 import { register } from '../temporal-config/register.ts';
 import { readyBlock } from './banner.ts';
 import { apiIsReady, ready, workersRun } from './readiness.ts';
-import { runScript } from './role.ts';
+import { apiNursery, runScript } from './role.ts';
 import { addSamples } from './samples.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { fileError, StartupError } from './startup-error.ts';
@@ -46,7 +46,7 @@ async function start(settings: Settings, system: System): Promise<void> {
     log,
   });
   const since = Date.now();
-  const api = await system.role('api', ['api/main.ts'], env);
+  const api = await system.role('api', [apiNursery, 'api/main.ts'], env);
   const workers = await system.role('workers', ['workers/main.ts', 'all'], env);
   await ready('The API', () => apiIsReady(apiUrl), api, log);
   await ready('The workers', () => workersRun(apiUrl, since, apiKey), workers, log);

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { configKeys, loadConfig } from '../config.ts';
 import { makeSecret } from '../domain/key.ts';
+import { apiNursery, thrift } from '../embedded/role.ts';
 import { WORKER_ROLES } from '../workflows/queues.ts';
 import { compose, ours, read, root, scriptOf, services, substituted } from './support/compose-file.ts';
 
@@ -22,6 +23,13 @@ describe('docker compose', () => {
   it('has one worker service for each role', () => {
     const roles = ours.filter(([, s]) => scriptOf(s) === 'workers/main.ts').map(([, s]) => s.command?.[2]);
     assert.deepEqual(roles.toSorted(), WORKER_ROLES.filter((role) => role !== 'all').toSorted());
+  });
+
+  it('gives the API the nursery that npm start gives it, whatever the image sets for the other roles', () => {
+    const command = ['node', apiNursery, 'api/main.ts'];
+    assert.deepEqual(compose.services.api!.command, command);
+    assert.ok(read('Dockerfile').includes(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`));
+    assert.ok(read('Dockerfile').includes(`NODE_OPTIONS=${thrift.args.join(' ')} `));
   });
 
   it('builds our image once, and looks for it nowhere else', () => {

@@ -35,7 +35,8 @@ export const compose = parse(read('docker-compose.yml'), { merge: true }) as {
 export const services = Object.entries(compose.services);
 /** Those that run our image. */
 export const ours = services.filter(([, { image }]) => image === 'tocsin');
-export const scriptOf = (service: Service) => service.command?.[1] ?? '';
+/** The script that it runs; options of Node may stand before it. */
+export const scriptOf = (service: Service) => service.command?.find((word) => word.endsWith('.ts')) ?? '';
 
 /** What compose makes of `${NAME:-default}` and `${NAME:?reason}` when only required variables are set. */
 export function substituted(value: string): string {
