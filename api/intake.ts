@@ -52,7 +52,13 @@ export class Intake {
     idempotency: Idempotency | null,
   ): Promise<ItemResult[]> {
     const results: ItemResult[] = items.map(() => forbidden);
-    const own = [...items.keys()].filter((index) => maySend(sources, items[index]!));
+    const own = [...items.keys()].filter((index) => {
+      const item = items[index]!;
+      if (!maySend(sources, item)) return false;
+      if (!choosesDerivable(item)) return true;
+      results[index] = notChosen;
+      return false;
+    });
     if (own.length === 0) return results;
     const places = idempotency && { ...idempotency, places: own.map((i) => idempotency.places?.[i] ?? i) };
     const stored = await storeBatch(
@@ -71,6 +77,26 @@ const forbidden: ItemResult = {
   errors: [{ field: 'source_id', reason: 'is not a source that the key may send for' }],
   forbidden: true,
 };
+
+const notChosen: ItemResult = {
+  status: 'invalid',
+  errors: [
+    {
+      field: 'event_id',
+      reason: 'must not be a UUID of version 5: those are made from sources, and the key is bound to some',
+    },
+  ],
+};
+
+/**
+ * Whether an item brings an id such as formats make from a source. Everybody can compute those: whoever sends one first, under
+ * another source, would suppress the event that it belongs to.
+ */
+function choosesDerivable(item: Mapped): boolean {
+  if ('invalid' in item || item.derived) return false;
+  const { event_id } = (item.event ?? {}) as { event_id?: unknown };
+  return typeof event_id === 'string' && event_id[14] === '5';
+}
 
 /** What names no source is refused for that. */
 function maySend(sources: readonly string[], item: Mapped): boolean {

@@ -69,6 +69,7 @@ export function fromCloudEvent(raw: unknown): Mapped<EventInput> {
   return {
     event: { ...event, payload: payloadOf(data, data_base64, unsaid as Record<string, Json>) },
     lenient: true,
+    derived: event_id !== id,
   };
 }
 

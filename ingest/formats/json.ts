@@ -41,12 +41,15 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<
       ...(timestamp === undefined ? {} : { timestamp }),
       payload: mapping.payload === 'all' ? (record as Row) : without(record as Row, found),
     };
-    if (id) return { event: { event_id: idOf(id.text, source?.text ?? ''), ...event }, lenient: true };
+    if (id) {
+      const event_id = idOf(id.text, source?.text ?? mapping.defaults.source);
+      return { event: { event_id, ...event }, lenient: true, derived: event_id !== id.text };
+    }
     // Without a time equal records would be one for as long as events are kept.
     if (mapping.dedupe && timestamp !== undefined) {
       const said = saidBy(event, record);
       if (said === null) return unmapped('payload', 'nested too deeply');
-      return { event: { event_id: idFrom(SHIPPED, said), ...event }, lenient: true };
+      return { event: { event_id: idFrom(SHIPPED, said), ...event }, lenient: true, derived: true };
     }
     return { event, lenient: true };
   };

@@ -6,9 +6,11 @@ export type EventInput = z.input<typeof eventInput>;
 
 /**
  * What a format makes of one item: an event that is yet to be validated, or what is wrong with the item. `lenient`: its sender could do
- * nothing about a refusal, so what can be mended is.
+ * nothing about a refusal, so what can be mended is. `derived`: its id was made from its source and what it says.
  */
-export type Mapped<E = unknown> = { event: E; lenient?: true } | { invalid: InvalidEvent[] };
+export type Mapped<E = unknown> =
+  | { event: E; lenient?: true; derived?: boolean }
+  | { invalid: InvalidEvent[] };
 
 /** An item that can't be mapped. */
 export function unmapped(field: string, reason: string): { invalid: InvalidEvent[] } {

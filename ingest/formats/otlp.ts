@@ -95,6 +95,7 @@ function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>):
         payload: { ...said, ...present({ resource: origin.resource, scope: origin.scope }) },
       },
       lenient: true,
+      derived: at !== 0n,
     };
   } catch (error) {
     if (error instanceof Flaw) return unmapped('', error.message);

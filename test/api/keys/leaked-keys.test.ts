@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { alertmanagerKey } from '../../../domain/received-alert.ts';
 import { isReserved } from '../../../domain/reserved-id.ts';
 import { producedEventId } from '../../../domain/simulate.ts';
+import { fromCloudEvent } from '../../../ingest/formats/cloudevents.ts';
 import { alertEvent } from '../../../ingest/received-event.ts';
 import { firing } from '../../support/alerts.ts';
 import { bearer, type KeyStage, keyStage } from './stage.ts';
@@ -165,6 +166,42 @@ describe('with an ingest key that leaked', () => {
     const page = { routing_key: made.key, event_action: 'resolve', dedup_key: 'x' };
     assert.equal((await api.call('POST', '/v2/enqueue', page)).status, 403);
     assert.deepEqual(await api.query(`select 1 from events where source_id = 'others'`), []);
+  });
+
+  it('that is bound, nobody suppresses what is sent for other sources', async () => {
+    const event = { specversion: '1.0', id: 'order 7', source: 'payments', type: 'paid' };
+    const mapped = fromCloudEvent(event);
+    assert.ok('event' in mapped);
+    const bound = await api.key(['ingest'], { name: 'bound to orders', sources: ['orders'] });
+    const forged = {
+      source_id: 'orders',
+      severity: 'info',
+      event_type: 'paid',
+      event_id: mapped.event.event_id,
+    };
+    for (const [type, body] of [
+      ['application/json', JSON.stringify(forged)],
+      ['application/json', JSON.stringify([forged])],
+      ['application/json', JSON.stringify({ ...forged, event_id: forged.event_id!.toUpperCase() })],
+      ['application/x-ndjson', JSON.stringify(forged)],
+      ['application/cloudevents+json', JSON.stringify({ ...event, id: forged.event_id, source: 'orders' })],
+    ] as const) {
+      const response = await fetch(`${api.url}/events`, {
+        ...{ method: 'POST', body },
+        headers: { ...bearer(bound.key), 'content-type': type },
+      });
+      assert.equal(response.status, 422, `${type}: ${body}`);
+      assert.match(await response.text(), /UUID of version 5/);
+    }
+    const headers = { 'content-type': 'application/cloudevents+json', prefer: 'return=representation' };
+    const own = await api.key(['ingest'], { name: 'bound to payments', sources: ['payments'] });
+    const sent = await fetch(`${api.url}/events`, {
+      ...{ method: 'POST', body: JSON.stringify(event) },
+      headers: { ...bearer(own.key), ...headers },
+    });
+    assert.equal(sent.status, 201, 'it is new');
+    const chosen = { ...forged, event_id: randomUUID() };
+    assert.equal((await api.by(bound.key, 'POST', '/events', chosen)).status, 201);
   });
 
   it('that is bound, a repeated request with an Idempotency-Key is the same one', async () => {
