@@ -1,9 +1,16 @@
 import { QUEUES } from '../workflows/queues.ts';
 import type { ApiDeps } from './deps.ts';
+import { Conflict } from './problem.ts';
 import { answered } from './workflows.ts';
 
 /** `temporal.api.enums.v1.TaskQueueType`: activities. */
 const ACTIVITY_QUEUE = 2;
+
+/** `temporal.api.enums.v1.RateLimitSource`. */
+const SOURCES = { 1: 'api', 2: 'worker', 3: 'temporal' } as const;
+
+/** A worker asks for tasks at least once a minute; one that has not for longer than this after another is gone. In seconds. */
+const GONE_AFTER = 90;
 
 /** What Temporal says of the ingest queue. */
 export interface QueueState {
@@ -11,13 +18,17 @@ export interface QueueState {
   backlog: number;
   /** Age of the oldest of them, in seconds. */
   oldest_seconds: number;
-  /** Limit set through the API, activities a second; null while the workers' own holds. */
-  override: number | null;
+  /** The limit in force, activities a second; null where the server does not say. */
+  activities_per_second: number | null;
+  /** Who set it; `temporal`: nobody. */
+  set_by: (typeof SOURCES)[keyof typeof SOURCES];
+  /** The limits that the workers ask for, ascending; the one that asked last is heard. */
+  worker_limits: number[];
 }
 
 /** Asks Temporal for the ingest queue. @throws Unavailable */
 export async function queueState({ client }: ApiDeps): Promise<QueueState> {
-  const { stats, config } = await answered(client, () =>
+  const { stats, config, effectiveRateLimit, pollers } = await answered(client, () =>
     client.workflowService.describeTaskQueue({
       namespace: client.options.namespace,
       taskQueue: { name: QUEUES.ingest },
@@ -26,11 +37,28 @@ export async function queueState({ client }: ApiDeps): Promise<QueueState> {
       reportConfig: true,
     }),
   );
+  const asked = pollers.map(({ ratePerSecond, lastAccessTime }) => ({
+    limit: ratePerSecond ?? 0,
+    at: Number(lastAccessTime?.seconds ?? 0),
+  }));
+  const latest = Math.max(...asked.map(({ at }) => at));
+  const limits = asked.filter(({ limit, at }) => limit > 0 && at >= latest - GONE_AFTER);
+  const override = config?.queueRateLimit?.rateLimit?.requestsPerSecond;
+  const source = effectiveRateLimit?.rateLimitSource as keyof typeof SOURCES | undefined;
   return {
     backlog: Number(stats?.approximateBacklogCount ?? 0),
     oldest_seconds: Number(stats?.approximateBacklogAge?.seconds ?? 0),
-    override: config?.queueRateLimit?.rateLimit?.requestsPerSecond ?? null,
+    activities_per_second: effectiveRateLimit?.requestsPerSecond ?? override ?? null,
+    set_by: (source && SOURCES[source]) ?? (override == null ? 'worker' : 'api'),
+    worker_limits: [...new Set(limits.map(({ limit }) => limit))].sort((a, b) => a - b),
   };
+}
+
+/** Nobody waits for what cannot begin: dead letters are redriven on the ingest queue. @throws Conflict, Unavailable */
+export async function requireFlow(deps: ApiDeps): Promise<void> {
+  const { activities_per_second } = await queueState(deps);
+  if (activities_per_second === 0)
+    throw new Conflict('the ingest queue is stopped: open it with PUT /backpressure');
 }
 
 /** Limits the ingest queue over all workers; 0 stops it, null leaves it to the workers. @throws Unavailable */

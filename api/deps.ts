@@ -39,8 +39,6 @@ export interface ApiDeps {
 export interface ApiSettings {
   /** How long events are kept, in milliseconds. */
   retentionMs: number;
-  /** The ingest workers' own limit, activities a second. */
-  ingestRateLimit: number;
   /** Names of the notification channels. */
   channels: readonly string[];
   /** Where people reach the API, and Temporal's Web UI. */

@@ -91,7 +91,6 @@ async function main(config: Config): Promise<void> {
     log,
     settings: {
       retentionMs: config.RETENTION_DAYS * DAY_MS,
-      ingestRateLimit: config.INGEST_RATE_LIMIT,
       channels: config.CHANNELS.map(({ name }) => name),
       publicUrl: config.PUBLIC_URL,
       local: isLoopback(config.HOST),

@@ -2,6 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createProducerActivities } from '../activities/ingest/dead-letters.ts';
 import { createIngestActivities } from '../activities/ingest/emit.ts';
 import { createProbe } from '../activities/ingest/http-check.ts';
+import { createRedriveActivities } from '../activities/ingest/redrive.ts';
 import { parseNetwork } from '../domain/network.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import { QUEUES } from '../workflows/queues.ts';
@@ -26,7 +27,10 @@ export async function ingestWorkers(context: WorkerContext & { ingest: Ingest })
     Worker.create({
       ...base,
       taskQueue: QUEUES.ingest,
-      activities: createIngestActivities({ ...activity, probe: createProbe({ allowed }) }),
+      activities: {
+        ...createIngestActivities({ ...activity, probe: createProbe({ allowed }) }),
+        ...createRedriveActivities(activity),
+      },
       maxTaskQueueActivitiesPerSecond: config.INGEST_RATE_LIMIT,
       maxConcurrentActivityTaskExecutions: CONCURRENT_BATCHES,
     }),

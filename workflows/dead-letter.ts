@@ -3,12 +3,15 @@ import {
   allHandlersFinished,
   CancellationScope,
   condition,
+  isCancellation,
+  patched,
   proxyActivities,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ProducerActivities } from '../activities/ingest/dead-letters.ts';
+import type { RedriveActivities } from '../activities/ingest/redrive.ts';
 import { HeldLetters } from './held-letters.ts';
 import {
   addDeadLetter,
@@ -22,9 +25,13 @@ import { QUEUES } from './queues.ts';
 import { SOURCE_ID } from './search-attributes.ts';
 import { continueShown, shows } from './shown.ts';
 
-/** Letters that go through the append in one activity, so that it ends well within its time. */
+/** Letters that went through the append in one activity, in runs that began before redrives were throttled. */
 const LETTERS_A_REDRIVE = 20;
+/** Letters on the ingest queue at once, each an activity, as a producer's batches are. */
+const REDRIVES_AT_ONCE = 4;
 const LETTERS_A_DISCARD = 500;
+/** Marks runs that redrive on the ingest queue. */
+const THROTTLED = 'redrive-on-ingest-queue';
 
 const keeper = proxyActivities<ProducerActivities>({ ...recordPolicy, taskQueue: QUEUES.producers });
 /** Somebody waits for the answer: while PostgreSQL is away that is a no within a minute. */
@@ -32,6 +39,13 @@ const answering = proxyActivities<ProducerActivities>({
   ...recordPolicy,
   scheduleToCloseTimeout: '1m',
   taskQueue: QUEUES.producers,
+});
+/** What is redriven is held back as producers are: it shares their queue and its limit. */
+const throttled = proxyActivities<RedriveActivities>({ ...recordPolicy, taskQueue: QUEUES.ingest });
+const throttledAnswering = proxyActivities<RedriveActivities>({
+  ...recordPolicy,
+  scheduleToCloseTimeout: '1m',
+  taskQueue: QUEUES.ingest,
 });
 
 /**
@@ -49,14 +63,24 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     redriveDeadLetters,
     async ({ ids }) => {
       const outcome: { redriven: string[]; failed: string[] } = { redriven: [], failed: [] };
-      for (const some of chunks(ids, LETTERS_A_REDRIVE)) {
-        const { redriven, failed } = await answering.redriveBatches.executeWithOptions(
-          { summary: `redrive ${some.length} as asked` },
-          [{ source_id, ids: some }],
-        );
+      const add = ({ redriven, failed }: typeof outcome) => {
         letters.settled(redriven);
         outcome.redriven.push(...redriven);
         outcome.failed.push(...failed);
+      };
+      const summary = (some: string[]) => ({ summary: `redrive ${some.length} as asked` });
+      if (patched(THROTTLED)) {
+        const one = async (id: string) =>
+          add(
+            await throttledAnswering.redriveBatches.executeWithOptions(summary([id]), [
+              { source_id, ids: [id] },
+            ]),
+          );
+        for (const some of chunks(ids, REDRIVES_AT_ONCE)) await Promise.all(some.map(one));
+        return outcome;
+      }
+      for (const some of chunks(ids, LETTERS_A_REDRIVE)) {
+        add(await answering.redriveBatches.executeWithOptions(summary(some), [{ source_id, ids: some }]));
       }
       return outcome;
     },
@@ -83,27 +107,49 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     letters.changed();
   });
 
+  /** Ended with the run: what has not begun by then is retried by the next one. */
+  const retries = new CancellationScope();
+  const retry = async (id: string): Promise<void> => {
+    letters.begun(id);
+    try {
+      const { failed } = await throttled.redriveBatches.executeWithOptions({ summary: 'retry 1' }, [
+        { source_id, ids: [id] },
+      ]);
+      letters.retried([id], failed, Date.now());
+    } catch (error) {
+      if (!isCancellation(error)) throw error;
+    } finally {
+      letters.ended(id);
+    }
+  };
+
   const over = () => letters.empty || (cancelled && letters.toRecord().length === 0);
   await CancellationScope.nonCancellable(async () => {
     while (!over() && !workflowInfo().continueAsNewSuggested) {
       letters.describe();
       const held = letters.toRecord();
-      const due = letters.dueAt(Date.now()).slice(0, LETTERS_A_REDRIVE);
+      const due = letters.dueAt(Date.now());
       if (held.length > 0) {
         await keeper.recordDeadLetters.executeWithOptions({ summary: `record ${held.length}` }, [held]);
         letters.recorded(held, Date.now());
+      } else if (due.length > 0 && patched(THROTTLED)) {
+        // Not waited for: a stopped queue must not keep what is held here from its record.
+        for (const id of due.slice(0, letters.room(REDRIVES_AT_ONCE))) void retries.run(() => retry(id));
+        await letters.untilDue(letters.room(REDRIVES_AT_ONCE) === 0);
       } else if (due.length > 0) {
-        const summary = `retry ${due.length}`;
+        const some = due.slice(0, LETTERS_A_REDRIVE);
+        const summary = `retry ${some.length}`;
         const { failed } = await keeper.redriveBatches.executeWithOptions({ summary }, [
-          { source_id, ids: due },
+          { source_id, ids: some },
         ]);
-        letters.retried(due, failed, Date.now());
+        letters.retried(some, failed, Date.now());
       } else {
         await letters.untilDue();
       }
       if (over()) await condition(allHandlersFinished);
     }
     letters.describe();
+    retries.cancel();
     await condition(allHandlersFinished);
   });
   if (!over()) await continueShown<typeof deadLetter>({ source_id, resume: letters.resume() });

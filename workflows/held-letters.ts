@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { condition } from '@temporalio/workflow';
 import { aboutDeadLetters, type DeadLetterStanding } from '../domain/about.ts';
 import { DEAD_LETTER_SCHEDULE_MS } from '../domain/dead-letter.ts';
 import { codeSpan } from '../domain/shown.ts';
@@ -21,6 +22,8 @@ export class HeldLetters {
   #changes = 0;
   readonly #sourceId: string;
   readonly #shown = new Shown();
+  /** Letters whose retry waits for the ingest queue, or runs. */
+  readonly #underWay = new Set<string>();
 
   constructor(sourceId: string, resume: DeadLetterInput['resume']) {
     this.#sourceId = sourceId;
@@ -66,8 +69,23 @@ export class HeldLetters {
     }
   }
 
+  /** Due by now, without those whose retry is under way. */
   dueAt(now: number): string[] {
-    return this.#retrying.filter(({ next_at }) => next_at <= now).map(({ id }) => id);
+    return this.#resting().flatMap(({ id, next_at }) => (next_at <= now ? [id] : []));
+  }
+
+  /** How many retries may begin, of so many at once. */
+  room(most: number): number {
+    return Math.max(0, most - this.#underWay.size);
+  }
+
+  begun(id: string): void {
+    this.#underWay.add(id);
+  }
+
+  ended(id: string): void {
+    this.#underWay.delete(id);
+    this.#changes += 1;
   }
 
   /** Of those tried, the failed ones come again later, as long as the schedule goes; the others are settled. */
@@ -87,11 +105,13 @@ export class HeldLetters {
     this.#changes += 1;
   }
 
-  /** Sleeps until a retry is due or something comes in. */
-  async untilDue(): Promise<void> {
+  /** Sleeps until a retry is due or something comes in; with `full`, until something ends or comes in. */
+  async untilDue(full = false): Promise<void> {
     const seen = this.#changes;
-    const next = Math.min(...this.#retrying.map(({ next_at }) => next_at));
-    await until(() => this.#changes !== seen, next - Date.now(), 'Next retry');
+    const changed = () => this.#changes !== seen;
+    const next = full ? Infinity : Math.min(...this.#resting().map(({ next_at }) => next_at));
+    if (next === Infinity) await condition(changed);
+    else await until(changed, next - Date.now(), 'Next retry');
   }
 
   status(): DeadLetterStatus {
@@ -127,6 +147,10 @@ export class HeldLetters {
     ];
     this.#shown.keep(aboutDeadLetters(this.#sourceId, state));
     this.#shown.tell([waiting, ...(lines.length > 0 ? [lines.join('\n')] : [])]);
+  }
+
+  #resting() {
+    return this.#retrying.filter(({ id }) => !this.#underWay.has(id));
   }
 
   #holds(id: string): boolean {

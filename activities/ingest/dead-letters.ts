@@ -2,25 +2,20 @@ import { activityInfo, heartbeat } from '@temporalio/activity';
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import {
-  failedAgain,
   insertDeadLetters,
   type NewDeadLetter,
   settleDeadLetters,
-  type WaitingDeadLetter,
-  waitingDeadLetters,
 } from '../../db/queries/dead-letter-writes.ts';
 import { producerRow } from '../../db/queries/producer-progress.ts';
 import type { Here } from '../../domain/about.ts';
-import type { Event } from '../../domain/event.ts';
 import { withoutSecrets } from '../../domain/producer.ts';
 import { deadLetterId } from '../../domain/simulate.ts';
 import { batchSize } from '../../domain/tick.ts';
-import { addDeadLetter, type Batch, type HeldBatch } from '../../workflows/messages.ts';
+import { addDeadLetter, type HeldBatch } from '../../workflows/messages.ts';
 import { FAILURES } from '../../workflows/policies.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
-import { eventsOf, refusedRows, storeEvents } from './batch-events.ts';
 import type { IngestActivityDependencies } from './emit.ts';
-import { invalidBatch } from './failures.ts';
+import { createRedriveActivities } from './redrive.ts';
 
 /** How long a producer waits before it asks a full dead-letter workflow again. */
 const FULL_RETRY_DELAY = '30s';
@@ -68,32 +63,8 @@ export function createProducerActivities(
       await insertDeadLetters(orm, held.map(batchRow));
     },
 
-    /**
-     * Sends dead letters of a source through the append once more and settles those that made it. Ids that no longer
-     * wait are in neither list. A letter that fails stays as it is, with the new reason.
-     */
-    async redriveBatches(input: { source_id: string; ids: string[] }) {
-      const stored: string[] = [];
-      const failed: string[] = [];
-      for (const letter of await waitingDeadLetters(orm, input.source_id, input.ids)) {
-        try {
-          await redrive(letter, deps);
-          stored.push(letter.id);
-        } catch (error) {
-          failed.push(letter.id);
-          const { message } = error as Error;
-          await failedAgain(orm, { id: letter.id, reason: message, field: fieldOf(error), at: clock() });
-        }
-      }
-      const { source_id: sourceId } = input;
-      const redriven = await settleDeadLetters(orm, {
-        sourceId,
-        ids: stored,
-        state: 'redriven',
-        at: clock(),
-      });
-      return { redriven, failed };
-    },
+    /** As the queue `ingest` has it: runs that began before redrives were throttled ask for it here. */
+    ...createRedriveActivities(deps),
 
     /** Gives dead letters up: they stay on record as discarded. */
     async discardBatches({ source_id: sourceId, ids }: { source_id: string; ids: string[] }) {
@@ -123,37 +94,6 @@ export function createProducerActivities(
 }
 
 export type ProducerActivities = ReturnType<typeof createProducerActivities>;
-
-type Dependencies = Pick<IngestActivityDependencies, 'ingest' | 'orm' | 'clock' | 'retentionDays'>;
-
-async function redrive(letter: WaitingDeadLetter, deps: Dependencies): Promise<void> {
-  const now = deps.clock();
-  if (letter.kind === 'event') {
-    const event = letter.content as unknown as Event;
-    const { refused } = await storeEvents([event], { ...deps, now });
-    if (refused[0]) throw new StillInvalid(refused[0].field, refused[0].reason);
-    return;
-  }
-  const { batch, events: kept } = letter.content as unknown as { batch: Batch; events?: Event[] };
-  const events = kept ?? (await eventsOf(batch, probedNothing));
-  const { refused } = await storeEvents(events, { ...deps, now });
-  await insertDeadLetters(deps.orm, refusedRows(batch, events, refused, now));
-}
-
-class StillInvalid extends Error {
-  readonly field: string;
-  constructor(field: string, reason: string) {
-    super(reason);
-    this.field = field;
-  }
-}
-
-const fieldOf = (error: unknown) => (error instanceof StillInvalid ? error.field : null);
-
-/** A check belongs to its time: a dead letter that doesn't carry what was found has nothing to store. */
-async function probedNothing(): Promise<never> {
-  throw invalidBatch('the check was not made, and its time has passed');
-}
 
 function batchRow(held: HeldBatch): NewDeadLetter {
   const { batch, events } = held;

@@ -14,10 +14,18 @@ const backpressureOut = z
     oldest_seconds: z.number().meta({ description: 'Age of the oldest waiting batch' }),
     in_flight: z.int().meta({ description: 'Appends in progress in all live processes' }),
     buffered: z.int().meta({ description: 'Events accepted but not stored yet, in all live processes' }),
-    activities_per_second: z
-      .number()
-      .meta({ description: 'The limit in force; 0 means that the queue is stopped' }),
-    set_by: z.enum(['api', 'worker']),
+    activities_per_second: z.number().nullable().meta({
+      description:
+        'The limit in force, as Temporal applies it; 0 means that the queue is stopped, null that Temporal does not say',
+    }),
+    set_by: z.enum(['api', 'worker', 'temporal']).meta({
+      description:
+        '`api`: by PUT /backpressure. `worker`: by the configuration of the workers. `temporal`: by neither; no worker has asked for batches yet.',
+    }),
+    worker_limits: z.array(z.number()).meta({
+      description:
+        'The limits that live workers are configured with (`INGEST_RATE_LIMIT`). If there are several, the workers differ, and the one that last asked for batches decides until PUT /backpressure does.',
+    }),
   })
   .meta({ id: 'Backpressure' });
 
@@ -30,19 +38,10 @@ const limitIn = z.object({
 
 /** The ingest queue, where producers are held back. */
 export function backpressureRoutes(deps: ApiDeps): Route[] {
-  const { orm, clock, settings } = deps;
+  const { orm, clock } = deps;
   const look = async (): Promise<z.output<typeof backpressureOut>> => {
-    const [{ override, ...queue }, load] = await Promise.all([
-      queueState(deps),
-      ingestLoad(sqlOf(orm), clock()),
-    ]);
-    return {
-      queue: QUEUES.ingest,
-      ...queue,
-      ...load,
-      activities_per_second: override ?? settings.ingestRateLimit,
-      set_by: override === null ? 'worker' : 'api',
-    };
+    const [queue, load] = await Promise.all([queueState(deps), ingestLoad(sqlOf(orm), clock())]);
+    return { queue: QUEUES.ingest, ...queue, ...load };
   };
   return [
     route({

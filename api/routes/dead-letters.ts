@@ -4,6 +4,7 @@ import { findDeadLetter, listDeadLetters, waitingBySource } from '../../db/queri
 import { discardDeadLetters, redriveDeadLetters } from '../../workflows/messages.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
 import { actorOf } from '../access.ts';
+import { requireFlow } from '../backpressure.ts';
 import { jsonBody } from '../body/json.ts';
 import type { ApiDeps } from '../deps.ts';
 import { cursorParameter, linkHeader, page } from '../paging.ts';
@@ -33,7 +34,8 @@ const byPerson = z.object({ actor }).prefault({});
 const settled = { description: 'The dead letter as it is now', schema: deadLetterDetailOut };
 
 /** What could not be stored: reading it, and sending it through again or giving it up, by its source's workflow. */
-export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
+export function deadLetterRoutes(deps: ApiDeps): Route[] {
+  const { orm, client } = deps;
   const find = async (id: string) => {
     const letter = await findDeadLetter(sqlOf(orm), id);
     if (!letter) throw new NotFound('Dead letter');
@@ -104,13 +106,15 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       role: 'operate',
       tags: ['dead letters'],
       summary: 'Redrive many dead letters',
-      description: `Tries again to store the oldest ${BULK_LIMIT} waiting dead letters that match. Those that fail again stay in the state \`waiting\`, with the new reason.`,
+      description: `Tries again to store the oldest ${BULK_LIMIT} waiting dead letters that match. Those that fail again stay in the state \`waiting\`, with the new reason. It is held back by the limit of the ingest queue, as producers are; while that queue is stopped the answer is 409.`,
       body: jsonBody(selection),
       responses: { 200: { description: 'Which succeeded and which failed', schema: redrivenOut } },
       problems: [409],
       async handle({ body, principal }) {
         const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
-        for (const { source_id, ids } of await chosen(body)) {
+        const messages = await chosen(body);
+        if (messages.length > 0) await requireFlow(deps);
+        for (const { source_id, ids } of messages) {
           const { redriven, failed } = await redrive(source_id, ids, actorOf(principal, body.actor));
           result.redriven.push(...redriven);
           result.failed.push(...failed);
@@ -154,13 +158,14 @@ export function deadLetterRoutes({ orm, client }: ApiDeps): Route[] {
       tags: ['dead letters'],
       summary: 'Redrive a dead letter',
       description:
-        'Tries again to store its events. Each event is stored once, however often you redrive. If it fails again, the answer is 409 with the reason.',
+        'Tries again to store its events. Each event is stored once, however often you redrive. If it fails again, the answer is 409 with the reason, as it is while the ingest queue is stopped.',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
         const { source_id } = await findWaiting(id);
+        await requireFlow(deps);
         const { failed } = await redrive(source_id, [id], actorOf(principal, body.actor));
         const letter = await find(id);
         if (failed.includes(id)) throw new Conflict(`failed again: ${letter.reason}`);

@@ -233,25 +233,6 @@ describe('/producers', () => {
     assert.equal((await api.get('/producers/a%00b')).status, 422);
   });
 
-  it('shows the ingest queue and limits it at run time', async () => {
-    const before = await api.get('/backpressure');
-    assert.equal(before.status, 200);
-    assert.deepEqual(
-      [before.body.queue, before.body.activities_per_second, before.body.set_by],
-      ['ingest', 100, 'worker'],
-    );
-    const stopped = await api.put('/backpressure', { activities_per_second: 0 });
-    assert.deepEqual([stopped.body.activities_per_second, stopped.body.set_by], [0, 'api']);
-    await make('held-back');
-    await waitFor(async () => (await api.get('/backpressure')).body.backlog > 0, { what: 'a backlog' });
-    const opened = await api.put('/backpressure', { activities_per_second: null });
-    assert.deepEqual([opened.body.activities_per_second, opened.body.set_by], [100, 'worker']);
-    await waitFor(async () => (await api.get('/events/source/held-back')).body.length > 0, {
-      what: 'events',
-    });
-    await api.delete('/producers/held-back');
-  });
-
   for (const body of [
     {},
     { activities_per_second: -1 },

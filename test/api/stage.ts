@@ -94,7 +94,6 @@ export async function stage({
   const alerts = createAlertReceiver({ orm, ingest, client: engine.client, clock: Date.now, log });
   const settings = {
     retentionMs: RETENTION_DAYS * DAY_MS,
-    ingestRateLimit: 100,
     channels,
     publicUrl: 'http://127.0.0.1:8000',
     local: true,
