@@ -6,6 +6,8 @@ import { StartupError, systemCode } from './startup-error.ts';
 /** What people may do in the Temporal Web UI: `write` lets them signal, cancel and terminate workflows. */
 export type UiMode = 'read' | 'write';
 
+type DoorOptions = { mode: UiMode; namespace: string };
+
 export type UiDoor = { url: string; close(): Promise<void> };
 
 export const uiRemedy = 'stop that one, or set TEMPORAL_UI_PORT';
@@ -28,12 +30,13 @@ const QUERY = new RegExp(
 export async function openUiDoor(
   port: number,
   target: { host: string; port: number },
-  mode: UiMode,
+  options: DoorOptions,
 ): Promise<UiDoor> {
+  const { mode } = options;
   const server = createServer((incoming, answer) => {
     const reason = refusal(incoming, mode);
     if (reason !== undefined) refuse(answer, 403, reason);
-    else pass(incoming, answer, target, mode);
+    else pass(incoming, answer, target, options);
   });
   server.on('upgrade', (_, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -75,14 +78,15 @@ function pass(
   incoming: IncomingMessage,
   answer: ServerResponse,
   target: { host: string; port: number },
-  mode: UiMode,
+  options: DoorOptions,
 ): void {
   const { method, url = '/', headers } = incoming;
-  const isSettings = mode === 'read' && url.split('?')[0] === '/api/v1/settings';
-  const forwarded = { ...headers, host: `${target.host}:${target.port}` };
-  if (isSettings) delete forwarded['accept-encoding'];
+  const rewrite = rewriteOf(url, headers, options);
+  const forwarded: IncomingMessage['headers'] = { ...headers, host: `${target.host}:${target.port}` };
+  // What is rewritten must come uncompressed, and whole.
+  if (rewrite) for (const name of ['accept-encoding', 'if-none-match', 'range']) delete forwarded[name];
   const inner = request({ ...target, method, path: url, headers: forwarded }, (response) => {
-    if (isSettings) void sendSettings(response, answer);
+    if (rewrite) void sendRewritten(response, answer, rewrite);
     else {
       answer.writeHead(response.statusCode ?? 502, response.headers);
       response.pipe(answer);
@@ -96,15 +100,48 @@ function pass(
   incoming.pipe(inner);
 }
 
+/** How the answer is changed on its way; undefined when it is not. */
+function rewriteOf(
+  url: string,
+  { accept = '' }: IncomingMessage['headers'],
+  { mode, namespace }: DoorOptions,
+): ((text: string) => string) | undefined {
+  const path = url.split('?')[0]!;
+  if (mode === 'read' && path === '/api/v1/settings') return withoutActions;
+  if (!accept.includes('text/html') || path.startsWith('/api/')) return undefined;
+  return (page) => withColumns(page, namespace);
+}
+
 /** Tells the UI to offer no actions: what it offered would be refused. */
-async function sendSettings(response: IncomingMessage, answer: ServerResponse): Promise<void> {
+const withoutActions = (settings: string) =>
+  JSON.stringify({ ...(JSON.parse(settings) as object), DisableWriteActions: true });
+
+/** Columns of the list of workflows. The UI's own show nothing but ids, which for rules and incidents are UUIDs. */
+const COLUMNS = ['Status', 'Workflow ID', 'State', 'Severity', 'RuleName', 'Type', 'Start', 'End'];
+
+/**
+ * Gives the page these columns to begin with, where the UI keeps those that its user chooses. The script stands before
+ * the page's policy for scripts, which would refuse it.
+ */
+function withColumns(page: string, namespace: string): string {
+  const columns = JSON.stringify({ [namespace]: COLUMNS.map((label) => ({ label })) });
+  const text = JSON.stringify(columns).replaceAll('<', '\\u003c');
+  const script = `localStorage['namespace-workflow-table-columns']??=${text}`;
+  return page.replace('<head>', () => `<head><script>${script}</script>`);
+}
+
+async function sendRewritten(
+  response: IncomingMessage,
+  answer: ServerResponse,
+  rewrite: (text: string) => string,
+): Promise<void> {
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
-    const settings = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
-    const { 'content-length': _, ...headers } = response.headers;
+    const body = rewrite(Buffer.concat(chunks).toString('utf8'));
+    const { 'content-length': _, etag: __, ...headers } = response.headers;
     answer.writeHead(response.statusCode ?? 502, headers);
-    answer.end(JSON.stringify({ ...settings, DisableWriteActions: true }));
+    answer.end(body);
   } catch {
     refuse(answer, 502, 'the Temporal Web UI does not answer');
   }

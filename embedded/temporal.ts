@@ -60,7 +60,8 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
   if (dbFile) keepPrivate(dbFile);
   let door: UiDoor | undefined;
   try {
-    door = uiPort && ui ? await openUiDoor(uiPort, ui, options.uiMode ?? 'read') : undefined;
+    door =
+      uiPort && ui ? await openUiDoor(uiPort, ui, { mode: options.uiMode ?? 'read', namespace }) : undefined;
   } catch (error) {
     await server.stop(stopSteps);
     throw error;

@@ -118,6 +118,17 @@ describe('what reaches Temporal without a key', function () {
     assert.doesNotMatch(page, /Start Workflow/);
   });
 
+  it('lists workflows by state, severity and rule until its user chooses other columns', async function () {
+    if (!chromium) return skip(this);
+    await handle('listed');
+    const page = await open(`http://localhost:${uiPort}/namespaces/default/workflows`);
+    const [head = ''] = /<thead[\s\S]*?<\/thead>/.exec(page) ?? [];
+    const words = head.replace(/<[^>]*>/g, ' ').match(/\S+/g) ?? [];
+    assert.match(words.join(' '), /^Status Workflow ID State Severity RuleName Type Start End$/);
+    const { body } = await ask(`localhost:${uiPort}`, '/', 'GET', { accept: 'text/html' });
+    assert.match(body, /^<!doctype html>[^<]*<html[^>]*>\s*<head><script>localStorage\[[^\]]+\]\?\?=/);
+  });
+
   it('answers by names of this machine alone', async () => {
     for (const host of [`127.0.0.1:${uiPort}`, `localhost:${uiPort}`, 'LOCALHOST', `[::1]:${uiPort}`]) {
       assert.equal((await ask(host, '/api/v1/settings')).status, 200, host);
