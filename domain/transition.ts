@@ -37,6 +37,20 @@ export interface Judged<E extends Episode = Episode> {
   deferred: Episode[];
 }
 
+/** What a walk over a stretch of event time came to. */
+export interface Stretch {
+  /** Episodes that ended for certain, and the one that has not, if the walk came to it. */
+  episodes: Episode[];
+  deferred: Episode[];
+  /** When the first of the deferred episodes ends, as far as is known. */
+  firstDue: number | null;
+  /** When the episodes of this stretch opened. */
+  opened: number[];
+  /** Where the group stands. Null when the walk must go on from `next` to know that. */
+  standing: Standing | null;
+  next: Start;
+}
+
 /**
  * Walks event time from `start` and says when the rule fired. A pure function of the events counted: judging the same
  * events twice, or in another order of arrival, gives the same episodes.
@@ -53,27 +67,50 @@ export function judge(
   horizon: Horizon,
   lastOpened: number | null = null,
 ): Judged {
-  const episodes: Episode[] = [];
-  const deferred: Episode[] = [];
-  let firstDue = Number.POSITIVE_INFINITY;
-  let at = start.at;
-  let firing = start.firing;
+  const { episodes, deferred, standing, firstDue } = walkStretch(counts, spec, start, horizon, lastOpened);
+  return { episodes, deferred, standing: waiting(standing!, deferred, firstDue) };
+}
+
+/**
+ * As judge, where `counts` holds the events up to `knownUpTo` only. What it says is true whatever came later.
+ * @throws NeedsTimes where buckets alone don't decide
+ */
+export function walkStretch(
+  counts: WindowCounts,
+  spec: WindowSpec,
+  start: Start,
+  horizon: Horizon,
+  lastOpened: number | null,
+  knownUpTo = Number.POSITIVE_INFINITY,
+): Stretch {
+  const stretch: Stretch = {
+    ...{ episodes: [], deferred: [], firstDue: null, opened: [] },
+    ...{ standing: null, next: start },
+  };
+  const { episodes, deferred, opened } = stretch;
+  const openUpTo = Math.min(horizon.openUpTo, knownUpTo);
+  let { at, firing } = start;
   while (true) {
     if (!firing) {
-      const onset = nextOnset(counts, spec, at, horizon.openUpTo);
-      if ('state' in onset) return { episodes, deferred, standing: waiting(onset, deferred, firstDue) };
+      const onset = nextOnset(counts, spec, at, openUpTo);
+      if ('state' in onset) {
+        if (openUpTo === horizon.openUpTo) return { ...stretch, standing: onset };
+        return { ...stretch, next: { at: Math.max(at, knownUpTo - spec.forMs), firing: null } };
+      }
       firing = onset;
       at = onset.opened_at;
+      opened.push(at);
     }
     const end = nextEnd(counts, spec, at);
+    if (end > knownUpTo)
+      return { ...stretch, next: { at: Math.max(at, knownUpTo - spec.keepFiringMs), firing } };
     if (end <= horizon.endUpTo) episodes.push({ ...firing, ended_at: end });
     else if (lastOpened !== null && end <= lastOpened) {
       deferred.push({ ...firing, ended_at: null });
-      firstDue = Math.min(firstDue, end);
+      stretch.firstDue ??= end;
     } else {
       episodes.push({ ...firing, ended_at: null });
-      const standing = { state: 'firing' as const, since: firing.opened_at, due: end };
-      return { episodes, deferred, standing: waiting(standing, deferred, firstDue) };
+      return { ...stretch, standing: { state: 'firing', since: firing.opened_at, due: end } };
     }
     firing = null;
     at = end;
@@ -84,8 +121,8 @@ export function judge(
  * Where a group stands that has deferred episodes, the first of which ends at `due` as far as is known. What is pending comes first:
  * its deadline is of the clock, and judging goes back to what is deferred then, too.
  */
-export function waiting(standing: Standing, [first]: readonly Episode[], due: number): Standing {
-  if (!first || standing.state === 'pending') return standing;
+export function waiting(standing: Standing, [first]: readonly Episode[], due: number | null): Standing {
+  if (!first || due === null || standing.state === 'pending') return standing;
   const since = standing.state === 'firing' ? standing.since : first.opened_at;
   return { state: 'firing', since, due };
 }

@@ -17,6 +17,7 @@ import { reconcile } from '../../domain/incident.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
 import type { Horizon } from '../../domain/transition.ts';
 import { isPassing } from '../../ingest/store-errors.ts';
+import { cameLate, changesOf, deferredBefore } from './changes.ts';
 import { describeCounted, describeReceived } from './describe.ts';
 import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
 import { record } from './record.ts';
@@ -109,7 +110,8 @@ async function judgeSome(
     const now = clock();
     const touched = keys.map((key) => {
       const mine = pending.filter(({ group_key }) => group_key === key);
-      return { key, pending: mine, from: firstChange(mine, standings.get(key)!) };
+      const changes = changesOf(mine, standings.get(key)!);
+      return { key, pending: mine, changes, from: Math.min(...changes.map(({ from }) => from)) };
     });
     const received =
       version.definition.condition.kind === 'received'
@@ -174,19 +176,6 @@ async function judgeSome(
   });
 }
 
-/**
- * From when on the record may be wrong: the first event that came, or the deadline of what was judged before. An incident that is
- * open on record may have ended by itself at its deadline, long before the event. An episode that was deferred is on no record.
- */
-function firstChange(
-  pending: readonly PendingRow[],
-  { state, since, next_due, deferred_from }: GroupStanding,
-): number {
-  const first = Math.min(...pending.map(({ from_at }) => from_at), deferred_from ?? Number.POSITIVE_INFINITY);
-  if (state === 'ok') return first;
-  return Math.min(first, next_due ?? first, state === 'pending' ? (since ?? first) : first);
-}
-
 function columnsOf({ standing, deferred }: Weighed, isLate: (since: number) => boolean): GroupStanding {
   const deferred_from = deferred[0]?.since ?? null;
   const deferred_late = deferred_from === null ? null : deferred.every((episode) => isLate(episode.since));
@@ -194,12 +183,6 @@ function columnsOf({ standing, deferred }: Weighed, isLate: (since: number) => b
     return { state: 'ok', since: null, next_due: null, deferred_from, deferred_late };
   const { state, since, due: next_due } = standing;
   return { state, since, next_due, deferred_from, deferred_late };
-}
-
-/** What earlier passes knew of the events that deferred episodes began among, as if those had come just now. */
-function deferredBefore({ since, deferred_from, deferred_late }: GroupStanding): Came[] {
-  if (deferred_from === null) return [];
-  return [{ late: deferred_late === true, from_at: deferred_from, to_at: since ?? deferred_from }];
 }
 
 /**
@@ -216,15 +199,4 @@ async function horizonOf(
   const watermark = await readWatermark(db);
   const reached = onRecord.map(({ opened_at, ended_at }) => Math.max(opened_at, ended_at ?? opened_at));
   return { openUpTo: reached.reduce((a, b) => Math.max(a, b), Math.max(now, watermark)), endUpTo: watermark };
-}
-
-type Came = Pick<PendingRow, 'late' | 'from_at' | 'to_at'>;
-
-/** Late is what began among events that came late, and not among those that came in time. */
-function cameLate(pending: readonly Came[], since: number, windowMs: number): boolean {
-  const inTime = pending.some(({ late, from_at, to_at }) => !late && from_at <= since && since <= to_at);
-  return (
-    !inTime &&
-    pending.some(({ late, from_at, to_at }) => late && from_at <= since && since <= to_at + windowMs)
-  );
 }

@@ -9,7 +9,8 @@ import type { AlertRow } from '../../db/queries/received-writes.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import { judgeReceived, type ReceivedEpisode } from '../../domain/received-episodes.ts';
 import type { Horizon, Standing } from '../../domain/transition.ts';
-import { type GroupToWeigh, lastOpened, type Weighed } from './weigh.ts';
+import { lastOpened } from '../../domain/walk.ts';
+import type { GroupToWeigh, Weighed } from './weigh.ts';
 
 /** Received alerts of some groups, as judging needs them. */
 export interface ReceivedGroups {

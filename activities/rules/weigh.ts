@@ -1,34 +1,38 @@
 import type { Sql } from '../../db/orm.ts';
 import { bucketCounts, type GroupIncident, type Version } from '../../db/queries/judging.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
-import { startOf } from '../../domain/start.ts';
-import { type Episode, type Horizon, type Judged, judge, type Start } from '../../domain/transition.ts';
-import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
+import type { Episode, Horizon, Judged } from '../../domain/transition.ts';
+import { type Change, PAGE_BUCKETS, Walk } from '../../domain/walk.ts';
+import { NeedsTimes, WindowCounts } from '../../domain/window.ts';
 import { readTimes } from './exact-times.ts';
 
-/** A group to be weighed: from where on its events changed (epoch ms), and its incidents that may matter. */
+/** A group to be weighed: where its events changed (epoch ms), and its incidents that may matter. */
 export interface GroupToWeigh {
   key: string;
-  from: number;
+  changes: readonly Change[];
   incidents: readonly GroupIncident[];
 }
 
 /** `observed`: events in the window when it opened. */
 export type Weighed = Judged<Episode & { observed: number }>;
 
+interface Walking {
+  key: string;
+  walk: Walk;
+}
+
 /** What is known of a group's events: counts by bucket, and exact times of the buckets that had to be read. */
-interface Known extends GroupToWeigh {
-  start: Start;
+interface Known extends Walking {
   counts: Map<number, number>;
   times: Map<number, number[]>;
 }
 
-/** Buckets read at once at the most, unless one group has more: late events may reach back for days of seconds each. */
+/** Buckets held at once at the most. */
 const MOST_BUCKETS = 200_000;
 
 /**
- * Works out, for each group, when the rule fired: from counts by bucket, reading exact times only of the buckets that leave
- * the answer open, for all groups at once where their buckets are few.
+ * Works out, for each group, when the rule fired: from counts by bucket, a page at a time, reading exact times only of the
+ * buckets that leave the answer open, for many groups at once.
  */
 export async function weigh(
   db: Sql,
@@ -37,24 +41,43 @@ export async function weigh(
   horizon: Horizon,
 ): Promise<Map<string, Weighed>> {
   const spec = windowSpecOf(version.definition);
+  const effectiveAt = version.revision === 1 ? null : version.effective_at;
+  const walking = groups.map(({ key, changes, incidents }) => {
+    const known = incidents.map((i) => ({ ...i, carried: i.revision === version.revision }));
+    return { key, walk: new Walk({ spec, changes, effectiveAt, incidents: known, horizon }) };
+  });
   const result = new Map<string, Weighed>();
-  for (const some of portions(groups, spec, horizon)) {
-    for (const [key, weighed] of await weighAtOnce(db, version, some, horizon)) result.set(key, weighed);
+  for (const portion of portions(walking, spec, horizon)) {
+    let left = portion;
+    while (left.length > 0) {
+      await takePages(db, version, left, spec);
+      const going: Walking[] = [];
+      for (const group of left) {
+        const { judged } = group.walk;
+        if (judged) result.set(group.key, judged);
+        else going.push(group);
+      }
+      left = going;
+    }
   }
   return result;
 }
 
-/** Groups by how many buckets they may have from where their events changed on. */
-export function portions(
-  groups: readonly GroupToWeigh[],
+/** Groups whose pages have few enough buckets to be held at once. */
+export function portions<G extends Pick<Walking, 'walk'>>(
+  groups: readonly G[],
   { windowMs, forMs, keepFiringMs, bucketMs }: WindowSpec,
   { openUpTo }: Horizon,
-): GroupToWeigh[][] {
-  const result: GroupToWeigh[][] = [];
+): G[][] {
+  const result: G[][] = [];
+  const around = Math.ceil((windowMs + Math.max(forMs, keepFiringMs)) / bucketMs) + 2;
   let buckets = MOST_BUCKETS;
   for (const group of groups) {
-    const reach = Math.max(0, openUpTo - group.from) + windowMs + Math.max(forMs, keepFiringMs);
-    const most = Math.ceil(reach / bucketMs) + 2;
+    // The pages that may follow one that is not the last are larger.
+    const { from, to } = group.walk.page;
+    const most = Number.isFinite(to)
+      ? PAGE_BUCKETS + around
+      : Math.max(0, openUpTo - from) / bucketMs + around;
     buckets += most;
     if (buckets > MOST_BUCKETS) {
       result.push([]);
@@ -65,20 +88,23 @@ export function portions(
   return result;
 }
 
-async function weighAtOnce(
+/** Reads the next page of each group, and has each walk over it. */
+async function takePages(
   db: Sql,
   version: Version,
-  groups: readonly GroupToWeigh[],
-  horizon: Horizon,
-): Promise<Map<string, Weighed>> {
-  const spec = windowSpecOf(version.definition);
-  const result = new Map<string, Weighed>();
-  let undecided = await knownOf(db, version, groups, spec);
+  groups: readonly Walking[],
+  spec: WindowSpec,
+): Promise<void> {
+  const pages = groups.map(({ key, walk }) => ({ group_key: key, ...walk.page }));
+  const counts = await bucketCounts(db, version, pages);
+  let undecided = groups.map(
+    (group): Known => ({ ...group, counts: counts.get(group.key)!, times: new Map() }),
+  );
   while (undecided.length > 0) {
     const next: (Known & { buckets: readonly number[] })[] = [];
     for (const group of undecided) {
       try {
-        result.set(group.key, decide(group, spec, horizon));
+        group.walk.take(new WindowCounts(spec, group.counts, group.times));
       } catch (error) {
         if (!(error instanceof NeedsTimes)) throw error;
         next.push({ ...group, buckets: error.buckets });
@@ -87,41 +113,4 @@ async function weighAtOnce(
     if (next.length > 0) await readTimes(db, version, next);
     undecided = next;
   }
-  return result;
-}
-
-function decide({ counts, times, start, incidents }: Known, spec: WindowSpec, horizon: Horizon): Weighed {
-  const window = new WindowCounts(spec, counts, times);
-  const { episodes, ...judged } = judge(window, spec, start, horizon, lastOpened(incidents));
-  return { ...judged, episodes: episodes.map((e) => ({ ...e, observed: window.countAt(e.opened_at) })) };
-}
-
-/** When the last of these incidents opened, epoch ms. */
-export function lastOpened(incidents: readonly GroupIncident[]): number | null {
-  return incidents.reduce<number | null>(
-    (last, { opened_at }) => Math.max(last ?? opened_at, opened_at),
-    null,
-  );
-}
-
-async function knownOf(
-  db: Sql,
-  version: Version,
-  groups: readonly GroupToWeigh[],
-  spec: WindowSpec,
-): Promise<Known[]> {
-  const effectiveAt = version.revision === 1 ? null : version.effective_at;
-  const started = groups.map((group) => {
-    const incidents = group.incidents.map((i) => ({ ...i, carried: i.revision === version.revision }));
-    return { ...group, start: startOf({ from: group.from, spec, effectiveAt, incidents }) };
-  });
-  const counts = await bucketCounts(
-    db,
-    version,
-    started.map(({ key, start }) => ({
-      group_key: key,
-      from: bucketOf(start.at - spec.windowMs, spec.bucketMs),
-    })),
-  );
-  return started.map((group) => ({ ...group, counts: counts.get(group.key)!, times: new Map() }));
 }

@@ -111,20 +111,26 @@ export interface GroupStanding {
   deferred_late: boolean | null;
 }
 
+/** As it was read. */
+export type LastStanding = GroupStanding & {
+  /** It was another revision's, by which events of this one may have been passed over. */
+  unproven: boolean;
+};
+
 /** Locks the groups' rows, in order, making those that are missing. */
 export async function lockGroups(
   db: Sql,
   ruleId: string,
   groupKeys: readonly string[],
-): Promise<Map<string, GroupStanding>> {
+): Promise<Map<string, LastStanding>> {
   await sql`
     insert into rule_groups (rule_id, group_key)
     select ${ruleId}::uuid, k from unnest(${groupKeys}::text[]) k order by k on conflict do nothing`.execute(
     db,
   );
-  const { rows } = await sql<GroupStanding & { group_key: string }>`
+  const { rows } = await sql<LastStanding & { group_key: string }>`
     select group_key, state, since::float8 as since, next_due::float8 as next_due,
-      deferred_from::float8 as deferred_from, deferred_late
+      deferred_from::float8 as deferred_from, deferred_late, unproven
     from rule_groups
     where rule_id = ${ruleId} and group_key = any(${groupKeys}::text[]) order by group_key for update`.execute(
     db,
@@ -156,19 +162,22 @@ export async function incidentsOnRecord(
   return rows;
 }
 
-/** Counts by bucket from each group's own start on. */
+/** Counts by bucket of each group's own page: from `from` to before `to`, which may be infinite. Epoch ms. */
 export async function bucketCounts(
   db: Sql,
   { rule_id, revision }: Version,
-  groups: readonly { group_key: string; from: number }[],
+  pages: readonly { group_key: string; from: number; to: number }[],
 ): Promise<Map<string, Map<number, number>>> {
-  const counts = new Map(groups.map(({ group_key }) => [group_key, new Map<number, number>()]));
-  const earliest = Math.min(...groups.map(({ from }) => from));
+  const counts = new Map(pages.map(({ group_key }) => [group_key, new Map<number, number>()]));
+  const earliest = Math.min(...pages.map(({ from }) => from));
+  const latest = Math.max(...pages.map(({ to }) => to));
+  // JSON has no infinity: null.
+  const before = Number.isFinite(latest) ? sql`and c.bucket < ${latest}::bigint` : sql``;
   const { rows } = await sql<{ group_key: string; bucket: number; n: number }>`
     select c.group_key, c.bucket::float8 as bucket, sum(c.n)::int as n
-    from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as g(group_key text, "from" float8)
-    join window_counts c on c.group_key = g.group_key and c.bucket >= g."from"
-    where c.rule_id = ${rule_id} and c.revision = ${revision} and c.bucket >= ${Math.floor(earliest)}::bigint
+    from jsonb_to_recordset(${JSON.stringify(pages)}::jsonb) as g(group_key text, "from" float8, "to" float8)
+    join window_counts c on c.group_key = g.group_key and c.bucket >= g."from" and c.bucket < coalesce(g."to", 'infinity')
+    where c.rule_id = ${rule_id} and c.revision = ${revision} and c.bucket >= ${Math.floor(earliest)}::bigint ${before}
     group by c.group_key, c.bucket`.execute(db);
   for (const { group_key, bucket, n } of rows) counts.get(group_key)!.set(bucket, n);
   return counts;
@@ -251,7 +260,7 @@ export async function updateGroups(
 ): Promise<void> {
   await sql`
     update rule_groups g set state = x.state, since = x.since, next_due = x.next_due,
-      deferred_from = x.deferred_from, deferred_late = x.deferred_late
+      deferred_from = x.deferred_from, deferred_late = x.deferred_late, unproven = false
     from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb)
       as x(group_key text, state text, since bigint, next_due bigint, deferred_from bigint, deferred_late boolean)
     where g.rule_id = ${ruleId} and g.group_key = x.group_key`.execute(db);

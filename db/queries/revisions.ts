@@ -52,10 +52,14 @@ export async function busyGroups(db: Sql, ruleId: string): Promise<BusyGroup[]> 
   return rows;
 }
 
-/** All groups of a rule are taken for ok until they are judged anew. */
+/**
+ * All groups of a rule are taken for ok until they are judged anew. The waker may have passed over events of the next revision
+ * because such a group fired by the last one: what is on record doesn't prove that nothing has changed since.
+ */
 export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
   await sql`
-    update rule_groups set state = 'ok', since = null, next_due = null, deferred_from = null, deferred_late = null
+    update rule_groups set state = 'ok', since = null, next_due = null, deferred_from = null, deferred_late = null,
+      unproven = true
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
 }
 

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { sql } from 'kysely';
 import { portions } from '../../activities/rules/weigh.ts';
 import { sqlOf } from '../../db/orm.ts';
+import { dayOf, ensureDay } from '../../db/partitions.ts';
 import { countedEvents, loadRule } from '../../db/queries/judging.ts';
+import { notePending } from '../../db/queries/revisions.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
 import { DAY_MS, type Event } from '../../domain/event.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
+import { type Change, PAGE_BUCKETS, Walk } from '../../domain/walk.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
+import { explaining } from '../support/touched.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 
@@ -63,16 +68,78 @@ describe('exact times at the edges of a window', () => {
 });
 
 describe('groups whose late events reach far back', () => {
+  const spec = windowSpecOf(aRule({ window: 60 }).definition);
+  const horizon = { openUpTo: NOON, endUpTo: NOON };
+  const groups = (...changes: Change[]) =>
+    Array.from({ length: 200 }, () => ({
+      walk: new Walk({ spec, changes, effectiveAt: null, incidents: [], horizon }),
+    }));
+
   it('are weighed few at a time', () => {
-    const spec = windowSpecOf(aRule({ window: 60 }).definition);
-    const horizon = { openUpTo: NOON, endUpTo: NOON };
-    const groups = (ago: number) =>
-      Array.from({ length: 200 }, (_, n) => ({ key: `${n}`, from: NOON - ago, incidents: [] }));
+    const now = { from: NOON - 1000, to: NOON };
     assert.deepEqual(
-      portions(groups(1000), spec, horizon).map((some) => some.length),
+      portions(groups(now), spec, horizon).map((some) => some.length),
       [200],
     );
-    const late = portions(groups(DAY_MS), spec, horizon);
-    assert.deepEqual([late.length, late[0]?.length, late.flat().length], [100, 2, 200]);
+    const from = NOON - DAY_MS;
+    const late = portions(groups({ from, to: from }, now), spec, horizon);
+    assert.deepEqual([late.length, late[0]?.length, late.flat().length], [11, 19, 200]);
   });
+
+  it('read a page at a time, also where everything may have changed', () => {
+    const [{ walk }] = groups({ from: NOON - DAY_MS, to: Number.POSITIVE_INFINITY }) as [{ walk: Walk }];
+    const { from, to } = walk.page;
+    assert.ok(to - from <= (PAGE_BUCKETS + 62) * spec.bucketMs, `${to - from}`);
+  });
+});
+
+describe('a late event in a group that has counts for 100,000 later seconds', () => {
+  const SECONDS = 100_000;
+  let engine: Engine;
+  before(async () => {
+    engine = await Engine.start(NOON);
+  });
+  after(() => engine.stop());
+
+  /** As if an event had come in each second before noon. */
+  async function busySeconds(rule: string): Promise<void> {
+    const db = sqlOf(engine.orm);
+    for (let day = dayOf(NOON - SECONDS * 1000); day <= NOON; day += DAY_MS) await ensureDay(engine.orm, day);
+    await sql`
+      insert into window_counts (rule_id, revision, group_key, bucket, slot, n)
+      select ${rule}::uuid, 1, '', ${NOON}::bigint - 1000 * s::bigint, 0, 1 from generate_series(1, ${SECONDS}::int) s`.execute(
+      db,
+    );
+    await sql`analyze window_counts`.execute(db);
+  }
+
+  for (const { threshold, events, opened } of [
+    { threshold: 13, events: 8, opened: 1 },
+    { threshold: 100, events: 95, opened: 1 },
+    { threshold: 100, events: 5, opened: 0 },
+  ]) {
+    it(`has few of them read: ${events} events, ${threshold} are needed`, async () => {
+      const event_type = `${threshold}-${events}`;
+      const definition = { allowed_lateness_seconds: 2 * SECONDS, event_type };
+      const { id } = await createRule(engine.orm, aRule({ threshold, window: 10, definition }), NOON);
+      await engine.judge(id);
+      await busySeconds(id);
+      await engine.sweep(NOON);
+      const occurred_at = NOON - (SECONDS / 2) * 1000 + 500;
+      const { orm, touched, stop } = await explaining(engine.url, 'window_counts');
+      try {
+        const late = Array.from({ length: events }, () => anEvent({ occurred_at, event_type }));
+        await engine.wake(await engine.append(late));
+        await notePending(sqlOf(orm), id, 1, [{ group_key: '', from_at: occurred_at, to_at: occurred_at }]);
+        await engine.judge(id, orm);
+      } finally {
+        await stop();
+      }
+      const incidents = await engine.incidents(id);
+      assert.equal(incidents.length, opened);
+      assert.ok(incidents.every(({ endedAt }) => endedAt!.getTime() <= occurred_at + 10_001));
+      const rows = touched.reduce((sum, statement) => sum + statement.rows, 0);
+      assert.ok(touched.length > 0 && rows < 500, `${rows} rows`);
+    });
+  }
 });

@@ -34,6 +34,17 @@ const judgedAfterItsTime: [Settings, Step[]] = [
   ],
 ];
 
+/** Found once: the model had the first revision count what came after a second one, never ready, had replaced it. */
+const replacedBeforeItWasReady: [Settings, Step[]] = [
+  PLAIN,
+  [
+    { do: 'pass', ms: 1, lag: 0, judged: true },
+    { do: 'edit', settings: { ...PLAIN, threshold: 2 }, enabled: true, judged: false },
+    { do: 'append', events: [{ group: 0, ago: 1, again: false }], woken: false, judged: false },
+    { do: 'edit', settings: PLAIN, enabled: true, judged: false },
+  ],
+];
+
 describe('incidents', () => {
   let engine: Engine;
   before(async () => {
@@ -52,7 +63,7 @@ describe('incidents', () => {
       {
         numRuns: Number(process.env.MODEL_RUNS ?? 80),
         interruptAfterTimeLimit: 60_000,
-        examples: [judgedAfterItsTime],
+        examples: [judgedAfterItsTime, replacedBeforeItWasReady],
       },
     );
   });

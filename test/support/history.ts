@@ -121,6 +121,8 @@ interface Revision {
   rule: RuleInput;
   from: number;
   order: number;
+  /** From here on in the order of commits, the revision before counts no more: one that was never ready had replaced it. */
+  began: number;
   /** The rule's first revision, which judges windows whenever they were. */
   first: boolean;
   /** It was disabled before it was ready: it judged nothing, and what it had taken over ended with it. */
@@ -148,7 +150,7 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
     const counted = stored.filter((e) =>
       e.order < order
         ? e.at >= from - spec.windowMs
-        : e.order < (next?.order ?? Number.POSITIVE_INFINITY) &&
+        : e.order < (next?.began ?? Number.POSITIVE_INFINITY) &&
           e.arrived - e.at <= rule.definition.allowed_lateness_seconds * 1000,
     );
     const keys = new Set([...counted.map(({ host }) => keyOf(rule, host)), ...open.keys()]);
@@ -192,7 +194,8 @@ export class History {
     this.#engine = engine;
     this.#type = type;
     this.rule = rule;
-    this.#revisions = [{ rule: first, from: engine.now, order: this.#order++, first: true }];
+    const order = this.#order++;
+    this.#revisions = [{ rule: first, from: engine.now, order, began: order, first: true }];
   }
 
   /** Each has a stretch of time and a rule of its own in the same database. */
@@ -239,7 +242,8 @@ export class History {
     const replaced = counting && input.enabled ? this.#revisions.pop() : undefined;
     if (counting && !input.enabled) this.#revisions.at(-1)!.unjudged = true;
     this.#revisions.push({
-      ...{ rule: input, from: replaced?.from ?? engine.now, order: this.#order, first: false },
+      ...{ rule: input, from: replaced?.from ?? engine.now, first: false },
+      ...{ order: this.#order, began: replaced?.began ?? this.#order },
     });
   }
 

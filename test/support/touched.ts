@@ -6,14 +6,24 @@ import { releaseBroken } from '../../db/pool.ts';
 type Query = (...args: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>;
 
 interface Plan {
+  'Actual Rows': number;
+  'Actual Loops': number;
+  Plans?: Plan[];
   'Shared Hit Blocks': number;
   'Shared Read Blocks': number;
 }
 
-/** A statement, and how many blocks of 8 kB PostgreSQL looked at for it. */
+/** A statement, how many blocks of 8 kB PostgreSQL looked at for it, and how many rows it took from tables and indexes. */
 export interface Touched {
   text: string;
   blocks: number;
+  rows: number;
+}
+
+/** Rows that the leaves of a plan brought. */
+function rowsOf({ Plans: plans = [], ...plan }: Plan): number {
+  if (plans.length === 0) return plan['Actual Rows'] * plan['Actual Loops'];
+  return plans.reduce((sum, below) => sum + rowsOf(below), 0);
 }
 
 /**
@@ -40,7 +50,8 @@ export async function explaining(
           const { rows } = await query(`explain (analyze, buffers, format json) ${text}`, values);
           await query(inTransaction ? 'rollback to explained' : 'rollback');
           const [{ Plan: plan }] = rows[0]!['QUERY PLAN'] as [{ Plan: Plan }];
-          touched.push({ text, blocks: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'] });
+          const blocks = plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+          touched.push({ text, blocks, rows: rowsOf(plan) });
         }
         return query(...args);
       }) as unknown as PoolClient['query'];
