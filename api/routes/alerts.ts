@@ -98,6 +98,8 @@ export function alertRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['alerts'],
       summary: 'Delete a rule',
+      description:
+        'The rule is judged no more. The header `X-Open-Incidents` says what happens to its open incidents.',
       params: idParams,
       responses: {
         204: {

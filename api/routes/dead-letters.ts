@@ -178,6 +178,7 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['dead letters'],
       summary: 'Discard a dead letter',
+      description: 'Its events are given up: they are not stored, and cannot be redriven.',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },

@@ -104,6 +104,8 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       role: 'operate',
       tags: ['incidents'],
       summary: 'Acknowledge an open incident',
+      description:
+        'Says that somebody takes care of it. The incident stays until it is resolved. 409 if it is not open.',
       params: idParams,
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
@@ -143,6 +145,7 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       role: 'operate',
       tags: ['incidents'],
       summary: 'Comment on an incident, also a resolved one',
+      description: 'The comment becomes an entry of the timeline, with the name of the key.',
       params: idParams,
       body: jsonBody(z.object({ actor, text })),
       responses: {

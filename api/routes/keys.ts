@@ -18,6 +18,8 @@ export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
       role: 'admin',
       tags: ['keys'],
       summary: 'Create a key',
+      description:
+        'The secret is 32 letters and digits. Only its hash is stored, so it cannot be shown again. 409 if a key in force has the same name.',
       body: jsonBody(keyIn(clock)),
       responses: {
         201: { description: 'Created. Only this answer contains the secret.', schema: newKeyOut },

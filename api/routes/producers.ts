@@ -149,6 +149,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['producers'],
       summary: 'Change a producer',
+      description:
+        'Only the fields that the body contains change. Fields that only answers have are ignored, so a client may change an answer and send it back.',
       params: producerParams,
       body: jsonBody(producerPatch, { ignored: SHOWN }),
       responses: { 200: now },
@@ -190,6 +192,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['producers'],
       summary: 'Pause a producer',
+      description: 'The producer emits nothing until it is resumed.',
       params: producerParams,
       body: jsonBody(byPerson),
       responses: { 200: now },

@@ -93,6 +93,7 @@ export function sessionRoutes(deps: ApiDeps): Route[] {
       role: null,
       tags: ['keys'],
       summary: 'End the session of this browser',
+      description: 'Also removes the cookie. Without a session the answer is the same.',
       responses: { 204: { description: 'The session has ended', headers: cookieHeader } },
       problems: [503],
       async handle({ request, path }) {

@@ -34,11 +34,9 @@ try {
 
   await step('openapi-spec-validator', () => run(inVenv('openapi-spec-validator'), [file]));
   await step('redocly', () => run(inModules('redocly'), ['lint', file, '--extends=recommended']));
-  await step('spectral', () => {
-    const rules = join(work, 'spectral.yaml');
-    writeFileSync(rules, 'extends: ["spectral:oas"]\n');
-    return run(inModules('spectral'), ['lint', file, '-r', rules, '--fail-severity=error']);
-  });
+  await step('spectral', () =>
+    run(inModules('spectral'), ['lint', file, '-r', 'spectral.yaml', '--fail-severity=warn']),
+  );
   await step('openapi-python-client', async () => {
     const made = join(work, 'python');
     const said = await run(inVenv('openapi-python-client'), [
