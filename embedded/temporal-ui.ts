@@ -116,12 +116,12 @@ function rewriteOf(
 const withoutActions = (settings: string) =>
   JSON.stringify({ ...(JSON.parse(settings) as object), DisableWriteActions: true });
 
-/** Columns of the list of workflows. The UI's own show nothing but ids, which for rules and incidents are UUIDs. */
+/** Columns of the list of workflows. The UI's own show only ids, and those of rules and incidents are UUIDs. */
 const COLUMNS = ['Status', 'Workflow ID', 'State', 'Severity', 'RuleName', 'Type', 'Start', 'End'];
 
 /**
- * Gives the page these columns to begin with, where the UI keeps those that its user chooses. The script stands before
- * the page's policy for scripts, which would refuse it.
+ * Gives the page these columns to begin with. The UI keeps those that its user chooses in the same place. The
+ * script comes before the page's policy for scripts, which would refuse it.
  */
 function withColumns(page: string, namespace: string): string {
   const columns = JSON.stringify({ [namespace]: COLUMNS.map((label) => ({ label })) });

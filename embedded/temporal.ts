@@ -123,7 +123,7 @@ async function becomesReady(server: Launched, address: string, namespace: string
             namespace,
             config: { workflowExecutionRetentionTtl },
           });
-          // The dev server makes those of its command line only in a new file, not in one of an earlier release.
+          // The dev server makes those of its command line only in a new file.
           const missing = await addMissingAttributes(connection, namespace);
           if (missing.length > 0) throw new Error(`search attributes are not there yet: ${missing}`);
         });
