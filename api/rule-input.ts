@@ -9,7 +9,7 @@ import {
   RULE_DEFAULTS,
   type RuleDefinition,
 } from '../domain/rule.ts';
-import { defaultLateness, flawsOfReach, reachMs } from '../domain/rule-limits.ts';
+import { defaultLateness, flawsOfReach, flawsOfThreshold, reachMs } from '../domain/rule-limits.ts';
 import { type FieldError, Invalid } from './problem.ts';
 import type { RuleGiven } from './schemas/rule.ts';
 
@@ -67,6 +67,8 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
   // A rule of before a limit, or of a longer retention, can be changed otherwise, and disabled.
   if (!current || reachMs(definition) !== reachMs(current))
     errors.push(...flawsOfReach(definition, retentionMs));
+  if (!current || !isDeepStrictEqual(condition, current.condition))
+    errors.push(...flawsOfThreshold(definition));
   if (errors.length > 0) throw new Invalid(errors);
   return definition;
 }

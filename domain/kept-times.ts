@@ -70,3 +70,32 @@ function bytesOf(times: readonly number[], from: number, to: number, bucket: num
 export function addKept(bytes: Buffer, bucket: number, into: number[]): void {
   for (let at = 0; at < bytes.length; at += TIME_BYTES) into.push(bucket + bytes.readUInt32BE(at));
 }
+
+/** Times of one bucket that were read from its rows: from the first on, and from the last on. In any order. */
+export interface Ends {
+  firsts: readonly number[];
+  /** Rows that were not read begin here or later. */
+  firstsTo: number;
+  lasts: readonly number[];
+  /** Rows that were not read end here or earlier. */
+  lastsFrom: number;
+}
+
+/**
+ * Times of the bucket, none twice, among which are its `n` first and its `n` last: a window that ends or begins in the bucket
+ * has `n` of these if it has `n` events of the bucket, and as many as it has if fewer. Null when more rows must be read to be sure.
+ */
+export function edgeTimes({ firsts, firstsTo, lasts, lastsFrom }: Ends, n: number): number[] | null {
+  const before = firsts.filter((time) => time <= firstsTo);
+  const after = lasts.filter((time) => time >= lastsFrom);
+  if (before.length < n || after.length < n) return null;
+  if (firstsTo < lastsFrom) return [...before, ...after];
+  // Both ends meet. Everything but what happened at `firstsTo` is known; of that, some may be in rows that only one end has.
+  const same = (times: readonly number[]) => times.filter((time) => time === firstsTo).length;
+  const at = Math.max(same(before), same(lasts));
+  return [
+    ...before.filter((time) => time < firstsTo),
+    ...Array<number>(at).fill(firstsTo),
+    ...lasts.filter((time) => time > firstsTo),
+  ];
+}

@@ -1,4 +1,5 @@
-import { RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from './rule.ts';
+import { keepsTimes } from './kept-times.ts';
+import { bucketMsOf, RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from './rule.ts';
 
 /** Buckets that one group of a rule may need at a time: what judging one late event may have to read. */
 export const MAX_BUCKETS = 100_000;
@@ -46,6 +47,20 @@ export function flawsOfReach(definition: RuleDefinition, retentionMs: number): F
     return [{ field: longest!, reason }];
   }
   return [];
+}
+
+/**
+ * The highest threshold of a rule that reads kept times: judging reads up to twice as many of a group at each edge of a
+ * window, and keeps them in memory meanwhile.
+ */
+export const MAX_LONG_THRESHOLD = 1_000_000;
+
+/** A threshold that would have judging read too much. */
+export function flawsOfThreshold({ condition }: RuleDefinition): Flaw[] {
+  if (condition.kind !== 'count' || condition.threshold_count <= MAX_LONG_THRESHOLD) return [];
+  if (!keepsTimes(bucketMsOf(condition.window_seconds * 1000))) return [];
+  const reason = `must be at most ${MAX_LONG_THRESHOLD} with a window above ten minutes (${condition.window_seconds} s)`;
+  return [{ field: 'threshold_count', reason }];
 }
 
 /** The lateness of a new rule that gives none: the usual one, or what its other times leave of retention. */

@@ -10,7 +10,7 @@ import {
   waiting,
   walkStretch,
 } from './transition.ts';
-import { bucketOf, type WindowCounts } from './window.ts';
+import { bucketOf, type CutEdge, type WindowCounts } from './window.ts';
 
 /** A stretch of event time in which events came since the group was last judged. Epoch ms, both ends included. */
 export interface Change {
@@ -93,9 +93,10 @@ export class Walk {
 
   /**
    * Walks over the page that was asked for.
+   * @returns openings of which not all events were counted: `add` takes the others
    * @throws NeedsTimes where buckets alone don't decide: nothing has changed then
    */
-  take(counts: WindowCounts): void {
+  take(counts: WindowCounts): { at: number; edges: CutEdge[] }[] {
     const { spec, horizon } = this.#question;
     const { to } = this.page;
     const found = walkStretch(counts, spec, this.#start, horizon, this.#lastOpened, to - 1);
@@ -107,6 +108,13 @@ export class Walk {
     this.#standing = found.standing;
     this.#start = found.next;
     if (!this.#standing) this.#goOn(to);
+    const openings = found.opened.map((at) => ({ at, edges: counts.cutEdges(at) }));
+    return openings.filter(({ edges }) => edges.length > 0);
+  }
+
+  /** Adds events to those that were in the window when an episode opened. */
+  add(openedAt: number, events: number): void {
+    this.#observed.set(openedAt, this.#observed.get(openedAt)! + events);
   }
 
   /**

@@ -14,6 +14,12 @@ export class NeedsTimes extends Error {
   }
 }
 
+/** A bucket at the edge of a window, and how many of its known times are in the window. */
+export interface CutEdge {
+  bucket: number;
+  known: number;
+}
+
 /** Start of the bucket that holds an instant. All times are milliseconds since the epoch. */
 export function bucketOf(at: number, bucketMs: number): number {
   return Math.floor(at / bucketMs) * bucketMs;
@@ -29,11 +35,13 @@ export class WindowCounts {
   readonly #starts: number[];
   /** #sums[i] is the number of events in buckets before #starts[i]. */
   readonly #sums: number[];
+  readonly #counts: ReadonlyMap<number, number>;
   readonly #times: ReadonlyMap<number, readonly number[]>;
 
   /**
    * @param counts events by bucket start
-   * @param times exact event times, sorted, of the buckets they are known for; they overrule `counts`
+   * @param times exact event times, sorted, of the buckets they are known for: all of a bucket, or those among which are
+   * the first and the last ones, as many as the threshold of each. More at the edge of a window decide nothing.
    */
   constructor(
     spec: WindowSpec,
@@ -43,7 +51,8 @@ export class WindowCounts {
     this.#spec = spec;
     this.#times = times;
     const all = new Map(counts);
-    for (const [start, exact] of times) all.set(start, exact.length);
+    for (const [start, exact] of times) if (!all.has(start)) all.set(start, exact.length);
+    this.#counts = all;
     this.#starts = [...all.keys()].filter((start) => all.get(start)! > 0).sort((a, b) => a - b);
     this.#sums = [0];
     for (const start of this.#starts) this.#sums.push(this.#sums.at(-1)! + all.get(start)!);
@@ -91,26 +100,38 @@ export class WindowCounts {
     }
   }
 
-  /** The exact count at t. @throws NeedsTimes */
+  /** The count at t; where `cutEdges` has some, no more than the exact one. @throws NeedsTimes */
   countAt(t: number): number {
     this.#exact(t - this.#spec.windowMs, t - this.#spec.windowMs);
     this.#exact(t, t);
     return this.#countAt(t);
   }
 
-  /** As countAt, once the edges are known to be loaded. */
+  /** Buckets at the edges of the window at t of which some times are not known. */
+  cutEdges(t: number): CutEdge[] {
+    return this.#edges(t).flatMap((bucket) => {
+      const times = this.#times.get(bucket);
+      if (!times || times.length >= this.#counts.get(bucket)!) return [];
+      return [{ bucket, known: within(times, t - this.#spec.windowMs, t) }];
+    });
+  }
+
+  /** As countAt, once the edges are known to be loaded. Where their times are cut, right up to the threshold. */
   #countAt(t: number): number {
+    const start = t - this.#spec.windowMs;
+    let count = this.#inside(start, t);
+    for (const edge of this.#edges(t)) count += within(this.#times.get(edge) ?? [], start, t);
+    return count;
+  }
+
+  /** The buckets of which the window at t has a part. */
+  #edges(t: number): number[] {
     const { windowMs, bucketMs } = this.#spec;
     const start = t - windowMs;
-    let count = this.#inside(start, t);
     const first = bucketOf(start, bucketMs);
     const last = bucketOf(t, bucketMs);
-    for (const edge of first === last ? [first] : [first, last]) {
-      if (edge >= start && edge + bucketMs - 1 <= t) continue;
-      const times = this.#times.get(edge);
-      if (times) count += firstAtLeast(times, t + 1) - firstAtLeast(times, start);
-    }
-    return count;
+    const ends = first === last ? [first] : [first, last];
+    return ends.filter((edge) => edge < start || edge + bucketMs - 1 > t);
   }
 
   /** Exact times of the events in every bucket that [a, b] touches. @throws NeedsTimes for those not loaded */
@@ -148,6 +169,11 @@ export class WindowCounts {
   #indexFrom(start: number): number {
     return firstAtLeast(this.#starts, start);
   }
+}
+
+/** How many of the sorted times are in [a, b]. */
+function within(times: readonly number[], a: number, b: number): number {
+  return firstAtLeast(times, b + 1) - firstAtLeast(times, a);
 }
 
 /** Index of the first of the sorted numbers that is at least `least`. */

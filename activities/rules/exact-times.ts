@@ -1,8 +1,8 @@
 import type { Sql } from '../../db/orm.ts';
 import { countedEvents, type Version } from '../../db/queries/judging.ts';
-import { type GroupBucket, keptTimes } from '../../db/queries/kept-times.ts';
+import { countKept, type GroupBucket, type KeptBytes, keptTimes } from '../../db/queries/kept-times.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
-import { addKept, keepsTimes } from '../../domain/kept-times.ts';
+import { addKept, edgeTimes, keepsTimes } from '../../domain/kept-times.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
 import { bucketOf } from '../../domain/window.ts';
 import { compileRule } from '../../ingest/rule-set.ts';
@@ -11,7 +11,8 @@ import { compileRule } from '../../ingest/rule-set.ts';
 export interface Undecided {
   key: string;
   buckets: readonly number[];
-  counts: ReadonlyMap<number, number>;
+  /** Events by bucket; corrected where times are read. */
+  counts: Map<number, number>;
   /** Receives the times. */
   times: Map<number, number[]>;
 }
@@ -21,21 +22,22 @@ const MOST_TIMES = 250_000;
 
 /**
  * Gives each group the exact times of its buckets: those that were kept when the events were counted. Where these are missing,
- * because an earlier release counted, the events themselves are read.
+ * because an earlier release counted, the events themselves are read. Of a bucket with many events of the group only those
+ * times are given that can matter: as many as the threshold from either end.
  */
 export async function readTimes(db: Sql, version: Version, groups: readonly Undecided[]): Promise<void> {
+  const { threshold } = windowSpecOf(version.definition);
   const missing = new Map<Undecided, number[]>();
   const byKey = new Map(groups.map((group) => [group.key, group]));
-  for (const some of portions(groups)) {
-    for (const { group_key, bucket, times } of await keptTimes(db, version, some)) {
+  for (const some of portions(groups, threshold)) {
+    for (const { group_key, bucket, n, times } of await readKept(db, version, some, threshold)) {
       const group = byKey.get(group_key)!;
       if (times) {
-        const exact: number[] = [];
-        addKept(times, bucket, exact);
         group.times.set(
           bucket,
-          exact.sort((a, b) => a - b),
+          times.sort((a, b) => a - b),
         );
+        group.counts.set(bucket, n);
       } else if (group_key === OVERFLOW_GROUP) spread(group, bucket);
       else {
         const buckets = missing.get(group);
@@ -45,6 +47,44 @@ export async function readTimes(db: Sql, version: Version, groups: readonly Unde
     }
   }
   if (missing.size > 0) await readEvents(db, version, missing);
+}
+
+/** What is known of a bucket: events counted, and times among which are the first and the last that were asked for; null if none are kept. */
+type Read = GroupBucket & { n: number; times: number[] | null };
+
+/** Reads as many rows as the times asked for fill, and twice as many again where they overlap so much that it isn't certain. */
+async function readKept(
+  db: Sql,
+  version: Version,
+  wanted: readonly GroupBucket[],
+  most: number,
+): Promise<Read[]> {
+  const result: Read[] = [];
+  let open = wanted;
+  for (let limit = Math.max(16, Math.ceil(most / 32)); open.length > 0; limit *= 2) {
+    const again: GroupBucket[] = [];
+    for (const kept of await keptTimes(db, version, open, limit)) {
+      const times = timesOf(kept, limit, most);
+      if (times === 'more') again.push(kept);
+      else result.push({ group_key: kept.group_key, bucket: kept.bucket, n: kept.n, times });
+    }
+    open = again.map(({ group_key, bucket }) => ({ group_key, bucket }));
+  }
+  return result;
+}
+
+function timesOf(kept: KeptBytes, limit: number, most: number): number[] | 'more' | null {
+  if (!kept.complete) return null;
+  const decode = (bytes: Buffer) => {
+    const times: number[] = [];
+    addKept(bytes, kept.bucket, times);
+    return times;
+  };
+  const [beside, firsts] = [decode(kept.beside), decode(kept.firsts)];
+  if (kept.rows < limit) return firsts.length === kept.moved ? [...beside, ...firsts] : null;
+  const [firstsTo, lastsFrom] = [kept.bucket + kept.firsts_to, kept.bucket + kept.lasts_from];
+  const ends = edgeTimes({ firsts, firstsTo, lasts: decode(kept.lasts), lastsFrom }, most);
+  return ends ? [...beside, ...ends] : 'more';
 }
 
 /**
@@ -65,21 +105,34 @@ export async function newestTimes(
   for (let bucket = bucketOf(to, bucketMs), n = 1; bucket >= first && found.length < most; n *= 2) {
     const wanted: GroupBucket[] = [];
     for (; wanted.length < n && bucket >= first; bucket -= bucketMs) wanted.push({ group_key: key, bucket });
-    for (const { bucket: start, times } of await keptTimes(db, version, wanted)) {
+    for (const { times } of await readKept(db, version, wanted, most)) {
       if (!times) return null;
-      addKept(times, start, found);
+      for (const time of times) found.push(time);
     }
   }
   const within = new Set(found.filter((time) => time >= from && time <= to));
   return [...within].sort((a, b) => b - a).slice(0, most);
 }
 
-function portions(groups: readonly Undecided[]): GroupBucket[][] {
+/** How many events of a group's bucket happened in [from, to], epoch ms. Their times are known to be kept. */
+export async function countInBucket(
+  db: Sql,
+  version: Version,
+  key: string,
+  bucket: number,
+  { from, to }: { from: number; to: number },
+): Promise<number> {
+  const { bucketMs } = windowSpecOf(version.definition);
+  const within = { from: Math.max(0, from - bucket), to: Math.min(to - bucket, bucketMs - 1) };
+  return countKept(db, version, { group_key: key, bucket }, within);
+}
+
+function portions(groups: readonly Undecided[], threshold: number): GroupBucket[][] {
   const result: GroupBucket[][] = [];
   let times = MOST_TIMES;
   for (const { key, buckets, counts } of groups) {
     for (const bucket of buckets) {
-      const n = counts.get(bucket) ?? 0;
+      const n = Math.min(counts.get(bucket) ?? 0, 2 * threshold);
       times += n;
       if (times > MOST_TIMES) {
         result.push([]);
@@ -108,12 +161,14 @@ async function readEvents(
     if (!matches(event)) continue;
     found.get(groupKey(event))?.get(bucketOf(event.occurred_at, bucketMs))?.push(event.occurred_at);
   }
-  for (const { key, times } of missing.keys()) {
-    for (const [bucket, exact] of found.get(key)!)
+  for (const { key, times, counts } of missing.keys()) {
+    for (const [bucket, exact] of found.get(key)!) {
       times.set(
         bucket,
         exact.sort((a, b) => a - b),
       );
+      counts.set(bucket, exact.length);
+    }
   }
 }
 

@@ -3,8 +3,8 @@ import { bucketCounts, type GroupIncident, type Version } from '../../db/queries
 import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
 import type { Episode, Horizon, Judged } from '../../domain/transition.ts';
 import { type Change, PAGE_BUCKETS, Walk } from '../../domain/walk.ts';
-import { NeedsTimes, WindowCounts } from '../../domain/window.ts';
-import { readTimes } from './exact-times.ts';
+import { type CutEdge, NeedsTimes, WindowCounts } from '../../domain/window.ts';
+import { countInBucket, readTimes } from './exact-times.ts';
 
 /** A group to be weighed: where its events changed (epoch ms), and its incidents that may matter. */
 export interface GroupToWeigh {
@@ -104,7 +104,9 @@ async function takePages(
     const next: (Known & { buckets: readonly number[] })[] = [];
     for (const group of undecided) {
       try {
-        group.walk.take(new WindowCounts(spec, group.counts, group.times));
+        const cut = group.walk.take(new WindowCounts(spec, group.counts, group.times));
+        for (const { at, edges } of cut)
+          group.walk.add(at, await uncounted(db, version, group.key, at, edges));
       } catch (error) {
         if (!(error instanceof NeedsTimes)) throw error;
         next.push({ ...group, buckets: error.buckets });
@@ -113,4 +115,18 @@ async function takePages(
     if (next.length > 0) await readTimes(db, version, next);
     undecided = next;
   }
+}
+
+/** Events in the window at `at` whose times were not read. */
+async function uncounted(
+  db: Sql,
+  version: Version,
+  key: string,
+  at: number,
+  edges: readonly CutEdge[],
+): Promise<number> {
+  const window = { from: at - windowSpecOf(version.definition).windowMs, to: at };
+  let n = 0;
+  for (const { bucket, known } of edges) n += (await countInBucket(db, version, key, bucket, window)) - known;
+  return n;
 }

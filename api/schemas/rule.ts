@@ -42,7 +42,7 @@ const condition = z.discriminatedUnion('kind', [
     .meta({
       id: 'CountCondition',
       description:
-        'Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included.',
+        'Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included. With a window above ten minutes `threshold_count` is at most 1,000,000.',
     }),
   z.object({ kind: z.literal('received'), protocol: z.enum(RECEIVING_PROTOCOLS) }).meta({
     id: 'ReceivedCondition',
@@ -51,7 +51,9 @@ const condition = z.discriminatedUnion('kind', [
   }),
 ]);
 
-const thresholdCount = z.int().min(1).max(2_147_483_647).meta({ description: 'Short form of `condition`' });
+const thresholdCount = z.int().min(1).max(2_147_483_647).meta({
+  description: 'Short form of `condition`. At most 1,000,000 with a window above ten minutes.',
+});
 const TOGETHER =
   'The sum of `window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` must not exceed the retention of events, nor 100,000 buckets. A bucket is a sixtieth of the window, and at least 1 s.';
 const windowSeconds = seconds(1).meta({ description: `Short form of \`condition\`. ${TOGETHER}` });

@@ -15,6 +15,7 @@ import { Housekeeping } from './20261127000040-housekeeping.ts';
 import { AccessMigration } from './20261127000050-access.ts';
 import { AppendOnlyAudit } from './20261127000060-append-only-audit.ts';
 import { WindowTimes } from './20261130001000-window-times.ts';
+import { WindowTimesLast } from './20261130001001-window-times-last.ts';
 import { UnprovenStandings } from './20261130002001-unproven-standings.ts';
 
 /** Every migration in order, by name: nothing is found by looking into folders. */
@@ -36,5 +37,6 @@ export const migrationsList = [
   { name: '20261127000050-access', class: AccessMigration },
   { name: '20261127000060-append-only-audit', class: AppendOnlyAudit },
   { name: '20261130001000-window-times', class: WindowTimes },
+  { name: '20261130001001-window-times-last', class: WindowTimesLast },
   { name: '20261130002001-unproven-standings', class: UnprovenStandings },
 ];

@@ -36,13 +36,24 @@ export interface GroupBucket {
 export interface KeptBytes extends GroupBucket {
   /** Events counted. */
   n: number;
-  /** Null where some time is missing: then only the events themselves tell. */
-  times: Buffer | null;
+  /** As many times were kept as events were counted: else only the events themselves tell. */
+  complete: boolean;
+  /** Times that were moved to rows. */
+  moved: number;
+  beside: Buffer;
+  /** Rows read from either end. Below the limit they are all there are, and `firsts` has them. */
+  rows: number;
+  firsts: Buffer;
+  /** The last of those rows begins here; offset from the bucket. */
+  firsts_to: number;
+  lasts: Buffer;
+  /** The last of those rows, counted from the end, ends here. */
+  lasts_from: number;
 }
 
 /**
- * The times that are kept for some groups' buckets. They are used only if they are as many as the events counted: an append
- * that doesn't know of times leaves the count higher than their number for good.
+ * The times that are kept for some groups' buckets: of the rows that were moved, at most `limit` from the first and from
+ * the last time on.
  *
  * One statement reads counts and times, so what moves from one to the other meanwhile is read once.
  */
@@ -50,23 +61,48 @@ export async function keptTimes(
   db: Sql,
   { rule_id, revision }: Version,
   wanted: readonly GroupBucket[],
+  limit: number,
 ): Promise<KeptBytes[]> {
+  const mine = sql`rule_id = ${rule_id} and revision = ${revision} and group_key = w.group_key and bucket = w.bucket`;
   const { rows } = await sql<KeptBytes>`
-    select w.group_key, w.bucket::float8 as bucket, coalesce(c.n, 0)::int as n,
-      case when coalesce(c.complete, true) and coalesce(c.moved, 0) = coalesce(length(m.times), 0) / ${TIME_BYTES}::int
-        then coalesce(c.times, '') || coalesce(m.times, '') end as times
+    select w.group_key, w.bucket::float8 as bucket, coalesce(c.n, 0)::int as n, coalesce(c.complete, true) as complete,
+      coalesce(c.moved, 0)::int as moved, coalesce(c.times, '') as beside,
+      coalesce(f.rows, 0)::int as rows, coalesce(f.times, '') as firsts, coalesce(f.bound, 0) as firsts_to,
+      coalesce(l.times, '') as lasts, coalesce(l.bound, 0) as lasts_from
     from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as w(group_key text, bucket bigint)
     cross join lateral (
       select sum(n) as n, sum(moved) as moved, string_agg(times, '') as times,
         bool_and(times is not null and n = moved + length(times) / ${TIME_BYTES}::int) as complete
-      from window_counts
-      where rule_id = ${rule_id} and revision = ${revision} and group_key = w.group_key and bucket = w.bucket
-      offset 0
+      from window_counts where ${mine} offset 0
     ) c
     left join lateral (
-      select string_agg(times, '') as times from window_times
-      where rule_id = ${rule_id} and revision = ${revision} and group_key = w.group_key and bucket = w.bucket
-      offset 0
-    ) m on c.moved > 0`.execute(db);
+      select string_agg(times, '') as times, count(*) as rows, max(first) as bound from (
+        select first, times from window_times where ${mine} order by first limit ${limit}) x
+    ) f on c.moved > 0
+    left join lateral (
+      select string_agg(times, '') as times, min(last) as bound from (
+        select last, times from window_times where ${mine} order by last desc limit ${limit}) x
+    ) l on c.moved > 0 and f.rows = ${limit}`.execute(db);
   return rows;
+}
+
+/** How many kept times of a group's bucket lie in [from, to]; offsets from the bucket. Looks into no row that lies wholly in or out. */
+export async function countKept(
+  db: Sql,
+  { rule_id, revision }: Version,
+  { group_key, bucket }: GroupBucket,
+  { from, to }: { from: number; to: number },
+): Promise<number> {
+  const mine = sql`rule_id = ${rule_id} and revision = ${revision} and group_key = ${group_key} and bucket = ${bucket}::bigint`;
+  const within = sql`(
+    select count(*) from generate_series(1, length(times), ${TIME_BYTES}::int) i
+    where substring(times from i for ${TIME_BYTES}::int) between ${from}::int::bytea and ${to}::int::bytea)`;
+  const { rows } = await sql<{ n: number }>`
+    select (
+      (select coalesce(sum(${within}), 0) from window_counts where ${mine})
+      + (select coalesce(sum(case when first >= ${from}::int and last <= ${to}::int then length(times) / ${TIME_BYTES}::int
+          when last < ${from}::int or first > ${to}::int then 0 else ${within} end), 0)
+        from window_times where ${mine})
+    )::float8 as n`.execute(db);
+  return rows[0]!.n;
 }

@@ -119,6 +119,12 @@ describe('/alerts', () => {
     assert.equal((await api.call('PUT', `/alerts/${half.id}`, { threshold_count: 9 })).status, 200);
   });
 
+  it('takes the highest threshold of a long window, and a higher one of a window of ten minutes', async () => {
+    const { id } = await create({ threshold_count: 1_000_000, window_seconds: 601 });
+    await create({ threshold_count: 1_000_001, window_seconds: 600 });
+    assert.equal((await api.call('PUT', `/alerts/${id}`, { threshold_count: 1_000_001 })).status, 422);
+  });
+
   for (const [what, changes, field] of [
     ['a short name', { name: 'ab' }, 'name'],
     ['a name with NUL', { name: 'a\0bc' }, 'name'],
@@ -129,6 +135,11 @@ describe('/alerts', () => {
     ['a threshold of 0', { threshold_count: 0 }, 'threshold_count'],
     ['a threshold beyond 32 bits', { threshold_count: 2 ** 31 }, 'threshold_count'],
     ['half an event', { threshold_count: 1.5 }, 'threshold_count'],
+    [
+      'a threshold above a million in a window above ten minutes',
+      { threshold_count: 1_000_001, window_seconds: 601 },
+      'threshold_count',
+    ],
     ['text for a number', { threshold_count: '5' }, 'threshold_count'],
     ['a window of 0', { window_seconds: 0 }, 'window_seconds'],
     ['a huge window', { window_seconds: 1e18 }, 'window_seconds'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { backfill } from '../../activities/rules/backfill.ts';
+import { countInBucket } from '../../activities/rules/exact-times.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { keptTimes } from '../../db/queries/kept-times.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
@@ -71,11 +72,13 @@ describe('the times that are kept beside counts', () => {
       const [group_key, bucket] = key.split(' ');
       return { group_key: group_key!, bucket: Number(bucket) };
     });
-    const found = await keptTimes(sqlOf(engine.orm), await engine.version(id, 1), wanted);
+    const found = await keptTimes(sqlOf(engine.orm), await engine.version(id, 1), wanted, 10_000);
     assert.equal(found.length, expected.size);
-    for (const { group_key, bucket, times } of found) {
+    for (const { group_key, bucket, complete, beside, firsts } of found) {
+      assert.ok(complete);
       const exact: number[] = [];
-      addKept(times!, bucket, exact);
+      addKept(beside, bucket, exact);
+      addKept(firsts, bucket, exact);
       assert.deepEqual(
         exact.toSorted((a, b) => a - b),
         expected.get(`${group_key} ${bucket}`),
@@ -125,12 +128,64 @@ describe('the times that are kept beside counts', () => {
     assert.deepEqual(await openings(id, '["web-1"]'), [NOON + HOUR_MS + 1]);
   });
 
+  it('are read from the ends of a bucket only, however many events the group has in it', async () => {
+    const { id } = await createRule(engine.orm, HOURLY, NOON);
+    await engine.judge(id);
+    const many = Array.from({ length: 20_000 }, (_, n) => NOON + 10 + (n % 40_000));
+    for (let n = 0; n < many.length; n += 4000)
+      await engine.append(ticks('web-1', ...many.slice(n, n + 4000)));
+    engine.now = NOON + 60_000;
+    const { orm, touched, stop } = await explaining(engine.url, 'window_times');
+    try {
+      await engine.wake();
+      await engine.judge(id, orm);
+      engine.now = NOON + 2 * HOUR_MS;
+      await engine.sweep(engine.now);
+      await engine.judge(id, orm);
+    } finally {
+      await stop();
+    }
+    const [incident] = await engine.incidents(id);
+    assert.deepEqual(
+      [incident!.openedAt.getTime(), incident!.endedAt!.getTime(), incident!.metadata.observed_count],
+      [NOON + 12, NOON + 10 + 19_997 + HOUR_MS + 1, 3],
+    );
+    const exact = touched.filter(({ text }) => text.includes('limit'));
+    assert.ok(exact.length > 0, 'exact times were read');
+    for (const { blocks, text } of exact) assert.ok(blocks < 60, `${blocks} blocks: ${text}`);
+  });
+
+  it('count what was in the window also where a group was in it more often than the threshold', async () => {
+    const many = Array.from({ length: 12_000 }, (_, n) => NOON - 30_000 + n * 2);
+    for (let n = 0; n < many.length; n += 4000)
+      await engine.append(ticks('web-1', ...many.slice(n, n + 4000)));
+    const { id } = await createRule(engine.orm, HOURLY, NOON - 6000 - 1);
+    engine.now = NOON;
+    await engine.settle(id);
+    const version = await engine.version(id, 1);
+    const key = '["web-1"]';
+    const bucket = bucketOf(NOON - 30_000, bucketMs);
+    for (const [from, to] of [
+      [NOON - 29_000, NOON - 17_001],
+      [0, NOON],
+      [NOON - 25_000, NOON - 25_000],
+    ] as const) {
+      const expected = many.filter((at) => at >= from && at <= to).length;
+      const found = await countInBucket(sqlOf(engine.orm), version, key, bucket, { from, to });
+      assert.equal(found, expected, `${from} to ${to}`);
+    }
+  });
+
   it('let an incident take its severity from the events of its group, without a look at those of others', async () => {
-    const { id } = await createRule(engine.orm, { ...HOURLY, incident_severity: null }, NOON);
+    const { id } = await createRule(
+      engine.orm,
+      { ...HOURLY, incident_severity: null, definition: { ...HOURLY.definition, max_groups: 3000 } },
+      NOON,
+    );
     await engine.judge(id);
     const worse = (event: Event): Event => ({ ...event, severity: 'critical' });
     await engine.append(
-      Array.from({ length: 5000 }, (_, n) => worse(ticks(`other-${n % 500}`, NOON + n)[0]!)),
+      Array.from({ length: 5000 }, (_, n) => worse(ticks(`other-${n % 2500}`, NOON + n)[0]!)),
     );
     await engine.append(
       ticks('web-1', NOON + 1, NOON + 900_000, NOON + HOUR_MS).map((e) => ({ ...e, severity: 'low' })),
