@@ -18,6 +18,7 @@ import { shownIncidents, shownRules } from '../db/queries/shown.ts';
 import { forgetProcesses } from '../db/queries/watermark.ts';
 import { DAY_MS, type Json } from '../domain/event.ts';
 import type { HousekeepingStep, WedgedWorkflow } from '../domain/housekeeping.ts';
+import { askTemporal } from '../ingest/ask-temporal.ts';
 import {
   deadLetterWorkflowId,
   incidentWorkflowId,
@@ -73,7 +74,7 @@ export function createHousekeepingActivities({
     }> {
       const { wedged, ...started } = await recorded('workflows', async (progress) => {
         const started = await reconcile(progress);
-        const wedged = await wedgedWorkflows(client, sqlOf(orm), clock());
+        const wedged = await wedgedWorkflows(client, sqlOf(orm), clock(), progress);
         for (const one of wedged)
           log.error(one, 'a workflow cannot continue: its code fails at each attempt');
         return { ...started, wedged: wedged as (WedgedWorkflow & { [key: string]: Json })[] };
@@ -199,16 +200,15 @@ export function createHousekeepingActivities({
     startable: (one: T) => Promise<Startable | undefined>;
     progress: Progress;
   }): Promise<number> {
-    const running = new Set<string>();
-    const query = `WorkflowType = '${kind}' AND ExecutionStatus = 'Running'`;
-    for await (const { workflowId } of client.workflow.list({ query, pageSize: 1000 }))
-      running.add(workflowId);
+    const running = await runningIds(client, kind, progress);
     let started = 0;
     for (const [workflowId, one] of expected) {
       const missing = running.has(workflowId) ? undefined : await startable(one);
       if (!missing) continue;
       const { type, ...options } = missing;
-      await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
+      await askTemporal(client, () =>
+        client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' }),
+      );
       started++;
       progress();
       await new Promise((resolve) => setTimeout(resolve, START_EVERY_MS));
@@ -217,6 +217,23 @@ export function createHousekeepingActivities({
       log.info({ type: kind, started }, 'started workflows that had a row but were not running');
     return started;
   }
+}
+
+/** Ids of the workflows of a kind that run. Asked for page by page, so that each page has its own time. */
+async function runningIds(client: Client, kind: string, progress: Progress): Promise<Set<string>> {
+  const { namespace } = client.options;
+  const query = `WorkflowType = '${kind}' AND ExecutionStatus = 'Running'`;
+  const running = new Set<string>();
+  let nextPageToken: Uint8Array | null | undefined;
+  do {
+    const page = await askTemporal(client, () =>
+      client.workflowService.listWorkflowExecutions({ namespace, query, pageSize: 1000, nextPageToken }),
+    );
+    for (const { execution } of page.executions ?? []) running.add(execution!.workflowId!);
+    nextPageToken = page.nextPageToken;
+    progress();
+  } while (nextPageToken && nextPageToken.length > 0);
+  return running;
 }
 
 export type HousekeepingActivities = ReturnType<typeof createHousekeepingActivities>;

@@ -2,6 +2,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { Sql } from '../db/orm.ts';
 import { stuckRows } from '../db/queries/stuck.ts';
 import type { WedgedWorkflow } from '../domain/housekeeping.ts';
+import { askTemporal } from '../ingest/ask-temporal.ts';
 import {
   deadLetterWorkflowId,
   incidentWorkflowId,
@@ -18,7 +19,12 @@ const ATTEMPTS = 3;
  * Workflows that can't go on: their rows wait, and their workflow task was tried again and again. Only workflows of
  * rows that wait are looked at, each by its id, so that no list of the server is asked for.
  */
-export async function wedgedWorkflows(client: Client, db: Sql, now: number): Promise<WedgedWorkflow[]> {
+export async function wedgedWorkflows(
+  client: Client,
+  db: Sql,
+  now: number,
+  progress: () => void,
+): Promise<WedgedWorkflow[]> {
   const { rules, incidents, producers, sources } = await stuckRows(db, now - PATIENCE_MS);
   const wedged: WedgedWorkflow[] = [];
   for (const id of [
@@ -28,6 +34,7 @@ export async function wedgedWorkflows(client: Client, db: Sql, now: number): Pro
     ...sources.map(deadLetterWorkflowId),
   ]) {
     const attempts = await attemptsAtTask(client, id);
+    progress();
     if (attempts >= ATTEMPTS) {
       wedged.push({ workflow_id: id, attempts, reason: await lastFailure(client, id) });
     }
@@ -37,7 +44,7 @@ export async function wedgedWorkflows(client: Client, db: Sql, now: number): Pro
 
 async function attemptsAtTask(client: Client, workflowId: string): Promise<number> {
   try {
-    const { raw } = await client.workflow.getHandle(workflowId).describe();
+    const { raw } = await askTemporal(client, () => client.workflow.getHandle(workflowId).describe());
     return Number(raw.pendingWorkflowTask?.attempt ?? 0);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 0;
@@ -47,11 +54,13 @@ async function attemptsAtTask(client: Client, workflowId: string): Promise<numbe
 
 /** Why the task failed at first: the server keeps no later failure. */
 async function lastFailure(client: Client, workflowId: string): Promise<string> {
-  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
-    namespace: client.options.namespace,
-    execution: { workflowId },
-    maximumPageSize: 10,
-  });
+  const { history } = await askTemporal(client, () =>
+    client.workflowService.getWorkflowExecutionHistoryReverse({
+      namespace: client.options.namespace,
+      execution: { workflowId },
+      maximumPageSize: 10,
+    }),
+  );
   for (const { workflowTaskFailedEventAttributes: failed } of history?.events ?? []) {
     if (failed?.failure?.message) return failed.failure.message.slice(0, 500);
   }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { lastRounds } from '../db/queries/housekeeping-rounds.ts';
 import { HOUSEKEEPING_STEPS } from '../domain/housekeeping.ts';
+import { askTemporal } from '../ingest/ask-temporal.ts';
 import { type Repetition, repeat } from '../ingest/repeat.ts';
 import { HOUSEKEEPING } from '../workflows/startable.ts';
 
@@ -30,7 +31,9 @@ export function keepHousekeeping({
     const recent = (await lastRounds(sqlOf(orm))).filter(({ ended_at }) => ended_at > since);
     if (recent.length === HOUSEKEEPING_STEPS.length) return;
     const { type, ...options } = HOUSEKEEPING;
-    await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
+    await askTemporal(client, () =>
+      client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' }),
+    );
   };
   const failed = (error: unknown) => log.warn({ err: error }, 'could not start housekeeping; trying again');
   return repeat(() => look().catch(failed), EVERY_MS);
