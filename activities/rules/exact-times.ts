@@ -129,7 +129,7 @@ export async function countInBucket(
 
 function portions(groups: readonly Undecided[], threshold: number): GroupBucket[][] {
   const result: GroupBucket[][] = [];
-  let times = MOST_TIMES;
+  let times = Number.POSITIVE_INFINITY;
   for (const { key, buckets, counts } of groups) {
     for (const bucket of buckets) {
       const n = Math.min(counts.get(bucket) ?? 0, 2 * threshold);
