@@ -52,19 +52,23 @@ export async function readTimes(db: Sql, version: Version, groups: readonly Unde
 /** What is known of a bucket: events counted, and times among which are the first and the last that were asked for; null if none are kept. */
 type Read = GroupBucket & { n: number; times: number[] | null };
 
-/** Reads as many rows as the times asked for fill, and twice as many again where they overlap so much that it isn't certain. */
+/**
+ * Reads as many rows as the times asked for fill, and twice as many again where they overlap so much that it isn't certain.
+ * @param newestTo the newest times up to then (epoch ms) are wanted, and no first ones
+ */
 async function readKept(
   db: Sql,
   version: Version,
   wanted: readonly GroupBucket[],
   most: number,
+  newestTo?: number,
 ): Promise<Read[]> {
   const result: Read[] = [];
   let open = wanted;
   for (let limit = Math.max(16, Math.ceil(most / 32)); open.length > 0; limit *= 2) {
     const again: GroupBucket[] = [];
-    for (const kept of await keptTimes(db, version, open, limit)) {
-      const times = timesOf(kept, limit, most);
+    for (const kept of await keptTimes(db, version, open, limit, newestTo)) {
+      const times = timesOf(kept, limit, most, newestTo);
       if (times === 'more') again.push(kept);
       else result.push({ group_key: kept.group_key, bucket: kept.bucket, n: kept.n, times });
     }
@@ -73,7 +77,12 @@ async function readKept(
   return result;
 }
 
-function timesOf(kept: KeptBytes, limit: number, most: number): number[] | 'more' | null {
+function timesOf(
+  kept: KeptBytes,
+  limit: number,
+  most: number,
+  newestTo: number | undefined,
+): number[] | 'more' | null {
   if (!kept.complete) return null;
   const decode = (bytes: Buffer) => {
     const times: number[] = [];
@@ -83,7 +92,13 @@ function timesOf(kept: KeptBytes, limit: number, most: number): number[] | 'more
   const [beside, firsts] = [decode(kept.beside), decode(kept.firsts)];
   if (kept.rows < limit) return firsts.length === kept.moved ? [...beside, ...firsts] : null;
   const [firstsTo, lastsFrom] = [kept.bucket + kept.firsts_to, kept.bucket + kept.lasts_from];
-  const ends = edgeTimes({ firsts, firstsTo, lasts: decode(kept.lasts), lastsFrom }, most);
+  const lasts = decode(kept.lasts);
+  if (newestTo !== undefined) {
+    const newest = lasts.filter((time) => time >= lastsFrom && time <= newestTo);
+    if (kept.lasts_rows < limit) return [...beside, ...lasts];
+    return newest.length < most ? 'more' : [...beside, ...newest];
+  }
+  const ends = edgeTimes({ firsts, firstsTo, lasts, lastsFrom }, most);
   return ends ? [...beside, ...ends] : 'more';
 }
 
@@ -105,13 +120,13 @@ export async function newestTimes(
   for (let bucket = bucketOf(to, bucketMs), n = 1; bucket >= first && found.length < most; n *= 2) {
     const wanted: GroupBucket[] = [];
     for (; wanted.length < n && bucket >= first; bucket -= bucketMs) wanted.push({ group_key: key, bucket });
-    for (const { times } of await readKept(db, version, wanted, most)) {
+    for (const { times } of await readKept(db, version, wanted, most, to)) {
       if (!times) return null;
-      for (const time of times) found.push(time);
+      // What came after does not count: a bucket may be cut anywhere.
+      for (const time of times) if (time >= from && time <= to) found.push(time);
     }
   }
-  const within = new Set(found.filter((time) => time >= from && time <= to));
-  return [...within].sort((a, b) => b - a).slice(0, most);
+  return [...new Set(found)].sort((a, b) => b - a).slice(0, most);
 }
 
 /** How many events of a group's bucket happened in [from, to], epoch ms. Their times are known to be kept. */

@@ -47,6 +47,7 @@ export interface KeptBytes extends GroupBucket {
   /** The last of those rows begins here; offset from the bucket. */
   firsts_to: number;
   lasts: Buffer;
+  lasts_rows: number;
   /** The last of those rows, counted from the end, ends here. */
   lasts_from: number;
 }
@@ -56,19 +57,22 @@ export interface KeptBytes extends GroupBucket {
  * the last time on.
  *
  * One statement reads counts and times, so what moves from one to the other meanwhile is read once.
+ * @param newestTo the last ones are those of rows that begin by then, epoch ms
  */
 export async function keptTimes(
   db: Sql,
   { rule_id, revision }: Version,
   wanted: readonly GroupBucket[],
   limit: number,
+  newestTo?: number,
 ): Promise<KeptBytes[]> {
   const mine = sql`rule_id = ${rule_id} and revision = ${revision} and group_key = w.group_key and bucket = w.bucket`;
+  const begun = newestTo === undefined ? sql`` : sql`and first <= ${newestTo}::bigint - w.bucket`;
   const { rows } = await sql<KeptBytes>`
     select w.group_key, w.bucket::float8 as bucket, coalesce(c.n, 0)::int as n, coalesce(c.complete, true) as complete,
       coalesce(c.moved, 0)::int as moved, coalesce(c.times, '') as beside,
       coalesce(f.rows, 0)::int as rows, coalesce(f.times, '') as firsts, coalesce(f.bound, 0) as firsts_to,
-      coalesce(l.times, '') as lasts, coalesce(l.bound, 0) as lasts_from
+      coalesce(l.times, '') as lasts, coalesce(l.rows, 0)::int as lasts_rows, coalesce(l.bound, 0) as lasts_from
     from jsonb_to_recordset(${JSON.stringify(wanted)}::jsonb) as w(group_key text, bucket bigint)
     cross join lateral (
       select sum(n) as n, sum(moved) as moved, string_agg(times, '') as times,
@@ -80,8 +84,8 @@ export async function keptTimes(
         select first, times from window_times where ${mine} order by first limit ${limit}) x
     ) f on c.moved > 0
     left join lateral (
-      select string_agg(times, '') as times, min(last) as bound from (
-        select last, times from window_times where ${mine} order by last desc limit ${limit}) x
+      select string_agg(times, '') as times, count(*) as rows, min(last) as bound from (
+        select last, times from window_times where ${mine} ${begun} order by last desc limit ${limit}) x
     ) l on c.moved > 0 and f.rows = ${limit}`.execute(db);
   return rows;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { backfill } from '../../activities/rules/backfill.ts';
-import { countInBucket, readTimes } from '../../activities/rules/exact-times.ts';
+import { countInBucket, newestTimes, readTimes } from '../../activities/rules/exact-times.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { keptTimes } from '../../db/queries/kept-times.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
@@ -201,6 +201,42 @@ describe('the times that are kept beside counts', () => {
     );
     assert.ok(touched.length > 0);
     for (const { blocks, text } of touched) assert.ok(blocks < 100, `${blocks} blocks: ${text}`);
+  });
+
+  it('give the newest events up to the opening, however many came after it in the same bucket', async () => {
+    const { id } = await createRule(
+      engine.orm,
+      {
+        ...HOURLY,
+        incident_severity: null,
+        definition: { ...HOURLY.definition, max_groups: 9, for_seconds: 60 },
+      },
+      NOON,
+    );
+    await engine.judge(id);
+    const inOrder = Array.from({ length: 3 * 4000 }, (_, n) => NOON + 60_003 + n);
+    await engine.append(
+      ticks('web-1', NOON, NOON + 1, NOON + 2).map((e) => ({ ...e, severity: 'critical' })),
+    );
+    for (let n = 0; n < inOrder.length; n += 4000)
+      await engine.append(
+        ticks('web-1', ...inOrder.slice(n, n + 4000)).map((e) => ({ ...e, severity: 'low' })),
+      );
+    engine.now = NOON + 120_000;
+    await engine.settle(id);
+    const [incident] = await engine.incidents(id);
+    assert.equal(incident?.openedAt.getTime(), NOON + 60_002);
+    assert.equal(incident?.severity, 'critical');
+
+    const at = [NOON, NOON + 1, NOON + 2, ...inOrder];
+    const version = await engine.version(id, 1);
+    for (const to of [NOON + 1, NOON + 60_002, NOON + 60_010, NOON + 66_000, NOON + HOUR_MS]) {
+      for (const most of [2, 50, 3000]) {
+        const expected = at.filter((time) => time <= to).slice(-most);
+        const found = await newestTimes(sqlOf(engine.orm), version, '["web-1"]', { from: NOON, to, most });
+        assert.deepEqual(found?.toReversed(), expected, `${most} up to ${to}`);
+      }
+    }
   });
 
   const BEFORE = {
