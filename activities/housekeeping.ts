@@ -144,44 +144,36 @@ export function createHousekeepingActivities({
   }
 
   async function reconcile(progress: Progress) {
-    const { rules, producers, incidents, sources } = await expectedWorkflows(sqlOf(orm));
-    progress();
     const db = sqlOf(orm);
+    const { rules, producers, incidents, sources } = await expectedWorkflows(db);
+    progress();
     return {
       rules: await startMissing({
-        ...{
-          kind: 'alertRule',
-          progress,
-          expected: new Map(rules.map(({ id }) => [ruleWorkflowId(id), id])),
-        },
+        kind: 'alertRule',
+        expected: new Map(rules.map(({ id }) => [ruleWorkflowId(id), id])),
         startable: async (id) => ruleWorkflow(id, (await shownRules(db, [id])).get(id) ?? null),
+        progress,
       }),
       producers: await startMissing({
-        ...{
-          kind: 'producer',
-          progress,
-          expected: new Map(producers.map((one) => [producerWorkflowId(one.id), one])),
-        },
+        kind: 'producer',
+        expected: new Map(producers.map((one) => [producerWorkflowId(one.id), one])),
         startable: async ({ id, settings, paused }) => producerWorkflow({ source_id: id, settings, paused }),
+        progress,
       }),
       incidents: await startMissing({
-        ...{
-          kind: 'incident',
-          progress,
-          expected: new Map(incidents.map(({ id }) => [incidentWorkflowId(id), id])),
-        },
+        kind: 'incident',
+        expected: new Map(incidents.map(({ id }) => [incidentWorkflowId(id), id])),
         startable: async (id) => {
           const incident = (await shownIncidents(db, [id])).get(id);
           return incident && incidentWorkflow(id, incident);
         },
+        progress,
       }),
       dead_letters: await startMissing({
-        ...{
-          kind: 'deadLetter',
-          progress,
-          expected: new Map(sources.map((id) => [deadLetterWorkflowId(id), id])),
-        },
+        kind: 'deadLetter',
+        expected: new Map(sources.map((id) => [deadLetterWorkflowId(id), id])),
         startable: async (id) => deadLetterWorkflow(id, await lettersToRetry(db, id)),
+        progress,
       }),
     };
   }
@@ -196,7 +188,7 @@ export function createHousekeepingActivities({
     kind: string;
     /** By workflow id. */
     expected: ReadonlyMap<string, T>;
-    /** Nothing: its row is gone meanwhile. */
+    /** Undefined if its row is gone by now. */
     startable: (one: T) => Promise<Startable | undefined>;
     progress: Progress;
   }): Promise<number> {

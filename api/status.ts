@@ -37,7 +37,7 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
       deps.log.warn({ err: error }, 'status: PostgreSQL does not answer');
       return null;
     }),
-    askTemporal(deps),
+    temporalStatus(deps),
   ]);
   // The clock that all processes share, where it can be asked.
   const now = database?.state.now ?? deps.clock();
@@ -193,7 +193,7 @@ async function readDatabase({ orm }: ApiDeps): Promise<Found> {
 }
 
 /** A dead-letter workflow runs as long as it holds something that isn't on record, or retries. */
-async function askTemporal({ client }: ApiDeps): Promise<Status['temporal']> {
+async function temporalStatus({ client }: ApiDeps): Promise<Status['temporal']> {
   const query = "WorkflowType = 'deadLetter' AND ExecutionStatus = 'Running'";
   const [answer, held] = await client.withDeadline(Date.now() + 2000, () =>
     Promise.allSettled([client.workflowService.getSystemInfo({}), client.workflow.count(query)]),

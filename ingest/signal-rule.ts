@@ -5,7 +5,8 @@ import { shownRules } from '../db/queries/shown.ts';
 import { ruleWorkflowId } from '../workflows/ids.ts';
 import { wakeRule } from '../workflows/messages.ts';
 import { ruleWorkflow } from '../workflows/startable.ts';
-import { inTime, PARALLEL, signalWithStart } from './signal.ts';
+import { askTemporal } from './ask-temporal.ts';
+import { PARALLEL, SIGNAL_DEADLINE_MS, signalWithStart } from './signal.ts';
 import { SignalQueue } from './signal-queue.ts';
 
 /** Who signals needs both: a workflow that has to be started shows what its row says. */
@@ -21,7 +22,8 @@ export interface Signaller {
 export async function signalRule({ orm, client }: Signaller, ruleId: string): Promise<void> {
   try {
     // Nearly always it runs: nothing is read then, however often events wake it.
-    await inTime(client, () => client.workflow.getHandle(ruleWorkflowId(ruleId)).signal(wakeRule));
+    const call = () => client.workflow.getHandle(ruleWorkflowId(ruleId)).signal(wakeRule);
+    await askTemporal(client, call, SIGNAL_DEADLINE_MS);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     const rule = (await shownRules(sqlOf(orm), [ruleId])).get(ruleId) ?? null;

@@ -1,9 +1,10 @@
 import type { Client } from '@temporalio/client';
 import type { SignalDefinition } from '@temporalio/common';
 import type { Startable } from '../workflows/startable.ts';
+import { askTemporal } from './ask-temporal.ts';
 
 /** How long a signal may take before the sweep is left to repeat it, in milliseconds. */
-const SIGNAL_DEADLINE_MS = 5000;
+export const SIGNAL_DEADLINE_MS = 5000;
 
 /** Most workflows signalled at once. */
 export const PARALLEL = 16;
@@ -14,10 +15,6 @@ export async function signalWithStart(
   { type, ...options }: Startable,
   signal: SignalDefinition,
 ): Promise<void> {
-  await inTime(client, () => client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] }));
-}
-
-/** Calls Temporal, which has the time of one signal to answer. */
-export function inTime<T>(client: Client, call: () => Promise<T>): Promise<T> {
-  return client.withDeadline(Date.now() + SIGNAL_DEADLINE_MS, call);
+  const call = () => client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] });
+  await askTemporal(client, call, SIGNAL_DEADLINE_MS);
 }
