@@ -1,20 +1,24 @@
 /**
- * Exact times of counted events, as they are kept beside the counts: milliseconds from the start of the bucket, four bytes
- * each, the highest first, in no order. Bytes cost an append a third of what an array of integers does.
+ * Exact times of counted events, as they are kept beside the counts, in no order. Each is four bytes,
+ * big-endian: milliseconds from the start of the bucket. Bytes cost an append a third of what an array of
+ * integers does.
  */
 
 /** Bytes that one time takes. */
 export const TIME_BYTES = 4;
 
-/** Times that wait beside a count. When there are as many, the next append moves them to a row of `window_times`. */
+/** Once so many times are beside a count, the next append moves them to a row of `window_times`. */
 export const MOST_BESIDE = 64;
 
-/** Times in a row of `window_times` at the most: it stays below the 2 kB from which PostgreSQL stores values elsewhere. */
+/**
+ * The most times in a row of `window_times`. The row stays below 2 kB: PostgreSQL moves larger values out of
+ * the table.
+ */
 const MOST_IN_ROW = 448;
 
 /**
- * Up to this width of a bucket (a window of ten minutes) its events are read instead: there are few in ten seconds, and an
- * append has nothing more to write.
+ * For buckets up to this width (a window of ten minutes) no times are kept, and events are read instead.
+ * There are few in ten seconds, and appends write less.
  */
 const SHORT_BUCKET_MS = 10_000;
 
@@ -31,13 +35,13 @@ export interface TimesRow {
   t: string;
 }
 
-/** What is written of the times that one append, or one portion of a backfill, has for a count. */
+/** Times that one append, or one portion of a backfill, adds to a count: where each of them is written. */
 export interface TimesToKeep {
-  /** Kept beside the count, as PostgreSQL reads bytes. */
+  /** Written beside the count, as a literal of PostgreSQL's `bytea`. */
   beside: string;
-  /** Kept in rows of their own. */
+  /** Written as rows of `window_times`. */
   rows: TimesRow[];
-  /** How many those rows have. */
+  /** The number of times in `rows`. */
   moved: number;
 }
 
@@ -66,31 +70,35 @@ function bytesOf(times: readonly number[], from: number, to: number, bucket: num
   return `\\x${bytes.toString('hex')}`;
 }
 
-/** Adds kept times to a list, as epoch ms. */
+/** Decodes kept times and appends them to `into`, as epoch ms. */
 export function addKept(bytes: Buffer, bucket: number, into: number[]): void {
   for (let at = 0; at < bytes.length; at += TIME_BYTES) into.push(bucket + bytes.readUInt32BE(at));
 }
 
-/** Times of one bucket that were read from its rows: from the first on, and from the last on. In any order. */
+/**
+ * Times of one bucket, read from its rows by first time and by last time. In any order; some may be in both.
+ */
 export interface Ends {
   firsts: readonly number[];
-  /** Rows that were not read begin here or later. */
+  /** Every row that is not in `firsts` begins here or later. */
   firstsTo: number;
   lasts: readonly number[];
-  /** Rows that were not read end here or earlier. */
+  /** Every row that is not in `lasts` ends here or earlier. */
   lastsFrom: number;
 }
 
 /**
- * Times of the bucket, none twice, among which are its `n` first and its `n` last: a window that ends or begins in the bucket
- * has `n` of these if it has `n` events of the bucket, and as many as it has if fewer. Null when more rows must be read to be sure.
+ * The `n` first and the `n` last times of the bucket, each event once, and possibly more. A window that ends
+ * or begins in the bucket contains at least `n` of them, or else all of its events of the bucket. Null if
+ * more rows must be read to be sure.
  */
 export function edgeTimes({ firsts, firstsTo, lasts, lastsFrom }: Ends, n: number): number[] | null {
   const before = firsts.filter((time) => time <= firstsTo);
   const after = lasts.filter((time) => time >= lastsFrom);
   if (before.length < n || after.length < n) return null;
   if (firstsTo < lastsFrom) return [...before, ...after];
-  // Both ends meet. Everything but what happened at `firstsTo` is known; of that, some may be in rows that only one end has.
+  // The two ends meet, so all times are known, except how many are exactly `firstsTo`: each end may lack some
+  // of these.
   const same = (times: readonly number[]) => times.filter((time) => time === firstsTo).length;
   const at = Math.max(same(before), same(lasts));
   return [

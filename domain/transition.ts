@@ -23,7 +23,10 @@ export interface Start {
   firing: { since: number; opened_at: number } | null;
 }
 
-/** How far may be judged. Opening goes by the clock; ending by the watermark, since silence counts only where we listened. */
+/**
+ * How far may be judged. Opening goes by the clock; ending by the watermark, since silence counts only where
+ * we listened.
+ */
 export interface Horizon {
   openUpTo: number;
   endUpTo: number;
@@ -33,30 +36,33 @@ export interface Horizon {
 export interface Judged<E extends Episode = Episode> {
   episodes: E[];
   standing: Standing;
-  /** Episodes before an incident on record whose own end isn't certain yet. They are judged again once it is. */
+  /**
+   * Episodes before an incident on record whose own end isn't certain yet. They are judged again once it is.
+   */
   deferred: Episode[];
 }
 
-/** What a walk over a stretch of event time came to. */
+/** The result of walking over a stretch of event time. */
 export interface Stretch {
-  /** Episodes that ended for certain, and the one that has not, if the walk came to it. */
+  /** Episodes whose end is certain. The last one may not have ended. */
   episodes: Episode[];
   deferred: Episode[];
   /** When the first of the deferred episodes ends, as far as is known. */
   firstDue: number | null;
   /** When the episodes of this stretch opened. */
   opened: number[];
-  /** Where the group stands. Null when the walk must go on from `next` to know that. */
+  /** Where the group stands; null if the walk must continue from `next` to find out. */
   standing: Standing | null;
   next: Start;
 }
 
 /**
- * Walks event time from `start` and says when the rule fired. A pure function of the events counted: judging the same
- * events twice, or in another order of arrival, gives the same episodes.
+ * Walks event time from `start` and says when the rule fired. A pure function of the events counted: judging
+ * the same events twice, or in another order of arrival, gives the same episodes.
  *
- * An episode that ends, as far as is known, before an incident on record begins is not that incident. While more events may
- * still close the gap, it is deferred: had it the incident's place, that would be resolved at the gap and opened anew.
+ * An episode that ends, as far as is known, before an incident on record begins is not that incident. While
+ * more events may still close the gap, it is deferred: had it the incident's place, that would be resolved at
+ * the gap and opened anew.
  * @param lastOpened when the last incident on record opened; null where there is none
  * @throws NeedsTimes where buckets alone don't decide
  */
@@ -72,7 +78,7 @@ export function judge(
 }
 
 /**
- * As judge, where `counts` holds the events up to `knownUpTo` only. What it says is true whatever came later.
+ * As judge, but `counts` has only the events up to `knownUpTo`. Later events cannot change the result.
  * @throws NeedsTimes where buckets alone don't decide
  */
 export function walkStretch(
@@ -118,8 +124,8 @@ export function walkStretch(
 }
 
 /**
- * Where a group stands that has deferred episodes, the first of which ends at `due` as far as is known. What is pending comes first:
- * its deadline is of the clock, and judging goes back to what is deferred then, too.
+ * Where a group stands that has deferred episodes, the first of which ends at `due` as far as is known. What
+ * is pending comes first: its deadline is of the clock, and judging goes back to what is deferred then, too.
  */
 export function waiting(standing: Standing, [first]: readonly Episode[], due: number | null): Standing {
   if (!first || due === null || standing.state === 'pending') return standing;

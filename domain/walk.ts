@@ -12,7 +12,10 @@ import {
 } from './transition.ts';
 import { bucketOf, type CutEdge, type WindowCounts } from './window.ts';
 
-/** A stretch of event time in which events came since the group was last judged. Epoch ms, both ends included. */
+/**
+ * A stretch of event time with events that came since the group was last judged. Epoch ms, both ends
+ * included.
+ */
 export interface Change {
   from: number;
   /** Infinite where the record cannot be trusted from `from` on. */
@@ -22,34 +25,36 @@ export interface Change {
 /** A group that is to be judged, and what is on record of it. */
 export interface WalkQuestion {
   spec: WindowSpec;
-  /** At least one, in any order. Outside of their reach, the record says what walking would find. */
+  /** At least one, in any order. Beyond what they affect, the incidents on record are right. */
   changes: readonly Change[];
   /** The revision's first instant; null for a rule's first revision. */
   effectiveAt: number | null;
-  /** Incidents of the group that may matter, in any order: all that ended after the first change, or not at all. */
+  /** In any order: all incidents of the group that have not ended, or ended after the first change began. */
   incidents: readonly (IncidentOnRecord & { carried: boolean })[];
   horizon: Horizon;
 }
 
-/** Buckets that are read at once at the most, beyond what a window and the timers of a rule need. */
+/** The most buckets of a page, beyond those that the window and the timers of the rule need. */
 export const PAGE_BUCKETS = 10_000;
-/** Buckets of the first page that is read because the record and the walk do not agree yet. */
+/** Buckets of the first further page, which is read because the record and the walk do not agree yet. */
 const FIRST_PAGE = 256;
 
 /**
- * Judges one group along its changes, page by page. A late event can matter only until the record and the walk agree: once both
- * say the same, beyond the reach of everything that changed, what follows on record is what walking would find. The walk then
- * goes on at the next change.
+ * Judges one group along its changes, page by page. It stops where the walk and the record agree (both fire,
+ * or neither does) and no change affects what follows: from there on, walking would find what is on record.
+ * It then continues at the next change.
  */
 export class Walk {
   readonly #question: WalkQuestion;
   readonly #changes: Change[];
   readonly #lastOpened: number | null;
-  /** The longest of the rule's timers: what a group's state at an instant may depend on before it. */
+  /**
+   * The longer of `for` and `keep_firing`: the state at an instant depends on at most this time before it.
+   */
   readonly #timers: number;
   readonly #episodes: Episode[] = [];
   readonly #deferred: Episode[] = [];
-  /** Of the episodes that opened on the way. */
+  /** Events in the window when an episode opened, by `opened_at`. */
   readonly #observed = new Map<number, number>();
   #firstDue: number | null = null;
   #start: Start;
@@ -67,7 +72,7 @@ export class Walk {
     this.#start = this.#startAt(this.#changes[0]!.from);
   }
 
-  /** Null until the walk has come to its end. `observed`: events in the window when the episode opened. */
+  /** Null until the walk has ended. `observed`: events in the window when the episode opened. */
   get judged(): Judged<Episode & { observed: number }> | null {
     if (!this.#standing) return null;
     return {
@@ -77,7 +82,7 @@ export class Walk {
     };
   }
 
-  /** The buckets that `take` needs next: from the first to before `to`. Infinite on the last page. */
+  /** The buckets that `take` needs next, from `from` to before `to`. On the last page `to` is infinite. */
   get page(): { from: number; to: number } {
     const { spec, horizon } = this.#question;
     const { windowMs, bucketMs } = spec;
@@ -92,9 +97,9 @@ export class Walk {
   }
 
   /**
-   * Walks over the page that was asked for.
-   * @returns openings of which not all events were counted: `add` takes the others
-   * @throws NeedsTimes where buckets alone don't decide: nothing has changed then
+   * Walks over the page that `page` asked for.
+   * @returns the openings whose events were not all counted: pass the missing ones to `add`
+   * @throws NeedsTimes where buckets alone don't decide; the walk is then as before the call
    */
   take(counts: WindowCounts): { at: number; edges: CutEdge[] }[] {
     const { spec, horizon } = this.#question;
@@ -118,9 +123,11 @@ export class Walk {
   }
 
   /**
-   * What comes after a page that ended before `to`: another page, the next change, or the end. Beyond the reach of what changed
-   * the record and the walk agree once both fire, or neither: the timers that run then began after that reach, among events that
-   * were judged already. `for` can't have begun before an episode ended, because the count was below the threshold there.
+   * Decides what follows a page that ended before `to`: another page, the next change, or the end.
+   *
+   * Why it is enough that both fire, or neither does: timers that still run there began after the last
+   * affected instant, among events that were judged before. `for` can't have begun before an episode ended,
+   * because the count was below the threshold there.
    */
   #goOn(to: number): void {
     const at = to - 1;
@@ -129,7 +136,7 @@ export class Walk {
     const covering = this.#covering(at);
     const [next] = ahead;
     const agrees = Boolean(this.#start.firing) === Boolean(covering);
-    // An incident that is open ends some day: only a walk tells when.
+    // An incident without an end will end one day, and only walking on tells when.
     const goesOn = !next && covering?.ended_at === null;
     if (passed.some((change) => this.#reachOf(change) > at) || goesOn || !agrees) {
       this.#pageBuckets = this.#read === null ? FIRST_PAGE : Math.min(this.#pageBuckets * 4, PAGE_BUCKETS);
@@ -148,12 +155,12 @@ export class Walk {
     this.#changes.splice(0, passed.length);
   }
 
-  /** From here on nothing depends on what changed. */
+  /** The first instant that the change does not affect. */
   #reachOf({ to }: Change): number {
     return to + this.#question.spec.windowMs + this.#timers + 1;
   }
 
-  /** The incident that fires at `at`, by the record. */
+  /** The incident on record that covers `at`. */
   #covering(at: number) {
     return this.#question.incidents.find(
       ({ opened_at, ended_at }) => opened_at <= at && (ended_at === null || ended_at > at),

@@ -26,9 +26,9 @@ export function bucketOf(at: number, bucketMs: number): number {
 }
 
 /**
- * How many events lie in the sliding window [t − W, t] (both ends in), as a function of t, from counts by bucket.
- * Buckets bound the count from below and above; only where that leaves the answer open are exact times
- * of the partial edge buckets asked for.
+ * How many events lie in the sliding window [t − W, t] (both ends in), as a function of t, from counts by
+ * bucket. Buckets bound the count from below and above; only where that leaves the answer open are exact
+ * times of the partial edge buckets asked for.
  */
 export class WindowCounts {
   readonly #spec: WindowSpec;
@@ -40,8 +40,9 @@ export class WindowCounts {
 
   /**
    * @param counts events by bucket start
-   * @param times exact event times, sorted, of the buckets they are known for: all of a bucket, or those among which are
-   * the first and the last ones, as many as the threshold of each. More at the edge of a window decide nothing.
+   * @param times sorted exact times, for buckets where they are known: all of a bucket, or at least its first
+   * and its last ones, each as many as the threshold. More times at the edge of a window would decide
+   * nothing.
    */
   constructor(
     spec: WindowSpec,
@@ -58,7 +59,10 @@ export class WindowCounts {
     for (const start of this.#starts) this.#sums.push(this.#sums.at(-1)! + all.get(start)!);
   }
 
-  /** The first instant ≥ `from` at which at least `n` events are in the window; null if no event known so far makes it so. */
+  /**
+   * The first instant ≥ `from` at which at least `n` events are in the window; null if no event known so far
+   * makes it so.
+   */
   nextAtLeast(from: number, n: number): number | null {
     const { windowMs, bucketMs } = this.#spec;
     let bucket = bucketOf(from, bucketMs);
@@ -84,7 +88,10 @@ export class WindowCounts {
     }
   }
 
-  /** The first instant ≥ `from` at which fewer than `n` (≥ 1) events are in the window, as far as events known so far tell. */
+  /**
+   * The first instant ≥ `from` at which fewer than `n` (≥ 1) events are in the window, as far as events known
+   * so far tell.
+   */
   nextBelow(from: number, n: number): number {
     const { windowMs, bucketMs } = this.#spec;
     for (let bucket = bucketOf(from, bucketMs); ; bucket += bucketMs) {
@@ -100,14 +107,14 @@ export class WindowCounts {
     }
   }
 
-  /** The count at t; where `cutEdges` has some, no more than the exact one. @throws NeedsTimes */
+  /** The count at t. It may be too low if `cutEdges(t)` is not empty. @throws NeedsTimes */
   countAt(t: number): number {
     this.#exact(t - this.#spec.windowMs, t - this.#spec.windowMs);
     this.#exact(t, t);
     return this.#countAt(t);
   }
 
-  /** Buckets at the edges of the window at t of which some times are not known. */
+  /** Buckets at the edges of the window at t whose times are known only in part. */
   cutEdges(t: number): CutEdge[] {
     return this.#edges(t).flatMap((bucket) => {
       const times = this.#times.get(bucket);
@@ -116,7 +123,7 @@ export class WindowCounts {
     });
   }
 
-  /** As countAt, once the edges are known to be loaded. Where their times are cut, right up to the threshold. */
+  /** As countAt, for loaded edges. If their times are known only in part, it is exact up to the threshold. */
   #countAt(t: number): number {
     const start = t - this.#spec.windowMs;
     let count = this.#inside(start, t);
@@ -124,7 +131,7 @@ export class WindowCounts {
     return count;
   }
 
-  /** The buckets of which the window at t has a part. */
+  /** The buckets that lie only partly in the window at t. */
   #edges(t: number): number[] {
     const { windowMs, bucketMs } = this.#spec;
     const start = t - windowMs;
@@ -134,7 +141,10 @@ export class WindowCounts {
     return ends.filter((edge) => edge < start || edge + bucketMs - 1 > t);
   }
 
-  /** Exact times of the events in every bucket that [a, b] touches. @throws NeedsTimes for those not loaded */
+  /**
+   * Exact times of the events in every bucket that [a, b] touches.
+   * @throws NeedsTimes for those not loaded
+   */
   #exact(a: number, b: number): number[] {
     const missing: number[] = [];
     const times: number[] = [];

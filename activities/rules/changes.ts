@@ -3,9 +3,11 @@ import type { PendingRow } from '../../db/queries/pending.ts';
 import type { Change } from '../../domain/walk.ts';
 
 /**
- * Where the record may be wrong: where events came; from the deadline of what was judged before on, because a group may have
- * stopped firing then, long before the event; from the first deferred episode on, which is on no record; and from the first event
- * on, where the group's standing proves nothing.
+ * Where the record may be wrong:
+ * - where events came; if the group's standing proves nothing (`unproven`), everywhere after them too,
+ * - after the deadline of the last judging, because a group may have stopped firing then, long before the
+ *   event; if it was pending, after its condition began to hold,
+ * - after the first deferred episode began, because it is on no record.
  */
 export function changesOf(
   pending: readonly Pick<PendingRow, 'from_at' | 'to_at'>[],
@@ -25,13 +27,16 @@ export function changesOf(
 
 type Came = Pick<PendingRow, 'late' | 'from_at' | 'to_at'>;
 
-/** What earlier passes knew of the events that deferred episodes began among, as if those had come just now. */
+/**
+ * The events among which deferred episodes began, as an earlier judging stored them. Treated as if they came
+ * now.
+ */
 export function deferredBefore({ since, deferred_from, deferred_late }: GroupStanding): Came[] {
   if (deferred_from === null) return [];
   return [{ late: deferred_late === true, from_at: deferred_from, to_at: since ?? deferred_from }];
 }
 
-/** Late is what began among events that came late, and not among those that came in time. */
+/** An episode is late if it began among events that came late, and not among events that came in time. */
 export function cameLate(pending: readonly Came[], since: number, windowMs: number): boolean {
   const inTime = pending.some(({ late, from_at, to_at }) => !late && from_at <= since && since <= to_at);
   return (

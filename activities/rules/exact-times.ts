@@ -7,23 +7,23 @@ import { windowSpecOf } from '../../domain/rule.ts';
 import { bucketOf } from '../../domain/window.ts';
 import { compileRule } from '../../ingest/rule-set.ts';
 
-/** A group that is judged, and the buckets whose exact times it needs. */
+/** A group that is being judged, and the buckets whose exact times it needs. */
 export interface Undecided {
   key: string;
   buckets: readonly number[];
-  /** Events by bucket; corrected where times are read. */
+  /** Events by bucket; `readTimes` replaces them by what it read. */
   counts: Map<number, number>;
-  /** Receives the times. */
+  /** Times by bucket, filled by `readTimes`. */
   times: Map<number, number[]>;
 }
 
-/** Times read by one statement, unless one bucket has more. */
+/** The most times that one statement reads, unless one bucket has more. */
 const MOST_TIMES = 250_000;
 
 /**
- * Gives each group the exact times of its buckets: those that were kept when the events were counted. Where these are missing,
- * because an earlier release counted, the events themselves are read. Of a bucket with many events of the group only those
- * times are given that can matter: as many as the threshold from either end.
+ * Reads the exact times of each group's buckets: those that were kept when the events were counted. If they
+ * are missing, because an earlier release counted, it reads the events. Of a bucket with many events it reads
+ * only the times that can matter: as many as the threshold from either end.
  */
 export async function readTimes(db: Sql, version: Version, groups: readonly Undecided[]): Promise<void> {
   const { threshold } = windowSpecOf(version.definition);
@@ -49,12 +49,16 @@ export async function readTimes(db: Sql, version: Version, groups: readonly Unde
   if (missing.size > 0) await readEvents(db, version, missing);
 }
 
-/** What is known of a bucket: events counted, and times among which are the first and the last that were asked for; null if none are kept. */
+/**
+ * What was read of a bucket: the number of its events, and at least as many of its first and last times as
+ * were asked for. `times` is null if not all were kept.
+ */
 type Read = GroupBucket & { n: number; times: number[] | null };
 
 /**
- * Reads as many rows as the times asked for fill, and twice as many again where they overlap so much that it isn't certain.
- * @param newestTo the newest times up to then (epoch ms) are wanted, and no first ones
+ * Reads as many rows as `most` times fill. Where rows overlap so much that the result is not certain, it
+ * reads twice as many, and so on.
+ * @param newestTo if given, only the newest times up to then (epoch ms) are needed, and no first ones
  */
 async function readKept(
   db: Sql,
@@ -103,8 +107,8 @@ function timesOf(
 }
 
 /**
- * When the newest events of a group in [from, to] happened, newest first and each instant once: about as many as `most`. Null where
- * they are not kept.
+ * When the newest events of a group in [from, to] happened: at most `most` instants, newest first, each once.
+ * Null if times are not kept.
  */
 export async function newestTimes(
   db: Sql,
@@ -116,20 +120,21 @@ export async function newestTimes(
   if (!keepsTimes(bucketMs)) return null;
   const found: number[] = [];
   const first = bucketOf(from, bucketMs);
-  // Most groups have enough in their last buckets, and those that have few events are not asked for one by one.
+  // Most groups have enough in their last bucket. For the others each statement reads twice as many buckets,
+  // so that few events do not take many statements.
   for (let bucket = bucketOf(to, bucketMs), n = 1; bucket >= first && found.length < most; n *= 2) {
     const wanted: GroupBucket[] = [];
     for (; wanted.length < n && bucket >= first; bucket -= bucketMs) wanted.push({ group_key: key, bucket });
     for (const { times } of await readKept(db, version, wanted, most, to)) {
       if (!times) return null;
-      // What came after does not count: a bucket may be cut anywhere.
+      // The first and the last bucket have times outside of the range.
       for (const time of times) if (time >= from && time <= to) found.push(time);
     }
   }
   return [...new Set(found)].sort((a, b) => b - a).slice(0, most);
 }
 
-/** How many events of a group's bucket happened in [from, to], epoch ms. Their times are known to be kept. */
+/** How many events of a group's bucket happened in [from, to], epoch ms. Call it only if times are kept. */
 export async function countInBucket(
   db: Sql,
   version: Version,
@@ -159,7 +164,7 @@ function portions(groups: readonly Undecided[], threshold: number): GroupBucket[
   return result;
 }
 
-/** Reads every event of the buckets, and gives each group those of its own. */
+/** Reads all events of the buckets, and gives each group the times of its own. */
 async function readEvents(
   db: Sql,
   version: Version,
@@ -187,7 +192,9 @@ async function readEvents(
   }
 }
 
-/** Without kept times, overflow groups are good to a bucket: all events stand at the start of theirs. */
+/**
+ * Without kept times an overflow group is exact to one bucket: each event counts at the start of its bucket.
+ */
 function spread({ counts, times }: Undecided, bucket: number): void {
   times.set(bucket, Array(counts.get(bucket) ?? 0).fill(bucket));
 }

@@ -21,18 +21,20 @@ interface Walking {
   walk: Walk;
 }
 
-/** What is known of a group's events: counts by bucket, and exact times of the buckets that had to be read. */
+/**
+ * What is known of a group's events: counts by bucket, and exact times of the buckets that had to be read.
+ */
 interface Known extends Walking {
   counts: Map<number, number>;
   times: Map<number, number[]>;
 }
 
-/** Buckets held at once at the most. */
+/** The most buckets held in memory at once. */
 const MOST_BUCKETS = 200_000;
 
 /**
- * Works out, for each group, when the rule fired: from counts by bucket, a page at a time, reading exact times only of the
- * buckets that leave the answer open, for many groups at once.
+ * Finds out when the rule fired for each group. It reads counts by bucket, a page of many groups at a time,
+ * and exact times only of buckets whose counts leave the answer open.
  */
 export async function weigh(
   db: Sql,
@@ -73,7 +75,7 @@ export function portions<G extends Pick<Walking, 'walk'>>(
   const around = Math.ceil((windowMs + Math.max(forMs, keepFiringMs)) / bucketMs) + 2;
   let buckets = MOST_BUCKETS;
   for (const group of groups) {
-    // The pages that may follow one that is not the last are larger.
+    // Room for the pages that follow, which may be larger. A last page has none after it.
     const { from, to } = group.walk.page;
     const most = Number.isFinite(to)
       ? PAGE_BUCKETS + around
@@ -88,7 +90,7 @@ export function portions<G extends Pick<Walking, 'walk'>>(
   return result;
 }
 
-/** Reads the next page of each group, and has each walk over it. */
+/** Reads the next page of each group, and walks over it. */
 async function takePages(
   db: Sql,
   version: Version,

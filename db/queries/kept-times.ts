@@ -6,8 +6,9 @@ import type { Version } from './judging.ts';
 const FULL = MOST_BESIDE * TIME_BYTES;
 
 /**
- * Ends an insert into window_counts as c: adds a count and its times to the row that is there. Times that fill the row leave it
- * for a row of window_times, which `FULL_ROWS` makes of what this returns. Null, where times are missing, stays null.
+ * The end of an insert into window_counts as c: adds a count and its times to an existing row. If the row
+ * already has `MOST_BESIDE` times, it returns them, and `FULL_ROWS` makes a row of window_times of them.
+ * Times that are null (unknown) stay null.
  */
 export const ADD_COUNT = `
   on conflict (rule_id, revision, group_key, bucket, slot) do update set n = c.n + excluded.n,
@@ -16,7 +17,7 @@ export const ADD_COUNT = `
   returning new.rule_id, new.revision, new.group_key, new.bucket,
     case when length(old.times) >= ${FULL} then old.times end as full_times`;
 
-/** The rows of window_times that `ADD_COUNT`, as `counted`, asks for. */
+/** The rows of window_times for the times that `ADD_COUNT` returned, in a query named `counted`. */
 export const FULL_ROWS = `
   select rule_id, revision, group_key, bucket, first, last, full_times from counted
   cross join lateral (
@@ -36,28 +37,29 @@ export interface GroupBucket {
 export interface KeptBytes extends GroupBucket {
   /** Events counted. */
   n: number;
-  /** As many times were kept as events were counted: else only the events themselves tell. */
+  /** Whether as many times are kept as events were counted. If not, the events must be read. */
   complete: boolean;
-  /** Times that were moved to rows. */
+  /** Times that were moved to rows of window_times. */
   moved: number;
   beside: Buffer;
-  /** Rows read from either end. Below the limit they are all there are, and `firsts` has them. */
+  /** Rows that `firsts` is from. If they are fewer than the limit, these are all rows. */
   rows: number;
   firsts: Buffer;
-  /** The last of those rows begins here; offset from the bucket. */
+  /** Where the last row of `firsts` begins; offset from the bucket. */
   firsts_to: number;
   lasts: Buffer;
+  /** Rows that `lasts` is from. */
   lasts_rows: number;
-  /** The last of those rows, counted from the end, ends here. */
+  /** Where the earliest-ending row of `lasts` ends; offset from the bucket. */
   lasts_from: number;
 }
 
 /**
- * The times that are kept for some groups' buckets: of the rows that were moved, at most `limit` from the first and from
- * the last time on.
+ * The times that are kept for some buckets of groups. Of the rows of window_times it reads at most the
+ * `limit` that begin first and the `limit` that end last.
  *
- * One statement reads counts and times, so what moves from one to the other meanwhile is read once.
- * @param newestTo the last ones are those of rows that begin by then, epoch ms
+ * One statement reads counts and rows, so times that an append moves meanwhile are read once.
+ * @param newestTo if given, the last rows are those that begin by then, epoch ms
  */
 export async function keptTimes(
   db: Sql,
@@ -90,7 +92,10 @@ export async function keptTimes(
   return rows;
 }
 
-/** How many kept times of a group's bucket lie in [from, to]; offsets from the bucket. Looks into no row that lies wholly in or out. */
+/**
+ * How many kept times of a group's bucket lie in [from, to]; offsets from the bucket. It decodes only rows
+ * that lie partly in the range.
+ */
 export async function countKept(
   db: Sql,
   { rule_id, revision }: Version,
