@@ -17,6 +17,8 @@ export const LOCKS = {
   fold: 6,
   /** Who changes a rule shares it; who drops counts has it alone, and so knows how far back every rule looks. */
   retention: 7,
+  /** What stores for producers shares it; who removes the sample producers has it alone. */
+  samples: 8,
 } as const;
 
 /**

@@ -22,6 +22,7 @@ export const RAW_TABLES = [
   /^rejection/,
   /^deaf_/,
   'rule_changes',
+  'removed_samples',
   'housekeeping',
   'rule_groups',
   'rule_overflow',

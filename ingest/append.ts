@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { AppendConnections } from '../db/append-connections.ts';
+import type { AppendConnections, PipelinedTransaction } from '../db/append-connections.ts';
 import type { Orm } from '../db/orm.ts';
 import { dayOf, ensureDay } from '../db/partitions.ts';
 import {
@@ -10,6 +10,7 @@ import {
   ownKeys,
   storedEvents,
 } from '../db/queries/append.ts';
+import { removedAmong } from '../db/queries/removed-samples.ts';
 import type { Event } from '../domain/event.ts';
 import { admit, type Learned, learn } from './admission.ts';
 import { type Outcome, StoreUnavailable } from './outcome.ts';
@@ -26,6 +27,17 @@ export interface Appended {
   outboxIds: string[];
 }
 
+const REMOVED = 'is of a sample that was removed';
+
+/** Some of the events are of samples that were removed: the transaction is given up. */
+class SamplesRemoved extends Error {
+  readonly sources: ReadonlySet<string>;
+  constructor(sources: ReadonlySet<string>) {
+    super('samples were removed');
+    this.sources = sources;
+  }
+}
+
 /** What an append needs of its connections. */
 export type Transactions = Pick<AppendConnections, 'transaction'>;
 
@@ -38,6 +50,7 @@ export class Append {
   readonly #connections: Transactions;
   readonly #clock: () => number;
   readonly #log: Logger;
+  readonly #ofProducers: boolean;
   readonly #rules = new RuleSet(0, []);
 
   constructor({
@@ -45,16 +58,20 @@ export class Append {
     connections,
     clock,
     log,
+    ofProducers = false,
   }: {
     orm: Orm;
     connections: Transactions;
     clock: () => number;
     log: Logger;
+    /** All that it stores comes from producers: nothing is stored of samples that were removed. */
+    ofProducers?: boolean | undefined;
   }) {
     this.#orm = orm;
     this.#connections = connections;
     this.#clock = clock;
     this.#log = log;
+    this.#ofProducers = ofProducers;
   }
 
   /**
@@ -70,6 +87,7 @@ export class Append {
     try {
       return await this.#commit(events);
     } catch (error) {
+      if (error instanceof SamplesRemoved) return this.#withoutRemoved(events, error.sources);
       if (isMissingPartition(error) && tries > 0) {
         await this.#makePartitions(events);
         return this.#run(events, tries - 1);
@@ -98,10 +116,12 @@ export class Append {
     let learned: Learned[] = [];
     const result = await this.#connections.transaction(async (transaction) => {
       const { db } = transaction;
-      const [{ version, slot }, added] = await Promise.all([
+      const [{ version, slot }, added, removed] = await Promise.all([
         enterAppend(transaction),
         insertEvents(transaction, events, now),
+        this.#removedAmong(transaction, events),
       ]);
+      if (removed && removed.size > 0) throw new SamplesRemoved(removed);
       if (version > rules.version) await rules.update(db, version);
       await rules.completeFull(db);
       const fresh = added === events.length ? null : await ownKeys(db, events);
@@ -127,6 +147,23 @@ export class Append {
     // Only what is committed may be believed by the next append.
     learn(rules, learned);
     return result;
+  }
+
+  async #removedAmong(transaction: PipelinedTransaction, events: readonly Event[]) {
+    if (!this.#ofProducers) return null;
+    return removedAmong(transaction, [...new Set(events.map(({ source_id }) => source_id))]);
+  }
+
+  /** Stores the events of the other sources. */
+  async #withoutRemoved(events: readonly Event[], removed: ReadonlySet<string>): Promise<Appended> {
+    const rest = events.filter(({ source_id }) => !removed.has(source_id));
+    const { outcomes, outboxIds } = rest.length > 0 ? await this.run(rest) : { outcomes: [], outboxIds: [] };
+    const next = outcomes.values();
+    const all = events.map(({ source_id }): Outcome => {
+      if (removed.has(source_id)) return { status: 'invalid', field: 'source_id', reason: REMOVED };
+      return next.next().value!;
+    });
+    return { outcomes: all, outboxIds };
   }
 
   /** A count may be a day's that its event is not: buckets begin up to a sixtieth of the window before it. */

@@ -20,6 +20,7 @@ export function createIngest({
   limits,
   disk,
   observer = unobserved,
+  ofProducers,
 }: {
   orm: Orm;
   client: Client;
@@ -29,10 +30,12 @@ export function createIngest({
   /** Closes the way in while there is no room. */
   disk?: DiskGuard;
   observer?: IngestObserver;
+  /** All that comes in is of producers. */
+  ofProducers?: boolean;
 }): Ingest {
   const { appendsInFlight = 2 } = limits;
   const connections = new AppendConnections(orm, appendsInFlight);
-  const append = new Append({ orm, connections, clock, log });
+  const append = new Append({ orm, connections, clock, log, ofProducers });
   const signals = ruleSignals({ orm, client }, log);
   const waker = new Waker({ orm, signal: (ids) => signals.add(ids), log, observer });
   const buffer = new Buffer(

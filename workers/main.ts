@@ -70,7 +70,9 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   const registry = createRegistry();
   const observer = plays('ingest') ? observeIngest(registry, 'producer') : unobserved;
   const limits = { bufferEvents: config.BUFFER_EVENTS, appendEvents: config.APPEND_EVENTS };
-  const ingest = disk ? createIngest({ orm, client, clock, log, limits, disk, observer }) : null;
+  const ingest = disk
+    ? createIngest({ orm, client, clock, log, limits, disk, observer, ofProducers: true })
+    : null;
   if (ingest) watchBuffer(registry, ingest, config.BUFFER_EVENTS);
   const context: WorkerContext = {
     config,

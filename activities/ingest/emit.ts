@@ -55,8 +55,8 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
         const now = clock();
         const { stored, duplicates, refused } = await storeEvents(events, { ingest, now, retentionDays });
         if (refused.length > 0) {
-          log.warn({ source_id: batch.source_id, refused: refused.length }, 'events became dead letters');
-          await insertDeadLetters(orm, refusedRows(batch, events, refused, now));
+          const kept = await insertDeadLetters(orm, refusedRows(batch, events, refused, now));
+          if (kept > 0) log.warn({ source_id: batch.source_id, refused: kept }, 'events became dead letters');
         }
         const known = await recordProgress(orm, {
           sourceId: batch.source_id,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pauseSamples, removeEventsOf, removeSamples } from '../../db/queries/samples.ts';
+import { pauseSamples, removeSamples } from '../../db/queries/samples.ts';
 import type { ApiDeps } from '../deps.ts';
 import { stopProducerWorkflow, untilProducerEnded } from '../producers.ts';
 import { type Route, route } from '../route.ts';
@@ -42,10 +42,8 @@ export function sampleRoutes(deps: ApiDeps): Route[] {
         const { removed, signal, incidents } = await removeSamples(orm, clock());
         // Housekeeping starts what has a row and doesn't run: it may have done so until the rows were gone.
         await stop(producers);
-        const late = await removeEventsOf(orm, producers, clock());
-        const rules = new Set([...signal, ...late.recounted]);
-        await Promise.all([...[...rules].map((id) => tellRule(deps, id)), tellIncidents(deps, incidents)]);
-        return { status: 200, body: { ...removed, events: removed.events + late.events } };
+        await Promise.all([...signal.map((id) => tellRule(deps, id)), tellIncidents(deps, incidents)]);
+        return { status: 200, body: removed };
       },
     }),
   ];

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import type { Json } from '../../domain/event.ts';
-import { type Orm, sqlOf } from '../orm.ts';
+import { type Orm, sqlOf, transaction } from '../orm.ts';
 import { storableJson, storableText } from '../storable.ts';
 import { instant } from '../time.ts';
+import { shareSamples } from './removed-samples.ts';
 
 /** A dead letter to be kept. `content` is the batch or the event as it was to be stored. */
 export interface NewDeadLetter {
@@ -18,24 +19,32 @@ export interface NewDeadLetter {
   created_at: number;
 }
 
-/** Keeps dead letters, each once by its id: what is there already stays as it is. */
-export async function insertDeadLetters(orm: Orm, letters: readonly NewDeadLetter[]): Promise<void> {
-  if (letters.length === 0) return;
+/**
+ * Keeps dead letters, each once by its id: what is there already stays as it is, and those of removed samples are dropped.
+ * @returns how many are new
+ */
+export async function insertDeadLetters(orm: Orm, letters: readonly NewDeadLetter[]): Promise<number> {
+  if (letters.length === 0) return 0;
   const rows = letters.map((letter) => ({
     ...letter,
     failure: letter.failure.slice(0, 32),
     field: letter.field?.slice(0, 200) ?? null,
     reason: letter.reason.slice(0, 2000),
   }));
-  await sql`
-    insert into dead_letters
-      (id, source_id, kind, state, failure, reason, field, content, event_count, attempts, created_at, updated_at)
-    select id, source_id, kind, 'waiting', failure, reason, field, content, event_count, 0,
-      to_timestamp(created_at / 1000), to_timestamp(created_at / 1000)
-    from jsonb_to_recordset(${storableJson(rows)}::jsonb) as letter (
-      id uuid, source_id text, kind text, failure text, reason text, field text, content jsonb,
-      event_count int, created_at float8)
-    on conflict (id) do nothing`.execute(sqlOf(orm));
+  return transaction(orm, async (db) => {
+    await shareSamples(db);
+    const { numAffectedRows } = await sql`
+      insert into dead_letters
+        (id, source_id, kind, state, failure, reason, field, content, event_count, attempts, created_at, updated_at)
+      select id, source_id, kind, 'waiting', failure, reason, field, content, event_count, 0,
+        to_timestamp(created_at / 1000), to_timestamp(created_at / 1000)
+      from jsonb_to_recordset(${storableJson(rows)}::jsonb) as letter (
+        id uuid, source_id text, kind text, failure text, reason text, field text, content jsonb,
+        event_count int, created_at float8)
+      where not exists (select from removed_samples r where r.source_id = letter.source_id)
+      on conflict (id) do nothing`.execute(db);
+    return Number(numAffectedRows ?? 0);
+  });
 }
 
 export interface WaitingDeadLetter {

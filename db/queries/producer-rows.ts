@@ -1,6 +1,7 @@
 import type { ProducerSettings } from '../../domain/producer.ts';
 import { type Producer, ProducerEntity } from '../entities/producer.ts';
 import type { Orm } from '../orm.ts';
+import { sampleReturns } from './removed-samples.ts';
 
 /** All producers by id. */
 export async function listProducers(orm: Orm): Promise<Producer[]> {
@@ -18,6 +19,7 @@ export async function insertProducer(
   given: { id: string; settings: ProducerSettings; paused: boolean; sample: boolean },
   now: number,
 ): Promise<Producer | null> {
+  await sampleReturns(orm, given.id);
   const em = orm.em.fork();
   const at = new Date(now);
   const row = { ...given, createdAt: at, updatedAt: at, appendedThrough: null, appended: 0 };

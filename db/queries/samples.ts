@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
 import { BACKFILL_SLOT } from './backfill.ts';
+import { removeSampleProducers, samplesEmptied } from './removed-samples.ts';
 import { removeRule } from './revisions.ts';
 import { recountRules } from './rule-changes.ts';
 
@@ -29,8 +30,8 @@ export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
 }
 
 /**
- * Removes sample producers and rules with all that they stored. The producers' workflows must have been stopped before.
- * Rules that remain count anew, since events they had counted are gone.
+ * Removes sample producers and rules with all that they stored. Nothing that the producers still have on its way is stored later. After
+ * a crash on the way the next call takes up what this one left. Rules that remain count anew, since events they had counted are gone.
  * @param now epoch ms
  * @returns what was removed; in `signal` the sample rules' ids and the rules that count anew, in `incidents` those that
  * were removed before they were resolved: all want a signal
@@ -40,9 +41,8 @@ export async function removeSamples(
   now: number,
 ): Promise<{ removed: Removed; signal: string[]; incidents: string[] }> {
   const db = sqlOf(orm);
-  const producers = await sql<{ id: string }>`select id from producers where sample`.execute(db);
+  const { producers, sources } = await removeSampleProducers(orm);
   const rules = await sql<{ id: string }>`select id from alert_rules where sample`.execute(db);
-  const sources = producers.rows.map(({ id }) => id);
   const ruleIds = rules.rows.map(({ id }) => id);
   let removedIncidents = 0;
   const unresolved: string[] = [];
@@ -76,10 +76,10 @@ export async function removeSamples(
           select id from dead_letters where source_id = any(${sources}::text[]) limit ${CHUNK}))`.execute(db),
     ),
   );
-  await sql`delete from producers where id = any(${sources}::text[])`.execute(db);
+  await samplesEmptied(db, sources);
   const removed = {
     rules: ruleIds.length,
-    producers: sources.length,
+    producers,
     events,
     incidents: removedIncidents,
     dead_letters: deadLetters,
@@ -88,7 +88,7 @@ export async function removeSamples(
 }
 
 /** Removes all events of the sources. Rules that may have counted them count anew: their ids want a signal. `now`: epoch ms. */
-export async function removeEventsOf(
+async function removeEventsOf(
   orm: Orm,
   sources: readonly string[],
   now: number,

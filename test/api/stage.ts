@@ -291,7 +291,7 @@ async function startWorkers(there: {
   const log = pino({ level: 'silent' });
   const clock = Date.now;
   const limits = { bufferEvents: 20_000, appendEvents: 2_000 };
-  const ingest = createIngest({ orm, client, clock, log, limits });
+  const ingest = createIngest({ orm, client, clock, log, limits, ofProducers: true });
   const context = { config, orm, client, connection, workflowBundle: await bundle, log, clock };
   const workers: Worker[] = [
     ...(await ingestWorkers({ ...context, ingest })),

@@ -66,6 +66,7 @@ export async function stage({
     clock: Date.now,
     log,
     limits: { bufferEvents: 20_000, appendEvents: 2_000 },
+    ofProducers: true,
   });
   const ingest = between(real);
   const config = loadConfig({

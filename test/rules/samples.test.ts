@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { sql } from 'kysely';
+import { createIngestActivities, type Emitted } from '../../activities/ingest/emit.ts';
 import { DeadLetterEntity } from '../../db/entities/dead-letter.ts';
 import { ProducerEntity } from '../../db/entities/producer.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { claimTimes } from '../../db/queries/append.ts';
+import { insertDeadLetters } from '../../db/queries/dead-letter-writes.ts';
+import { insertProducer } from '../../db/queries/producer-rows.ts';
+import { removeSampleProducers } from '../../db/queries/removed-samples.ts';
 import { createRule } from '../../db/queries/rule-changes.ts';
-import { pauseSamples, removeEventsOf, removeSamples } from '../../db/queries/samples.ts';
+import { pauseSamples, removeSamples } from '../../db/queries/samples.ts';
 import type { ProducerSettings } from '../../domain/producer.ts';
-import { anEvent, aRule, Engine } from '../support/engine.ts';
+import type { Ingest } from '../../ingest/outcome.ts';
+import type { Batch } from '../../workflows/messages.ts';
+import { simulated } from '../producers/settings.ts';
+import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 
@@ -102,15 +110,86 @@ describe('removing the samples', () => {
     assert.equal(await count('event_rollups'), 2);
   });
 
-  it('takes what comes after, which rules count anew for', async () => {
+  const eventsOfSamples = () => count(`(select 1 as n from events where source_id = 'sampled') e`);
+
+  it('stores nothing that producers bring afterwards, and all else that comes with it', async () => {
     assert.deepEqual(await pauseSamples(engine.orm, engine.now), ['sampled']);
-    assert.equal(await count(`(select 1 as n from producers where paused) p`), 1);
     await removeSamples(engine.orm, engine.now);
-    const none = await removeEventsOf(engine.orm, ['sampled'], engine.now);
-    assert.deepEqual(none, { events: 0, recounted: [] });
-    await engine.append([anEvent({ occurred_at: engine.now, source_id: 'sampled' })]);
-    const late = await removeEventsOf(engine.orm, ['sampled'], engine.now);
-    assert.deepEqual(late, { events: 1, recounted: [own] });
+    const late = ['mine', 'sampled', 'mine'].map((source_id) =>
+      anEvent({ occurred_at: engine.now, source_id }),
+    );
+    const { outcomes } = await engine.newAppend(undefined, true).run(late);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['stored', 'invalid', 'stored'],
+    );
+    assert.equal(await eventsOfSamples(), 0);
+    const people = await engine.store([anEvent({ occurred_at: engine.now, source_id: 'sampled' })]);
+    assert.equal(people.outcomes[0]!.status, 'stored', 'people may use the name');
+    await removeSamples(engine.orm, engine.now);
+    assert.equal(await eventsOfSamples(), 1, 'and keep what they sent');
+  });
+
+  it('waits for a batch whose append began before', async () => {
+    // Removing a rule keeps appends out as well.
+    await sql`update alert_rules set sample = false`.execute(sqlOf(engine.orm));
+    let removing: ReturnType<typeof removeSamples> | undefined;
+    const append = engine.newAppend(async () => {
+      removing = removeSamples(engine.orm, engine.now);
+      await engine.doneOrBlocked(removing);
+    }, true);
+    const { outcomes } = await append.run([anEvent({ occurred_at: NOON + 5000, source_id: 'sampled' })]);
+    assert.equal(outcomes[0]!.status, 'stored');
+    assert.equal((await removing!).removed.events, 4);
+    assert.equal(await eventsOfSamples(), 0);
+  });
+
+  it('stores no batch that a killed worker left to another, and no dead letter of it', async () => {
+    const batch: Batch = {
+      source_id: 'sampled',
+      settings: simulated({ rate_per_second: 10, tick_ms: 1000 }),
+      ...{ first_sequence: 1, from_at: NOON, tick_at: NOON + 1000, appended_through: NOON },
+    };
+    const accept: Ingest['accept'] = async (events) =>
+      (await engine.newAppend(undefined, true).run(events)).outcomes;
+    const deps = {
+      ...{ orm: engine.orm, ingest: { accept } as Ingest, log: silent, retentionDays: 30 },
+      clock: () => engine.now,
+    };
+    const { emitBatch } = createIngestActivities({ ...deps, probe: assert.fail as never });
+    const environment = new MockActivityEnvironment();
+    const before: Emitted = await environment.run(emitBatch, batch);
+    assert.equal(before.stored, 10);
+    await removeSamples(engine.orm, engine.now);
+    for (const first_sequence of [1, 11]) {
+      const late: Emitted = await environment.run(emitBatch, { ...batch, first_sequence });
+      assert.deepEqual([late.stored, late.duplicates, late.gone], [0, 0, true]);
+    }
+    const letters = ['sampled', 'mine'].map((source_id) => ({
+      ...{ id: crypto.randomUUID(), source_id, kind: 'batch' as const },
+      ...{ failure: 'transient', reason: 'x', field: null },
+      ...{ content: { batch }, event_count: 10, created_at: NOON },
+    }));
+    assert.equal(await insertDeadLetters(engine.orm, letters), 1);
+    assert.equal(await eventsOfSamples(), 0);
+    assert.equal(await count(`(select 1 as n from dead_letters where source_id = 'sampled') d`), 0);
+  });
+
+  it('takes up what a call that broke off has left', async () => {
+    const { sources } = await removeSampleProducers(engine.orm);
+    assert.deepEqual(sources, ['sampled']);
+    const { removed } = await removeSamples(engine.orm, engine.now);
+    assert.deepEqual([removed.producers, removed.events, removed.dead_letters], [0, 3, 1]);
+  });
+
+  it('stores the events of a producer that is created by the same name later', async () => {
+    await removeSamples(engine.orm, engine.now);
+    const producer = { id: 'sampled', settings: {} as ProducerSettings, paused: false, sample: true };
+    await insertProducer(engine.orm, producer, engine.now);
+    const event = anEvent({ occurred_at: engine.now, source_id: 'sampled' });
+    const { outcomes } = await engine.newAppend(undefined, true).run([event]);
+    assert.equal(outcomes[0]!.status, 'stored');
+    assert.equal((await removeSamples(engine.orm, engine.now)).removed.events, 1);
   });
 
   it('leaves no counts of an append that was under way', async () => {

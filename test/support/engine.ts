@@ -337,7 +337,7 @@ export class Engine {
   }
 
   /** What another process would append with, at the same time, with something happening before each of its commits. */
-  newAppend(beforeCommit: () => Promise<void> = async () => {}): Append {
+  newAppend(beforeCommit: () => Promise<void> = async () => {}, ofProducers = false): Append {
     const transaction: AppendConnections['transaction'] = (work) =>
       this.#connections.transaction((inner) => {
         const commit = async () => {
@@ -346,6 +346,9 @@ export class Engine {
         };
         return work({ ...inner, commit });
       });
-    return new Append({ orm: this.orm, connections: { transaction }, clock: () => this.now, log: silent });
+    return new Append({
+      ...{ orm: this.orm, connections: { transaction }, clock: () => this.now, log: silent },
+      ofProducers,
+    });
   }
 }
