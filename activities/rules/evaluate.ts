@@ -5,7 +5,7 @@ import { loadRule } from '../../db/queries/judging.ts';
 import { standingCounts } from '../../db/queries/revisions.ts';
 import { firesWhen, type Here, type ShownRule } from '../../domain/about.ts';
 import { type JudgeDeps, judgePending } from './judge.ts';
-import { removeDeleted, settle } from './settle.ts';
+import { removeDeleted, settle, successorOf } from './settle.ts';
 
 /** Longest stretch of work in one call, in milliseconds; what is left is done by the next. */
 const LONGEST_MS = 2000;
@@ -53,19 +53,19 @@ export async function evaluate(
   const shown = { name, severity, enabled, fires_when: firesWhen(definition) };
   const result = { ...gone, gone: false, name, revision, rule: shown };
 
-  for (const [i, version] of versions.entries()) {
-    if (version.superseded_at === null) {
-      if (version.enabled && !version.ready) return { ...result, backfill: version.revision, more: true };
-      continue;
-    }
-    const settled = await settle(judging, version, versions[i + 1] ?? null);
+  for (let i = 0; versions[i] !== current; ) {
+    const next = successorOf(versions, i);
+    const settled = await settle(judging, versions[i]!, next);
     await signalIncidents(settled.incidents);
     await signalRules(settled.rules);
     // Somebody else settled it. What comes next was read before that, too.
     if (settled.stale) return { ...result, more: true };
     await forgetRegrouped(orm, ruleId);
     await forgetSettled(orm, ruleId);
+    // Revisions in between were never in force, and were closed with it.
+    i = next ? versions.indexOf(next) : versions.length - 1;
   }
+  if (current.enabled && !current.ready) return { ...result, backfill: current.revision, more: true };
   if (words.deleted) {
     return (await removeDeleted(orm, ruleId)) ? gone : { ...result, more: true };
   }

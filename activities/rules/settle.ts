@@ -6,7 +6,7 @@ import { announced, holdVersion, type RuleWords, type Version } from '../../db/q
 import { putOffGroups, putOffNoLonger } from '../../db/queries/pending.ts';
 import {
   busyGroups,
-  closeRevision,
+  closeRevisions,
   isOver,
   notePending,
   outboxIds,
@@ -19,11 +19,24 @@ import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
 import { addEntry, addNotice } from './record.ts';
 
 /**
- * Judges a superseded revision for the last time, up to the instant its successor came into force, and hands its open
- * incidents over: to the successor where that still counts the same groups, or to the end. A revision that was
- * superseded before its backfill was done has no windows to judge: its successor judges them. Groups that were put off get one
- * more try now; those that fail again are told of, and don't hold up the successor. Each of its transactions looks
- * again whether the revision is still to be settled.
+ * A revision that was superseded before its backfill was done was never in force: it judges nothing, and nothing is handed
+ * over to it. What is read of a successor here stays so: a revision that is ready stays ready, and one that was superseded
+ * can't become ready any more.
+ */
+const wasNeverInForce = ({ enabled, ready, superseded_at }: Version) =>
+  enabled && !ready && superseded_at !== null;
+
+/** The revision that takes over from the i-th one. */
+export const successorOf = (versions: readonly Version[], i: number): Version | null =>
+  versions.slice(i + 1).find((version) => !wasNeverInForce(version)) ?? null;
+
+/**
+ * Judges a superseded revision for the last time, up to the instant it was superseded, and hands its open incidents over:
+ * to the successor where that counts the same groups, or to the end. The hand-over waits until the successor is ready: an
+ * edit before that may put another one in its place. Groups that were put off get one more try now; those that fail again
+ * are told of, and don't hold up the successor. Each of its transactions looks again whether the revision is still to be
+ * settled.
+ * @param next the revision that takes over (`successorOf`)
  * @returns incidents that changed, and rules that were found to have been touched: both must hear of it. `stale`: the revision is
  * no longer what it was when it was read
  */
@@ -65,9 +78,10 @@ export async function settle(
       log.error({ rule_id, revision, groups }, 'the last judging of groups failed: they may lack incidents');
     }
   }
+  const rules = [...woken].filter((id) => id !== version.rule_id);
+  if (next?.enabled && !next.ready) return { incidents: [...incidents], rules, stale: false };
   const handed = await handOver(orm, version, next, clock);
   for (const id of handed ?? []) incidents.add(id);
-  const rules = [...woken].filter((id) => id !== version.rule_id);
   return { incidents: [...incidents], rules, stale: handed === null };
 }
 
@@ -110,7 +124,7 @@ async function handOver(
     const words = await holdVersion(db, version, 'settling');
     if (!words) return null;
     const { rule_id: ruleId } = version;
-    const at = version.superseded_at!;
+    const at = next?.effective_at ?? version.superseded_at!;
     const open = await em.find(
       IncidentEntity,
       { ruleId, endedAt: null, mergedInto: null },
@@ -121,7 +135,7 @@ async function handOver(
     if (fate.carried) for (const incident of open) incident.revision = fate.revision;
     else await endIncidents(db, em, open, { at, reason: fate.reason, now: clock() });
     await em.flush();
-    await closeRevision(db, version);
+    await closeRevisions(db, ruleId, next?.revision ?? version.revision + 1);
     await resetGroups(db, ruleId);
     if (next?.enabled) {
       await judgeAnew(db, next, at, [

@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
-import type { Version } from './judging.ts';
 import { mergePending } from './wake.ts';
 
 /** Notes groups for judging, in time (not late). Epoch ms. */
@@ -63,14 +62,15 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
     where rule_id = ${ruleId} and state <> 'ok'`.execute(db);
 }
 
-/** Closes the books on a revision: what was pending for it goes. Its counts, and its row, go later, bit by bit. */
-export async function closeRevision(db: Sql, { rule_id, revision }: Version): Promise<void> {
-  await sql`update rule_versions set settled = true where rule_id = ${rule_id} and revision = ${revision}`.execute(
-    db,
-  );
-  await sql`delete from pending_evaluations where rule_id = ${rule_id} and revision <= ${revision}`.execute(
-    db,
-  );
+/**
+ * Closes the books on all revisions before one: what was pending for them goes. Their counts, and their rows, go later, bit by
+ * bit.
+ */
+export async function closeRevisions(db: Sql, ruleId: string, before: number): Promise<void> {
+  await sql`
+    update rule_versions set settled = true
+    where rule_id = ${ruleId} and revision < ${before} and not settled`.execute(db);
+  await sql`delete from pending_evaluations where rule_id = ${ruleId} and revision < ${before}`.execute(db);
 }
 
 /** Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged any more. */

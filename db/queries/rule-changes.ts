@@ -72,6 +72,7 @@ export async function updateRule(
     if (!rule) return null;
     const patch = patchOf(rule);
     const before = { definition: rule.definition, enabled: rule.enabled };
+    const judging = await lastReady(db, id);
     if (patch.name !== undefined) rule.name = patch.name;
     if (patch.enabled !== undefined) rule.enabled = patch.enabled;
     if (patch.definition !== undefined) rule.definition = patch.definition;
@@ -86,7 +87,7 @@ export async function updateRule(
     rule.revision++;
     await em.flush();
     await newRevision(db, em, rule, now);
-    return { rule, open_incidents: { count, outcome: outcomeOf(before.definition, rule) } };
+    return { rule, open_incidents: { count, outcome: outcomeOf(judging ?? before, rule) } };
   });
 }
 
@@ -214,9 +215,19 @@ async function openIncidents(db: Sql, ruleId: string): Promise<number> {
   return rows[0]!.n;
 }
 
-function outcomeOf(before: RuleDefinition, rule: AlertRule): OpenIncidents['outcome'] {
-  if (!rule.enabled) return 'resolved: rule disabled';
-  if (!same(before.group_by, rule.definition.group_by)) return 'resolved: rule changed';
+/** The last revision that was ready: what is open is its, until another one is ready. Null without any. */
+async function lastReady(db: Sql, ruleId: string): Promise<Judging | null> {
+  const { rows } = await sql<Judging>`
+    select definition, enabled from rule_versions
+    where rule_id = ${ruleId} and ready order by revision desc limit 1`.execute(db);
+  return rows[0] ?? null;
+}
+
+type Judging = Pick<AlertRule, 'definition' | 'enabled'>;
+
+function outcomeOf(judging: Judging, rule: AlertRule): OpenIncidents['outcome'] {
+  if (!rule.enabled || !judging.enabled) return 'resolved: rule disabled';
+  if (!same(judging.definition.group_by, rule.definition.group_by)) return 'resolved: rule changed';
   return 'go on if the new revision still fires for their group';
 }
 

@@ -144,16 +144,24 @@ export class Engine {
     return takeDue(sqlOf(this.orm), { now: this.now, watermark: reached });
   }
 
-  /** What the rule's workflow does once woken, until nothing is left. */
-  async judge(ruleId: string, orm: Orm = this.orm): Promise<void> {
+  /** One call of the rule's workflow to have everything judged that can be judged: no backfill follows. */
+  evaluate(
+    ruleId: string,
+    orm: Orm = this.orm,
+  ): Promise<{ gone: boolean; backfill: number | null; more: boolean }> {
     const signalIncidents = async (ids: readonly string[]) => {
       this.signalled.push(...ids);
     };
+    return evaluate(
+      { orm, clock: () => this.now, log: this.log, signalIncidents, signalRules: async () => {} },
+      ruleId,
+    );
+  }
+
+  /** What the rule's workflow does once woken, until nothing is left. */
+  async judge(ruleId: string, orm: Orm = this.orm): Promise<void> {
     while (true) {
-      const result = await evaluate(
-        { orm, clock: () => this.now, log: this.log, signalIncidents, signalRules: async () => {} },
-        ruleId,
-      );
+      const result = await this.evaluate(ruleId, orm);
       if (result.gone) return;
       if (result.backfill !== null) {
         const rule = await loadRule(sqlOf(this.orm), ruleId);
@@ -183,6 +191,11 @@ export class Engine {
   async version(ruleId: string, revision: number): Promise<Version> {
     const rule = await loadRule(sqlOf(this.orm), ruleId);
     return rule!.versions.find((version) => version.revision === revision)!;
+  }
+
+  /** Counts what was in a revision's window, as it was read. */
+  backfill(version: Version): Promise<void> {
+    return backfill(this.orm, version);
   }
 
   /** Counts what was in the window of a rule's first revision, and dies before the n-th commit. False when it was done before. */

@@ -75,7 +75,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
-    weight: 1,
+    weight: 5,
     arbitrary: fc.record({
       do: fc.constant('edit' as const),
       settings,
@@ -165,9 +165,11 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
       const times = counted.filter(({ host }) => keyOf(rule, host) === key).map(({ at }) => at);
       const at = revision.first ? Math.min(...times, from) - 1 : from;
       for (const episode of modelEpisodes(times, spec, { at, firing: carried.get(key) ?? null }, horizon)) {
+        // What was never ready takes nothing over, and ends nothing: its successor does.
         const goesOn =
-          next?.rule.enabled === true &&
-          next.rule.definition.group_by.length === rule.definition.group_by.length;
+          next?.unjudged ||
+          (next?.rule.enabled === true &&
+            next.rule.definition.group_by.length === rule.definition.group_by.length);
         if (episode.ended_at === null && goesOn) {
           open.set(key, { since: episode.since, opened_at: episode.opened_at });
         } else incidents.push([key, episode.since, episode.opened_at, episode.ended_at ?? until]);
