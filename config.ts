@@ -69,7 +69,9 @@ const bytes = z
     return Math.round(Number(number) * 1024 ** ' kmgt'.indexOf(unit.toLowerCase() || ' '));
   });
 
-/** Addresses and networks, separated by commas. `private` stands for those that people have for themselves. */
+/**
+ * Addresses and networks, separated by commas. `private` stands for those that people have for themselves.
+ */
 const networks = z
   .string()
   .default('')
@@ -92,7 +94,10 @@ const schema = z.object({
   DATABASE_USER: z.string().min(1).default('tocsin'),
   DATABASE_PASSWORD: z.string().optional(),
   DATABASE_NAME: z.string().min(1).default('tocsin'),
-  /** The role that the API and the workers log in as, when it is not the one that migrates: migrations grant it what it needs. */
+  /**
+   * The role that the API and the workers log in as, when it is not the one that migrates: migrations grant
+   * it what it needs.
+   */
   DATABASE_GRANT_TO: z.string().min(1).optional(),
   /** `skip`: namespace and search attributes are made by others, as in Temporal Cloud. */
   TEMPORAL_SETUP: z.enum(['run', 'skip']).default('run'),
@@ -100,8 +105,8 @@ const schema = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: integer(0, 65535).default(8000),
   /**
-   * Seconds that a connection without requests is kept open. Longer than a load balancer keeps its own, or a request that it sends as
-   * this end closes is answered with 502: most keep them for 60 s, Google's for 600.
+   * Seconds that a connection without requests is kept open. Longer than a load balancer keeps its own, or a
+   * request that it sends as this end closes is answered with 502: most keep them for 60 s, Google's for 600.
    */
   KEEP_ALIVE_SECONDS: integer(1, 3600).default(75),
   /** What senders of POST /internal/events give in x-ingest-token. */
@@ -110,13 +115,19 @@ const schema = z.object({
     .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'must be ASCII without spaces around it: a header carries nothing else')
     .default(DEFAULT_INGEST_TOKEN),
   /**
-   * Proxies in front of the API, by address or network, separated by commas: the client's address is then what they say, and while no keys
-   * are asked for, what they pass on is taken.
+   * Proxies in front of the API, by address or network, separated by commas: the client's address is then
+   * what they say, and while no keys are asked for, what they pass on is taken.
    */
   TRUSTED_PROXIES: networks,
-  /** `open`: no keys are asked for, and only this machine may reach the API. By default so on loopback, `keys` elsewhere. */
+  /**
+   * `open`: no keys are asked for, and only this machine may reach the API. By default so on loopback, `keys`
+   * elsewhere.
+   */
   AUTH: z.enum(['open', 'keys']).optional(),
-  /** The key to begin with, which makes the others: `tk` and 30 letters and digits. Or BOOTSTRAP_KEY_FILE for a file that holds it. */
+  /**
+   * The key to begin with, which makes the others: `tk` and 30 letters and digits. Or BOOTSTRAP_KEY_FILE for
+   * a file that holds it.
+   */
   BOOTSTRAP_KEY: z
     .string()
     .refine((text) => isSecret('key', text), 'must be tk and 30 letters and digits')
@@ -143,7 +154,9 @@ const schema = z.object({
   RETENTION_DAYS: integer(1, 3650).default(30),
   /** Days that resolved incidents are kept, with all that was said about them. */
   INCIDENT_RETENTION_DAYS: integer(1, 36_500).default(365),
-  /** A path on PostgreSQL's disk, for its free space; found by itself when PostgreSQL runs on this machine. */
+  /**
+   * A path on PostgreSQL's disk, for its free space; found by itself when PostgreSQL runs on this machine.
+   */
   DISK_PATH: z.string().min(1).optional(),
   /** What PostgreSQL may take in all, where no path shows its disk. */
   DISK_BYTES: bytes.optional(),
@@ -157,7 +170,10 @@ const schema = z.object({
     .default('[]')
     .transform((text, context) => parseChannels(text, context)),
   CHANNELS_FILE: z.string().optional(),
-  /** Address people reach the API by: for links in notices, and the name under which it takes changes from browsers. */
+  /**
+   * Address people reach the API by: for links in notices, and the name under which it takes changes from
+   * browsers.
+   */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8000'),
   /** The file that `npm run build:workflows` made; without it each worker process bundles at its start. */
   WORKFLOW_BUNDLE: z.string().optional(),
@@ -253,7 +269,7 @@ function decodable(text: string, context: z.RefinementCtx): void {
   } catch {
     context.addIssue({
       code: 'custom',
-      message: 'has a % in its user or password that begins no escape: write it as %25',
+      message: 'has a % in its user or password that is not part of an escape: write it as %25',
     });
   }
 }

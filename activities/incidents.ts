@@ -24,7 +24,7 @@ export interface IncidentDependencies {
   log: Logger;
   /** Names of the configured channels. */
   channels: readonly string[];
-  /** What incident workflows are to show of where they run. */
+  /** Facts that incident workflows show and cannot know. */
   here: () => Promise<Here>;
   /** Pauses between attempts, in milliseconds. */
   scheduleMs?: readonly number[];
@@ -36,7 +36,7 @@ export interface IncidentView {
   notices: OutstandingNotice[];
   channels: readonly string[];
   schedule_ms: readonly number[];
-  /** Missing in what earlier releases recorded. */
+  /** Absent in histories of earlier releases. */
   here?: Here;
 }
 
@@ -44,13 +44,16 @@ type NoticeOf = { incident_id: string; notice_id: string; kind: NoticeKind };
 
 export type IncidentActivities = ReturnType<typeof createIncidentActivities>;
 
-/** Reads and writes of incident workflows. All idempotent; a person's request is told apart by its `request`. */
+/**
+ * Reads and writes of incident workflows. All idempotent; a person's request is told apart by its `request`.
+ */
 export function createIncidentActivities(dependencies: IncidentDependencies) {
   const { orm, clock, log, channels, here, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
   return {
     /** The incident as it is on record, or null when it is gone. */
     async loadIncident({ incident_id }: { incident_id: string }): Promise<IncidentView | null> {
-      // The notices after the row: those of a change that came in between are seen, and a later look shows the row.
+      // The notices after the row: those of a change that came in between are seen, and a later look shows
+      // the row.
       const row = await orm.em.fork().findOne(IncidentEntity, incident_id);
       if (!row) return null;
       const notices = await outstandingNotices(sqlOf(orm), incident_id);

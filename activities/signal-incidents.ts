@@ -7,8 +7,8 @@ import { incidentChanged } from '../workflows/messages.ts';
 import { incidentWorkflow } from '../workflows/startable.ts';
 
 /**
- * Tells incidents' workflows to look at their rows, starting those that don't run. The notices they owe are on record
- * already: a failure here is logged, and the sweep signals again.
+ * Tells incidents' workflows to look at their rows, starting those that don't run. The notices they owe are
+ * on record already: a failure here is logged, and the sweep signals again.
  */
 export async function signalIncidents(
   { orm, client }: Signaller,
@@ -32,6 +32,6 @@ export async function signalIncidents(
 /** Tells one. @throws when Temporal or PostgreSQL is away */
 export async function signalIncident({ orm, client }: Signaller, id: string): Promise<void> {
   const incident = (await shownIncidents(sqlOf(orm), [id])).get(id);
-  // Without its row nobody is owed a notice.
+  // Without its row there is nobody to notify.
   if (incident) await signalWithStart(client, incidentWorkflow(id, incident), incidentChanged);
 }

@@ -24,7 +24,7 @@ export interface Demand {
   role: Role | null;
   /** Takes the header `x-ingest-token`, as the reference's clients send it. */
   token?: boolean;
-  /** Absent: events. A key that is over its rate may send alerts all the same: those that are known are never refused. */
+  /** What the route takes; events if absent. A key above its rate of events may still send alerts. */
   ingests?: 'events' | 'alerts';
 }
 
@@ -52,7 +52,10 @@ export interface Access {
   identify(request: IncomingMessage): Promise<Principal>;
   /** Whose key this is, whatever it may be used for. @throws Unauthorized, Problem 429 */
   identifyKey(secret: string, request?: IncomingMessage): Promise<Principal>;
-  /** Counts alerts that begin to fire against a key's rate of alerts. @throws RateExceeded, before any of them is stored */
+  /**
+   * Counts new alerts against the key's rate of alerts.
+   * @throws RateExceeded, before any of them is stored
+   */
   spendAlerts(principal: Principal, opening: number): Promise<void>;
   /** Counts events against a key's own rate. @throws RateExceeded, before any of them is stored */
   spend(principal: Principal, events: number): Promise<void>;

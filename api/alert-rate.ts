@@ -5,16 +5,17 @@ import { type ReceivedAlert, type ReceivingProtocol, resolves } from '../domain/
 import type { Access, Principal } from './access.ts';
 import { RateExceeded } from './problem.ts';
 
-/** Alerts of a request that are to be received, and why the others are not. */
+/** Which alerts of a request may be stored, and why the others may not. */
 export interface Admitted {
-  /** Of each alert whether it is received. */
+  /** For each alert, whether it may be stored. */
   received: boolean[];
   refused: RateExceeded | null;
 }
 
 /**
- * Counts the alerts of a request that begin to fire against the rate of its key. If that is exceeded, they are refused; all others are
- * received whatever the rate. Without its refresh an alert would seem to be over, without its end it would seem to go on.
+ * Counts the new alerts of a request against the rate of its key. Above the rate the new alerts are refused.
+ * All others are received whatever the rate: without its refresh an alert would seem to be over, and without
+ * its end it would seem to go on.
  * @param now epoch ms
  */
 export async function admitAlerts(

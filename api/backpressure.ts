@@ -9,7 +9,10 @@ const ACTIVITY_QUEUE = 2;
 /** `temporal.api.enums.v1.RateLimitSource`. */
 const SOURCES = { 1: 'api', 2: 'worker', 3: 'temporal' } as const;
 
-/** A worker asks for tasks at least once a minute; one that has not for longer than this after another is gone. In seconds. */
+/**
+ * Seconds. Workers ask for tasks at least once a minute. One that asked so long before the latest has
+ * stopped.
+ */
 const GONE_AFTER = 90;
 
 /** What Temporal says of the ingest queue. */
@@ -18,11 +21,11 @@ export interface QueueState {
   backlog: number;
   /** Age of the oldest of them, in seconds. */
   oldest_seconds: number;
-  /** The limit in force, activities a second; null where the server does not say. */
+  /** The limit in force, activities a second; null if the server does not tell. */
   activities_per_second: number | null;
   /** Who set it; `temporal`: nobody. */
   set_by: (typeof SOURCES)[keyof typeof SOURCES];
-  /** The limits that the workers ask for, ascending; the one that asked last is heard. */
+  /** The limits that live workers ask for, ascending. That of the worker that asked last applies. */
   worker_limits: number[];
 }
 
@@ -54,14 +57,20 @@ export async function queueState({ client }: ApiDeps): Promise<QueueState> {
   };
 }
 
-/** Nobody waits for what cannot begin: dead letters are redriven on the ingest queue. @throws Conflict, Unavailable */
+/**
+ * Refuses a redrive while the ingest queue, on which it would run, is stopped.
+ * @throws Conflict, Unavailable
+ */
 export async function requireFlow(deps: ApiDeps): Promise<void> {
   const { activities_per_second } = await queueState(deps);
   if (activities_per_second === 0)
     throw new Conflict('the ingest queue is stopped: open it with PUT /backpressure');
 }
 
-/** Limits the ingest queue over all workers; 0 stops it, null leaves it to the workers. @throws Unavailable */
+/**
+ * Limits the ingest queue over all workers; 0 stops it, null leaves it to the workers.
+ * @throws Unavailable
+ */
 export async function limitQueue({ client }: ApiDeps, activitiesPerSecond: number | null): Promise<void> {
   await answered(client, () =>
     client.workflowService.updateTaskQueueConfig({

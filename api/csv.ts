@@ -1,12 +1,12 @@
 import { stringify } from 'csv-stringify/sync';
 
 /**
- * Where a spreadsheet may see the beginning of a cell: at its own, and after what separates cells or rows in
- * some locale. A quoted cell is no protection from a spreadsheet that splits at semicolons: quotes count only
- * at the beginning of what it takes for a cell.
+ * The first part matches where a spreadsheet may see the beginning of a cell: at its start, and after
+ * anything that separates cells or rows in some locale. Quotes do not protect a cell from a spreadsheet that
+ * splits at semicolons: they count only at the beginning of what it takes for a cell.
  *
- * Then comes what begins a formula in some spreadsheet; the wide forms do in Japanese and Chinese ones. What
- * stands between the two has no separator itself, so that no part of a cell is looked at twice.
+ * The last part matches what begins a formula; the wide forms do so in Japanese and Chinese spreadsheets. The
+ * part between them matches no separator, so that no character is looked at twice.
  */
 const FORMULAS = /(^|[;|\t\r\n])((?:[^\S\t\r\n]|["'])*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/g;
 

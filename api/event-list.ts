@@ -10,12 +10,12 @@ import { page } from './paging.ts';
 import { eventOut, showEvent } from './schemas/event.ts';
 
 /**
- * Characters of payload that a list of events holds at once. A list of 200 events has up to 20 million; what is
- * beyond is read and sent part by part, only as fast as the client takes it.
+ * Characters of payload that a list of events holds in memory at once. A list of 200 events has up to 20
+ * million: the rest is read and sent part by part, as fast as the client takes it.
  */
 export const LIST_CHARACTERS = 256 << 10;
 
-/** Lists that are sent part by part, of one key and of all, in one process. */
+/** How many lists may be sent part by part at once in one process, for one key and for all. */
 export const LONG_LISTS = { ofOne: 32, ofAll: 128 };
 
 /** How an answer with such a list is declared. */
@@ -23,7 +23,7 @@ export const eventList = { media: ['application/json'], schema: z.array(eventOut
 
 /**
  * A page of events as an answer.
- * @param part one event more than `limit`, if there are so many
+ * @param part has one event more than `limit` if there is a next page
  */
 export function answerEvents(
   db: Sql,
@@ -58,7 +58,7 @@ async function* asJson(db: Sql, first: readonly Event[], left: readonly LeftEven
   yield ']';
 }
 
-/** In parts of so many characters; what is larger is a part by itself. */
+/** Splits into parts of at most `LIST_CHARACTERS`. A larger event is a part by itself. */
 function* partsOf(left: readonly LeftEvent[]): Generator<readonly LeftEvent[]> {
   let part: LeftEvent[] = [];
   let characters = 0;

@@ -83,14 +83,16 @@ const notChosen: ItemResult = {
   errors: [
     {
       field: 'event_id',
-      reason: 'must not be a UUID of version 5: those are made from sources, and the key is bound to some',
+      reason:
+        'must not be a UUID of version 5: formats make such ids from sources, and this key is bound to sources',
     },
   ],
 };
 
 /**
- * Whether an item brings an id such as formats make from a source. Everybody can compute those: whoever sends one first, under
- * another source, would suppress the event that it belongs to.
+ * Whether the sender chose an id of the kind that formats derive from a source. Everybody can compute these
+ * ids. If somebody sent one first, under another source, the event that it belongs to would count as a
+ * duplicate.
  */
 function choosesDerivable(item: Mapped): boolean {
   if ('invalid' in item || item.derived) return false;

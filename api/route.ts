@@ -69,7 +69,9 @@ export type Reply<R extends Record<number, ResponseSpec>> = {
       : { body?: undefined });
 }[keyof R & number];
 
-/** One endpoint: what it takes, what it answers and how. The same object routes, validates and feeds OpenAPI. */
+/**
+ * One endpoint: what it takes, what it answers and how. The same object routes, validates and feeds OpenAPI.
+ */
 export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record<number, ResponseSpec>> {
   method: 'get' | 'post' | 'put' | 'delete';
   /** As OpenAPI writes it: `/events/{id}`. */
@@ -83,8 +85,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   query?: Q;
   body?: BodySpec<B>;
   /**
-   * What it takes; events, of a route for keys of role `ingest`, unless it says so. What it refuses is put on record. Alerts don't
-   * wait for events, nor are they refused because those are too many.
+   * What it takes; events, of a route for keys of role `ingest`, unless it says so. What it refuses is put on
+   * record. Alerts don't wait for events, nor are they refused because those are too many.
    */
   ingests?: 'events' | 'alerts';
   /** Headers that it reads, for OpenAPI. */
@@ -98,7 +100,7 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   dialect?: Dialect;
   /** Reads so much that it goes on record who did. */
   recorded?: boolean;
-  /** What the record keeps of a body that may hold secrets. */
+  /** What the audit log keeps of a body that may contain secrets. */
   recordedAs?: (body: B) => unknown;
   handle: (input: Input<P, Q, B>) => Promise<Reply<NoInfer<R>>>;
 }
@@ -131,7 +133,9 @@ export function check<S extends z.ZodType>(schema: S, value: unknown, root: stri
   );
 }
 
-/** Lists in a query that may also come as `name.key=value` or `name["key"]=value`, each for `name=key=value`. */
+/**
+ * Lists in a query that may also come as `name.key=value` or `name["key"]=value`, each for `name=key=value`.
+ */
 const keyed = new WeakSet<z.ZodType>();
 
 /** Marks a list of `key=value` as one whose keys may be part of the parameter's name. */
@@ -142,7 +146,8 @@ export function keyedBelow<S extends z.ZodType>(schema: S): S {
 
 /**
  * Reads a query by its schema: of a repeated parameter the last counts, unless the schema has a list there.
- * @throws Invalid, also for a name that the schema doesn't have: a filter that is misspelt would let everything through
+ * @throws Invalid, also for a name that the schema doesn't have: a filter that is misspelt would let
+ * everything through
  */
 export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams, lax = false): z.output<Q> {
   const given: Record<string, unknown> = {};

@@ -4,7 +4,7 @@ import { ConfigError } from '../domain/config-error.ts';
 type Environment = Record<string, string | undefined>;
 
 /**
- * Where PostgreSQL is: DATABASE_URL, or a URL made of the parts; undefined where neither says it.
+ * The address of PostgreSQL: DATABASE_URL, or a URL made of the parts; undefined if neither is set.
  * @throws ConfigError: one sentence that names the setting and shows no secret
  */
 export function databaseUrl(env: Environment): string | undefined {
@@ -23,19 +23,19 @@ function checkedUrl(text: string): string {
   }
   if (!URL.canParse(text)) {
     throw new ConfigError(
-      'DATABASE_URL: is no valid URL; where the password has /, # or ? in it, set DATABASE_HOST and DATABASE_PASSWORD instead',
+      'DATABASE_URL: is not a valid URL; if the password contains /, # or ?, set DATABASE_HOST and DATABASE_PASSWORD instead',
     );
   }
   const { username, password, hostname, pathname } = new URL(text);
   try {
     for (const escaped of [username, password, hostname, pathname]) decodeURIComponent(escaped);
   } catch {
-    throw new ConfigError('DATABASE_URL: has a % that begins no escape: write it as %25');
+    throw new ConfigError('DATABASE_URL: has a % that is not part of an escape: write it as %25');
   }
   return text;
 }
 
-/** A host as a URL has it. It is never shown: somebody may have put a whole URL there. */
+/** A host as it stands in a URL. Errors never show it, because it may be a whole URL with a password. */
 function checkedHost(host: string): string {
   if (isIPv6(host) && !host.includes('%')) return `[${host}]`;
   if (/^[\w.-]+$/.test(host)) return host;

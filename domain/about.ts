@@ -3,24 +3,30 @@ import { type ProducerSettings, redactedUrl } from './producer.ts';
 import type { RuleDefinition } from './rule.ts';
 import { codeSpan, plainLine } from './shown.ts';
 
-/** What workflows can be listed by. Registered by temporal-config/search-attributes.json. */
+/**
+ * Search attributes, by which workflows can be filtered. Registered from
+ * temporal-config/search-attributes.json.
+ */
 export const ATTRIBUTES = ['SourceId', 'RuleId', 'RuleName', 'IncidentState', 'Severity', 'State'] as const;
 export type AttributeName = (typeof ATTRIBUTES)[number];
 
-/** What the Temporal Web UI says of a workflow. Whoever starts it and the workflow itself say the same. */
+/**
+ * What the Temporal Web UI shows of a workflow. Whoever starts the workflow sets it, and the workflow keeps
+ * it up to date.
+ */
 export interface About {
   /** One line of Markdown, well below the 400 bytes that Temporal takes. */
   title: string;
   /** What the workflow is there for. */
   purpose: string;
-  /** Where the API shows it, from the API's address on. */
+  /** Path of it in the API. */
   path: string;
   memo: Record<string, string>;
-  /** Null: it has none any more. */
+  /** Null removes the attribute. */
   attributes: Partial<Record<AttributeName, string | null>>;
 }
 
-/** What only the worker's configuration and the server know. */
+/** Facts for the Web UI that workflow code cannot know by itself: a worker tells them. */
 export interface Here {
   /** Address of the API. */
   api: string;
@@ -31,7 +37,7 @@ export interface Here {
 /** A rule as its workflow shows it. */
 export interface ShownRule {
   name: string;
-  /** Of its incidents; null when the events say. */
+  /** Severity of its incidents; null if they take it from their events. */
   severity: string | null;
   enabled: boolean;
 }
@@ -83,7 +89,7 @@ export function firesWhen({
   return [
     [counted, what.join(' and '), `within ${window_seconds} s`].filter(Boolean).join(' '),
     ...(groups.length > 0 ? [`with the same ${groups.join(', ')}${group_by.length > 3 ? ' …' : ''}`] : []),
-    ...(for_seconds > 0 ? [`for ${for_seconds} s on end`] : []),
+    ...(for_seconds > 0 ? [`for ${for_seconds} s without a break`] : []),
   ].join(', ');
 }
 
@@ -140,7 +146,7 @@ export const ABOUT_HOUSEKEEPING: About = {
   attributes: {},
 };
 
-/** Address of something in the API, without whatever may be secret in the API's own. */
+/** Address of a path in the API, without user, password and query of the API's own address. */
 export function linkTo(api: string, path: string): string {
   const { origin, pathname } = new URL(api);
   return `${origin}${pathname.replace(/\/+$/, '')}${path}`;
@@ -149,7 +155,7 @@ export function linkTo(api: string, path: string): string {
 /** The link in Markdown. */
 export const openLink = (url: string) => `[Open in the API](<${url}>)`;
 
-/** What differs, to be set. A name that is not in `wanted` stays as it is. */
+/** The entries of `wanted` that differ from what is set. */
 export function differing<T>(
   wanted: Readonly<Record<string, T | null>>,
   set: (name: string) => T | undefined,

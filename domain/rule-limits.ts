@@ -19,15 +19,18 @@ const REACHING = [
 ] as const;
 
 /**
- * How far before the present a rule may have to look at events, in milliseconds: an event that is as late as may be
- * touches windows that began a window before it, and judging begins `for` or `keep_firing` before those.
+ * How far before the present a rule may have to look at events, in milliseconds: an event that is as late as
+ * may be touches windows that began a window before it, and judging begins `for` or `keep_firing` before
+ * those.
  */
 export function reachMs(definition: RuleDefinition): number {
   const { windowMs, forMs, keepFiringMs } = windowSpecOf(definition);
   return windowMs + definition.allowed_lateness_seconds * 1000 + forMs + keepFiringMs;
 }
 
-/** Limits between the times of a rule: what judging looks at must still be there, and be of a bounded size. */
+/**
+ * Limits between the times of a rule: what judging looks at must still be there, and be of a bounded size.
+ */
 export function flawsOfReach(definition: RuleDefinition, retentionMs: number): Flaw[] {
   if (definition.condition.kind !== 'count') return [];
   const reach = reachMs(definition);
@@ -50,12 +53,12 @@ export function flawsOfReach(definition: RuleDefinition, retentionMs: number): F
 }
 
 /**
- * The highest threshold of a rule that reads kept times: judging reads up to twice as many of a group at each edge of a
- * window, and keeps them in memory meanwhile.
+ * The highest threshold of a rule that reads kept times: judging reads up to twice as many of a group at each
+ * edge of a window, and keeps them in memory meanwhile.
  */
 export const MAX_LONG_THRESHOLD = 1_000_000;
 
-/** A threshold that would have judging read too much. */
+/** A threshold for which judging would read too much. */
 export function flawsOfThreshold({ condition }: RuleDefinition): Flaw[] {
   if (condition.kind !== 'count' || condition.threshold_count <= MAX_LONG_THRESHOLD) return [];
   if (!keepsTimes(bucketMsOf(condition.window_seconds * 1000))) return [];

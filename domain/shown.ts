@@ -1,9 +1,9 @@
 /**
- * How the Temporal Web UI may show names and messages that others chose. They may contain Markdown, HTML,
- * characters that reverse a line, kilobytes of text, or a secret that somebody put there by mistake.
+ * Makes names and messages safe to show in the Temporal Web UI. They may contain Markdown, HTML, characters
+ * that reverse a line, kilobytes of text, or a secret that somebody put there by mistake.
  */
 
-/** Characters that are searched for secrets, before the text is shortened. */
+/** How many characters of a text are searched for secrets. The rest is dropped. */
 const MOST_LOOKED_AT = 4000;
 const HIDDEN = '***';
 
@@ -22,14 +22,11 @@ const SECRETS: readonly [RegExp, string][] = [
   [/\btk[A-Za-z0-9]{30}\b/g, HIDDEN],
   [/\b(?:whsec_|gh[a-z]_|github_pat_|xox[a-z]-|sk[-_]|eyJ)[A-Za-z0-9_+/=.-]{10,}/g, HIDDEN],
   [/\b(?:[0-9a-f]{32,}|[0-9A-F]{32,})\b/g, HIDDEN],
-  // A long run of letters of both cases and digits is random.
+  // A long run of upper-case letters, lower-case letters and digits is probably random.
   [/\b(?=[A-Za-z+/]*\d)(?=[0-9a-z+/]*[A-Z])(?=[0-9A-Z+/]*[a-z])[A-Za-z0-9+/]{32,}={0,2}/g, HIDDEN],
 ];
 
-/**
- * One line without secrets and invisible characters. It has at most so many bytes in UTF-8, as JSON escapes
- * it.
- */
+/** One line without secrets and invisible characters. As JSON it has at most `mostBytes` bytes in UTF-8. */
 export function plainLine(text: string, mostBytes = 200): string {
   const visible = text
     .slice(0, MOST_LOOKED_AT)

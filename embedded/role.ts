@@ -7,14 +7,16 @@ const root = join(import.meta.dirname, '..');
 /** How long a role may take to finish what it has begun after SIGTERM. */
 export const drainMs = 30_000;
 /**
- * Small nurseries and few malloc arenas. The workers' seven threads otherwise take memory that they don't use: measured on the
- * samples, 440 MB and flat instead of 600 MB and growing after eight minutes, with 140 MB of live objects either way.
+ * Small nurseries and few malloc arenas. The workers' seven threads otherwise take memory that they don't
+ * use: measured on the samples, 440 MB and flat instead of 600 MB and growing after eight minutes, with 140
+ * MB of live objects either way.
  */
 export const thrift = { args: ['--max-semi-space-size=8'], env: { MALLOC_ARENA_MAX: '2' } };
 
 /**
- * The API's one thread needs Node's usual nursery, and takes no more memory with it: in the small one, what requests
- * under way still use fills half of each collection, and collections cost a third of the API's processor time.
+ * The API runs with Node's usual nursery, which costs it no more memory. In the small one, objects of
+ * requests in progress fill half of the nursery at each collection, and collections take a third of the API's
+ * processor time.
  */
 export const apiNursery = '--max-semi-space-size=16';
 

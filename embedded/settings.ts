@@ -21,7 +21,10 @@ export type Settings = {
   pgPort?: number;
   temporalPort: number;
   uiPort: number;
-  /** What people may do in Temporal's Web UI, which asks nobody for a key. Off where the API asks for keys, unless it is set. */
+  /**
+   * What people may do in Temporal's Web UI, which asks nobody for a key. Off where the API asks for keys,
+   * unless it is set.
+   */
   ui: UiMode | 'off';
   namespace: string;
   databaseUrl?: string;
@@ -78,7 +81,7 @@ function temporalTarget(env: Environment): TemporalTarget | undefined {
   return namesTemporal(env) ? asked(() => readTemporal(env)) : undefined;
 }
 
-/** What a reader of settings says is wrong, for a person to put right. */
+/** Turns the error of a reader of settings into a message for the person at the terminal. */
 function asked<T>(read: () => T): T {
   try {
     return read();

@@ -12,9 +12,12 @@ export type UiDoor = { url: string; close(): Promise<void> };
 
 export const uiRemedy = 'stop that one, or set TEMPORAL_UI_PORT';
 
-/** Names of this machine that no other site can have. Any other name may have been made to resolve to it (DNS rebinding). */
+/**
+ * Names of this machine that no other site can have. Any other name may have been made to resolve to it (DNS
+ * rebinding).
+ */
 const OWN_NAME = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
-/** Part of a path that a server can only take as it is: `..`, however it is written, would lead elsewhere. */
+/** One part of a path. `.` and `..`, also as %2e, are excluded: they would lead to another path. */
 const PART = '(?!(?:\\.|%2e){1,2}(?:[/?]|$))[^/?#;\\\\]+';
 /** A query reads the state of a workflow, though it is sent by POST. */
 const QUERY = new RegExp(
@@ -23,9 +26,9 @@ const QUERY = new RegExp(
 );
 
 /**
- * Listens on `port` of 127.0.0.1 in front of the dev server's Web UI, which asks nobody for a key, takes any Host, and can end
- * every workflow. Lets through what is asked of this machine by its own name, from its own pages, and only reads unless `mode` is
- * `write`. Throws StartupError if the port is taken.
+ * Listens on `port` of 127.0.0.1 in front of the dev server's Web UI, which asks nobody for a key, takes any
+ * Host, and can end every workflow. Lets through what is asked of this machine by its own name, from its own
+ * pages, and only reads unless `mode` is `write`. Throws StartupError if the port is taken.
  */
 export async function openUiDoor(
   port: number,
@@ -100,7 +103,7 @@ function pass(
   incoming.pipe(inner);
 }
 
-/** How the answer is changed on its way; undefined when it is not. */
+/** How the answer is changed; undefined if it is not. */
 function rewriteOf(
   url: string,
   { accept = '' }: IncomingMessage['headers'],
@@ -116,7 +119,9 @@ function rewriteOf(
 const withoutActions = (settings: string) =>
   JSON.stringify({ ...(JSON.parse(settings) as object), DisableWriteActions: true });
 
-/** Columns of the list of workflows. The UI's own show only ids, and those of rules and incidents are UUIDs. */
+/**
+ * Columns of the list of workflows. The UI's own show only ids, and those of rules and incidents are UUIDs.
+ */
 const COLUMNS = ['Status', 'Workflow ID', 'State', 'Severity', 'RuleName', 'Type', 'Start', 'End'];
 
 /**
@@ -148,8 +153,8 @@ async function sendRewritten(
 }
 
 /**
- * An address of loopback for the UI behind the door. A page of another site that had its own name resolve to loopback would have to guess
- * 24 bits of address beside the port. Only Linux has all of 127.0.0.0/8.
+ * An address of loopback for the UI behind the door. A page of another site that had its own name resolve to
+ * loopback would have to guess 24 bits of address beside the port. Only Linux has all of 127.0.0.0/8.
  */
 export function hiddenAddress(): string {
   if (process.platform !== 'linux') return '127.0.0.1';

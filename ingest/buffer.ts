@@ -8,7 +8,10 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** An append that takes longer than this may wait for something that another need not wait for, in milliseconds. */
+/**
+ * An append that takes longer than this may wait for something that another need not wait for, in
+ * milliseconds.
+ */
 const HELD_UP_MS = 50;
 
 export interface BufferLimits {
@@ -23,8 +26,8 @@ export interface BufferLimits {
 }
 
 /**
- * Group commit: whatever arrives while appends are under way shares the next one. Bounded, so that memory stays
- * flat and a sender learns at once that it is too fast.
+ * Group commit: whatever arrives while appends are under way shares the next one. Bounded, so that memory
+ * stays flat and a sender learns at once that it is too fast.
  */
 export class Buffer {
   readonly #append: (events: readonly Event[]) => Promise<Appended>;
@@ -37,7 +40,7 @@ export class Buffer {
   #underWay = 0;
   /** When the last append began, by `performance.now()`. */
   #begun = 0;
-  /** Events of a request, on a moving average. */
+  /** Moving average of the number of events in a request. */
   #usual = 1;
   /** Events a second that appends got through lately: what `Retry-After` is computed from. */
   #rate = 10_000;
@@ -69,9 +72,9 @@ export class Buffer {
   }
 
   /**
-   * For requests that are not read yet. Requires room for as many events as requests usually bring: a rest of the
-   * buffer that is too small for them would let each of them be read and then refused. A few large requests must
-   * not keep out the small ones, so at most a tenth of the buffer is required.
+   * For requests that are not read yet. Requires room for as many events as requests usually bring.
+   * Otherwise, when less room is left, each request would be read and then refused. At most a tenth of the
+   * buffer is required, so that a few large requests do not keep out the small ones.
    * @throws BufferFull
    */
   requireRoom(): void {
@@ -135,8 +138,8 @@ export class Buffer {
   }
 
   /**
-   * An append costs as much as a hundred of its events: fewer, that come while one is under way, share the next instead. Unless
-   * that one is held up.
+   * An append costs as much as a hundred of its events: fewer, that come while one is under way, share the
+   * next instead. Unless that one is held up.
    */
   #mayBegin(): boolean {
     const { appendsInFlight, besideEvents } = this.#limits;

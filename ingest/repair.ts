@@ -7,8 +7,9 @@ const LONGEST_KEPT = 32 * 1024;
 type Container = object;
 
 /**
- * Walks all that a JSON value holds and replaces, in place, what PostgreSQL can't keep: NUL and halves of surrogate pairs become
- * U+FFFD, in texts and in keys; -0 becomes 0. Without recursion: hostile depth must not overflow the stack.
+ * Walks all that a JSON value holds and replaces, in place, what PostgreSQL can't keep: NUL and halves of
+ * surrogate pairs become U+FFFD, in texts and in keys; -0 becomes 0. Without recursion: hostile depth must
+ * not overflow the stack.
  * @returns what can't be repaired, or null
  */
 export function repair(root: Container, deepest: number): string | null {
@@ -22,7 +23,7 @@ export function repair(root: Container, deepest: number): string | null {
         if (!isStorable(value)) kept = storableText(value);
       } else if (typeof value === 'number') {
         if (!Number.isFinite(value)) return 'must not contain numbers that are too large';
-        // jsonb has one zero. Sent again, the event must say what is stored.
+        // jsonb has only one zero, and an event that is sent again must equal the stored one.
         if (Object.is(value, -0)) kept = 0;
       } else if (value !== null && typeof value === 'object') {
         stack.push({ container: value as Container, depth: depth + 1 });
@@ -36,7 +37,8 @@ export function repair(root: Container, deepest: number): string | null {
 }
 
 /**
- * Shortens the longest texts of a JSON value, in place, until it has at most `longest` characters as JSON. What is cut says so.
+ * Shortens the longest texts of a JSON value, in place, until it has at most `longest` characters as JSON.
+ * What is cut says so.
  * @returns whether it has now
  */
 export function shorten(root: Container, longest: number): boolean {

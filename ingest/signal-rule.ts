@@ -9,19 +9,19 @@ import { askTemporal } from './ask-temporal.ts';
 import { PARALLEL, SIGNAL_DEADLINE_MS, signalWithStart } from './signal.ts';
 import { SignalQueue } from './signal-queue.ts';
 
-/** Who signals needs both: a workflow that has to be started shows what its row says. */
+/** Signalling needs both: if the workflow must be started first, its row says what it shows. */
 export interface Signaller {
   orm: Orm;
   client: Client;
 }
 
 /**
- * Wakes a rule's workflow, starting it if it doesn't run. The rows say what is to be done; this only says that
- * something is. @throws when Temporal is away: whoever swept up the rows before will sweep again
+ * Wakes a rule's workflow, starting it if it doesn't run. The rows say what is to be done; this only says
+ * that something is. @throws when Temporal is away: whoever swept up the rows before will sweep again
  */
 export async function signalRule({ orm, client }: Signaller, ruleId: string): Promise<void> {
   try {
-    // Nearly always it runs: nothing is read then, however often events wake it.
+    // It nearly always runs. Then nothing is read, however often events wake it.
     const call = () => client.workflow.getHandle(ruleWorkflowId(ruleId)).signal(wakeRule);
     await askTemporal(client, call, SIGNAL_DEADLINE_MS);
   } catch (error) {

@@ -11,7 +11,9 @@ interface Span {
   to: number;
 }
 
-/** What the events of one append mean for one group of a rule. Built once a group and added to once an event. */
+/**
+ * What the events of one append mean for one group of a rule. Built once a group and added to once an event.
+ */
 export class GroupTally {
   readonly rule: CompiledRule;
   readonly group: string;
@@ -58,14 +60,16 @@ function around(span: Span | null, from: number, to: number): Span {
   return span;
 }
 
-/** A row of window_counts to be added to, by its column names cut to a letter: they travel in every append. */
+/**
+ * A row of window_counts to be added to, by its column names cut to a letter: they travel in every append.
+ */
 interface CountRow {
   r: string;
   v: number;
   g: string;
   b: number;
   n: number;
-  /** Times beside the count, and how many are in rows of their own; absent where none are kept. */
+  /** Times beside the count, and how many are in rows of their own; absent if no times are kept. */
   t?: string;
   m?: number;
 }

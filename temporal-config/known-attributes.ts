@@ -8,7 +8,9 @@ const KEYWORD = 2;
 const INVALID_ARGUMENT = 3;
 /** Time for the answer, in milliseconds. */
 const DEADLINE_MS = 3000;
-/** While some are missing, or Temporal does not answer, it is asked again after so long, in milliseconds. */
+/**
+ * How long to wait before asking again, in milliseconds, while some are missing or Temporal does not answer.
+ */
 const ASK_AGAIN_MS = 60_000;
 
 /**
@@ -23,7 +25,7 @@ export class KnownAttributes {
   #known: readonly string[] = [];
   #askAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
-  /** What the log was told to be missing. */
+  /** The missing ones that the last warning named. */
   #told = '';
 
   constructor({
@@ -40,7 +42,7 @@ export class KnownAttributes {
     this.#log = log;
   }
 
-  /** Their names; none while Temporal does not answer. */
+  /** The names of those that the namespace has, as far as Temporal has answered. */
   async names(): Promise<readonly string[]> {
     if (performance.now() >= this.#askAt) {
       this.#asking ??= this.#ask().finally(() => {
@@ -62,7 +64,7 @@ export class KnownAttributes {
       this.#askAt = performance.now() + ASK_AGAIN_MS;
       this.#log.warn(
         { err: error },
-        'could not ask Temporal for its search attributes; workflows go on without',
+        'could not ask Temporal for its search attributes; workflows are started without them',
       );
       return;
     }
@@ -73,12 +75,12 @@ export class KnownAttributes {
       this.#told = missing.join();
       this.#log.warn(
         { namespace, missing },
-        'the Temporal namespace lacks search attributes; workflows go on without',
+        'the Temporal namespace lacks search attributes; workflows run without them',
       );
     }
   }
 
-  /** Null where our credentials do not allow it. */
+  /** Null if the call fails: our credentials may not allow it. */
   async #listed(ours: readonly string[]): Promise<string[] | null> {
     try {
       const { customAttributes } = await this.#connection.operatorService.listSearchAttributes({
@@ -91,8 +93,8 @@ export class KnownAttributes {
   }
 
   /**
-   * Counts workflows by each: whoever may list workflows may do that. One by one, because such calls are
-   * limited.
+   * Counts workflows by each attribute, which everybody who may list workflows is allowed to do. One after
+   * the other, because the server limits the rate of such calls.
    */
   async #tried(ours: readonly string[]): Promise<string[]> {
     const known: string[] = [];

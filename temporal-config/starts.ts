@@ -5,8 +5,8 @@ import type { KnownAttributes } from './known-attributes.ts';
 type Options = Parameters<NonNullable<WorkflowClientInterceptor['startWithDetails']>>[0]['options'];
 
 /**
- * Completes every start of a workflow by a client: the path in its memo becomes the address in the API, and
- * search attributes that the namespace lacks are left out, because the server would refuse the start.
+ * Completes every workflow that a client starts: the path in its memo becomes an address of the API. Search
+ * attributes that the namespace lacks are left out, because the server would refuse the start.
  */
 export function startsShown({
   api,

@@ -22,16 +22,17 @@ export interface WorkerContext {
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;
-  /** Search attributes that workflows may set; asked for anew where it is absent. */
+  /** Search attributes that workflows may set. If absent, Temporal is asked. */
   known?: KnownAttributes;
   /** Measure what its activities do. */
   interceptors?: WorkerInterceptors;
 }
 
 /**
- * What all workers have in common. After SIGTERM an activity may finish for 20 s, longer than a channel or a probe may
- * take, and is cancelled then. One that ignores that keeps its process 5 s more: the worker ends by itself, says why, and
- * lets the rest of the process close before the supervisor (30 s) or Compose (45 s) kills it.
+ * What all workers have in common. After SIGTERM an activity may finish for 20 s, longer than a channel or a
+ * probe may take, and is cancelled then. One that ignores that keeps its process 5 s more: the worker ends by
+ * itself, says why, and lets the rest of the process close before the supervisor (30 s) or Compose (45 s)
+ * kills it.
  */
 export function commonOptions({ config, connection, interceptors }: WorkerContext) {
   return {
@@ -43,7 +44,9 @@ export function commonOptions({ config, connection, interceptors }: WorkerContex
   } satisfies Partial<WorkerOptions>;
 }
 
-/** What workflows show of where they run: asked for by activities, since only a process knows it. */
+/**
+ * Facts for the Web UI that workflows cannot know. Activities return them, because only a process knows them.
+ */
 export function hereOf({ config, connection, log, ...context }: WorkerContext): () => Promise<Here> {
   const known =
     context.known ?? new KnownAttributes({ connection, namespace: config.TEMPORAL_NAMESPACE, log });

@@ -8,11 +8,14 @@ export interface Served {
   port: number;
   log: Logger;
   health: Health;
-  /** What the SDK measures, in the same format; never rejects. */
+  /** The SDK's metrics, in the same format; never rejects. */
   sdk: () => Promise<string>;
 }
 
-/** Lets a worker be scraped and probed: `GET /metrics`, `/livez`, `/readyz`. @throws when the port is taken */
+/**
+ * Lets a worker be scraped and probed: `GET /metrics`, `/livez`, `/readyz`.
+ * @throws when the port is taken
+ */
 export async function serveMetrics(
   registry: Registry,
   { host, port, log, health, sdk }: Served,
@@ -23,7 +26,7 @@ export async function serveMetrics(
     '/livez': (response) => probe(response, health.live()),
     '/readyz': (response) => probe(response, health.ready()),
     '/metrics': (response) => {
-      // The SDK's first: whether they came is one of ours.
+      // The SDK's metrics are read first, because one of ours says whether they came.
       const text = sdk().then(async (theirs) => (await registry.metrics()) + theirs);
       text.then(
         (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),

@@ -9,19 +9,19 @@ import {
 import type { Logger } from 'pino';
 import { type Exporter, freePort } from './sdk-metrics.ts';
 
-/** Ports tried for the exporter: another program may take one between its choice and its use. */
+/** How many ports are tried for the exporter: another program may take a port just after it was chosen. */
 const TRIES = 5;
 
 /**
- * Sets the SDK up for this process. What its TypeScript and its native part (Core) have to say goes through our log: one
- * stream, one format, one level. Signals are ours to handle. With `measured`, Core serves what it measures on a port of
- * loopback, which it must be given; where none can be had, the worker works without.
+ * Sets the SDK up for this process. Its TypeScript part and its native part (Core) log through our logger:
+ * one stream, one format, one level. We handle process signals ourselves. With `measured`, Core serves its
+ * metrics on a loopback port, which we must choose. If no port can be used, the worker runs without them.
  */
 export async function installRuntime(
   log: Logger,
   { measured, port = freePort }: { measured: boolean; port?: () => Promise<number> },
 ): Promise<Exporter> {
-  let failure = 'this process measures nothing';
+  let failure = 'this process does not serve metrics';
   for (let tries = 0; measured && tries < TRIES; tries++) {
     try {
       const bindAddress = `127.0.0.1:${await port()}`;
@@ -38,26 +38,26 @@ export async function installRuntime(
 function optionsFor(log: Logger, bindAddress?: string): RuntimeOptions {
   const core = levelOf(log);
   const telemetryOptions: TelemetryOptions = {
-    // The libraries below Core log each frame of HTTP/2: of them only what is wrong.
+    // The libraries that Core uses log each HTTP/2 frame, so only their warnings and errors are taken.
     logging: { filter: { core, other: core === 'ERROR' ? 'ERROR' : 'WARN' }, forward: {} },
   };
   if (bindAddress !== undefined) {
     telemetryOptions.metrics = {
       attachServiceName: false,
-      // Prometheus' conventions for names: seconds, _total.
+      // Names as Prometheus recommends: seconds, _total.
       prometheus: { bindAddress, countersTotalSuffix: true, unitSuffix: true, useSecondsForDurations: true },
     };
   }
   return { logger: sdkLogger(log), telemetryOptions, shutdownSignals: [] };
 }
 
-/** The least that Core tells: what our log drops would only be carried over. */
+/** The level for Core, the same as our log's: anything below it would only be passed over and dropped. */
 function levelOf(log: Logger): LogLevel {
   const levels: readonly LogLevel[] = ['TRACE', 'DEBUG', 'INFO', 'WARN'];
   return levels.find((level) => log.isLevelEnabled(level.toLowerCase())) ?? 'ERROR';
 }
 
-/** The SDK's logger over ours. The error has the place where errors are in our log, or nothing would be seen of it. */
+/** A logger for the SDK that writes to ours. Errors go to `err`: only there does our log show them. */
 function sdkLogger(log: Logger): SdkLogger {
   const at = (level: LogLevel) => (message: string, meta?: LogMetadata) => write(level, message, meta);
   function write(level: LogLevel, message: string, meta: LogMetadata = {}): void {

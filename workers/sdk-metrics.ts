@@ -3,13 +3,15 @@ import { createServer } from 'node:net';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 
-/** How long a scrape waits for the SDK's part of it, in milliseconds: an answer without it is better than none. */
+/**
+ * How long a scrape waits for the SDK's metrics, in milliseconds. An answer without them is better than none.
+ */
 export const PATIENCE_MS = 1000;
 
-/** Where the SDK's native part serves what it measures, or why it doesn't. */
+/** Where the SDK's native part serves its metrics, or why it doesn't. */
 export type Exporter = { url: string } | { failure: string };
 
-/** A port of loopback that nobody listens on. Somebody may take it before it is used. */
+/** A free loopback port. Another program may take it before it is used. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -21,8 +23,9 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Reads what the SDK measures, for our own scrape: both speak Prometheus' text format, and all of the SDK's names begin with
- * `temporal_`. While there is no answer the text is empty, and `tocsin_sdk_metrics_up` says so. It never fails.
+ * Reads the SDK's metrics, to be appended to our own: both are Prometheus' text format, and all of the SDK's
+ * names begin with `temporal_`. If there is no answer, the text is empty and `tocsin_sdk_metrics_up` is 0. It
+ * never throws.
  */
 export function readSdkMetrics(
   exporter: Exporter,
@@ -49,7 +52,7 @@ export function readSdkMetrics(
       return text;
     } catch (error) {
       up.set(0);
-      // Once for each time that it goes missing: scrapes come every few seconds.
+      // Logged once until they come back, because scrapes come every few seconds.
       if (!missing) log.warn({ err: error }, 'the metrics of the Temporal SDK are missing from the scrape');
       missing = true;
       return '';

@@ -16,7 +16,10 @@ import { backfillPolicy, firmPolicy, localPolicy } from './policies.ts';
 import { RULE_ID } from './search-attributes.ts';
 import { continueShown, Shown, shows } from './shown.ts';
 
-/** Signals and evaluations a run takes before it continues as new: the server's own hint doesn't count signals. */
+/**
+ * Signals and evaluations a run takes before it continues as new: the server's own hint doesn't count
+ * signals.
+ */
 const EVALUATIONS_A_RUN = 1000;
 const SIGNALS_A_RUN = 5000;
 
@@ -36,8 +39,9 @@ export interface AlertRuleInput {
 }
 
 /**
- * The one place where a rule's windows are judged, in order. It sleeps until it is told that something may have changed;
- * what exactly is in the database, so that nothing is lost with a signal, and nothing judged twice for two.
+ * The one place where a rule's windows are judged, in order. It sleeps until it is told that something may
+ * have changed; what exactly is in the database, so that nothing is lost with a signal, and nothing judged
+ * twice for two.
  */
 export async function alertRule({ rule_id, evaluations = 0 }: AlertRuleInput): Promise<void> {
   let woken = true;
@@ -95,7 +99,7 @@ function detailsOf(
   const standing = {
     disabled: '**Disabled**: it judges nothing until somebody enables it.',
     quiet: '**Quiet**: waits for events that may make it fire.',
-    pending: `**Pending**: ${groups(pending)} must keep to the condition for a while before the rule fires.`,
+    pending: `**Pending**: ${groups(pending)} must meet the condition for longer before the rule fires.`,
     firing: `**Firing**: ${groups(firing)} firing, ${pending} pending. Waits until they are quiet again.`,
   }[standingOf(enabled, { firing, pending })];
   return [

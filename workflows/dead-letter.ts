@@ -25,9 +25,9 @@ import { QUEUES } from './queues.ts';
 import { SOURCE_ID } from './search-attributes.ts';
 import { continueShown, shows } from './shown.ts';
 
-/** Letters that went through the append in one activity, in runs that began before redrives were throttled. */
+/** Letters in one activity. Used only by runs that began before redrives were throttled. */
 const LETTERS_A_REDRIVE = 20;
-/** Letters on the ingest queue at once, each an activity, as a producer's batches are. */
+/** Letters on the ingest queue at once. Each is an activity, as each batch of a producer is. */
 const REDRIVES_AT_ONCE = 4;
 const LETTERS_A_DISCARD = 500;
 /** Marks runs that redrive on the ingest queue. */
@@ -40,7 +40,7 @@ const answering = proxyActivities<ProducerActivities>({
   scheduleToCloseTimeout: '1m',
   taskQueue: QUEUES.producers,
 });
-/** What is redriven is held back as producers are: it shares their queue and its limit. */
+/** Redrives use the queue of the producers, so its limit applies to them too. */
 const throttled = proxyActivities<RedriveActivities>({ ...recordPolicy, taskQueue: QUEUES.ingest });
 const throttledAnswering = proxyActivities<RedriveActivities>({
   ...recordPolicy,
@@ -49,8 +49,9 @@ const throttledAnswering = proxyActivities<RedriveActivities>({
 });
 
 /**
- * The dead letters of one source: holds batches until PostgreSQL has them, retries those whose cause may pass on a
- * schedule, and redrives or discards when told. Ends when nothing is left to hold or retry: the rows are the record.
+ * The dead letters of one source: holds batches until PostgreSQL has them, retries those whose cause may pass
+ * on a schedule, and redrives or discards when told. Ends when nothing is left to hold or retry: the rows are
+ * the record.
  */
 export async function deadLetter({ source_id, resume }: DeadLetterInput): Promise<void> {
   const letters = new HeldLetters(source_id, resume);
@@ -100,14 +101,15 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     { validator: ({ ids }) => requireIds(ids) },
   );
   if (!shows()) upsertSearchAttributes([{ key: SOURCE_ID, value: source_id }]);
-  // A cancelled one still puts on record what it holds: nobody else may have it. Its rows bring it back for the rest.
+  // A cancelled one still puts on record what it holds: nobody else may have it. Its rows bring it back for
+  // the rest.
   let cancelled = false;
   void CancellationScope.current().cancelRequested.catch(() => {
     cancelled = true;
     letters.changed();
   });
 
-  /** Ended with the run: what has not begun by then is retried by the next one. */
+  /** Cancelled when the run ends. The next run makes the retries that have not begun. */
   const retries = new CancellationScope();
   const retry = async (id: string): Promise<void> => {
     letters.begun(id);
@@ -133,7 +135,7 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
         await keeper.recordDeadLetters.executeWithOptions({ summary: `record ${held.length}` }, [held]);
         letters.recorded(held, Date.now());
       } else if (due.length > 0 && patched(THROTTLED)) {
-        // Not waited for: a stopped queue must not keep what is held here from its record.
+        // Not awaited: while the queue is stopped, new letters must still be recorded.
         for (const id of due.slice(0, letters.room(REDRIVES_AT_ONCE))) void retries.run(() => retry(id));
         await letters.untilDue(letters.room(REDRIVES_AT_ONCE) === 0);
       } else if (due.length > 0) {

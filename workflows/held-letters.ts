@@ -22,7 +22,7 @@ export class HeldLetters {
   #changes = 0;
   readonly #sourceId: string;
   readonly #shown = new Shown();
-  /** Letters whose retry waits for the ingest queue, or runs. */
+  /** Letters whose retry is waiting for the ingest queue, or is running. */
   readonly #underWay = new Set<string>();
 
   constructor(sourceId: string, resume: DeadLetterInput['resume']) {
@@ -74,7 +74,7 @@ export class HeldLetters {
     return this.#resting().flatMap(({ id, next_at }) => (next_at <= now ? [id] : []));
   }
 
-  /** How many retries may begin, of so many at once. */
+  /** How many more retries may begin if `most` may run at once. */
   room(most: number): number {
     return Math.max(0, most - this.#underWay.size);
   }
@@ -88,7 +88,9 @@ export class HeldLetters {
     this.#changes += 1;
   }
 
-  /** Of those tried, the failed ones come again later, as long as the schedule goes; the others are settled. */
+  /**
+   * Of those tried, the failed ones come again later, as long as the schedule goes; the others are settled.
+   */
   retried(tried: readonly string[], failed: readonly string[], now: number): void {
     this.settled(tried.filter((id) => !failed.includes(id)));
     for (const letter of this.#retrying) {
@@ -105,7 +107,10 @@ export class HeldLetters {
     this.#changes += 1;
   }
 
-  /** Sleeps until a retry is due or something comes in; with `full`, until something ends or comes in. */
+  /**
+   * Sleeps until a retry is due or something comes in. If `full`, no retry may begin: sleeps until one ends
+   * or something comes in.
+   */
   async untilDue(full = false): Promise<void> {
     const seen = this.#changes;
     const changed = () => this.#changes !== seen;
@@ -137,8 +142,8 @@ export class HeldLetters {
     const next = next_retry_at === null ? '' : `, next at ${new Date(next_retry_at).toISOString()}`;
     const waiting = {
       holding: `**Holding** ${unrecorded} batches that PostgreSQL does not have yet.`,
-      retrying: `**Retrying**: waits for the next retry${next}, or for somebody to redrive or discard.`,
-      settled: '**Settled**: all are on record, and none is retried by itself.',
+      retrying: `**Retrying**: waits for the next retry${next}, or until somebody redrives or discards them.`,
+      settled: '**Settled**: PostgreSQL has all of them, and none is retried automatically.',
     }[state];
     const lines = [
       ...(unrecorded > 0 && retrying > 0 ? [`- ${retrying} on record are retried${next}`] : []),

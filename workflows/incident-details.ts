@@ -34,8 +34,8 @@ export function incidentDetails(
 function waitsFor({ outline: { state } }: IncidentView, outstanding: readonly Delivery[]): string {
   if (state === 'resolved') {
     return outstanding.length === 0
-      ? 'Waits for nothing: it is over.'
-      : 'Waits until everybody has heard of it.';
+      ? 'The incident is over, and nothing is left to do.'
+      : 'Waits until its last notices are delivered.';
   }
   const notices = outstanding.length === 0 ? 'No notice is on its way.' : 'Notices are on their way.';
   const person = state === 'open' ? 'somebody acknowledges or resolves it' : 'somebody resolves it';

@@ -11,19 +11,30 @@ export interface By {
 
 // ── producer/<source> ────────────────────────────────────────────────────────────────────────────
 
-/** What a batch of a producer is made from: enough to make it again, so that a retry makes the same events. */
+/**
+ * What a batch of a producer is made from: enough to make it again, so that a retry makes the same events.
+ */
 export interface Batch {
   source_id: string;
   /** Sequence number of its first event; counts up without a gap over the producer's life. */
   first_sequence: number;
-  /** Its events happened after this; epoch milliseconds. The tick before, or an earlier one when it catches up. */
+  /**
+   * Its events happened after this; epoch milliseconds. The tick before, or an earlier one when it catches
+   * up.
+   */
   from_at: number;
   /** Event time of the tick, epoch milliseconds. No event of it is later. */
   tick_at: number;
   settings: ProducerSettings;
-  /** Every batch of the source with a tick before this one is appended or in a dead letter. Epoch milliseconds. */
+  /**
+   * Every batch of the source with a tick before this one is appended or in a dead letter. Epoch
+   * milliseconds.
+   */
   appended_through: number;
-  /** Its events have ids that no sender may give. Absent in batches that began before that was so: they keep theirs. */
+  /**
+   * Its events have ids that no sender may give. Absent in batches that began before that was so: they keep
+   * theirs.
+   */
   ids?: 'reserved';
 }
 
@@ -62,7 +73,10 @@ export interface ProducerInput {
 export const pauseProducer = defineUpdate<ProducerStatus, [By]>('pause');
 export const resumeProducer = defineUpdate<ProducerStatus, [By]>('resume');
 export const setProducerRate = defineUpdate<ProducerStatus, [{ rate_per_second: number }]>('setRate');
-/** Sent with start: makes the producer, or gives a running one new settings. Without `paused` it stays as it is. */
+/**
+ * Sent with start: makes the producer, or gives a running one new settings. Without `paused` it stays as it
+ * is.
+ */
 export const configureProducer = defineUpdate<
   ProducerStatus,
   [{ settings: ProducerSettings; paused?: boolean }]
@@ -73,7 +87,10 @@ export const producerStatus = defineQuery<ProducerStatus>('status');
 
 // ── dead-letter/<source> ─────────────────────────────────────────────────────────────────────────
 
-/** A batch that failed for good, as its dead-letter workflow holds it. `id` is derived from (source, sequence, tick). */
+/**
+ * A batch that failed for good, as its dead-letter workflow holds it. `id` is derived from (source, sequence,
+ * tick).
+ */
 export interface HeldBatch {
   id: string;
   batch: Batch;
@@ -95,7 +112,7 @@ export interface DeadLetterInput {
   resume?: {
     unrecorded: HeldBatch[];
     retrying: DeadLetterRetries;
-    /** For the Temporal Web UI, in Markdown. */
+    /** Why the last letter failed, for the Temporal Web UI, in Markdown. */
     last_failure?: string;
   };
 }

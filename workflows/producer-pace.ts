@@ -22,7 +22,9 @@ export const MAX_IN_FLIGHT = 4;
 const MERGE_BEHIND_MS = 60_000;
 const MERGED_TICKS = 10;
 
-/** Further behind than this, ticks are passed over: nobody wants the night's events after the machine slept. */
+/**
+ * Further behind than this, ticks are passed over: nobody wants the night's events after the machine slept.
+ */
 const GIVE_UP_BEHIND_MS = 15 * 60_000;
 
 /** While nothing can go, the status is brought up to date this often. */
@@ -115,7 +117,10 @@ export class Pace {
     this.#flying.delete(batch.tick_at);
   }
 
-  /** Sleeps until the next tick is due, a slot is free, the breaker lets one through, or somebody said something. */
+  /**
+   * Sleeps until the next tick is due, a slot is free, the breaker lets one through, or somebody said
+   * something.
+   */
   async untilSomethingCanGo(): Promise<void> {
     this.describe();
     const seen = this.#changes;
@@ -163,7 +168,7 @@ export class Pace {
     };
   }
 
-  /** Shown by the Temporal Web UI. `ending`: what it waits for no longer. */
+  /** Updates what the Temporal Web UI shows. `ending`: why it emits no more. */
   describe(ending?: string): void {
     const status = this.status();
     this.shown.keep(aboutProducer(this.sourceId, this.settings, status.state));

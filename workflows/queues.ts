@@ -1,6 +1,6 @@
 /**
- * Task queues. `ingest` carries the rate limit, so nothing but batches of events runs on it, whether they are new or
- * redriven; what must go on while it is throttled (keeping dead letters, rule evaluation, notices) has queues of its own.
+ * Task queues. `ingest` has the rate limit, so only batches of events run on it, new or redriven. Work that
+ * must go on while it is throttled (keeping dead letters, rule evaluation, notices) has queues of its own.
  */
 export const QUEUES = {
   /** Activities that append events. Rate-limited. */

@@ -4,7 +4,7 @@ import { ATTRIBUTES, type AttributeName } from '../domain/about.ts';
 /** What the Temporal Web UI can filter workflows by. Registered in temporal-config/search-attributes.json. */
 export const keyOf = (name: AttributeName | (string & {})) => defineSearchAttributeKey(name, 'KEYWORD');
 
-/** Set by each run that began before workflows showed what they are (patch `shown`). */
+/** Set directly only by runs that began before the patch `shown`. */
 export const SOURCE_ID = keyOf('SourceId');
 export const RULE_ID = keyOf('RuleId');
 export const INCIDENT_STATE = keyOf('IncidentState');

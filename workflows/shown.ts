@@ -25,12 +25,12 @@ export class Shown {
   #here: Here | undefined;
   #about: About | undefined;
 
-  /** What a worker knows. Without it, only search attributes that the run has already are kept up to date. */
+  /** Takes what a worker told. Without it, only search attributes that the run already has are updated. */
   learn(here: Here | undefined): void {
     this.#here = here ?? this.#here;
   }
 
-  /** Brings memo and search attributes up to date, where they differ. */
+  /** Updates the memo and the search attributes that differ. */
   keep(about: About): void {
     this.#about = about;
     const { memo = {}, typedSearchAttributes: attributes } = workflowInfo();
@@ -60,15 +60,15 @@ export class Shown {
   }
 }
 
-/** Waits until it is so or the time has come; people see what for. */
+/** Waits until `so` is true, at most for `inMs`. The Web UI shows the summary. */
 export const until = (so: () => boolean, inMs: number, summary: string) =>
   condition(so, Math.max(1, inMs), { summary });
 
-/** Continues as new with the memo and search attributes of now. A static summary can't be taken along. */
+/** Continues as new with the present memo and search attributes. Temporal cannot pass on a static summary. */
 export function continueShown<F extends Workflow>(...args: Parameters<F>): Promise<never> {
   const { memo, typedSearchAttributes } = workflowInfo();
-  // If both are left out, the next run gets those that this run was started with. The server's own attributes
-  // are not ours to set.
+  // Without them the next run would get those that this run started with. Attributes of the server itself
+  // must not be set.
   const ours = typedSearchAttributes.getAll().filter(({ key }) => key.type === 'KEYWORD' && isOurs(key.name));
   return makeContinueAsNewFunc<F>({ ...(memo ? { memo } : {}), typedSearchAttributes: ours })(...args);
 }

@@ -21,28 +21,30 @@ import type { DeadLetterInput, DeadLetterRetries, ProducerInput } from './messag
 import { QUEUES } from './queues.ts';
 import { keyOf } from './search-attributes.ts';
 
-/** How a workflow is started, whoever needs it to run first. */
+/** How a workflow is started. */
 export interface Startable {
   /** Its name in index.ts. */
   type: string;
   workflowId: string;
   taskQueue: string;
   args: unknown[];
-  /** Shown by the Temporal Web UI for the first run; what a run continues as has neither. */
+  /** The Temporal Web UI shows these two for the first run only, not after continue-as-new. */
   staticSummary: string;
   staticDetails: string;
-  /** `api` is a path, which the process that starts the workflow completes (temporal-config/starts.ts). */
+  /**
+   * `api` is a path. The process that starts the workflow makes an address of it (temporal-config/starts.ts).
+   */
   memo: Record<string, string>;
   typedSearchAttributes: SearchAttributePair[];
 }
 
-/** Judges a rule's windows. Without its row there is nothing to show of it, and its workflow ends at once. */
+/** Judges a rule's windows. If the rule has no row, its workflow ends at once. */
 export const ruleWorkflow = (ruleId: string, rule: ShownRule | null): Startable => ({
   type: 'alertRule',
   workflowId: ruleWorkflowId(ruleId),
   taskQueue: QUEUES.rules,
   args: [{ rule_id: ruleId }],
-  ...shown(aboutRule(ruleId, rule ?? { name: 'no longer there', severity: null, enabled: false })),
+  ...shown(aboutRule(ruleId, rule ?? { name: 'deleted rule', severity: null, enabled: false })),
 });
 
 /** Sees to an incident's notices, and takes what people do about it. */

@@ -35,8 +35,9 @@ export function createProducerActivities(
     },
 
     /**
-     * Puts a batch that failed for good on record. Its source's dead-letter workflow retries what may pass, and holds
-     * what PostgreSQL does not take; the batch stays here too until it has its row, since anybody may end a workflow.
+     * Puts a batch that failed for good on record. Its source's dead-letter workflow retries what may pass,
+     * and holds what PostgreSQL does not take; the batch stays here too until it has its row, since anybody
+     * may end a workflow.
      * @throws ApplicationFailure, always retryable: without a row, the producer keeps the batch.
      */
     async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
@@ -63,7 +64,7 @@ export function createProducerActivities(
       await insertDeadLetters(orm, held.map(batchRow));
     },
 
-    /** As the queue `ingest` has it: runs that began before redrives were throttled ask for it here. */
+    /** The same as on the queue `ingest`. Runs that began before redrives were throttled call it here. */
     ...createRedriveActivities(deps),
 
     /** Gives dead letters up: they stay on record as discarded. */

@@ -13,13 +13,15 @@ import { invalidBatch } from './failures.ts';
 
 type Dependencies = Pick<IngestActivityDependencies, 'ingest' | 'orm' | 'clock' | 'retentionDays'>;
 
-/** What stores dead letters once more. It is work of the queue `ingest`: a redrive is held back as producers are. */
+/**
+ * Stores dead letters again. It runs on the queue `ingest`, whose limit applies to redrives as to producers.
+ */
 export function createRedriveActivities(deps: Dependencies) {
   const { orm, clock } = deps;
   return {
     /**
-     * Sends dead letters of a source through the append once more and settles those that made it. Ids that no longer
-     * wait are in neither list. A letter that fails stays as it is, with the new reason.
+     * Sends dead letters of a source through the append once more and settles those that made it. Ids that no
+     * longer wait are in neither list. A letter that fails stays as it is, with the new reason.
      */
     async redriveBatches(input: { source_id: string; ids: string[] }) {
       const stored: string[] = [];

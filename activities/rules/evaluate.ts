@@ -21,7 +21,7 @@ export interface Evaluated {
   revision: number;
   firing: number;
   pending: number;
-  /** What the workflow shows of the rule. Missing when it shows that already, and in histories of 0.1.0. */
+  /** What the workflow shows of the rule. Absent if it shows that already, and in histories of 0.1.0. */
   about?: { rule: ShownRule & { fires_when: string }; here: Here; mark: string };
 }
 
@@ -32,8 +32,9 @@ export interface EvaluateDeps extends JudgeDeps {
 }
 
 /**
- * Does whatever is due for a rule: settles superseded revisions, oldest first, then judges what is pending for the one in force.
- * Everything is on record when it returns; broken off anywhere, the rows left behind say what is still to be done.
+ * Does whatever is due for a rule: settles superseded revisions, oldest first, then judges what is pending
+ * for the one in force. Everything is on record when it returns; broken off anywhere, the rows left behind
+ * say what is still to be done.
  */
 export async function evaluate(
   { signalIncidents, signalRules, ...judging }: EvaluateDeps,

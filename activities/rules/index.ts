@@ -22,13 +22,13 @@ export function createRuleActivities({
   client: Client;
   clock: () => number;
   log: Logger;
-  /** What rule workflows are to show of where they run. */
+  /** Facts that rule workflows show and cannot know. */
   here: () => Promise<Here>;
 }) {
   return {
     /**
      * Judges what is pending for the rule, for a few seconds at the most. The answer says what the workflow
-     * is to show, unless that is what it shows already (`shown`): its history keeps every answer.
+     * must show, unless it shows that already (`shown`), because its history keeps every answer.
      */
     async evaluateRule({ rule_id, shown }: { rule_id: string; shown?: string }): Promise<Evaluated> {
       const { rule, ...result } = await evaluate(

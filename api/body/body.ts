@@ -14,14 +14,15 @@ const strict = new TextDecoder('utf-8', { fatal: true });
 const mending = new TextDecoder('utf-8');
 
 /**
- * How a body is read. `exactly`: what is not UTF-8, or a number that would be rounded, refuses it. `mended`: for what happened and can't
- * be said again. Bytes that are no UTF-8 become U+FFFD, and numbers that would be rounded become texts.
+ * How a body is read. `exactly`: what is not UTF-8, or a number that would be rounded, refuses it. `mended`:
+ * for what happened and can't be said again. Bytes that are no UTF-8 become U+FFFD, and numbers that would be
+ * rounded become texts.
  */
 export type Reading = 'exactly' | 'mended';
 
 /**
- * A request's body, read as far as its route wants it and never held beyond the budget. Limits are checked while reading, on what
- * comes out of decompression as well as on what is declared.
+ * A request's body, read as far as its route wants it and never held beyond the budget. Limits are checked
+ * while reading, on what comes out of decompression as well as on what is declared.
  */
 export class Body implements Holder {
   /** Media type in lower case, without parameters; '' when the sender gave none. */
@@ -37,8 +38,8 @@ export class Body implements Holder {
   #source: Decoded | null = null;
 
   /**
-   * @param requireRoom throws if what the body brings can't be stored now
-   * @param owner who sends it, by their key
+   * @param requireRoom throws if events could not be stored now
+   * @param owner the key that sends it
    */
   constructor(request: IncomingMessage, budget: Budget, requireRoom: () => void = () => {}, owner = '') {
     const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
@@ -109,8 +110,8 @@ export class Body implements Holder {
   }
 
   /**
-   * All of it. Other requests may have taken the room while this body was waited for. So the room is checked
-   * again before anything is parsed: an overload otherwise parses and validates most of what it refuses.
+   * All of it. Other requests may have filled the buffer while this body arrived. So the room is checked
+   * again before anything is parsed: under overload, most of what is refused would otherwise be parsed first.
    * @throws as `chunks`, and as `requireRoom`
    */
   async bytes(limit: number): Promise<Buffer> {
@@ -126,8 +127,8 @@ export class Body implements Holder {
   }
 
   /**
-   * Whether a small body came in the same packet as its headers, as most do. Node parses it in this turn of the event loop, after the
-   * headers have been handled.
+   * Whether a small body came in the same packet as its headers, as most do. Node parses it in this turn of
+   * the event loop, after the headers have been handled.
    */
   async #hasArrived(): Promise<boolean> {
     const { 'content-length': length, 'content-encoding': encoding } = this.request.headers;
@@ -136,7 +137,9 @@ export class Body implements Holder {
     return this.request.complete && !this.request.destroyed;
   }
 
-  /** All of a body that is here: there is no waiting to be guarded, and no iterator to be made for one chunk. */
+  /**
+   * All of a body that is here: there is no waiting to be guarded, and no iterator to be made for one chunk.
+   */
   #arrived(limit: number): Buffer {
     const bytes = (this.request.read() as Buffer | null) ?? Buffer.alloc(0);
     if (bytes.length > limit) throw this.#tooLarge(limit);
@@ -154,7 +157,10 @@ export class Body implements Holder {
     return utf8(bytes, reading);
   }
 
-  /** All of it as JSON; undefined for an empty body. `check` runs before anything is parsed. @throws as `chunks` */
+  /**
+   * All of it as JSON; undefined for an empty body. `check` runs before anything is parsed.
+   * @throws as `chunks`
+   */
   async json(limit: number, reading: Reading, check: () => void = () => {}): Promise<unknown> {
     const bytes = await this.bytes(limit);
     if (bytes.length === 0) return undefined;

@@ -5,7 +5,7 @@ import { BudgetSpent } from '../problem.ts';
 /** Whose bytes they are: a request under way. */
 export interface Holder {
   readonly request: IncomingMessage;
-  /** Who sends it, as far as that is known: a key. */
+  /** The key that sends it, or another name of the sender if it has none. */
   readonly owner: string;
   /** Ends it, if it still waits for its sender. False once all of it has come. */
   evict(): boolean;
@@ -27,9 +27,10 @@ export interface Budget {
 }
 
 /**
- * For those who came in with a key: whoever finds it used up is told to come back. Only when another key holds
- * more than its share does that one give way: the body of it that is waited for longest is given up, so that
- * no key can keep out the others by sending slowly. A share is the budget divided by those that hold of it.
+ * The budget of senders with a key. Whoever finds it used up must come back later. The exception: if another
+ * key holds more than its share, that key's body that has been waited for longest is given up. So no key can
+ * keep out others by sending slowly. A share is the budget divided by the number of keys that hold some of
+ * it.
  */
 export class KeyedBudget implements Budget {
   readonly brief = false;
@@ -52,7 +53,7 @@ export class KeyedBudget implements Budget {
 
   give(bytes: number, holder: Holder): void {
     const own = this.#holders.get(holder);
-    // One that was given up has given back what it held then.
+    // A body that was given up has given its bytes back already.
     if (own === undefined) return;
     this.#held -= Math.min(own, bytes);
     if (own > bytes) this.#holders.set(holder, own - bytes);

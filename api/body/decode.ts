@@ -5,7 +5,7 @@ import { ZSTD_WINDOW_LOG } from '../limits.ts';
 import { Problem } from '../problem.ts';
 import { ZstdFrames } from './zstd.ts';
 
-/** What takes a body as it was sent, and what it comes out of. */
+/** Takes the body as it was sent (`input`), and gives it decoded (`output`). */
 type Decoder = { input: Writable; output: Transform };
 
 const only = (decoder: Transform): Decoder => ({ input: decoder, output: decoder });
@@ -74,8 +74,9 @@ export function decoded(request: IncomingMessage): Decoded {
 }
 
 /**
- * What a request brings, until it is interrupted. Destroying the request instead would take its answer away. Each chunk has a failure of
- * its own: one for all would hold on to every chunk that was raced against it, which is the whole body.
+ * What a request brings, until it is interrupted. Destroying the request instead would take its answer away.
+ * Each chunk has a failure of its own: one for all would hold on to every chunk that was raced against it,
+ * which is the whole body.
  */
 async function* unless(
   onWait: (interrupt: (error: Error) => void) => void,

@@ -1,13 +1,13 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
 const FRAME = 0xfd2fb528;
-/** The last four bits are anything. */
+/** The last four bits may be anything. */
 const SKIPPABLE = 0x184d2a50;
 
-/** What is known of a frame, by its bytes so far (RFC 8878, 3.1). */
+/** The part of a frame that is being read (RFC 8878, 3.1). */
 type Part = 'magic' | 'descriptor' | 'skippable size' | 'block' | 'no frame';
 
-/** Bytes of each part that tell what comes after it. */
+/** How many bytes of each part must be read to know what follows. */
 const SIZES: Readonly<Record<Part, number>> = {
   magic: 4,
   descriptor: 1,
@@ -17,9 +17,9 @@ const SIZES: Readonly<Record<Part, number>> = {
 };
 
 /**
- * Cuts zstd where its frames end. A body may be several frames, one after the other, as senders make it that
- * flush by frames. Node's decoder takes a frame that ends within a chunk for the last one, and passes over
- * whatever comes after it without a word. What is no frame is passed on as it comes, for the decoder to refuse.
+ * Cuts zstd where its frames end. A body may have several frames, from senders that end a frame at each
+ * flush. If a frame ends within a chunk, Node's decoder silently drops the rest of the body. Bytes that are
+ * not a frame are passed on unchanged, and the decoder refuses them.
  */
 export class ZstdFrames extends Transform {
   #part: Part = 'magic';
@@ -52,7 +52,7 @@ export class ZstdFrames extends Transform {
     done();
   }
 
-  /** A part is complete: says what comes after it. */
+  /** A part is complete: decides which one follows. */
   #read(): void {
     const value = this.#value;
     this.#value = 0;

@@ -11,10 +11,13 @@ import type { Keyring } from './keyring.ts';
 import type { LastUse } from './last-use.ts';
 import { Rates } from './rates.ts';
 
-/** New alerts a second of a key that has no rate of its own: far more than people can look at. */
+/** New alerts per second for a key without a rate of its own: far more than people can look at. */
 const ALERTS_PER_SECOND = 10;
 
-/** Longest wait of a key that opened too many alerts, in milliseconds: Prometheus sends what fires again once a minute. */
+/**
+ * The longest wait of a key that opened too many alerts, in milliseconds. Prometheus sends firing alerts
+ * again once a minute.
+ */
 const LONGEST_ALERT_WAIT_MS = 60_000;
 
 const NO_KEY = 'a key is required: send it as "Authorization: Bearer <key>"';
@@ -46,7 +49,7 @@ export function keyAccess({
   addresses: Addresses;
   guesses: Guesses;
   rates?: Rates;
-  /** Of new alerts: a key that sends too many events may still send alerts. */
+  /** Rates of new alerts, apart from events: a key that sends too many events may still send alerts. */
   alertRates?: Rates;
 }): Access {
   const isToken = tokenCheck(ingestToken);

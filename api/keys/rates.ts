@@ -5,11 +5,13 @@ const BURST_MS = 1000;
 const MANY = 1000;
 
 /**
- * Events a second by key, in this process alone: with n API processes behind one address a key may send n times its rate.
+ * Events a second by key, in this process alone: with n API processes behind one address a key may send n
+ * times its rate.
  *
- * The generic cell rate algorithm (ITU-T I.371), with debt: of each key it keeps the instant at which its account is full again. Whoever is not
- * overdrawn may send a batch of any size, and waits until it is paid back; so a batch larger than the limit gets
- * through, and over time no more than the limit does. Fixed windows, as libraries have them, refuse such a batch for ever.
+ * The generic cell rate algorithm (ITU-T I.371), with debt: of each key it keeps the instant at which its
+ * account is full again. Whoever is not overdrawn may send a batch of any size, and waits until it is paid
+ * back; so a batch larger than the limit gets through, and over time no more than the limit does. Fixed
+ * windows, as libraries have them, refuse such a batch for ever.
  */
 export class Rates {
   readonly #uptime: () => number;
@@ -25,7 +27,7 @@ export class Rates {
     /** Milliseconds that never go back. */
     uptime?: () => number;
     burstMs?: number;
-    /** What is owed beyond so long a wait is let off. */
+    /** The longest wait. What would make it longer is not counted. */
     longestMs?: number;
   } = {}) {
     this.#uptime = uptime;

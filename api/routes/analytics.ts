@@ -81,12 +81,12 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
 }
 
 /**
- * The points as JSON, their times in ISO 8601. Two megabytes for every minute of thirty days: with a Date for each point
- * that takes 30 ms, during which the process does nothing else.
+ * The points as JSON, their times in ISO 8601. Two megabytes for every minute of thirty days: with a Date for
+ * each point that takes 30 ms, during which the process does nothing else.
  */
 function writePoints(points: readonly { minute: number; count: number }[]): string {
   let [midnight, day] = [Number.NaN, ''];
-  // One text that grows takes half as long as joining an array of as many.
+  // Appending to one text takes half as long as joining an array.
   let written = '';
   for (const { minute, count } of points) {
     const into = ((minute % DAY_MS) + DAY_MS) % DAY_MS;
@@ -100,7 +100,7 @@ function writePoints(points: readonly { minute: number; count: number }[]): stri
   return `[${written}]`;
 }
 
-/** What stands between the day and the count of a point, for every minute of a day. */
+/** The text between the day and the count of a point, for every minute of a day. */
 const TIMES = Array.from(
   { length: DAY_MS / 60_000 },
   (_, minute) => `${iso(minute * 60_000).slice(10)}","count":`,

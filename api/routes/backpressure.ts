@@ -16,7 +16,7 @@ const backpressureOut = z
     buffered: z.int().meta({ description: 'Events accepted but not stored yet, in all live processes' }),
     activities_per_second: z.number().nullable().meta({
       description:
-        'The limit in force, as Temporal applies it; 0 means that the queue is stopped, null that Temporal does not say',
+        'The limit that Temporal applies; 0 means that the queue is stopped, null that Temporal does not tell',
     }),
     set_by: z.enum(['api', 'worker', 'temporal']).meta({
       description:
@@ -24,7 +24,7 @@ const backpressureOut = z
     }),
     worker_limits: z.array(z.number()).meta({
       description:
-        'The limits that live workers are configured with (`INGEST_RATE_LIMIT`). If there are several, the workers differ, and the one that last asked for batches decides until PUT /backpressure does.',
+        'The limits that live workers are configured with (`INGEST_RATE_LIMIT`). If there are several, the workers differ: until PUT /backpressure sets a limit, that of the worker that last asked for batches applies.',
     }),
   })
   .meta({ id: 'Backpressure' });

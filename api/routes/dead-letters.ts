@@ -33,7 +33,10 @@ const PATIENCE_MS = 30_000;
 const byPerson = z.object({ actor }).prefault({});
 const settled = { description: 'The dead letter as it is now', schema: deadLetterDetailOut };
 
-/** What could not be stored: reading it, and sending it through again or giving it up, by its source's workflow. */
+/**
+ * What could not be stored: reading it, and sending it through again or giving it up, by its source's
+ * workflow.
+ */
 export function deadLetterRoutes(deps: ApiDeps): Route[] {
   const { orm, client } = deps;
   const find = async (id: string) => {
@@ -106,7 +109,7 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       role: 'operate',
       tags: ['dead letters'],
       summary: 'Redrive many dead letters',
-      description: `Tries again to store the oldest ${BULK_LIMIT} waiting dead letters that match. Those that fail again stay in the state \`waiting\`, with the new reason. It is held back by the limit of the ingest queue, as producers are; while that queue is stopped the answer is 409.`,
+      description: `Tries again to store the oldest ${BULK_LIMIT} waiting dead letters that match. Those that fail again stay in the state \`waiting\`, with the new reason. The limit of the ingest queue applies, as it does to producers. While that queue is stopped, the answer is 409.`,
       body: jsonBody(selection),
       responses: { 200: { description: 'Which succeeded and which failed', schema: redrivenOut } },
       problems: [409],
@@ -158,7 +161,7 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       tags: ['dead letters'],
       summary: 'Redrive a dead letter',
       description:
-        'Tries again to store its events. Each event is stored once, however often you redrive. If it fails again, the answer is 409 with the reason, as it is while the ingest queue is stopped.',
+        'Tries again to store its events. Each event is stored once, however often you redrive. If it fails again, the answer is 409 with the reason. It is also 409 while the ingest queue is stopped.',
       params: idParams,
       body: jsonBody(byPerson),
       responses: { 200: settled },

@@ -13,9 +13,9 @@ import { Tail } from '../tail/tail.ts';
 const LISTENERS = { ofOne: 200, ofAll: 1000 };
 
 /**
- * What polyfills of `EventSource` add to the address, because some browsers let them set no header: the usual
- * one (event-source-polyfill) `lastEventId` and `padding`, another (amvtek) names with `evs_`. Padding and
- * preambles are for browsers as old as Internet Explorer 9.
+ * What polyfills of `EventSource` add to the address, because some browsers do not let them set headers.
+ * event-source-polyfill adds `lastEventId` and `padding`; the one of amvtek adds names with `evs_`. Padding
+ * and preambles serve only browsers like Internet Explorer 9.
  */
 const polyfills = {
   lastEventId: z.string().optional().meta({
@@ -32,7 +32,10 @@ function unused() {
   return z.string().optional().meta({ description: 'No effect: some clients add it to every request' });
 }
 
-/** Where an earlier connection ended. A client that comes back by itself sends the header, to the address it first had. */
+/**
+ * Where an earlier connection ended. A client that reconnects by itself repeats its first address and adds
+ * the header.
+ */
 function lastIdOf(
   { headers }: IncomingMessage,
   given: { lastEventId?: string; evs_last_event_id?: string },
@@ -79,7 +82,7 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
             lastEventId: lastIdOf(request, query),
             matches: compileFilter({ severity, source_id, event_type, payload }),
             oldest: clock() - settings.retentionMs,
-            // A stream that was destroyed closes only once its generator has come to an end.
+            // A destroyed stream closes only after its generator has ended.
             over: () => stopping.aborted || body.destroyed,
             clock,
           }),

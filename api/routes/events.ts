@@ -17,10 +17,10 @@ const SOURCE_PAGE = 100;
 /** How long one request may search payloads, in milliseconds; the last stretch may take some more. */
 const SEARCH_MS = 40;
 
-/** Events that a search looks at first: 6 MB of the largest. Twice as many each time that nothing stops it. */
+/** Events in the first stretch of a search: at most 6 MB. Each further stretch has twice as many. */
 const FIRST_SEARCHED = 64;
 
-/** Characters of payload that a search finds at the most: more end it as more time does. */
+/** Characters of payload after which a search ends early, as it does when its time is used up. */
 const SEARCH_CHARACTERS = 2 * LIST_CHARACTERS;
 
 /** Reading events. */

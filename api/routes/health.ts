@@ -14,10 +14,10 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     alive('/livez', {
       summary: 'Liveness of this process',
       description:
-        'Answers while the process handles requests. It asks neither PostgreSQL nor Temporal: restart the process if this gives no answer for a while, and only then. Workers answer the same path at their `METRICS_PORT`.',
+        'Answers while the process handles requests. It does not ask PostgreSQL or Temporal. Restart the process only if this gives no answer for a while. Workers answer the same path at their `METRICS_PORT`.',
     }),
     alive('/health', {
-      summary: 'Liveness of this process, under the name of the reference',
+      summary: 'Liveness of this process, by the path of the reference system',
       description: 'The same as `/livez`.',
     }),
     route({
@@ -27,7 +27,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
       tags: ['health'],
       summary: 'Readiness of this process',
       description:
-        'Whether to send requests here. It is 503 while PostgreSQL is away, which a restart does not mend: ask `/livez` for that.',
+        'Whether to send requests to this process. It is 503 while PostgreSQL does not answer. A restart does not help then: use `/livez` to decide about restarts.',
       responses: {
         200: {
           description: 'PostgreSQL answers and its schema is up to date',
@@ -60,7 +60,9 @@ export function healthRoutes(deps: ApiDeps): Route[] {
   ];
 }
 
-/** Asks nobody, so that an outage of something else restarts no process: a blocked one does not answer at all. */
+/**
+ * Asks no other service, so that their outage restarts no process. A blocked process does not answer at all.
+ */
 function alive(path: string, what: { summary: string; description: string }): Route {
   return route({
     method: 'get',

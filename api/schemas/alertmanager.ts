@@ -73,7 +73,7 @@ export function showGettable(alert: AlertRow): z.output<typeof gettableAlert> {
   };
 }
 
-/** Alerts by their name, each group under the one receiver. */
+/** A group as Alertmanager answers it, under our only receiver. */
 export function showGroup({ alertname, alerts }: NamedAlerts): z.output<typeof alertGroup> {
   return {
     labels: (alertname === '' ? {} : { alertname }) as Record<string, string>,
@@ -87,7 +87,7 @@ interface NamedAlerts {
   alerts: readonly AlertRow[];
 }
 
-/** Alerts by their names. */
+/** Groups alerts by their `alertname`. */
 export function groupsOf(alerts: readonly AlertRow[]): NamedAlerts[] {
   const groups = Map.groupBy(alerts, ({ labels }) => labels.alertname ?? '');
   return [...groups].map(([alertname, members]) => ({ alertname, alerts: members }));

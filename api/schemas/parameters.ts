@@ -16,7 +16,10 @@ export function withDefault<S extends z.ZodType<number>>(schema: S, value: numbe
   return schema.default(value as z.util.NoUndefined<z.output<S>>).meta({ override: { default: value } });
 }
 
-/** An instant in a query as epoch milliseconds, in every form that events may have it. Without a zone it is UTC. */
+/**
+ * An instant in a query as epoch milliseconds, in every form that events may have it. Without a zone it is
+ * UTC.
+ */
 export const queryTime = z
   .string()
   // An unescaped + of a zone arrives as a space.
@@ -41,17 +44,17 @@ export const idParams = z.object({ id: uuid });
 /** An instant in an answer. */
 export const time = z.iso.datetime();
 
-/** Line ends, and what turns round or hides the text beside it. */
+/** Line ends, and characters that hide the text beside them or reverse its direction. */
 const DECEIVING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
-/** The name of somebody, as records and timelines show it: whoever reads it must not take it for another. */
+/** A name that records and timelines show. Readers must not mistake it for another name. */
 export const shownName = (longest: number) =>
   z
     .string()
     .trim()
     .min(1)
     .max(longest)
-    .refine((name) => !DECEIVING.test(name), 'must not contain control characters or invisible ones');
+    .refine((name) => !DECEIVING.test(name), 'must not contain control or invisible characters');
 
 /** Who asks, for the timeline. */
 export const actor = shownName(200).optional().meta({

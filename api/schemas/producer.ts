@@ -176,17 +176,17 @@ export function changedSettings(
   return producerSettings(next, merged.settings);
 }
 
-/** What the record keeps of a request about a producer: it is there for years. */
+/** What the audit log, which is kept for long, records of a request about a producer. */
 export function recordedProducer<B extends { settings?: unknown }>(body: B): B {
   const { url } = (body.settings ?? {}) as { url?: unknown };
   if (typeof url !== 'string') return body;
   return { ...body, settings: { ...(body.settings as object), url: redactedUrl(url) } };
 }
 
-/** Who may change producers sees what they were told; everyone else sees no secrets of it. */
+/** Only those who may change producers see the secrets in their settings. */
 const mayKnow = ({ roles }: Principal) => roles.includes('operate');
 
-/** A producer as the API answers it to whoever asks. */
+/** A producer as the API shows it to `asker`. */
 export function showProducer(row: Producer, asker: Principal): z.output<typeof producerOut> {
   const { kind, ...settings } = mayKnow(asker) ? row.settings : withoutSecrets(row.settings);
   return {

@@ -10,9 +10,9 @@ const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 2000;
 
 /**
- * Server-sent events (WHATWG HTML, 9.2) for one listener: every event that is committed after the cursor and that `matches`, once each.
- * It reads on only as its client does, from the tail's memory or, when that has moved on, from the database: a slow client
- * costs no memory and misses nothing.
+ * Server-sent events (WHATWG HTML, 9.2) for one listener: every event that is committed after the cursor and
+ * that `matches`, once each. It reads on only as its client does, from the tail's memory or, when that has
+ * moved on, from the database: a slow client costs no memory and misses nothing.
  * @param lastEventId where to go on; absent: from now
  */
 export async function* frames(
@@ -30,7 +30,7 @@ export async function* frames(
     matches: (event: Event) => boolean;
     /** Events before this may be gone, epoch ms. */
     oldest: number;
-    /** Whether it is to end: by itself it ends never. Asked after each look. */
+    /** Whether the stream must end; it never ends by itself. Asked after each look. */
     over: () => boolean;
     clock: () => number;
   },

@@ -27,7 +27,10 @@ export async function summary(db: Sql): Promise<Summary> {
   return rows[0]!;
 }
 
-/** Events by severity, the most frequent first. What was removed is counted out again, so that nothing may be left. */
+/**
+ * Events by severity, the most frequent first. What was removed is counted out again, so that nothing may be
+ * left.
+ */
 export async function severityDistribution(
   db: Sql,
   range: MinuteRange,
@@ -39,10 +42,10 @@ export async function severityDistribution(
 }
 
 /**
- * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of a
- * minute. Steps are summed up here: for the 43,200 minutes of thirty days PostgreSQL takes twice as long to group
- * what is grouped already. They come as two long values, since as many rows cost the driver more than PostgreSQL;
- * and as binary doubles, which PostgreSQL writes and Node reads faster than digits.
+ * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of
+ * a minute. Steps are summed up here: for the 43,200 minutes of thirty days PostgreSQL would take twice as
+ * long. The rows come as two long values, because the driver needs more time for so many rows than
+ * PostgreSQL; and as binary doubles, which PostgreSQL writes and Node reads faster than digits.
  */
 export async function timeSeries(
   db: Sql,
@@ -71,9 +74,10 @@ export async function timeSeries(
 }
 
 /**
- * The counts of a range, each event once: what is folded, from the coarsest totals that fit, and what is not, from the rollups.
- * To be read in one statement: what is folded between two would be seen twice or not at all. By hour, `at` is the hour in
- * the middle of the range and the minute at its ends; by minute there is no severity.
+ * The counts of a range, each event once: what is folded, from the coarsest totals that fit, and what is not,
+ * from the rollups. To be read in one statement: what is folded between two would be seen twice or not at
+ * all. By hour, `at` is the hour in the middle of the range and the minute at its ends; by minute there is no
+ * severity.
  */
 function counts({ from, to }: MinuteRange, { by }: { by: 'hour' | 'minute' }): RawBuilder<unknown> {
   const unfolded = sql`

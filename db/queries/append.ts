@@ -21,9 +21,9 @@ const claimSlot: Statement = {
 };
 
 /**
- * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second statement,
- * whose snapshot is younger than the lock. The slot is this append's alone: concurrent appends never wait for each
- * other's counts. Low slots are taken first, so a quiet system keeps few rows.
+ * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second
+ * statement, whose snapshot is younger than the lock. The slot is this append's alone: concurrent appends
+ * never wait for each other's counts. Low slots are taken first, so a quiet system keeps few rows.
  */
 export async function enterAppend({
   send,
@@ -48,8 +48,8 @@ export interface RuleInForce {
 }
 
 /**
- * The rules that changed after version `before` of the rule set, up to `version`. Null when that is no longer on record:
- * then all must be read.
+ * The rules that changed after version `before` of the rule set, up to `version`. Null when that is no longer
+ * on record: then all must be read.
  */
 export async function rulesChanged(db: Sql, before: number, version: number): Promise<string[] | null> {
   const { rows } = await sql<{ rule_id: string }>`
@@ -118,7 +118,9 @@ export async function ownKeys(db: Sql, events: readonly Event[]): Promise<Set<st
 
 export const eventKey = (eventId: string, occurredAt: number) => `${eventId} ${occurredAt}`;
 
-/** Reads stored events by identity: for duplicates, in a statement of its own, whose snapshot sees the winner. */
+/**
+ * Reads stored events by identity: for duplicates, in a statement of its own, whose snapshot sees the winner.
+ */
 export async function storedEvents(
   db: Sql,
   keys: readonly { event_id: string; occurred_at: number }[],
@@ -133,7 +135,7 @@ export async function storedEvents(
   return new Map(rows.map((event) => [eventKey(event.event_id, event.occurred_at), event]));
 }
 
-/** What an append writes beside its events: `counted` adds the counts of $2 in slot $1. */
+/** The statement for what an append writes beside its events. `counted` adds the counts in $2 to slot $1. */
 const tallyOf = (name: string, counted: string): Statement => ({
   name,
   text: `
@@ -149,7 +151,7 @@ const tallyOf = (name: string, counted: string): Statement => ({
     returning id`,
 });
 
-/** An append whose rules all have short windows pays for no times: 2 to 5 % of what it costs PostgreSQL. */
+/** For an append whose rules all have short windows: without times it costs PostgreSQL 2 to 5 % less. */
 const countsAlone = tallyOf(
   'insert_tally',
   `counted as (
@@ -176,7 +178,10 @@ const countsWithTimes = tallyOf(
     )`,
 );
 
-/** Counts, rollups and the outbox row, in one statement. Returns the outbox row's id; null when nothing was touched. */
+/**
+ * Counts, rollups and the outbox row, in one statement. Returns the outbox row's id; null when nothing was
+ * touched.
+ */
 export async function insertTally(
   { send }: PipelinedTransaction,
   slot: number,
@@ -219,9 +224,9 @@ export interface Wanted {
 }
 
 /**
- * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is exact. Groups by fields
- * that the rule no longer groups by take no room. The room that is left is counted once (`materialized`): else it is counted for
- * every group, and 10,000 groups took 19 s instead of 2.
+ * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is
+ * exact. Groups by fields that the rule no longer groups by take no room. The room that is left is counted
+ * once (`materialized`): else it is counted for every group, and 10,000 groups took 19 s instead of 2.
  * @returns of the wanted, those that are admitted now (`rule_id group_key`)
  */
 export async function admitGroups(
@@ -259,7 +264,10 @@ export async function admitGroups(
   return rows;
 }
 
-/** Lets each id claim its time; the first claim wins. Sorted against deadlocks. Returns the times in the order given. */
+/**
+ * Lets each id claim its time; the first claim wins. Sorted against deadlocks. Returns the times in the order
+ * given.
+ */
 export async function claimTimes(
   db: Sql,
   claims: readonly { event_id: string; occurred_at: number }[],

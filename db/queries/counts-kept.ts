@@ -11,8 +11,8 @@ export interface KeptCounts {
 }
 
 /**
- * From when on each revision that still counts or judges may need its counts: as far back as it may look from now, or from
- * the oldest instant of it that is not judged yet. Disabled rules need none.
+ * From when on each revision that still counts or judges may need its counts: as far back as it may look from
+ * now, or from the oldest instant of it that is not judged yet. Disabled rules need none.
  * @param now epoch ms
  */
 export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
@@ -47,8 +47,8 @@ export async function oldestCountKept(db: Sql, now: number): Promise<number> {
 const CHUNK = 5000;
 
 /**
- * Deletes counts that their rule needs no more, in partitions that stay because another rule looks back further. Appends
- * don't wait for it: they count for nothing that old.
+ * Deletes counts that their rule needs no more, in partitions that stay because another rule looks back
+ * further. Appends don't wait for it: they count for nothing that old.
  * @param clock epoch ms
  * @param progress called after each piece of work
  */
@@ -94,8 +94,8 @@ async function revisionsIn(db: Sql, partition: string): Promise<{ rule_id: strin
 }
 
 /**
- * Deletes a revision's counts of some buckets, epoch ms, a few at a time. Their times go first: a crash in between leaves
- * counts, which the next round finds.
+ * Deletes a revision's counts of some buckets, epoch ms, a few at a time. Their times are deleted first: a
+ * crash in between leaves counts, and so the next round continues.
  */
 async function deleteCounts(
   db: Sql,
@@ -110,8 +110,8 @@ async function deleteCounts(
 }
 
 /**
- * The rows are found again by their key, so that PostgreSQL looks nowhere but where the revision has rows, whatever it
- * believes of the table.
+ * The rows are found by their key, so that PostgreSQL reads only where the revision has rows, even if its
+ * statistics of the table are wrong.
  */
 async function deleteByKey(
   db: Sql,

@@ -7,9 +7,9 @@ const CHUNK = 5000;
 /**
  * Deletes rows of a table, a few at a time, so that no statement takes long whatever has piled up.
  *
- * The condition is asked twice: another partition of the table may have rows at the same places.
+ * The condition is checked twice, because `ctid` is not unique: rows of other partitions may have the same.
  * @param condition may name the table's row as `t`
- * @param progress called after each chunk; what it throws ends the call, and the next one goes on
+ * @param progress called after each chunk; if it throws, the call ends, and the next call continues
  */
 export async function deleteInChunks(
   db: Sql,

@@ -5,20 +5,21 @@ import type { Sql } from '../orm.ts';
 import { instant } from '../time.ts';
 import { COLUMNS, type EventPage, type EventPlace, pageOf, type TimeRange } from './event-reads.ts';
 
-/** An event that was left for its size: where it is, and the characters of its payload. */
+/** An event that was not read because of its size: its place, and the number of characters of its payload. */
 export interface LeftEvent extends EventPlace {
   size: number;
 }
 
-/** The beginning of a list, newest first, and what was left of it. */
+/** The first events of a list, newest first, and the places of the others. */
 export interface EventPart {
   events: Event[];
   left: LeftEvent[];
 }
 
 /**
- * A page of events of which only the beginning is read, up to so many characters of payload and one event at least. What is left comes
- * from the same statement: what is stored meanwhile changes nothing about the page.
+ * Finds a page of events, and reads only its beginning: up to `characters` of payload, and at least one
+ * event. The places of the others come from the same statement, so events that are stored meanwhile do not
+ * change the page.
  */
 export async function firstPart(
   db: Sql,

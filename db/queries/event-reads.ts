@@ -25,7 +25,9 @@ export interface EventPage {
   after?: EventPlace | undefined;
   offset?: number;
   limit: number;
-  /** No further event once those before it have so many characters of payload: what a page takes in memory. */
+  /**
+   * No further event once those before it have so many characters of payload: what a page takes in memory.
+   */
   characters?: number;
   order?: Order;
 }
@@ -42,9 +44,10 @@ export async function findEvent(db: Sql, id: string): Promise<Event | null> {
 }
 
 /**
- * Events whose payload doesn't matter. Every filter alone has an index in the order of the list. Several together are looked up in
- * one that has them all (`include`), without reading an event that isn't listed; so is what `offset` skips. `offset 0` has each
- * event fetched by its key: as a join, the planner may read whole partitions for it.
+ * Events whose payload doesn't matter. Every filter alone has an index in the order of the list. Several
+ * together are looked up in one that has them all (`include`), without reading an event that isn't listed; so
+ * is what `offset` skips. `offset 0` has each event fetched by its key: as a join, the planner may read whole
+ * partitions for it.
  */
 export async function listEvents(
   db: Sql,
@@ -58,7 +61,7 @@ export async function listEvents(
   return rows;
 }
 
-/** The same as a statement; null where its answer is known to be empty. */
+/** The statement of such a list; null if the list is known to be empty. */
 export async function pageOf(
   db: Sql,
   { severity, source_id, event_type }: Omit<EventFilter, 'payload'>,
@@ -100,11 +103,14 @@ function cut(page: RawBuilder<Event>, characters: number, order: Order): RawBuil
     order by occurred_at ${DIRECTION[order]}, event_id ${DIRECTION[order]}`;
 }
 
-/** Events that a search looks at in one statement: few at first, since most searches find soon what they look for. */
+/**
+ * Events that a search looks at in one statement: few at first, since most searches find soon what they look
+ * for.
+ */
 const FIRST_STRETCH = 500;
 const LONGEST_STRETCH = 10_000;
 
-/** A part of a search. `characters` is what all of it may hold of payloads, and one event at least. */
+/** A part of a search. Its payloads have at most `characters`, unless it is a single event. */
 export interface Found {
   events: Event[];
   /** Where it stopped before its end; null once everything has been looked at or `limit` found. */
@@ -114,7 +120,8 @@ export interface Found {
 }
 
 /**
- * Events by what their payload holds: no index helps, so each that the other filters leave is looked at, stretch by stretch.
+ * Events by what their payload holds: no index helps, so each that the other filters leave is looked at,
+ * stretch by stretch.
  * @param budgetMs once this is over no further stretch is begun
  * @param firstStretch how many are looked at first: fewer where what was found before them was large
  */
@@ -152,7 +159,10 @@ export async function searchEvents(
   }
 }
 
-/** An event of a stretch. `size`: characters of its payload. `cut`: more of it match, and are left out for their size. */
+/**
+ * An event of a stretch. `size`: characters of its payload. `cut`: more events match, but were left out for
+ * their size.
+ */
 type Looked = Event & { matches: boolean; last: boolean; size: number; cut: boolean };
 
 /**

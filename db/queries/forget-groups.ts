@@ -17,12 +17,13 @@ const idle = sql`
   and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)`;
 
 /**
- * Lets go of groups that are ok and have nothing counted, of rules that are nearly full, so that others can be admitted.
+ * Lets go of groups that are ok and have nothing counted, of rules that are nearly full, so that others can
+ * be admitted.
  *
- * An appending process believes that the groups it knows are admitted. So it is first told, in an instant without
- * appends, to remember none of this rule: from then on whoever counts for a group asks, under the same lock that a
- * deletion takes. Then groups are deleted a few at a time while appends go on.
- * @param progress called after each piece of work; what it throws ends the call, and the next one goes on
+ * An appending process believes that the groups it knows are admitted. So it is first told, in an instant
+ * without appends, to remember none of this rule: from then on whoever counts for a group asks, under the
+ * same lock that a deletion takes. Then groups are deleted a few at a time while appends go on.
+ * @param progress called after each piece of work; if it throws, the call ends, and the next call continues
  */
 export async function forgetIdleGroups(orm: Orm, progress: () => void = () => {}): Promise<number> {
   let gone = 0;
@@ -81,7 +82,10 @@ async function setForgetting(orm: Orm, { rule_id, revision }: Forgetful, forgett
   });
 }
 
-/** Deletes those of the groups that are idle still. Null when the rule was edited, so that processes may know groups of it. */
+/**
+ * Deletes those of the groups that are idle still. Null when the rule was edited, so that processes may know
+ * groups of it.
+ */
 async function deleteIdle(
   orm: Orm,
   { rule_id, revision }: Forgetful,
@@ -105,7 +109,9 @@ async function deleteIdle(
   });
 }
 
-/** Deletes groups by fields that the rule no longer groups by: they take no room, and nobody counts for them. */
+/**
+ * Deletes groups by fields that the rule no longer groups by: they take no room, and nobody counts for them.
+ */
 export async function forgetRegrouped(orm: Orm, ruleId: string): Promise<void> {
   for (;;) {
     const { numAffectedRows } = await sql`

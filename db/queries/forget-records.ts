@@ -5,12 +5,12 @@ import { instant } from '../time.ts';
 /** Rows removed in one statement, so that none of them takes long. */
 const CHUNK = 1000;
 
-/** Called after each chunk. What it throws ends the call; the next one goes on. */
+/** Called after each chunk. If it throws, the call ends, and the next call continues. */
 type Progress = () => void;
 
 /**
- * Removes dead letters that nothing has happened to since `before` (epoch ms), whatever became of them: events that old would be
- * refused. @returns how many, and how many of them still waited
+ * Removes dead letters that nothing has happened to since `before` (epoch ms), whatever became of them:
+ * events that old would be refused. @returns how many, and how many of them still waited
  */
 export async function forgetDeadLetters(
   db: Sql,
@@ -33,9 +33,9 @@ export async function forgetDeadLetters(
 }
 
 /**
- * Removes incidents that were resolved before `before` (epoch ms), with all that was said about them. The last one of a rule
- * and group stays while there is the rule: episodes are counted from it, and an incident's id must never come again. Those of
- * rules that are gone are removed like the others.
+ * Removes incidents that were resolved before `before` (epoch ms), with all that was said about them. The
+ * last one of a rule and group stays while there is the rule: episodes are counted from it, and an incident's
+ * id must never come again. Those of rules that are gone are removed like the others.
  */
 export async function forgetIncidents(
   db: Sql,

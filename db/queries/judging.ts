@@ -19,7 +19,9 @@ export interface Version {
   snapshot: string;
   /** The revision that brought its `group_by`. */
   groups_from: number;
-  /** The successor's snapshot: what it doesn't see came after this revision's time. Null for the one in force. */
+  /**
+   * The successor's snapshot: what it doesn't see came after this revision's time. Null for the one in force.
+   */
   until_snapshot: string | null;
 }
 
@@ -42,8 +44,8 @@ export type GroupIncident = IncidentOnRecord & {
 const WORDS = sql`r.name, r.late, r.incident_severity, r.labels, r.annotations, r.deleted_at is not null as deleted`;
 
 /**
- * The rule and its revisions that still have something to judge, oldest first, as one statement sees them. Null when the rule
- * is gone.
+ * The rule and its revisions that still have something to judge, oldest first, as one statement sees them.
+ * Null when the rule is gone.
  */
 export async function loadRule(
   db: Sql,
@@ -65,9 +67,10 @@ export async function loadRule(
 }
 
 /**
- * Fences a write of the revision. Whoever read the revision may have been frozen since, while others judged and settled it: this
- * looks again under a lock that they take too, and holds off a change, a settling and the removal of the rule until this
- * transaction ends. Every transaction that judges or settles begins with it.
+ * Fences a write of the revision. Whoever read the revision may have been frozen since, while others judged
+ * and settled it: this looks again under a lock that they take too, and holds off a change, a settling and
+ * the removal of the rule until this transaction ends. Every transaction that judges or settles begins with
+ * it.
  * @param how `judging` shares the revision with other judges; `settling` has it alone
  * @returns the rule's words of now; null when the revision is no longer what it was when it was read
  */
@@ -89,8 +92,8 @@ export async function holdVersion(
 }
 
 /**
- * Holds off the removal of the rule, but not a change, for as long as a backfill may take. False when there is nothing to
- * backfill: the revision is ready, was superseded, or is gone.
+ * Holds off the removal of the rule, but not a change, for as long as a backfill may take. False when there
+ * is nothing to backfill: the revision is ready, was superseded, or is gone.
  */
 export async function keepVersion(db: Sql, { rule_id, revision }: Version): Promise<boolean> {
   const { rows } = await sql`
@@ -111,9 +114,11 @@ export interface GroupStanding {
   deferred_late: boolean | null;
 }
 
-/** As it was read. */
+/** A group's standing as the last judging stored it. */
 export type LastStanding = GroupStanding & {
-  /** It was another revision's, by which events of this one may have been passed over. */
+  /**
+   * It is the standing of another revision. The waker may have ignored events of this revision because of it.
+   */
   unproven: boolean;
 };
 
@@ -139,8 +144,8 @@ export async function lockGroups(
 }
 
 /**
- * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms) or not at all. Looked up group by group
- * (`offset 0`), in an index by end: a group's past costs nothing.
+ * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms) or not at all. Looked
+ * up group by group (`offset 0`), in an index by end: a group's past costs nothing.
  */
 export async function incidentsOnRecord(
   db: Sql,
@@ -162,7 +167,7 @@ export async function incidentsOnRecord(
   return rows;
 }
 
-/** Counts by bucket of each group's own page: from `from` to before `to`, which may be infinite. Epoch ms. */
+/** Counts by bucket for each group's page: from `from` to before `to`, which may be infinite. Epoch ms. */
 export async function bucketCounts(
   db: Sql,
   { rule_id, revision }: Version,
@@ -171,7 +176,7 @@ export async function bucketCounts(
   const counts = new Map(pages.map(({ group_key }) => [group_key, new Map<number, number>()]));
   const earliest = Math.min(...pages.map(({ from }) => from));
   const latest = Math.max(...pages.map(({ to }) => to));
-  // JSON has no infinity: null.
+  // JSON writes infinity as null.
   const before = Number.isFinite(latest) ? sql`and c.bucket < ${latest}::bigint` : sql``;
   const { rows } = await sql<{ group_key: string; bucket: number; n: number }>`
     select c.group_key, c.bucket::float8 as bucket, sum(c.n)::int as n
@@ -190,12 +195,13 @@ export function payloadOf({ match, group_by }: RuleDefinition) {
 }
 
 /**
- * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and those that
- * came later, not too late, and before its successor. SQL only narrows down; the caller's matcher decides. The inner query is kept apart
- * (`offset 0`), so that each range reads its own partitions only: as a join, a rule's event type has all of them read.
+ * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and
+ * those that came later, not too late, and before its successor. SQL only narrows down; the caller's matcher
+ * decides. The inner query is kept apart (`offset 0`), so that each range reads its own partitions only: as a
+ * join, a rule's event type has all of them read.
  * @param groups events of these groups, and few others: what is left out of a busy type isn't brought here
  * @param newest at most this many of each range, the newest first; all, in no order, without
- * @param at events of these instants only, epoch ms: they are looked up one by one
+ * @param at only events of these instants, epoch ms; each is looked up by the index
  */
 export async function countedEvents(
   db: Sql,

@@ -3,7 +3,10 @@ import { parseInstant } from '../../domain/instant.ts';
 import { alertmanagerKey, NEVER, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
 import type { InvalidEvent } from '../validate.ts';
 
-/** How long an alert without an end holds unless it is sent again: Alertmanager's `resolve_timeout`, in milliseconds. */
+/**
+ * How long an alert without an end holds unless it is sent again: Alertmanager's `resolve_timeout`, in
+ * milliseconds.
+ */
 export const RESOLVE_TIMEOUT_MS = 5 * 60_000;
 
 /** What a format makes of one alert. */
@@ -12,8 +15,8 @@ export type MappedAlert = { alert: ReceivedAlert } | { invalid: InvalidEvent[] }
 const unmapped = (field: string, reason: string): MappedAlert => ({ invalid: [{ field, reason }] });
 
 /**
- * An alert as Alertmanager's API v2 takes it (`postableAlert`). Labels and annotations without a value are none; the label set is its
- * identity. Names are any UTF-8, as Alertmanager has them since 0.27.
+ * An alert as Alertmanager's API v2 takes it (`postableAlert`). Labels and annotations without a value are
+ * none; the label set is its identity. Names are any UTF-8, as Alertmanager has them since 0.27.
  * @param now epoch ms: the start of one without a start, and 5 minutes from the end of one without an end
  */
 export function fromPostableAlert(raw: unknown, now: number): MappedAlert {
@@ -43,7 +46,8 @@ export function fromPostableAlert(raw: unknown, now: number): MappedAlert {
       severity: receivedSeverity(known.severity),
       summary: notes.summary ?? notes.message ?? notes.description ?? known.alertname ?? wordsOf(known),
       generator_url: generatorURL || null,
-      // One that is over and says no start was over at once. Alertmanager would have one with an end to come start only then.
+      // One that is over and says no start was over at once. Alertmanager would have one with an end to come
+      // start only then.
       starts_at: starts ?? Math.min(now, ends ?? now),
       ends_at: ends ?? Math.max(now, starts ?? now) + RESOLVE_TIMEOUT_MS,
       ends_explicit: ends !== null,
@@ -64,8 +68,9 @@ function texts(given: unknown): Record<string, string> | null {
 }
 
 /**
- * Epoch ms; null where no time is given, which Go writes as the year 1; NaN for what is no time. One that no incident can have becomes the
- * nearest that it can: senders write the end of the year 9999 for an end that never comes.
+ * Epoch ms; null if no time is given, which Go writes as the year 1; NaN if it is not a time. A time outside
+ * of what an incident can have becomes the nearest one that it can: senders write the end of the year 9999
+ * for "never".
  */
 function timeOf(given: unknown): number | null {
   if (given === undefined || given === null || given === '') return null;

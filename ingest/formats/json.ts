@@ -65,7 +65,7 @@ function saidBy(event: EventInput, record: object): string | null {
   }
 }
 
-/** What syslog writes for a value that nobody knows (RFC 5424, 6). */
+/** What syslog writes for an unknown value (RFC 5424, 6). */
 const NIL = '-';
 
 /** The first of the paths at which there is a text or a number. Only what the record itself has counts. */
@@ -118,7 +118,10 @@ function timeOf(text: string, format: MappingDefinition['time_format']): string 
   return Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
 
-/** Whole milliseconds. Fractions of seconds are rounded to microseconds first: 0.123 s is not quite 123 ms in binary. */
+/**
+ * Whole milliseconds. Fractions of seconds are rounded to microseconds first: 0.123 s is not quite 123 ms in
+ * binary.
+ */
 function millisecondsOf(number: number, format: MappingDefinition['time_format']): number {
   if (format === 'epoch_ms') return Math.floor(number);
   const size = format === 'epoch_s' ? 0 : Math.abs(number);

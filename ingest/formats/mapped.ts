@@ -5,8 +5,9 @@ import type { eventInput, InvalidEvent } from '../validate.ts';
 export type EventInput = z.input<typeof eventInput>;
 
 /**
- * What a format makes of one item: an event that is yet to be validated, or what is wrong with the item. `lenient`: its sender could do
- * nothing about a refusal, so what can be mended is. `derived`: its id was made from its source and what it says.
+ * What a format makes of one item: an event that must still be validated, or what is wrong with the item.
+ * `lenient`: the sender could do nothing about a refusal, so flaws are repaired where possible. `derived`:
+ * the id was made from the source and the content.
  */
 export type Mapped<E = unknown> =
   | { event: E; lenient?: true; derived?: boolean }

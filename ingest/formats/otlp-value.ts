@@ -44,9 +44,9 @@ export function small(message: unknown, name: string): number {
 }
 
 /**
- * A trace or span id in hex; '' where it is absent or invalid: not of this many bytes, or all zero. The specification has such a record
- * belong to no trace, and not refused.
- * @throws Flaw where it is no text and no bytes
+ * A trace or span id in hex; '' if it is absent or invalid (not this many bytes, or all zero). By the
+ * specification such a record belongs to no trace, and must not be refused.
+ * @throws Flaw if it is neither text nor bytes
  */
 export function hex(message: unknown, name: string, bytes: number): string {
   const value = member(message, name) ?? '';
@@ -78,7 +78,11 @@ export function attributes(message: unknown, name = 'attributes', depth = 0): { 
   return found;
 }
 
-/** What an AnyValue holds. Integers beyond what JSON numbers keep exactly, and numbers that JSON lacks, become texts. @throws Flaw */
+/**
+ * What an AnyValue holds. Integers beyond what JSON numbers keep exactly, and numbers that JSON lacks, become
+ * texts.
+ * @throws Flaw
+ */
 export function anyValue(any: unknown, depth = 0): Json {
   if (any === undefined || any === null) return null;
   if (typeof any !== 'object' || Array.isArray(any)) throw new Flaw('a value must be an object');
@@ -107,7 +111,7 @@ const READERS: Readonly<Record<string, (value: unknown, depth: number) => Json>>
     if (/^(?:NaN|-?Infinity)$/.test(value)) return value;
     if (!/^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(value)) throw new Flaw('doubleValue must be a number');
     const number = Number(value);
-    // What no double holds stays as it was written.
+    // A number that no double can hold stays as it was written.
     return Number.isFinite(number) && (number !== 0 || !/^[^eE]*[1-9]/.test(value)) ? number : value;
   },
   arrayValue: (value, depth) => list(value, 'values').map((item) => anyValue(item, depth + 1)),
@@ -137,11 +141,11 @@ function integer(value: unknown, name: string, unsigned = false): bigint {
 function wholeOf(value: unknown, unsigned: boolean): bigint | null {
   if (typeof value === 'object' && value !== null && 'low' in value && 'high' in value) {
     const { low, high } = value;
-    // JSON may have such an object too, of anything.
+    // In JSON such an object may contain anything.
     if (!isHalf(low) || !isHalf(high)) return null;
     return (BigInt(unsigned ? high >>> 0 : high) << 32n) | BigInt(low >>> 0);
   }
-  // By its digits: the double nearest to 9223372036854775000 is another whole number.
+  // Converted by its digits: the double nearest to 9223372036854775000 is another integer.
   if (typeof value === 'number' && Number.isInteger(value)) return BigInt(inFull(value));
   return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : null;
 }

@@ -5,7 +5,10 @@ import { cutText } from '../repair.ts';
 import { fitSource, shortened } from './fit.ts';
 import type { EventInput, Mapped } from './mapped.ts';
 
-/** Longest summary and dedup_key, in characters. PagerDuty has the same limits, and refuses or cuts what is longer. */
+/**
+ * Longest summary and dedup_key, in characters. PagerDuty has the same limits, and refuses or cuts what is
+ * longer.
+ */
 const LONGEST_SUMMARY = 1024;
 const LONGEST_KEY = 255;
 
@@ -15,7 +18,9 @@ const text = z.string();
 const absentIfEmpty = <S extends z.ZodType>(schema: S) =>
   z.preprocess((given) => (given === '' ? undefined : given), schema);
 
-/** What a page can do without is left out where it is not what it should be: no detail refuses a page. */
+/**
+ * A field that a page can do without. If it has the wrong type, it is left out, and the page is not refused.
+ */
 const detail = <S extends z.ZodType>(schema: S) => schema.nullish().catch(null);
 
 const payload = z

@@ -4,7 +4,10 @@ import { readSettings } from '../../embedded/settings.ts';
 
 const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
 
-/** The one sentence in which the settings are refused: by each process, and by `npm start`, which shows no stack for it. */
+/**
+ * The one sentence in which the settings are refused: by each process, and by `npm start`, which shows no
+ * stack for it.
+ */
 function refusal(env: Record<string, string>): string {
   assert.throws(() => readSettings(env), { name: 'StartupError' });
   try {
@@ -18,7 +21,7 @@ function refusal(env: Record<string, string>): string {
 }
 
 describe('the address of PostgreSQL', () => {
-  it('takes the parts of an address where there is no URL, whatever characters they have', () => {
+  it('is made of its parts where there is no URL, whatever characters they have', () => {
     const parts = { DATABASE_HOST: 'db', DATABASE_USER: 'me@work', DATABASE_PASSWORD: 'a/b#c:d%e?f' };
     const { DATABASE_URL } = loadConfig(parts);
     const { hostname, port, pathname, username, password } = new globalThis.URL(DATABASE_URL);
@@ -30,7 +33,7 @@ describe('the address of PostgreSQL', () => {
     assert.equal(six.DATABASE_URL, 'postgresql://tocsin@[::1]:5433/other');
   });
 
-  it('reads a URL that names a Python driver', () => {
+  it('may be a URL that names a Python driver', () => {
     for (const scheme of ['postgresql+psycopg', 'postgresql+asyncpg', 'postgres+psycopg2']) {
       assert.equal(
         loadConfig({ EMS_DATABASE_URL: `${scheme}://u:p@db/ems` }).DATABASE_URL,
@@ -39,7 +42,7 @@ describe('the address of PostgreSQL', () => {
     }
   });
 
-  it('is refused where DATABASE_HOST is more than a host, in a sentence that does not show it', () => {
+  it('is refused where DATABASE_HOST is more than a host, and the error does not show it', () => {
     for (const DATABASE_HOST of [
       ...['db:5432', '[::1]:5432', '[::1]', 'postgresql://tocsin:secret@db/tocsin', 'tocsin:secret@db'],
       ...['db/tocsin', 'db?sslmode=require', 'db#', 'db,other', '/var/run/postgresql', 'a b', 'fe80::1%eth0'],
@@ -51,13 +54,13 @@ describe('the address of PostgreSQL', () => {
     }
   });
 
-  it('is refused where DATABASE_PORT is no port', () => {
+  it('is refused where DATABASE_PORT is not a port', () => {
     for (const DATABASE_PORT of ['x', '0', '65536', '54 32', '-1', '5432/secret']) {
       assert.match(refusal({ DATABASE_HOST: 'db', DATABASE_PORT }), /^DATABASE_PORT: must be a port/);
     }
   });
 
-  it('is refused where a % of DATABASE_URL begins no escape', () => {
+  it('is refused where a % of DATABASE_URL is not part of an escape', () => {
     for (const DATABASE_URL of [
       ...[
         'postgres://tocsin:s3cr%et@db/tocsin',
@@ -72,10 +75,10 @@ describe('the address of PostgreSQL', () => {
     assert.ok(loadConfig({ DATABASE_URL: 'postgres://tocsin:s%25%C3%A9@db/tocsin' }));
   });
 
-  it('is refused where DATABASE_URL is no URL, or one of something else', () => {
+  it('is refused where DATABASE_URL is not a URL, or not one of PostgreSQL', () => {
     assert.match(
       refusal({ DATABASE_URL: 'postgres://u:secret#x@db/tocsin' }),
-      /^DATABASE_URL: is no valid URL/,
+      /^DATABASE_URL: is not a valid URL/,
     );
     assert.match(refusal({ DATABASE_URL: 'mysql://u:secret@db/tocsin' }), /^DATABASE_URL: must begin with/);
   });

@@ -129,7 +129,7 @@ describe('what a workflow shows of itself', () => {
     };
     assert.equal(
       firesWhen(definition),
-      'at least 5 matching events of type `oops` within 60 s, with the same `payload.host`, for 30 s on end',
+      'at least 5 matching events of type `oops` within 60 s, with the same `payload.host`, for 30 s without a break',
     );
     assert.equal(firesWhen({ ...RULE_DEFAULTS, condition }), 'at least 5 matching events within 60 s');
   });

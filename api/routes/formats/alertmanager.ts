@@ -75,7 +75,10 @@ const LISTS = { ofOne: 8, ofAll: 64 };
 /** What groups are made of at the most, in characters: they are answered as a whole. */
 const GROUPED_CHARACTERS = 4 << 20;
 
-/** Groups that are on their way: each holds all of its alerts until its client has taken them. */
+/**
+ * How many answers with groups may be sent at once. Each holds all of its alerts until the client has taken
+ * them.
+ */
 const GROUPINGS = { ofOne: 8, ofAll: 16 };
 
 /** Groups as JSON, one after the other. */

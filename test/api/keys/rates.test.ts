@@ -49,7 +49,7 @@ describe('a key’s rate', () => {
     );
   });
 
-  it('lets off what is owed beyond the longest wait', () => {
+  it('makes a key wait no longer than the longest wait', () => {
     const there = { now: 5000 };
     const r = new Rates({ uptime: () => there.now, longestMs: 60_000 });
     assert.equal(r.spend('a', 10, 10_000), 0);
