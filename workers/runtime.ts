@@ -9,6 +9,8 @@ import {
 import type { Logger } from 'pino';
 import { type Exporter, freePort } from './sdk-metrics.ts';
 
+/** The SDK's warning about a queue for activities alone, as `ingest` and `notify` are: nothing is wrong there. */
+const ACTIVITIES_ALONE = 'No workflows registered, not polling for workflow tasks';
 /** How many ports are tried for the exporter: another program may take a port just after it was chosen. */
 const TRIES = 5;
 
@@ -62,7 +64,7 @@ function sdkLogger(log: Logger): SdkLogger {
   const at = (level: LogLevel) => (message: string, meta?: LogMetadata) => write(level, message, meta);
   function write(level: LogLevel, message: string, meta: LogMetadata = {}): void {
     const { error, ...temporal } = meta;
-    const method = level.toLowerCase() as Lowercase<LogLevel>;
+    const method = message === ACTIVITIES_ALONE ? 'debug' : (level.toLowerCase() as Lowercase<LogLevel>);
     log[method](error === undefined ? { temporal } : { temporal, err: error }, message);
   }
   return {

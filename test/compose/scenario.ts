@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { waitFor } from '../support/wait-for.ts';
 import { MEMORY_LIMIT, memory, total, watchMemory } from './memory.ts';
+import { assertScrape, logsAreQuiet, scrape } from './observe.ts';
 import { Project } from './project.ts';
 import { Sender } from './sender.ts';
 
@@ -133,6 +134,13 @@ async function bringUp(): Promise<void> {
       "select distinct usename from pg_stat_activity where datname = 'tocsin' and usename <> 'postgres'";
     assert.equal(await project.sql(users), 'tocsin');
     assert.equal(await project.sql("select rolsuper from pg_roles where rolname = 'tocsin'"), 'f');
+  });
+  await step('a scrape of each worker has what its SDK measures', async () => {
+    for (const worker of ROLES.filter((role) => role !== 'api'))
+      assertScrape(await scrape(project, worker), worker);
+  });
+  await step('a normal start logs JSON, and no warning', async () => {
+    return `${await logsAreQuiet(project, ROLES)} lines`;
   });
 }
 
