@@ -25,7 +25,7 @@ describe('docker compose', () => {
     assert.deepEqual(roles.toSorted(), WORKER_ROLES.filter((role) => role !== 'all').toSorted());
   });
 
-  it('gives the API the nursery that npm start gives it, whatever the image sets for the other roles', () => {
+  it('gives the API the same nursery as npm start does', () => {
     const command = ['node', apiNursery, 'api/main.ts'];
     assert.deepEqual(compose.services.api!.command, command);
     assert.ok(read('Dockerfile').includes(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`));

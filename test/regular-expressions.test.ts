@@ -128,7 +128,7 @@ function requireLinear(work: (text: string) => unknown, texts: readonly Text[]):
 describe('regular expressions', () => {
   const { patterns, built } = patternsIn();
 
-  it('are all literals, but for those whose parts are our own', () => {
+  it('are literals, except those that are built from our own parts', () => {
     assert.deepEqual(built, ['api/keys/cookie.ts', 'domain/key.ts']);
     assert.ok(patterns.length > 40, `${patterns.length} were found`);
   });

@@ -119,7 +119,7 @@ describe('/alerts', () => {
     assert.equal((await api.call('PUT', `/alerts/${half.id}`, { threshold_count: 9 })).status, 200);
   });
 
-  it('takes the highest threshold of a long window, and a higher one of a window of ten minutes', async () => {
+  it('limits the threshold of a long window, and not that of a window of ten minutes', async () => {
     const { id } = await create({ threshold_count: 1_000_000, window_seconds: 601 });
     await create({ threshold_count: 1_000_001, window_seconds: 600 });
     assert.equal((await api.call('PUT', `/alerts/${id}`, { threshold_count: 1_000_001 })).status, 422);

@@ -52,7 +52,7 @@ describe('/backpressure', () => {
     await api.put('/backpressure', { activities_per_second: null });
   });
 
-  it('shows what workers of different settings ask for, and which of it is in force', async () => {
+  it('shows the limits that differently configured workers ask for, and the one in force', async () => {
     const connection = await NativeConnection.connect({ address: await temporalAddress() });
     const other = await Worker.create({
       connection,

@@ -237,7 +237,7 @@ describe('POST /events', () => {
       assert.equal(await stored(), 3);
     });
 
-    it('takes a negative zero again, which is stored as zero', async () => {
+    it('takes a request with a negative zero again, though zero is stored', async () => {
       const body = JSON.stringify(anonymous({ n: 1 })).replace('"n":1', '"n":-0,"list":[-0.0]');
       const answers = [await post(body, keyed('zero')), await post(body, keyed('zero'))];
       assert.deepEqual(
@@ -298,7 +298,7 @@ describe('POST /events when it cannot store', () => {
     ['at once', 20],
     ['in parts', 100_000],
   ] as const) {
-    it(`parses no body, come ${how}, if the buffer filled up while it was waited for`, async () => {
+    it(`does not parse a body that came ${how} if the buffer filled up meanwhile`, async () => {
       let looks = 0;
       const requireRoom = () => {
         if (++looks > 1) throw new BufferFull(7);

@@ -151,7 +151,7 @@ describe('GET /events/stream', () => {
     await listener.close();
   });
 
-  it('continues for a polyfill that names the place in the query, with all that polyfills add', async () => {
+  it('continues from the id in the query, and accepts everything that polyfills add', async () => {
     const listener = await listen(path('?source_id=polyfill'));
     await send([event({ source_id: 'polyfill' }), event({ source_id: 'polyfill' })]);
     await waitFor(() => listener.told.length === 2, { what: 'both events' });
@@ -169,7 +169,7 @@ describe('GET /events/stream', () => {
     await listener.close();
   });
 
-  it('continues from the header where the query names another place', async () => {
+  it('prefers the id in the header to the one in the query', async () => {
     const listener = await listen(path('?source_id=both'));
     await send([event({ source_id: 'both' }), event({ source_id: 'both' })]);
     await waitFor(() => listener.told.length === 2, { what: 'both events' });

@@ -54,7 +54,7 @@ describe('answers that nobody takes', () => {
     '/events/source/many',
     '/api/v2/alerts',
   ]) {
-    it(`hold a part each, not all of it: ${path}`, async () => {
+    it(`hold only a part of it in memory: ${path}`, async () => {
       const before = memory();
       const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(api.url + path)));
       try {
@@ -67,7 +67,7 @@ describe('answers that nobody takes', () => {
     });
   }
 
-  it('take as little when twenty lists of the largest events are read at once', async () => {
+  it('hold as little when twenty lists of the largest events are read at once', async () => {
     const before = memory();
     let [most, reading] = [0, 20];
     const read = async () => {
@@ -167,7 +167,7 @@ describe('long answers of one key', () => {
   });
   after(() => api.close());
 
-  it('are so many at once when they are groups of alerts', async () => {
+  it('are limited in number when they ask for groups of alerts', async () => {
     const { key } = await api.key(['read']);
     const groups = () => api.by(key, 'GET', '/api/v2/alerts/groups');
     assert.equal((await groups()).status, 200);

@@ -91,7 +91,7 @@ describe('budgets of bodies', () => {
     assert.equal((await api.by(api.root, 'POST', '/keys', { name: 'new', roles: ['read'] })).status, 201);
   });
 
-  it('leave other keys their room when one key holds bodies', async () => {
+  it('leave room for other keys when one key holds bodies', async () => {
     const [holder, other] = [(await api.key(['ingest'])).key, (await api.key(['ingest'])).key];
     const headers = [...GZIP, `Authorization: ${bearer(holder).authorization}`];
     await waitFor(

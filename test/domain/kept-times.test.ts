@@ -8,7 +8,7 @@ const BASE = 1_700_000_000_000;
 const sorted = (times: readonly number[]) => times.toSorted((a, b) => a - b);
 
 describe('times that are kept', () => {
-  it('are written and read without loss, those beyond the first few in rows with their ends', () => {
+  it('are read as they were written, also those that go to rows', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(2 ** 31 - 1), { maxLength: 1500 }), (offsets) => {
         const times = offsets.map((offset) => BASE + offset);
@@ -47,7 +47,7 @@ describe('times that are kept', () => {
     maxLength: 12,
   });
 
-  it('of a bucket are enough from either end, and none twice, whatever rows they are in', () => {
+  it('read from either end of a bucket are as many as asked for, each once, whatever rows they are in', () => {
     fc.assert(
       fc.property(
         rowsOf,
@@ -75,7 +75,7 @@ describe('times that are kept', () => {
     );
   });
 
-  it('decide windows as all times do, when a bucket has more of them than the threshold', () => {
+  it('decide windows as all times would, when a bucket has more than the threshold', () => {
     const windowMs = 600_000;
     const bucketMs = bucketMsOf(windowMs);
     const crowded = fc.tuple(fc.nat(30), fc.array(fc.nat(bucketMs * 2), { minLength: 1, maxLength: 12 }));

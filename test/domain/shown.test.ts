@@ -20,8 +20,8 @@ const hostile = fc
   )
   .map((parts) => parts.join(''));
 
-describe('a text of others, as the Temporal Web UI shows it', () => {
-  it('is one visible, well-formed line within its bounds, whatever it was', () => {
+describe('a text that others chose, in the Temporal Web UI', () => {
+  it('becomes one visible, well-formed line of limited length', () => {
     fc.assert(
       fc.property(hostile, fc.integer({ min: 10, max: 400 }), (text, most) => {
         const line = plainLine(text, most);
@@ -34,7 +34,7 @@ describe('a text of others, as the Temporal Web UI shows it', () => {
     );
   });
 
-  it('is code in Markdown, from which nothing gets out', () => {
+  it('becomes code in Markdown, and cannot end it', () => {
     fc.assert(
       fc.property(hostile, (text) => {
         const span = codeSpan(text);
@@ -83,7 +83,7 @@ describe('a text of others, as the Temporal Web UI shows it', () => {
 });
 
 describe('what a workflow shows of itself', () => {
-  it('fits what Temporal takes, for any names', () => {
+  it('fits the limits of Temporal, for any names', () => {
     fc.assert(
       fc.property(hostile, hostile, hostile, (name, severity, summary) => {
         const rule = { rule_id: 'r', rule_name: name, severity, state: 'open' as const, summary };
@@ -110,7 +110,7 @@ describe('what a workflow shows of itself', () => {
     );
   });
 
-  it('links to the API without what its address may have that is secret', () => {
+  it('links to the API without the secrets in its address', () => {
     assert.equal(
       linkTo('https://ann:pw@tocsin.test/base/?token=x#y', '/alerts/1'),
       'https://tocsin.test/base/alerts/1',

@@ -5,6 +5,7 @@ import type { WindowSpec } from '../../domain/rule.ts';
 import { startOf } from '../../domain/start.ts';
 import { type Episode, judge, type Start } from '../../domain/transition.ts';
 import { bucketOf, WindowCounts } from '../../domain/window.ts';
+import { anyWindowSpec } from '../support/any-window-spec.ts';
 
 const BASE = 1_700_000_000_000;
 const HORIZON = { openUpTo: BASE + 60_000, endUpTo: BASE + 60_000 };
@@ -49,15 +50,6 @@ function applied(record: readonly IncidentOnRecord[], found: readonly Episode[])
     .sort((a, b) => a.opened_at - b.opened_at);
 }
 
-const spec = fc
-  .record({
-    windowMs: fc.constantFrom(1000, 3000, 7000),
-    threshold: fc.integer({ min: 1, max: 4 }),
-    recovery: fc.integer({ min: 1, max: 4 }),
-    forMs: fc.constantFrom(0, 0, 1000, 4000),
-    keepFiringMs: fc.constantFrom(0, 0, 1000, 4000),
-  })
-  .map((s): WindowSpec => ({ ...s, recovery: Math.min(s.recovery, s.threshold), bucketMs: 1000 }));
 const offset = fc
   .tuple(fc.integer({ min: 0, max: 40 }), fc.constantFrom(-1, 0, 0, 1, 500))
   .map(([s, ms]) => BASE + s * 1000 + ms);
@@ -68,7 +60,7 @@ describe('judging from where the record allows', () => {
       fc.property(
         fc.array(offset, { maxLength: 30 }),
         fc.array(offset, { minLength: 1, maxLength: 10 }),
-        spec,
+        anyWindowSpec,
         (old, added, s) => {
           const incidents = onRecord(whole(old, s));
           const all = [...old, ...added];
@@ -84,7 +76,7 @@ describe('judging from where the record allows', () => {
 
   it('never begins more than keep_firing or for before what changed', () => {
     fc.assert(
-      fc.property(fc.array(offset, { maxLength: 30 }), offset, spec, (old, from, s) => {
+      fc.property(fc.array(offset, { maxLength: 30 }), offset, anyWindowSpec, (old, from, s) => {
         const incidents = onRecord(whole(old, s)).map((incident) => ({ ...incident, carried: false }));
         const { at } = startOf({ from, spec: s, effectiveAt: null, incidents });
         assert.ok(at < from && at >= from - 1 - Math.max(s.forMs, s.keepFiringMs));

@@ -107,7 +107,7 @@ describe('the buffer', () => {
     assert.equal(there.appends.length, 3);
   });
 
-  it('counts as full for requests still unread when what they usually bring does not fit any more', async () => {
+  it('refuses unread requests when the usual number of events would not fit', async () => {
     const there = gated({ bufferEvents: 100 });
     const answers = [there.buffer.accept(batch(1))];
     for (let i = 0; i < 11; i++) answers.push(there.buffer.accept(batch(8)));
@@ -123,7 +123,7 @@ describe('the buffer', () => {
     there.buffer.requireRoom();
   });
 
-  it('is not full for requests still unread because a few of them were large', async () => {
+  it('does not refuse unread requests because a few earlier ones were large', async () => {
     const there = gated({ bufferEvents: 100 });
     void there.buffer.accept(batch(90));
     for (let i = 0; i < 50; i++) await assert.rejects(there.buffer.accept(batch(60)), BufferFull);

@@ -73,7 +73,7 @@ describe('a throttled ingest queue', () => {
     }
   });
 
-  it('holds back dead letters too, those that are retried and those that are redriven, and not their record', async () => {
+  it('also limits retries and redrives of dead letters, but not their recording', async () => {
     const letter = (first_sequence: number): HeldBatch => {
       const tick_at = Math.floor(Date.now() / 1000) * 1000 - 60_000 + first_sequence * 1000;
       const times = { from_at: tick_at - 1000, tick_at, appended_through: tick_at - 1000 };

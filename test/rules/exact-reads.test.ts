@@ -118,7 +118,7 @@ describe('a late event in a group that has counts for 100,000 later seconds', ()
     { threshold: 100, events: 95, opened: 1 },
     { threshold: 100, events: 5, opened: 0 },
   ]) {
-    it(`has few of them read: ${events} events, ${threshold} are needed`, async () => {
+    it(`makes Tocsin read few of them: ${events} events, ${threshold} are needed`, async () => {
       const event_type = `${threshold}-${events}`;
       const definition = { allowed_lateness_seconds: 2 * SECONDS, event_type };
       const { id } = await createRule(engine.orm, aRule({ threshold, window: 10, definition }), NOON);

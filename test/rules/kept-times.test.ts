@@ -98,7 +98,7 @@ describe('the times that are kept beside counts', () => {
     );
   });
 
-  it('let a group be judged to the millisecond without a look at events, those of other groups least of all', async () => {
+  it('allow judging to the millisecond without reading events', async () => {
     const { id } = await createRule(engine.orm, HOURLY, NOON);
     await engine.judge(id);
     const others = Array.from({ length: 5000 }, (_, n) => ticks(`other-${n % 50}`, NOON + n)).flat();
@@ -152,7 +152,7 @@ describe('the times that are kept beside counts', () => {
     assert.ok(times.get(NOON)!.length < 15_000, `${times.get(NOON)!.length} times were read`);
   });
 
-  it('count what was in the window also where a group was in it more often than the threshold', async () => {
+  it('give the exact observed count when a window has more events than the threshold', async () => {
     const many = Array.from({ length: 12_000 }, (_, n) => NOON - 30_000 + n * 2);
     for (let n = 0; n < many.length; n += 4000)
       await engine.append(ticks('web-1', ...many.slice(n, n + 4000)));
@@ -173,7 +173,7 @@ describe('the times that are kept beside counts', () => {
     }
   });
 
-  it('let an incident take its severity from the events of its group, without a look at those of others', async () => {
+  it('give an incident its severity without reading events of other groups', async () => {
     const { id } = await createRule(
       engine.orm,
       { ...HOURLY, incident_severity: null, definition: { ...HOURLY.definition, max_groups: 3000 } },

@@ -145,7 +145,7 @@ describe('housekeeping that has much to do', () => {
       : (await sql`select from ${sql.table(table)}`.execute(sqlOf(engine.orm))).rows.length;
 
   for (const [what, { prepare, run, left, midway }] of Object.entries(STEPS)) {
-    it(`beats while it goes on, and ends when it is cancelled: ${what}`, async () => {
+    it(`sends heartbeats while it works, and ends when it is cancelled: ${what}`, async () => {
       await prepare(engine);
       const before = await rows(left);
       let beats = 0;

@@ -37,7 +37,7 @@ describe('a Temporal server that accepts connections and never answers', () => {
 
   const parts = () => ({ orm: engine.orm, client, clock: () => engine.now, log: silent });
 
-  it('ends a round of housekeeping, which says so', async () => {
+  it('ends a round of housekeeping with an error on record', async () => {
     const { reconcile } = createHousekeepingActivities({
       ...parts(),
       ...{ retentionDays: 7, incidentRetentionDays: 20 },

@@ -38,7 +38,7 @@ describe('a namespace that others prepare', () => {
     await connection?.close();
   });
 
-  it('runs workflows without our search attributes, which show what they are by their memo', async () => {
+  it('runs workflows without our search attributes, and their memo says what they are', async () => {
     const { id } = await createRule(
       there.orm,
       aRule({ name: 'Nameless', incident_severity: 'high' }),
@@ -53,7 +53,7 @@ describe('a namespace that others prepare', () => {
     assert.deepEqual(await failedTasks(handle), []);
   });
 
-  it('is asked which it has, also where only workflows may be listed', async () => {
+  it('is asked for its search attributes, also by credentials that may only list workflows', async () => {
     const asked = (one: string, refused: boolean) => {
       const { operatorService, workflowService } = connection;
       const listSearchAttributes = async () => {
@@ -76,7 +76,7 @@ describe('a namespace that others prepare', () => {
     assert.deepEqual(await asked(namespace, true), []);
   });
 
-  it('says none while Temporal is away, and does not wait long', async () => {
+  it('counts as having none while Temporal is away, after a short wait', async () => {
     const away = Connection.lazy({ address: '127.0.0.1:1' });
     const began = performance.now();
     assert.deepEqual(await new KnownAttributes({ connection: away, namespace, log: silent }).names(), []);
@@ -84,7 +84,7 @@ describe('a namespace that others prepare', () => {
     await away.close();
   });
 
-  it('is given what it lacks by a later setup, as often as that runs', async () => {
+  it('gets the missing ones from a later setup, which may run again', async () => {
     await register(connection, { namespace });
     await register(connection, { namespace });
     const known = new KnownAttributes({ connection, namespace, log: silent });

@@ -67,7 +67,7 @@ describe('the metrics of the SDK in a scrape', () => {
     ['stops in the middle', (response: ServerResponse) => response.writeHead(200).write('temporal_')],
     ['breaks off', (response: ServerResponse) => response.destroy()],
   ] as const) {
-    it(`are left out while it ${what}, which is said once, and come back`, async () => {
+    it(`are left out while it ${what}, with one warning, and come back`, async () => {
       answer = badly;
       for (let i = 0; i < 3; i++) assert.deepEqual([await metrics(), await up()], ['', 0]);
       assert.equal(warnings.length, 1);
@@ -85,7 +85,7 @@ describe('the metrics of the SDK in a scrape', () => {
   });
 });
 
-describe('the SDK of a process whose ports others take', () => {
+describe('the SDK of a process whose chosen ports are taken', () => {
   /** What a process of its own gets when its first `taken` choices are taken. */
   const exporterAfter = (taken: number): { url?: string; failure?: string } => {
     const code = `
@@ -109,7 +109,7 @@ describe('the SDK of a process whose ports others take', () => {
     assert.match(exporterAfter(2).url ?? '', /^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
   });
 
-  it('works without an exporter in the end, and knows why', () => {
+  it('works without an exporter after some tries, and knows why', () => {
     assert.match(exporterAfter(Number.MAX_SAFE_INTEGER).failure ?? '', /in use/);
   });
 });
@@ -238,7 +238,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
     assert.ok(status === 0 || status === 3, String(stderr));
   });
 
-  it('shows every metric and label that alerts and dashboard ask the SDK for', () => {
+  it('has every metric and label of the SDK that alerts and the dashboard use', () => {
     assert.ok(queries.length >= 10);
     for (const expr of queries) {
       for (const [, name, selector = ''] of expr.matchAll(/\b(temporal_\w+)(?:\{([^}]*)\})?/g)) {
@@ -253,7 +253,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
     }
   });
 
-  it('logs what Core and the SDK say in our format, and nothing besides', () => {
+  it('logs messages of Core and the SDK in our format only', () => {
     const lines = role
       .output()
       .split('\n')

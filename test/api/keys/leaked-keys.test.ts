@@ -168,7 +168,7 @@ describe('with an ingest key that leaked', () => {
     assert.deepEqual(await api.query(`select 1 from events where source_id = 'others'`), []);
   });
 
-  it('that is bound, nobody suppresses what is sent for other sources', async () => {
+  it('nobody suppresses events of other sources, if the key is bound to one', async () => {
     const event = { specversion: '1.0', id: 'order 7', source: 'payments', type: 'paid' };
     const mapped = fromCloudEvent(event);
     assert.ok('event' in mapped);

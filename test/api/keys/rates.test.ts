@@ -145,7 +145,7 @@ describe('a key’s rate', () => {
       ['its own rate', { rate_limit: 2 }],
       ['the default', {}],
     ] as const) {
-      it(`refuses new alerts above ${what}, and neither refreshes nor ends of others`, async () => {
+      it(`refuses new alerts above ${what}, but no refreshes and no ends`, async () => {
         const { key } = await api.key(['ingest'], more);
         const rate = 'rate_limit' in more ? more.rate_limit : 10;
         const known = names(40, what);
@@ -176,7 +176,7 @@ describe('a key’s rate', () => {
       });
     }
 
-    it('takes alerts of a key that sent too many events, and resolves of one that triggered too much', async () => {
+    it('takes alerts from a key that sent too many events, and resolves from one that triggered too many alerts', async () => {
       const { key } = await api.key(['ingest'], { rate_limit: 1 });
       const many = Array.from({ length: 100 }, () => event);
       assert.equal((await api.by(key, 'POST', '/events', many)).status, 200);

@@ -73,7 +73,7 @@ describe('an alert as Prometheus posts it', () => {
     assert.equal(mapped({ labels: { job: 'a', instance: 'b' } }).summary, 'job=a, instance=b');
   });
 
-  it('takes a time that no incident can have for the nearest that it can', () => {
+  it('replaces a time that no incident can have by the nearest possible one', () => {
     const end = Date.parse('9999-12-31T23:59:59Z');
     for (const endsAt of ['9999-12-31T23:59:59.9999999Z', '9999-12-31T23:59:59-14:00']) {
       assert.equal(mapped({ endsAt }).ends_at, end);

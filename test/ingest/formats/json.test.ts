@@ -183,7 +183,7 @@ describe('a built-in mapping', () => {
     assert.equal(mapped({ level: 40 }, BUILT_IN['fluent-bit']!).severity, 'medium', 'a level of pino');
   });
 
-  it('takes the nil value of syslog for nothing', () => {
+  it('counts the nil value of syslog as absent', () => {
     const record = { host: '-', hostname: 'web-1', ident: '-', time: '-', level: '-' };
     assert.deepEqual(mapped(record, BUILT_IN['fluent-bit']!), {
       ...{ source_id: 'web-1', event_type: 'log', severity: 'info', payload: record },

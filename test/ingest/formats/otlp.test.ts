@@ -178,7 +178,7 @@ describe('an OTLP log record as an event', () => {
     assert.equal(({} as { 1?: unknown })[1], undefined);
   });
 
-  it('belongs to no trace by an id that is invalid, and is stored', () => {
+  it('is stored without a trace id or span id that is invalid', () => {
     const valid = { traceId: '5B8EFFF798038103D269B633813FC60C', spanId: 'EEE19B7EC3C1B174' };
     const ids = (changes: object) => {
       const { trace_id, span_id } = one({ ...valid, ...changes }).payload as Record<string, unknown>;
@@ -197,7 +197,7 @@ describe('an OTLP log record as an event', () => {
     ]);
   });
 
-  it('has nothing where a value refers to the texts of a profile, which logs do not have', () => {
+  it('has null where a value refers to a profile, which logs do not have', () => {
     const { payload } = one({
       attributes: [attribute('a', { stringValueStrindex: 3 }), attribute('b', { intValue: 1 })],
     });
