@@ -42,8 +42,8 @@ class SamplesRemoved extends Error {
 export type Transactions = Pick<AppendConnections, 'transaction'>;
 
 /**
- * The transaction that stores events. Everything an event means (its row, window counts, rollups, who to wake) is
- * committed at once or not at all. See docs/adr for why each statement stands where it does.
+ * The transaction that stores events. Everything an event means (its row, window counts, rollups, who to
+ * wake) is committed at once or not at all. See docs/adr for why each statement stands where it does.
  */
 export class Append {
   readonly #orm: Orm;
@@ -75,8 +75,8 @@ export class Append {
   }
 
   /**
-   * Stores a batch. An event that PostgreSQL refuses for its data is found by halving, so that it costs its neighbours
-   * nothing but time.
+   * Stores a batch. An event that PostgreSQL refuses for its data is found by halving, so that it costs its
+   * neighbours nothing but time.
    * @throws StoreUnavailable when nothing is known of the outcome; sending the same events again is safe
    */
   async run(events: readonly Event[]): Promise<Appended> {

@@ -1,7 +1,7 @@
 import { partsOf } from '../../db/queries/event-tail.ts';
 import type { Event } from '../../domain/event.ts';
 import { readCursor, type TailCursor, writeCursor } from './cursor.ts';
-import type { Tail } from './tail.ts';
+import { FIRST_PART, type Tail } from './tail.ts';
 
 /** A comment at least so often, so that both ends and all between see the connection alive. Milliseconds. */
 const HEARTBEAT_MS = 15_000;
@@ -12,7 +12,7 @@ const RETRY_MS = 2000;
 /**
  * Server-sent events (WHATWG HTML, 9.2) for one listener: every event that is committed after the cursor and
  * that `matches`, once each. It reads on only as its client does, from the tail's memory or, when that has
- * moved on, from the database: a slow client costs no memory and misses nothing.
+ * moved on, from the database: a slow client costs the memory of one part and misses nothing.
  * @param lastEventId where to go on; absent: from now
  */
 export async function* frames(
@@ -38,17 +38,14 @@ export async function* frames(
   const start = startOf(lastEventId, now, oldest);
   yield `retry: ${RETRY_MS}\n${start.gap ? `event: gap\ndata: ${JSON.stringify({ reason: start.gap })}\n` : ''}id: ${writeCursor(start.cursor)}\n\n`;
   let { cursor } = start;
+  let lookFor = FIRST_PART;
   let told = clock();
   while (!over()) {
-    const passed = await tail.after(cursor);
-    if (passed) {
-      cursor = passed.cursor;
-      const text = passed.events
-        .filter(({ event }) => matches(event))
-        .map(({ frame }) => frame)
-        .join('');
-      if (text !== '') {
-        yield text;
+    const part = await partAfter(tail, cursor, lookFor, matches);
+    if (part) {
+      ({ cursor, lookFor } = part);
+      if (part.text !== '') {
+        yield part.text;
         told = clock();
       }
       continue;
@@ -60,6 +57,25 @@ export async function* frames(
     }
     await tail.ticked();
   }
+}
+
+/**
+ * The next part as text. Its events are let go of here: who waits for a client must not hold what the tail
+ * has dropped.
+ */
+async function partAfter(
+  tail: Tail,
+  after: TailCursor,
+  lookFor: number,
+  matches: (event: Event) => boolean,
+): Promise<{ text: string; cursor: TailCursor; lookFor: number } | null> {
+  const passed = await tail.after(after, lookFor);
+  if (!passed) return null;
+  const text = passed.events
+    .filter(({ event }) => matches(event))
+    .map(({ frame }) => frame)
+    .join('');
+  return { text, cursor: passed.cursor, lookFor: passed.lookFor };
 }
 
 function startOf(

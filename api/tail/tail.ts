@@ -7,8 +7,19 @@ import { type TailCursor, writeCursor } from './cursor.ts';
 /** How often it looks for what was committed, in milliseconds. */
 const EVERY_MS = 250;
 
-/** Events read at once: of the largest allowed, 13 MB. */
-export const CHUNK = 200;
+/**
+ * Events that a listener is given at once, and the characters in them: what one holds whose client takes
+ * nothing.
+ */
+const PART_EVENTS = 200;
+const PART_CHARACTERS = 64 << 10;
+
+/**
+ * Events of a part that are looked for at first in the database. What a part may not hold is measured and
+ * left: large events must not be measured by the hundred for each part that has room for one.
+ */
+export const FIRST_PART = 16;
+const FEWEST = 8;
 
 /** Events kept for those who listen, and how many characters of them at the most. */
 const KEPT_EVENTS = 2000;
@@ -26,11 +37,14 @@ export interface Passing {
 export interface Passed {
   events: readonly Passing[];
   cursor: TailCursor;
+  /** Events to be looked for next, if it comes to that. */
+  lookFor: number;
 }
 
 /**
- * What is committed, read once a process for all who listen, and only while somebody does. The last of it is kept in memory, bounded; a
- * listener that has fallen further behind reads from the database by itself, one listener at a time.
+ * What is committed, read once a process for all who listen, and only while somebody does. The last of it is
+ * kept in memory, bounded; a listener that has fallen further behind reads from the database by itself, one
+ * listener at a time.
  */
 export class Tail {
   readonly #orm: Orm;
@@ -84,34 +98,59 @@ export class Tail {
     return this.#head!;
   }
 
-  /** What passed after the cursor, from memory if it is still there, else from the database; nothing if that is all. */
-  async after(cursor: TailCursor): Promise<Passed | null> {
+  /**
+   * A part of what passed after the cursor, from memory if it is still there, else from the database; nothing
+   * if that is all.
+   * @param lookFor as the part before said
+   */
+  async after(cursor: TailCursor, lookFor: number): Promise<Passed | null> {
     const head = this.#head;
-    if (!head) return null;
-    if (!cursor.within) {
-      if (cursor.since === head.since) return null;
-      const step = this.#steps.find(({ from }) => from === cursor.since);
-      if (step) return { events: step.events, cursor: step.to };
-    }
+    if (!head || (!cursor.within && cursor.since === head.since)) return null;
+    const kept = this.#kept(cursor, lookFor);
+    if (kept) return kept;
+    const most = { events: lookFor, characters: PART_CHARACTERS };
     try {
-      return await this.#inTurn(() => this.#read(cursor, cursor.within?.until ?? head.since, head));
+      return await this.#inTurn(() => this.#read(cursor, cursor.within?.until ?? head.since, head, most));
     } catch (error) {
       this.#log.warn({ err: error }, 'could not send a stream the events that it missed; trying again');
       return null;
     }
   }
 
-  async #read(cursor: TailCursor, until: string, head: TailCursor): Promise<Passed> {
+  /** From memory; null when it is not there any more. */
+  #kept({ since, within }: TailCursor, lookFor: number): Passed | null {
+    const step = this.#steps.find(({ from, to }) => from === since && (!within || to.since === within.until));
+    if (!step) return null;
+    const had = within
+      ? step.events.findIndex(({ event }) => event.event_id === within.id && event.xid === within.xid)
+      : -1;
+    if (within && had < 0) return null;
+    let [end, characters] = [had + 1, 0];
+    while (end < step.events.length && end <= had + PART_EVENTS && characters < PART_CHARACTERS) {
+      characters += step.events[end]!.frame.length;
+      end++;
+    }
+    const events = step.events.slice(had + 1, end);
+    return { events, cursor: end === step.events.length ? step.to : events.at(-1)!.cursor, lookFor };
+  }
+
+  async #read(
+    cursor: TailCursor,
+    until: string,
+    head: TailCursor,
+    most: { events: number; characters: number },
+  ): Promise<Passed> {
     const { within } = cursor;
     const from = within && { xid: within.xid, id: within.id };
-    const rows = await eventsBetween(sqlOf(this.#orm), cursor.since, until, from, CHUNK);
-    const events = rows.map((event) => {
+    const found = await eventsBetween(sqlOf(this.#orm), cursor.since, until, from, most);
+    const events = found.events.map((event) => {
       const reached = cursorAt(cursor, until, event);
       return { event, cursor: reached, frame: frameOf(event, reached) };
     });
     const at = until === head.since ? head.at : cursor.at;
-    const next = rows.length < CHUNK ? { at, since: until, within: null } : events.at(-1)!.cursor;
-    return { events, cursor: next };
+    const next = found.more ? events.at(-1)!.cursor : { at, since: until, within: null };
+    const lookFor = Math.max(FEWEST, Math.min(4 * events.length, PART_EVENTS));
+    return { events, cursor: next, lookFor };
   }
 
   /** One after the other: a thousand that come back at once must not take all connections. */
@@ -157,7 +196,8 @@ export class Tail {
     const events: Passing[] = [];
     let size = 0;
     for (let cursor = from; ; ) {
-      const passed = await this.#read(cursor, to.since, to);
+      const most = { events: PART_EVENTS, characters: KEPT_CHARACTERS };
+      const passed = await this.#read(cursor, to.since, to, most);
       events.push(...passed.events);
       for (const { frame } of passed.events) size += frame.length;
       if (events.length > KEPT_EVENTS || size > KEPT_CHARACTERS) {

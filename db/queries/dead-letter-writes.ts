@@ -20,7 +20,8 @@ export interface NewDeadLetter {
 }
 
 /**
- * Keeps dead letters, each once by its id: what is there already stays as it is, and those of removed samples are dropped.
+ * Keeps dead letters, each once by its id: what is there already stays as it is, and those of removed samples
+ * are dropped.
  * @returns how many are new
  */
 export async function insertDeadLetters(orm: Orm, letters: readonly NewDeadLetter[]): Promise<number> {
@@ -54,7 +55,9 @@ export interface WaitingDeadLetter {
   content: Json;
 }
 
-/** Those of a source's dead letters that still wait, oldest first. Ids that are not among them are left out. */
+/**
+ * Those of a source's dead letters that still wait, oldest first. Ids that are not among them are left out.
+ */
 export async function waitingDeadLetters(
   orm: Orm,
   sourceId: string,
@@ -68,8 +71,9 @@ export async function waitingDeadLetters(
 }
 
 /**
- * Settles waiting dead letters of a source, and says which: what was settled before is left out. `redriven` wins over
- * `discarded`, because what a redrive stored is stored, whoever gave it up meanwhile. `at`: epoch ms.
+ * Settles waiting dead letters of a source, and says which: what was settled before is left out. `redriven`
+ * wins over `discarded`, because what a redrive stored is stored, whoever gave it up meanwhile. `at`: epoch
+ * ms.
  */
 export async function settleDeadLetters(
   orm: Orm,

@@ -17,31 +17,46 @@ export async function currentSnapshot(db: Sql): Promise<string> {
 }
 
 /**
- * Events that `until` sees and `since` does not: exactly those whose transaction committed between the two, in whatever order
- * transactions began. They are found by their transactions: those that ran at `since`, and all that began later.
+ * Events that `until` sees and `since` does not: exactly those whose transaction committed between the two,
+ * in whatever order transactions began. They are found by their transactions: those that ran at `since`, and
+ * all that began later.
  * @param after only those after this one, by transaction and id
+ * @param most so many of them, or as many as have so many characters of payload and one at least
+ * @returns `more`: some were left out
  */
 export async function eventsBetween(
   db: Sql,
   since: string,
   until: string,
   after: { xid: string; id: string } | null,
-  limit: number,
-): Promise<CommittedEvent[]> {
+  most: { events: number; characters: number },
+): Promise<{ events: CommittedEvent[]; more: boolean }> {
   const { xmax, running } = partsOf(since);
   const first = after?.xid ?? '0';
   const ran = running.filter((xid) => BigInt(xid) >= BigInt(first));
   const began = BigInt(first) > BigInt(xmax) ? first : xmax;
   const seen = sql`pg_visible_in_snapshot(xid, ${until}::pg_snapshot)
     ${after ? sql`and (xid, event_id) > (${after.xid}::xid8, ${after.id}::uuid)` : sql``}`;
-  const { rows } = await sql<CommittedEvent>`
-    select event_id, source_id, ${ms('occurred_at')} as occurred_at, severity, event_type, payload, xid::text as xid from (
-      (select * from events where xid = any(${ran}::text[]::xid8[]) and ${seen} order by xid, event_id limit ${limit})
-      union all
-      (select * from events where xid >= ${began}::xid8 and xid < ${partsOf(until).xmax}::xid8 and ${seen}
-        order by xid, event_id limit ${limit})
-    ) events order by events.xid, event_id limit ${limit}`.execute(db);
-  return rows;
+  const limit = most.events;
+  const { rows } = await sql<CommittedEvent & { found: number }>`
+    select event_id, source_id, ${ms('occurred_at')} as occurred_at, severity, event_type, payload, xid::text as xid, found
+    from (
+      select *, count(*) over ()::int as found, coalesce(sum(length(payload::text)) over (
+        order by xid, event_id rows between unbounded preceding and 1 preceding
+      ), 0) as before
+      from (
+        (select * from events where xid = any(${ran}::text[]::xid8[]) and ${seen} order by xid, event_id limit ${limit})
+        union all
+        (select * from events where xid >= ${began}::xid8 and xid < ${partsOf(until).xmax}::xid8 and ${seen}
+          order by xid, event_id limit ${limit})
+        order by xid, event_id limit ${limit}
+      ) page
+    ) events where before < ${most.characters} order by events.xid, event_id`.execute(db);
+  const found = rows[0]?.found ?? 0;
+  return {
+    events: rows.map(({ found: _, ...event }) => event),
+    more: found === limit || rows.length < found,
+  };
 }
 
 /** What a snapshot says: transactions from `xmax` on had not begun, those in `running` had not ended. */

@@ -4,9 +4,11 @@ import { LOCKS } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
 
 /**
- * Removes the rows of all sample producers. Once this has returned, nothing that they had on its way can be stored: what was being stored
- * is committed, and whatever comes later finds the note. A batch may come much later, as one of a killed worker does.
- * @returns how many there were, and the sources that are to be emptied, those of an earlier call that broke off included
+ * Removes the rows of all sample producers. Once this has returned, nothing that they had on its way can be
+ * stored: what was being stored is committed, and whatever comes later finds the note. A batch may come much
+ * later, as one of a killed worker does.
+ * @returns how many there were, and the sources that are to be emptied, those of an earlier call that broke
+ * off included
  */
 export async function removeSampleProducers(orm: Orm): Promise<{ producers: number; sources: string[] }> {
   return transaction(orm, async (db) => {
@@ -28,8 +30,8 @@ export async function samplesEmptied(db: Sql, sources: readonly string[]): Promi
 }
 
 /**
- * A producer is about to have this id, so what it emits is to be stored. Comes before its row: a producer whose events were dropped would
- * be worse than a late batch of its predecessor.
+ * A producer is about to have this id, so what it emits is to be stored. Comes before its row: a producer
+ * whose events were dropped would be worse than a late batch of its predecessor.
  */
 export async function sampleReturns(orm: Orm, id: string): Promise<void> {
   await sql`delete from removed_samples where source_id = ${id}`.execute(sqlOf(orm));
@@ -45,8 +47,8 @@ const find: Statement = {
 };
 
 /**
- * Which of the sources are of removed samples. Until this transaction ends there will be no more of them. It reads in a second
- * statement, whose snapshot is younger than the lock.
+ * Which of the sources are of removed samples. Until this transaction ends there will be no more of them. It
+ * reads in a second statement, whose snapshot is younger than the lock.
  */
 export async function removedAmong(
   { send }: PipelinedTransaction,
@@ -56,7 +58,10 @@ export async function removedAmong(
   return new Set(rows.map(({ source_id }) => source_id));
 }
 
-/** The same for a transaction that waits for each answer: takes part, so that the next statement can rely on the notes. */
+/**
+ * The same for a transaction that waits for each answer: takes part, so that the next statement can rely on
+ * the notes.
+ */
 export async function shareSamples(db: Sql): Promise<void> {
   await sql.raw(share.text).execute(db);
 }

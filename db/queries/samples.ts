@@ -15,13 +15,21 @@ export interface Removed {
   dead_letters: number;
 }
 
-/** Events, and dead letters, removed by one statement at the most: it must end within the API's statement timeout. */
+/**
+ * Events, and dead letters, removed by one statement at the most: it must end within the API's statement
+ * timeout.
+ */
 const CHUNK = 5000;
 
-/** Incidents removed in one transaction at the most: each takes its timeline, notices and deliveries along. */
+/**
+ * Incidents removed in one transaction at the most: each takes its timeline, notices and deliveries along.
+ */
 const INCIDENTS_CHUNK = 500;
 
-/** Pauses the sample producers, so that one that is started meanwhile emits nothing. `now`: epoch ms. Returns their ids. */
+/**
+ * Pauses the sample producers, so that one that is started meanwhile emits nothing. `now`: epoch ms. Returns
+ * their ids.
+ */
 export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     update producers set paused = true, updated_at = to_timestamp(${now}::float8 / 1000)
@@ -30,11 +38,12 @@ export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
 }
 
 /**
- * Removes sample producers and rules with all that they stored. Nothing that the producers still have on its way is stored later. After
- * a crash on the way the next call takes up what this one left. Rules that remain count anew, since events they had counted are gone.
+ * Removes sample producers and rules with all that they stored. Nothing that the producers still have on its
+ * way is stored later. After a crash on the way the next call takes up what this one left. Rules that remain
+ * count anew, since events they had counted are gone.
  * @param now epoch ms
- * @returns what was removed; in `signal` the sample rules' ids and the rules that count anew, in `incidents` those that
- * were removed before they were resolved: all want a signal
+ * @returns what was removed; in `signal` the sample rules' ids and the rules that count anew, in `incidents`
+ * those that were removed before they were resolved: all want a signal
  */
 export async function removeSamples(
   orm: Orm,
@@ -87,7 +96,10 @@ export async function removeSamples(
   return { removed, signal: [...ruleIds, ...recounted], incidents: unresolved };
 }
 
-/** Removes all events of the sources. Rules that may have counted them count anew: their ids want a signal. `now`: epoch ms. */
+/**
+ * Removes all events of the sources. Rules that may have counted them count anew: their ids want a signal.
+ * `now`: epoch ms.
+ */
 async function removeEventsOf(
   orm: Orm,
   sources: readonly string[],
@@ -108,8 +120,9 @@ async function removeEventsOf(
 }
 
 /**
- * Removes a chunk of a source's events, oldest first, and takes them out of the rollups. Beginning where the last chunk
- * ended keeps off what is dead in the index; arrays keep the planner from reading a whole partition for a join.
+ * Removes a chunk of a source's events, oldest first, and takes them out of the rollups. Beginning where the
+ * last chunk ended keeps off what is dead in the index; arrays keep the planner from reading a whole
+ * partition for a join.
  * @param from where the chunk before ended, epoch ms
  * @returns how many, and where it ended; null when there is nothing left
  */
@@ -142,7 +155,9 @@ async function removeEvents(
   return { n: rows[0]!.n, through: chunk.length < CHUNK ? null : last };
 }
 
-/** Removes a rule's incidents with all that is told about them: all of them, or a chunk of those in a state. */
+/**
+ * Removes a rule's incidents with all that is told about them: all of them, or a chunk of those in a state.
+ */
 async function removeIncidents(
   db: Sql,
   ruleId: string,

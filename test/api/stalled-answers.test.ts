@@ -31,13 +31,17 @@ const stall = (url: string, headers: Record<string, string> = {}) =>
     }).on('error', reject);
   });
 
+/** Commits so many of the largest events at once. */
+const commitMany = (api: Stage, events: number) =>
+  api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
+    select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', ${MAX_PAYLOAD - 100})), now()
+    from generate_series(1, ${events}) i`);
+
 describe('answers that nobody takes', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
-    await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
-      select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', ${MAX_PAYLOAD - 100})), now()
-      from generate_series(1, 600) i`);
+    await commitMany(api, 600);
     await api.query(`insert into received_alerts
       (rule_id, key, group_key, labels, annotations, severity, summary, starts_at, ends_at, ends, updated_at)
       select '${RECEIVING_RULES.alertmanager}', md5(i::text), md5(i::text), jsonb_build_object('alertname', i::text),
@@ -112,6 +116,37 @@ describe('answers that nobody takes', () => {
     const groups = (await api.get('/api/v2/alerts/groups')).body as unknown[];
     assert.ok(groups.length >= 60 && groups.length <= 80, `${groups.length} groups`);
   });
+});
+
+describe('streams that nobody takes', () => {
+  let api: Stage;
+  before(async () => {
+    api = await stage();
+    await commitMany(api, 600);
+  });
+  after(() => api.close());
+
+  for (const [which, lastEventId] of [
+    ['as they are committed', ''],
+    ['that were missed', `${Date.now()}/3:3:`],
+  ]) {
+    it(`hold a part each of the events ${which}`, async () => {
+      const before = memory();
+      const path = `${api.url}/events/stream?source_id=many&lastEventId=${lastEventId}`;
+      const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(path)));
+      try {
+        // 6 MB in one commit: the API keeps them for those who listen.
+        if (lastEventId === '') await commitMany(api, 100);
+        await waitFor(() => responses.every(({ socket }) => socket.bytesRead > 20_000), {
+          what: 'as much of the events as the listeners take',
+        });
+        const held = memory() - before;
+        assert.ok(held < 80 * MB, `${CLIENTS} held ${Math.round(held / MB)} MB`);
+      } finally {
+        for (const response of responses) response.destroy();
+      }
+    });
+  }
 });
 
 describe('a client that takes nothing', () => {
