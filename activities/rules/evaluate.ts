@@ -1,4 +1,4 @@
-import { sqlOf } from '../../db/orm.ts';
+import { type Orm, sqlOf } from '../../db/orm.ts';
 import { forgetSettled } from '../../db/queries/counts-kept.ts';
 import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
 import { loadRule } from '../../db/queries/judging.ts';
@@ -62,12 +62,13 @@ export async function evaluate(
     // Somebody else settled it. What comes next was read before that, too.
     if (settled.stale) return { ...result, more: true };
     await forgetRegrouped(orm, ruleId);
-    await forgetSettled(orm, ruleId);
     // Revisions in between were never in force, and were closed with it.
     i = next ? versions.indexOf(next) : versions.length - 1;
   }
   if (current.enabled && !current.ready) return { ...result, backfill: current.revision, more: true };
+  const forgotten = () => forgetInTime(orm, ruleId, started + LONGEST_MS);
   if (words.deleted) {
+    if (!(await forgotten())) return { ...result, more: true };
     return (await removeDeleted(orm, ruleId)) ? gone : { ...result, more: true };
   }
   let more = false;
@@ -79,5 +80,21 @@ export async function evaluate(
       more = pass.judged > 0;
     } while (more && performance.now() - started < LONGEST_MS);
   }
+  // Last, because there may be millions of counts, and nobody waits for their deletion.
+  if (!more) more = !(await forgotten());
   return { ...result, ...(await standingCounts(sqlOf(orm), ruleId)), more };
+}
+
+/** Removes what settled revisions counted. False when there was no time for all of it. `until`: by `performance.now()`. */
+async function forgetInTime(orm: Orm, ruleId: string, until: number): Promise<boolean> {
+  const outOfTime = Symbol('out of time');
+  try {
+    await forgetSettled(orm, ruleId, () => {
+      if (performance.now() > until) throw outOfTime;
+    });
+    return true;
+  } catch (error) {
+    if (error !== outOfTime) throw error;
+    return false;
+  }
 }

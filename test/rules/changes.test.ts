@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import { sqlOf } from '../../db/orm.ts';
 import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 
@@ -134,5 +136,22 @@ describe('when a rule changes, what is open', () => {
     assert.ok(incidents.every(({ state }) => state === 'resolved'));
     assert.equal(incidents.at(-1)?.resolveReason, 'rule deleted');
     assert.deepEqual(await engine.orm.em.fork().execute(`select from alert_rules where id = '${rule}'`), []);
+  });
+
+  it('is judged before the counts of the last revision are deleted, however many there are', async () => {
+    const counted = async () => {
+      const { rows } = await sql`select from window_counts where revision = 1`.execute(sqlOf(engine.orm));
+      return rows.length;
+    };
+    await engine.edit(rule, { definition: aRule({ threshold: 5 }).definition });
+    const seen: number[] = [];
+    await engine.judgeWith(rule, async () => void seen.push(await counted()));
+    assert.ok(seen.length > 3);
+    assert.ok(
+      seen.every((n) => n > 0),
+      `counts at each commit: ${seen}`,
+    );
+    assert.equal((await engine.incidents(rule))[0]?.revision, 2);
+    assert.equal(await counted(), 0);
   });
 });

@@ -37,7 +37,10 @@ describe('the workflow of a rule for received alerts', () => {
     await Promise.all(Array.from({ length: 50 }, () => receiver.receive([firing(start)], 'ada')));
     const open = await there.incident(alertmanager, 'open');
     assert.equal(open.openedAt.getTime(), start);
-    assert.ok(await there.client.workflow.getHandle(incidentWorkflowId(open.id)).describe());
+    // Its row comes first.
+    await waitFor(() => there.client.workflow.getHandle(incidentWorkflowId(open.id)).describe(), {
+      what: 'the workflow of the incident',
+    });
     await waitFor(async () => (await there.workflow(alertmanager).query(ruleState)).firing === 1, {
       what: 'the rule to be at rest',
     });

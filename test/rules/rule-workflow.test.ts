@@ -37,7 +37,10 @@ describe('the workflow of a rule', () => {
     await there.ingest.accept(events);
     const open = await there.incident(rule, 'open');
     assert.equal(open.openedAt.getTime(), events[0]!.occurred_at);
-    assert.ok(await there.client.workflow.getHandle(incidentWorkflowId(open.id)).describe());
+    // Its row comes first.
+    await waitFor(() => there.client.workflow.getHandle(incidentWorkflowId(open.id)).describe(), {
+      what: 'the workflow of the incident',
+    });
     const resolved = await there.incident(rule, 'resolved');
     assert.equal(resolved.id, open.id);
     assert.equal(resolved.endedAt?.getTime(), events[2]!.occurred_at + 1001);
