@@ -3,8 +3,9 @@ import { BODY_DEPTH, BODY_KEYS, BODY_VALUES } from './limits.ts';
 import { Invalid } from './problem.ts';
 
 /**
- * Refuses what parses as JSON and can't be kept: NUL bytes, broken surrogates, numbers too large, hostile depth, too many
- * values. Walks without recursion. @throws Invalid
+ * Refuses what parses as JSON and can't be kept: `__proto__` as a name, which zod leaves out, NUL bytes,
+ * broken surrogates, numbers too large, hostile depth, too many values. Walks without recursion. @throws
+ * Invalid
  */
 export function checkStorable(root: unknown): void {
   const stack: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];
@@ -30,6 +31,9 @@ export function checkStorable(root: unknown): void {
     for (const [key, item] of entries) {
       if (!isStorable(key)) {
         throw new Invalid([{ field: path, reason: 'must not contain NUL or broken surrogates' }]);
+      }
+      if (key === '__proto__') {
+        throw new Invalid([{ field: path, reason: 'must not contain the name __proto__' }]);
       }
       stack.push({ value: item, path: path ? `${path}.${key}` : key, depth: depth + 1 });
     }

@@ -47,14 +47,13 @@ export const time = z.iso.datetime();
 /** Line ends, and characters that hide the text beside them or reverse its direction. */
 const DECEIVING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
+/** Text in which readers see what it contains. */
+export const plainText = z
+  .string()
+  .refine((text) => !DECEIVING.test(text), 'must not contain control or invisible characters');
+
 /** A name that records and timelines show. Readers must not mistake it for another name. */
-export const shownName = (longest: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(longest)
-    .refine((name) => !DECEIVING.test(name), 'must not contain control or invisible characters');
+export const shownName = (longest: number) => plainText.trim().min(1).max(longest);
 
 /** Who asks, for the timeline. */
 export const actor = shownName(200).optional().meta({

@@ -76,7 +76,7 @@ const id = z
   .min(3)
   .max(100)
   .regex(
-    /^[^\s/\\?#%\p{C}](?:[^/\\?#%\p{C}]*[^\s/\\?#%\p{C}])?$/u,
+    /^[^\s/\\?#%\p{C}](?:[^/\\?#%\p{C}\p{Zl}\p{Zp}]*[^\s/\\?#%\p{C}])?$/u,
     'must be usable in a URL path: no / \\ ? # %',
   )
   .meta({ description: 'Also the `source_id` of its events' });

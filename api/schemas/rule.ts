@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MATCH_OPERATORS, type Matcher } from '../../domain/matcher.ts';
 import { RECEIVING_PROTOCOLS } from '../../domain/received-alert.ts';
-import { time } from './parameters.ts';
+import { plainText, time } from './parameters.ts';
 
 /** Ten years, in seconds: nothing about a rule is longer. */
 const LONGEST = 315_360_000;
@@ -59,7 +59,7 @@ const TOGETHER =
 const windowSeconds = seconds(1).meta({ description: `Short form of \`condition\`. ${TOGETHER}` });
 
 const settings = {
-  name: z.string().min(3).max(200),
+  name: plainText.min(3).max(200),
   enabled: z.boolean(),
   event_type: z
     .string()

@@ -129,6 +129,9 @@ describe('/alerts', () => {
     ['a short name', { name: 'ab' }, 'name'],
     ['a name with NUL', { name: 'a\0bc' }, 'name'],
     ['a name that is too long', { name: 'x'.repeat(201) }, 'name'],
+    ['a name that is turned round', { name: 'disk \u202elluf' }, 'name'],
+    ['a name with an invisible character', { name: 'dis\u200bk' }, 'name'],
+    ['a name of two lines', { name: 'disk\nfull' }, 'name'],
     ['no name', { name: undefined }, 'name'],
     ['null for the name', { name: null }, 'name'],
     ['no threshold', { threshold_count: undefined }, 'threshold_count'],
@@ -187,6 +190,8 @@ describe('/alerts', () => {
     ['a word for late', { late: 'maybe' }, 'late'],
     ['a number for a label', { labels: { a: 1 } }, 'labels.a'],
     ['a NUL in a label', { labels: { 'a\0': 'b' } }, 'labels'],
+    ['__proto__ for a label', { labels: JSON.parse('{"__proto__": "a"}') }, 'labels'],
+    ['__proto__ for an annotation', { annotations: JSON.parse('{"__proto__": "a"}') }, 'annotations'],
     ['a list for labels', { labels: ['a'] }, 'labels'],
     ['a word for a switch', { enabled: 'yes' }, 'enabled'],
   ] as const) {

@@ -163,6 +163,10 @@ describe('/producers', () => {
     ['an id with a line break', simulated('abc\ndef'), 'id'],
     ['an id with spaces around', simulated(' abc '), 'id'],
     ['a kind that is none', { id: 'abc', kind: 'magic' }, 'kind'],
+    ...['ab\u202ec', 'ab\u200bc', 'ab\u2028c', 'ab\ufeffc', 'ab\nc'].map(
+      (id) => [`the id ${JSON.stringify(id)}`, simulated(id), 'id'] as const,
+    ),
+    ['__proto__ for a setting', simulated('abc', { settings: JSON.parse('{"__proto__": 1}') }), 'settings'],
     ['no kind', { id: 'abc' }, 'kind'],
     ['a list for settings', { ...simulated('abc'), settings: [] }, 'settings'],
     ['a rate of 0', simulated('abc', { settings: { rate_per_second: 0 } }), 'settings.rate_per_second'],
