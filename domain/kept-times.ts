@@ -64,6 +64,28 @@ export function timesToKeep(times: readonly number[], bucket: number): TimesToKe
   return { beside: bytesOf(times, moved, times.length, bucket), rows, moved };
 }
 
+/** A count to be added, with short names for SQL: events, and where times are kept, `beside` and `moved`. */
+export interface CountToAdd {
+  n: number;
+  t?: string;
+  m?: number;
+}
+
+/**
+ * What is written of new events in one bucket: their count and, with `keep`, their times.
+ * @param times of the events, epoch ms, in any order
+ */
+export function countToAdd(
+  times: readonly number[],
+  bucket: number,
+  keep: boolean,
+): { count: CountToAdd; rows: readonly TimesRow[] } {
+  const n = times.length;
+  if (!keep) return { count: { n }, rows: [] };
+  const { beside, moved, rows } = timesToKeep(times, bucket);
+  return { count: { n, t: beside, m: moved }, rows };
+}
+
 function bytesOf(times: readonly number[], from: number, to: number, bucket: number): string {
   const bytes = Buffer.allocUnsafe((to - from) * TIME_BYTES);
   for (let i = from, at = 0; i < to; i++, at += TIME_BYTES) bytes.writeUInt32BE(times[i]! - bucket, at);

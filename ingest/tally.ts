@@ -1,5 +1,5 @@
 import { type Event, LATE_AFTER_MS } from '../domain/event.ts';
-import { keepsTimes, type TimesRow, timesToKeep } from '../domain/kept-times.ts';
+import { type CountToAdd, countToAdd, keepsTimes, type TimesRow } from '../domain/kept-times.ts';
 import { bucketOf } from '../domain/window.ts';
 import type { CompiledRule } from './rule-set.ts';
 
@@ -60,18 +60,12 @@ function around(span: Span | null, from: number, to: number): Span {
   return span;
 }
 
-/**
- * A row of window_counts to be added to, by its column names cut to a letter: they travel in every append.
- */
-interface CountRow {
+/** A row of window_counts to be added to. Columns have one-letter names, because every append sends them. */
+interface CountRow extends CountToAdd {
   r: string;
   v: number;
   g: string;
   b: number;
-  n: number;
-  /** Times beside the count, and how many are in rows of their own; absent if no times are kept. */
-  t?: string;
-  m?: number;
 }
 
 /** Times in a row of their own. */
@@ -110,14 +104,10 @@ export function tally(events: readonly Event[], groups: readonly GroupTally[]): 
   const touched: TouchedRow[] = [];
   for (const { rule, group: g, buckets, inTime, late } of groups) {
     const [r, v] = [rule.id, rule.revision];
+    const keep = keepsTimes(rule.bucketMs);
     for (const [b, at] of buckets) {
-      const n = at.length;
-      if (!keepsTimes(rule.bucketMs)) {
-        counts.push({ r, v, g, b, n });
-        continue;
-      }
-      const { beside: t, moved: m, rows } = timesToKeep(at, b);
-      counts.push({ r, v, g, b, n, t, m });
+      const { count, rows } = countToAdd(at, b, keep);
+      counts.push({ r, v, g, b, ...count });
       for (const row of rows) times.push({ r, v, g, b, ...row });
     }
     if (late) touched.push({ r, v, g, l: true, f: late.from, t: late.to });

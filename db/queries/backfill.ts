@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Event } from '../../domain/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
-import { keepsTimes, timesToKeep } from '../../domain/kept-times.ts';
+import { countToAdd, keepsTimes } from '../../domain/kept-times.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
@@ -92,24 +92,19 @@ async function positionOf(db: Sql, which: ReturnType<typeof sql>): Promise<{ pos
   return { position: occurred_at === null || event_id === null ? null : { occurred_at, event_id } };
 }
 
-/** Adds counts up to a position, which a crash goes on from. */
+/** Adds counts up to a position. After a crash the backfill continues from there. */
 export async function addBackfilled(
   db: Sql,
   { rule_id, revision, definition }: Version,
   cells: readonly Cell[],
   { occurred_at, event_id }: NonNullable<Position>,
 ): Promise<void> {
-  const kept = keepsTimes(windowSpecOf(definition).bucketMs);
+  const keep = keepsTimes(windowSpecOf(definition).bucketMs);
   const counts: unknown[] = [];
   const times: unknown[] = [];
   for (const { g, b, times: at } of cells) {
-    const n = at.length;
-    if (!kept) {
-      counts.push({ g, b, n });
-      continue;
-    }
-    const { beside: t, moved: m, rows } = timesToKeep(at, b);
-    counts.push({ g, b, n, t, m });
+    const { count, rows } = countToAdd(at, b, keep);
+    counts.push({ g, b, ...count });
     for (const row of rows) times.push({ g, b, ...row });
   }
   await sql`

@@ -154,11 +154,9 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
           now,
         );
         const good = given.filter((_, i) => received[i]);
-        if (refused) {
-          await alerts.receive(good, principal.name, principal.id ?? '');
-          throw refused;
-        }
-        const results = (await alerts.receive(good, principal.name, principal.id ?? '')).values();
+        const outcomes = await alerts.receive(good, principal.name, principal.id ?? '');
+        if (refused) throw refused;
+        const results = outcomes.values();
         const errors = mapped.flatMap((item, i): InvalidEvent[] => {
           const result: Received =
             'alert' in item ? results.next().value! : { status: 'invalid', errors: item.invalid };
