@@ -46,6 +46,10 @@ describe('docker compose', () => {
     assert.ok(compose.services.samples!.command!.includes('--once'));
   });
 
+  it('makes samples when there is somebody to run their producers', () => {
+    assert.deepEqual(Object.keys(compose.services.samples!.depends_on ?? {}), ['api', 'worker-ingest']);
+  });
+
   it('asks each long-running process of its own health, without starting Node for it', () => {
     for (const [name, service] of ours.filter(([, s]) => s.restart === 'unless-stopped')) {
       const [, shell, script, port, path] = service.healthcheck?.test ?? [];
