@@ -1,3 +1,4 @@
+import { withoutMark } from './byte-order-mark.ts';
 import type { Lines } from './lines.ts';
 
 const QUOTE = 0x22;
@@ -11,7 +12,7 @@ const CLOSE_OBJECT = 0x7d;
 const isSpace = (byte: number) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
 /** Broken bytes become U+FFFD. */
-const decoder = new TextDecoder('utf-8');
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * Cuts a stream into JSON texts, however they come: one, an array (its elements), one a line, or one after another with or without
@@ -22,7 +23,7 @@ const decoder = new TextDecoder('utf-8');
 export async function* jsonTextsOf(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<Lines> {
   const cutter = new Cutter(longest);
   let first = 0;
-  for await (const chunk of chunks) {
+  for await (const chunk of withoutMark(chunks)) {
     const lines = cutter.cut(chunk);
     yield { first, lines, bytes: chunk.length };
     first += lines.length;

@@ -1,3 +1,5 @@
+import { withoutMark } from './byte-order-mark.ts';
+
 /** Lines that came together. A line that is too long is an Error that says so. */
 export interface Lines {
   /** Place of the first line in the body, from 0. Empty lines count. */
@@ -9,7 +11,7 @@ export interface Lines {
 
 const NEWLINE = 10;
 /** Broken bytes become U+FFFD; a newline always remains one. */
-const decoder = new TextDecoder('utf-8');
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * Cuts a stream into lines, holding no more of it than one chunk and one line.
@@ -20,7 +22,7 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, longest: number): 
   let restSize = 0;
   let tooLong = false;
   let first = 0;
-  for await (const chunk of chunks) {
+  for await (const chunk of withoutMark(chunks)) {
     const end = chunk.lastIndexOf(NEWLINE);
     if (end < 0) {
       restSize += chunk.length;

@@ -1,0 +1,22 @@
+const MARK = Buffer.from('\ufeff');
+
+/**
+ * A body without the byte order mark at its beginning, wherever its first chunk ends. Anywhere else U+FEFF is a
+ * character, and no JSON begins with it: whoever decodes what follows must keep it (`ignoreBOM`), or it would
+ * depend on the chunks whether it is dropped.
+ */
+export async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let beginning: Buffer | null = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (beginning === null) {
+      yield chunk;
+      continue;
+    }
+    beginning = beginning.length === 0 ? chunk : Buffer.concat([beginning, chunk]);
+    if (beginning.length < MARK.length && MARK.subarray(0, beginning.length).equals(beginning)) continue;
+    const marked = beginning.subarray(0, MARK.length).equals(MARK);
+    yield marked ? beginning.subarray(MARK.length) : beginning;
+    beginning = null;
+  }
+  if (beginning !== null && beginning.length > 0) yield beginning;
+}
