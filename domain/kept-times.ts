@@ -14,7 +14,7 @@ export const MOST_BESIDE = 64;
  * The most times in a row of `window_times`. The row stays below 2 kB: PostgreSQL moves larger values out of
  * the table.
  */
-const MOST_IN_ROW = 448;
+export const MOST_IN_ROW = 448;
 
 /**
  * For buckets up to this width (a window of ten minutes) no times are kept, and events are read instead.

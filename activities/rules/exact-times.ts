@@ -2,7 +2,7 @@ import type { Sql } from '../../db/orm.ts';
 import { countedEvents, type Version } from '../../db/queries/judging.ts';
 import { countKept, type GroupBucket, type KeptBytes, keptTimes } from '../../db/queries/kept-times.ts';
 import { OVERFLOW_GROUP } from '../../domain/group.ts';
-import { addKept, edgeTimes, keepsTimes } from '../../domain/kept-times.ts';
+import { addKept, edgeTimes, keepsTimes, MOST_IN_ROW } from '../../domain/kept-times.ts';
 import { windowSpecOf } from '../../domain/rule.ts';
 import { bucketOf } from '../../domain/window.ts';
 import { compileRule } from '../../ingest/rule-set.ts';
@@ -69,7 +69,7 @@ async function readKept(
 ): Promise<Read[]> {
   const result: Read[] = [];
   let open = wanted;
-  for (let limit = Math.max(16, Math.ceil(most / 32)); open.length > 0; limit *= 2) {
+  for (let limit = Math.max(16, Math.ceil(most / MOST_IN_ROW) + 1); open.length > 0; limit *= 2) {
     const again: GroupBucket[] = [];
     for (const kept of await keptTimes(db, version, open, limit, newestTo)) {
       const times = timesOf(kept, limit, most, newestTo);

@@ -152,6 +152,29 @@ describe('the times that are kept beside counts', () => {
     assert.ok(times.get(NOON)!.length < 15_000, `${times.get(NOON)!.length} times were read`);
   });
 
+  it('are read about as many as the threshold from each end, also where rows of times are full', async () => {
+    const threshold = 20_000;
+    const { id } = await createRule(engine.orm, aRule({ threshold, window: HOUR_MS / 1000 }), NOON);
+    await engine.judge(id);
+    // What a backfill writes for 134,400 events of one minute.
+    await sql`
+      with moved as (
+        insert into window_times (rule_id, revision, group_key, bucket, first, last, times)
+        select ${id}::uuid, 1, '', ${NOON}::bigint, r * 200, r * 200 + 199,
+          string_agg((r * 200 + i % 200)::bytea, '')
+        from generate_series(0, 299) r, generate_series(0, 447) i group by r
+      )
+      insert into window_counts (rule_id, revision, group_key, bucket, slot, n, moved, times)
+      values (${id}::uuid, 1, '', ${NOON}::bigint, 32, 134400, 134400, '')`.execute(sqlOf(engine.orm));
+    const [counts, times] = [new Map<number, number>(), new Map<number, number[]>()];
+    const group = { key: '', buckets: [NOON], counts, times };
+    await readTimes(sqlOf(engine.orm), await engine.version(id, 1), [group]);
+    const found = times.get(NOON)!;
+    assert.equal(counts.get(NOON), 134_400);
+    assert.ok(found.length >= 2 * threshold && found.length < 2.2 * threshold, `${found.length} times`);
+    assert.ok(found[threshold - 1]! <= NOON + 45 * 200 && found.at(-threshold)! >= NOON + 255 * 200);
+  });
+
   it('give the exact observed count when a window has more events than the threshold', async () => {
     const many = Array.from({ length: 12_000 }, (_, n) => NOON - 30_000 + n * 2);
     for (let n = 0; n < many.length; n += 4000)
