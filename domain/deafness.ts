@@ -10,6 +10,7 @@ export const DEAF_REASONS = [
   'gap',
   'lost',
   'stuck',
+  'dead_letter',
 ] as const;
 export type DeafReason = (typeof DEAF_REASONS)[number];
 
@@ -35,8 +36,10 @@ export interface DeafSpan {
 }
 
 /**
- * How a span holds the watermark. `always`: as long as it goes on, because we are the reason. `at most 15 minutes`: because
- * one sender is, and it must not keep every incident open for ever. `never`: the process's or the producer's own row holds it.
+ * How a span holds the watermark. `always`: as long as it goes on, because we are the reason. `at most 15
+ * minutes`: because one sender is, and it must not keep every incident open for ever. `never`: the process's
+ * or the producer's own row holds it. A dead letter may wait for a person for days: the row of its producer
+ * held the watermark until the batch was given up.
  */
 const HOLDS: Readonly<Record<DeafReason, 'always' | 'at most 15 minutes' | 'never'>> = {
   buffer_full: 'always',
@@ -49,6 +52,7 @@ const HOLDS: Readonly<Record<DeafReason, 'always' | 'at most 15 minutes' | 'neve
   too_slow: 'at most 15 minutes',
   lost: 'never',
   stuck: 'never',
+  dead_letter: 'never',
 };
 
 /**

@@ -95,6 +95,18 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
     }
     return [...alive].map(([role, n]) => [{ role }, n]);
   });
+  read(
+    'tocsin_deaf_spans',
+    'Deaf spans that touch the last hour, each of one sender, producer or process',
+    ['reason'],
+    ({ deaf }) => deaf.map(({ reason, spans }) => [{ reason }, spans]),
+  );
+  read(
+    'tocsin_deaf_seconds',
+    'Seconds of the last hour in which somebody was not heard for this reason',
+    ['reason'],
+    ({ deaf }) => deaf.map(({ reason, seconds }) => [{ reason }, seconds]),
+  );
   read('tocsin_rule_overflow_events', 'Events folded into the overflow groups of full rules', [], (found) => [
     [{}, found.overflow],
   ]);

@@ -79,6 +79,7 @@ export function refusedRows(batch: Batch, events: readonly Event[], refused: Ref
       content: event,
       event_count: 1,
       created_at: now,
+      unheard: null,
     };
   });
 }

@@ -108,5 +108,6 @@ function batchRow(held: HeldBatch): NewDeadLetter {
     content: events ? { batch, events } : { batch },
     event_count: batchSize(batch.settings, batch) || 0,
     created_at: held.failed_at,
+    unheard: { from_at: batch.from_at, to_at: batch.tick_at },
   };
 }

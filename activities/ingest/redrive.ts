@@ -61,7 +61,12 @@ async function redrive(letter: WaitingDeadLetter, deps: Dependencies): Promise<v
   const { batch, events: kept } = letter.content as unknown as { batch: Batch; events?: Event[] };
   const events = kept ?? (await eventsOf(batch, probedNothing));
   const { refused } = await storeEvents(events, { ...deps, now });
-  await insertDeadLetters(deps.orm, refusedRows(batch, events, refused, now));
+  // The deaf span of the batch ends with it. What it could not bring in stays unheard, event by event.
+  const rows = refusedRows(batch, events, refused, now).map((row, i) => {
+    const { occurred_at } = refused[i]!.event;
+    return { ...row, unheard: { from_at: occurred_at, to_at: occurred_at } };
+  });
+  await insertDeadLetters(deps.orm, rows);
 }
 
 class StillInvalid extends Error {

@@ -15,7 +15,8 @@ export const deafSpanOut = z
     reason: z.enum(DEAF_REASONS).meta({
       description:
         '`buffer_full`, `body_budget`, `disk_full`, `store_unavailable`, `failed`, `over_rate`, `too_slow`: requests were refused; ' +
-        '`gap`: a process sent no heartbeat for a while; `lost`: a process vanished; `stuck`: a producer is so far behind that the watermark no longer waits for it',
+        '`gap`: a process sent no heartbeat for a while; `lost`: a process vanished; `stuck`: a producer is so far behind that the watermark no longer waits for it; ' +
+        '`dead_letter`: a batch of a producer became a dead letter, and is not redriven',
     }),
     from: time,
     to: time.meta({ description: 'When Tocsin last refused or missed something' }),

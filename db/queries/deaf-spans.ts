@@ -1,10 +1,13 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { DeafSpan } from '../../domain/deafness.ts';
+import { DEAF_REASONS, type DeafReason, type DeafSpan } from '../../domain/deafness.ts';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 
 /** A span that ended less than this before is the same one when it goes on, in milliseconds. */
 const SAME_WITHIN_MS = 90_000;
+
+/** Rows read to be joined, the newest: an incident may be open for months. */
+const MOST_JOINED = 10_000;
 
 const COLUMNS = sql`whose, id, name, reason, ${ms('from_at')} as from_at, ${ms('to_at')} as to_at,
   ${ms('held_until')} as held_until`;
@@ -18,7 +21,7 @@ export function insertSpans(spans: readonly DeafSpan[]): RawBuilder<unknown> {
     from jsonb_to_recordset(${JSON.stringify(spans)}::jsonb) as x(
       whose text, id text, name text, reason text, from_at float8, to_at float8, held_until float8)
     order by 1, 2, 4, 5
-    on conflict (whose, id, reason, from_at) do update set
+    on conflict (whose, id, reason, from_at, letter_id) do update set
       to_at = greatest(d.to_at, excluded.to_at), held_until = greatest(d.held_until, excluded.held_until)`;
 }
 
@@ -53,19 +56,67 @@ export async function spansInForce(db: Sql, patience: number): Promise<DeafSpan[
   return rows;
 }
 
-/** Spans that touch the time from `from` to `to` (epoch ms), newest first. */
+/**
+ * Spans that touch the time from `from` to `to` (epoch ms), newest first. Those of one source's dead letters
+ * are joined where they touch: each letter has a row, and a source that fails for an hour has hundreds.
+ */
 export async function spansWithin(
   db: Sql,
   { from, to, limit }: { from: number; to: number; limit: number },
 ): Promise<DeafSpan[]> {
   const { rows } = await sql<DeafSpan>`
-    select ${COLUMNS} from deaf_spans
-    where deaf_spans.to_at >= ${instant(from)} and deaf_spans.from_at <= ${instant(to)}
-    order by deaf_spans.to_at desc, deaf_spans.from_at desc, whose, id, reason limit ${limit}`.execute(db);
+    with found as (
+      select * from deaf_spans where to_at >= ${instant(from)} and from_at <= ${instant(to)}
+      order by to_at desc limit ${MOST_JOINED}
+    ), begun as (
+      select *, letter_id is null or coalesce(from_at > max(to_at) over (
+        partition by whose, id, reason order by from_at, to_at rows between unbounded preceding and 1 preceding
+      ), true) as begins from found
+    ), numbered as (
+      select *, count(*) filter (where begins) over (partition by whose, id, reason order by from_at, to_at
+        rows between unbounded preceding and current row) as nth from begun
+    ), joined as (
+      select whose, id, max(name) as name, reason, min(from_at) as from_at, max(to_at) as to_at,
+        max(held_until) as held_until from numbered group by whose, id, reason, nth
+    )
+    select ${COLUMNS} from joined
+    order by joined.to_at desc, joined.from_at desc, whose, id, reason limit ${limit}`.execute(db);
   return rows;
+}
+
+/** How much of a stretch of time lies in deaf spans of a reason. */
+export interface Deafness {
+  reason: DeafReason;
+  spans: number;
+  /** Spans at the same time count once. */
+  seconds: number;
+}
+
+/** The deafness of the last seconds, for every reason that there is. */
+export async function deafnessWithin(db: Sql, seconds: number): Promise<Deafness[]> {
+  const { rows } = await sql<Deafness>`
+    with stretch as (select now() - ${seconds} * interval '1 second' as begun, now() as ended),
+    found as (
+      select reason, tstzrange(greatest(from_at, begun), greatest(from_at, begun, least(to_at, ended)), '[]') as span
+      from deaf_spans, stretch where to_at >= begun and from_at <= ended
+    )
+    select reason, spans, (
+      select coalesce(sum(extract(epoch from upper(part) - lower(part))), 0)::float8 from unnest(parts) as part
+    ) as seconds
+    from (select reason, count(*)::int as spans, range_agg(span) as parts from found group by reason) as found_by_reason`.execute(
+    db,
+  );
+  return DEAF_REASONS.map(
+    (reason) => rows.find((row) => row.reason === reason) ?? { reason, spans: 0, seconds: 0 },
+  );
 }
 
 /** Forgets spans that ended before `before` (epoch ms): they are kept as long as events. */
 export async function forgetSpans(db: Sql, before: number): Promise<void> {
   await sql`delete from deaf_spans where to_at < ${instant(before)}`.execute(db);
+}
+
+/** Forgets the spans of sources. */
+export async function forgetSpansOf(db: Sql, sources: readonly string[]): Promise<void> {
+  await sql`delete from deaf_spans where whose = 'source' and id = any(${sources}::text[])`.execute(db);
 }

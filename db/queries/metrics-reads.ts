@@ -1,9 +1,12 @@
 import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { partitionDays } from '../partitions.ts';
+import { type Deafness, deafnessWithin } from './deaf-spans.ts';
 import { lastRounds, type Round } from './housekeeping-rounds.ts';
 import { type ProcessState, processStates, type SystemState, systemState } from './status-reads.ts';
 import { databaseSize } from './storage.ts';
+
+const DEAF_WITHIN_SECONDS = 3600;
 
 /** What the database says of the system, for whoever scrapes it. */
 export interface SystemReading {
@@ -17,22 +20,26 @@ export interface SystemReading {
   days: Record<'events' | 'window_counts', number[]>;
   database_bytes: number;
   rounds: Round[];
+  /** How deaf we were in the last hour, for each reason. */
+  deaf: Deafness[];
 }
 
 export async function readSystem(db: Sql): Promise<SystemReading> {
-  const [state, processes, letters, overflow, events, counts, database_bytes, rounds] = await Promise.all([
-    systemState(db),
-    processStates(db),
-    sql<{
-      state: string;
-      n: number;
-    }>`select state, count(*)::int as n from dead_letters group by state`.execute(db),
-    sql<{ n: number }>`select coalesce(sum(events), 0)::float8 as n from rule_overflow`.execute(db),
-    partitionDays(db, 'events'),
-    partitionDays(db, 'window_counts'),
-    databaseSize(db),
-    lastRounds(db),
-  ]);
+  const [state, processes, letters, overflow, events, counts, database_bytes, rounds, deaf] =
+    await Promise.all([
+      systemState(db),
+      processStates(db),
+      sql<{
+        state: string;
+        n: number;
+      }>`select state, count(*)::int as n from dead_letters group by state`.execute(db),
+      sql<{ n: number }>`select coalesce(sum(events), 0)::float8 as n from rule_overflow`.execute(db),
+      partitionDays(db, 'events'),
+      partitionDays(db, 'window_counts'),
+      databaseSize(db),
+      lastRounds(db),
+      deafnessWithin(db, DEAF_WITHIN_SECONDS),
+    ]);
   return {
     state,
     processes,
@@ -41,5 +48,6 @@ export async function readSystem(db: Sql): Promise<SystemReading> {
     days: { events: events.map(({ day }) => day), window_counts: counts.map(({ day }) => day) },
     database_bytes,
     rounds,
+    deaf,
   };
 }

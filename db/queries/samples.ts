@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { lockRuleSet, newRuleSetVersion } from '../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../orm.ts';
 import { BACKFILL_SLOT } from './backfill.ts';
+import { forgetSpansOf } from './deaf-spans.ts';
 import { removeSampleProducers, samplesEmptied } from './removed-samples.ts';
 import { removeRule } from './revisions.ts';
 import { recountRules } from './rule-changes.ts';
@@ -85,6 +86,7 @@ export async function removeSamples(
           select id from dead_letters where source_id = any(${sources}::text[]) limit ${CHUNK}))`.execute(db),
     ),
   );
+  await forgetSpansOf(db, sources);
   await samplesEmptied(db, sources);
   const removed = {
     rules: ruleIds.length,

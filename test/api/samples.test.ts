@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Client } from '@temporalio/client';
+import { insertDeadLetters } from '../../db/queries/dead-letter-writes.ts';
 import { producerWorkflowId } from '../../workflows/ids.ts';
 import { stopProducer } from '../../workflows/messages.ts';
 import { producerWorkflow } from '../../workflows/startable.ts';
@@ -82,9 +83,28 @@ describe('DELETE /samples', () => {
           what: `events of ${id}`,
         });
       }
+      const now = Date.now();
+      await insertDeadLetters(
+        api.orm,
+        ['sample-1', 'real-1'].map((source_id) => ({
+          ...{
+            id: crypto.randomUUID(),
+            source_id,
+            kind: 'batch' as const,
+            failure: 'refused',
+            reason: 'by the test',
+          },
+          ...{ field: null, content: {}, event_count: 1, created_at: now },
+          unheard: { from_at: now - 1000, to_at: now },
+        })),
+      );
       const { status, body } = await api.delete('/samples');
       assert.equal(status, 200);
-      assert.deepEqual([body.rules, body.producers, body.incidents, body.dead_letters], [1, 1, 0, 0]);
+      assert.deepEqual([body.rules, body.producers, body.incidents, body.dead_letters], [1, 1, 0, 1]);
+      assert.deepEqual(
+        (await api.get('/status')).body.deaf_spans.map(({ name }: { name: string }) => name),
+        ['real-1'],
+      );
       assert.ok(body.events > 0);
       assert.deepEqual((await api.get('/events/source/sample-1')).body, []);
       assert.ok((await api.get('/events/source/real-1')).body.length > 0);

@@ -99,7 +99,8 @@ describe('the watermark', () => {
   });
 
   it('is not held by spans that only tell of what a row of its own holds', () => {
-    for (const reason of ['lost', 'stuck'] as const) assert.equal(lagWith(span({ reason })), 500);
+    for (const reason of ['lost', 'stuck', 'dead_letter'] as const)
+      assert.equal(lagWith(span({ reason })), 500);
     assert.equal(lagWith(span({ held_until: null })), 500);
   });
 

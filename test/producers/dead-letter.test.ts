@@ -4,6 +4,7 @@ import { WithStartWorkflowOperation } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
 import { sqlOf } from '../../db/orm.ts';
+import { spansWithin } from '../../db/queries/deaf-spans.ts';
 import { deadLetterId } from '../../domain/simulate.ts';
 import { type Ingest, StoreUnavailable } from '../../ingest/outcome.ts';
 import { deadLetterWorkflowId } from '../../workflows/ids.ts';
@@ -142,11 +143,18 @@ describe('dead letters', () => {
       (await there.letters('source-2')).map(({ state }) => state),
       ['waiting'],
     );
+    const { from_at, tick_at } = letter.batch;
+    const unheard = async () =>
+      (await spansWithin(sqlOf(there.orm), { from: 0, to: Date.now(), limit: 200 }))
+        .filter(({ id }) => id === 'source-2')
+        .map((span) => [span.reason, span.from_at, span.to_at]);
+    assert.deepEqual(await unheard(), [['dead_letter', from_at, tick_at]]);
     const { workflowId } = there.deadLetters('source-2');
     // A person is quicker than the schedule.
     assert.deepEqual((await redrive('source-2', [letter.id])).redriven, [letter.id]);
     await there.deadLetters('source-2').result();
     assert.equal((await there.stored('source-2')).length, 20);
+    assert.deepEqual(await unheard(), []);
     await keepHistory(there.client.workflow.getHandle(workflowId), 'dead-letter-redriven');
   });
 

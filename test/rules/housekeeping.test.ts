@@ -62,7 +62,7 @@ describe('housekeeping', () => {
     await insertDeadLetters(there.orm, [
       {
         ...{ id, source_id: 'source', kind: 'batch', failure: 'transient', reason: 'away', field: null },
-        ...{ content: {}, event_count: 1, created_at },
+        ...{ content: {}, event_count: 1, created_at, unheard: null },
       },
     ]);
     await sql`update dead_letters set attempts = 2`.execute(sqlOf(there.orm));

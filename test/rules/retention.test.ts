@@ -398,7 +398,7 @@ describe('housekeeping', () => {
         failure: 'transient',
         reason: 'away',
       },
-      ...{ field: null, content: {}, event_count: 1, created_at: NOON - daysAgo * DAY_MS },
+      ...{ field: null, content: {}, event_count: 1, created_at: NOON - daysAgo * DAY_MS, unheard: null },
     });
     const [old, settled, young] = [letter(9), letter(9), letter(6)];
     await insertDeadLetters(engine.orm, [old, settled, young]);

@@ -168,7 +168,7 @@ describe('removing the samples', () => {
     const letters = ['sampled', 'mine'].map((source_id) => ({
       ...{ id: crypto.randomUUID(), source_id, kind: 'batch' as const },
       ...{ failure: 'transient', reason: 'x', field: null },
-      ...{ content: { batch }, event_count: 10, created_at: NOON },
+      ...{ content: { batch }, event_count: 10, created_at: NOON, unheard: null },
     }));
     assert.equal(await insertDeadLetters(engine.orm, letters), 1);
     assert.equal(await eventsOfSamples(), 0);
