@@ -86,17 +86,20 @@ export function describe(
     return { status: 'down', impaired: ['PostgreSQL does not answer', ...impaired], workers: false, ...base };
   }
   const { state } = database;
-  const processes = database.processes.map(({ role, started_at, beat_at, in_flight, buffered }) => {
-    const beat_age_seconds = Math.max(0, (now - beat_at) / 1000);
-    return {
-      role,
-      started_at: new Date(started_at).toISOString(),
-      beat_age_seconds,
-      alive: beat_age_seconds * 1000 <= QUIET_AFTER_MS,
-      in_flight,
-      buffered,
-    };
-  });
+  const processes = database.processes.map(
+    ({ id, role, started_at, beat_at, ended, in_flight, buffered }) => {
+      const beat_age_seconds = Math.max(0, (now - beat_at) / 1000);
+      return {
+        ...{ id, role },
+        started_at: new Date(started_at).toISOString(),
+        beat_age_seconds,
+        alive: !ended && beat_age_seconds * 1000 <= QUIET_AFTER_MS,
+        ended,
+        in_flight,
+        buffered,
+      };
+    },
+  );
   const roles = new Set(processes.filter(({ alive }) => alive).map(({ role }) => role));
   const missing = NEEDED.filter((role) => !roles.has(role));
   for (const role of missing) impaired.push(`no ${role} worker is alive`);
@@ -112,6 +115,15 @@ export function describe(
     watermarkLag,
     PATIENCE.watermark,
   );
+  if (watermarkLag !== null && watermarkLag > PATIENCE.watermark) {
+    for (const { gone, who } of holds) {
+      if (gone !== undefined) {
+        impaired.push(
+          `${who} process ${gone} is dead and holds the watermark: start another ${who} process, or, if it is gone for good, POST /processes/${gone}/retire`,
+        );
+      }
+    }
+  }
   for (const { who, behind } of givenUp(database.listeners, now)) {
     impaired.push(
       `${who} is ${Math.round(behind / 60_000)} min behind: incidents resolve without waiting for its events`,

@@ -25,6 +25,13 @@ export interface ListeningProcess {
   started_at: number;
   beat_at: number;
   oldest_unappended: number | null;
+  /** It ended in order, and held nothing any more. Its last beat says when. */
+  ended: boolean;
+  /**
+   * A person said that it is gone for good: it holds nothing, but may have listened in the place of another
+   * until then.
+   */
+  retired: boolean;
 }
 
 /** A running producer: everything before `appended_through` is appended. Epoch ms. */
@@ -47,6 +54,11 @@ export interface Listeners {
 export interface Hold {
   who: string;
   at: number;
+  /**
+   * The id of a process that is gone and that no other has replaced: it holds until one does, or somebody
+   * retires it.
+   */
+  gone?: string;
 }
 
 /**
@@ -58,8 +70,8 @@ export function holdsOf({ processes, producers, deaf, patience }: Listeners, now
   const live = processes.filter((process) => isLive(process, now));
   if (live.length === 0) return [];
   const holds: Hold[] = live.map((process) => ({ who: process.role, at: reachOf(process) }));
-  for (const quiet of quietOnes(processes, patience, now)) {
-    holds.push({ who: quiet.role, at: reachOf(quiet) });
+  for (const { quiet, replaced } of quietOnes({ processes, producers, patience }, now)) {
+    holds.push({ who: quiet.role, at: reachOf(quiet), ...(replaced ? {} : { gone: quiet.id }) });
   }
   for (const { id, appended_through } of producers) {
     if (now - appended_through <= LONGEST_HOLD_MS)
@@ -78,18 +90,10 @@ export function holdsOf({ processes, producers, deaf, patience }: Listeners, now
  * @param now epoch ms, by the database's clock
  */
 export function spansOfTheAbsent({ processes, producers, patience }: Listeners, now: number): DeafSpan[] {
-  const lost = quietOnes(processes, patience, now).map((quiet): DeafSpan => {
-    const { id, role: name } = quiet;
-    return {
-      whose: 'process',
-      id,
-      name,
-      reason: 'lost',
-      from_at: reachOf(quiet),
-      to_at: now,
-      held_until: null,
-    };
-  });
+  const lost = quietOnes({ processes, producers, patience }, now)
+    // Who ended in order had lost nothing, and a peer listened to its senders.
+    .filter(({ quiet, replaced }) => !(quiet.ended && replaced))
+    .map(({ quiet }) => lostSpan(quiet, now));
   const stuck = producers
     .filter(({ appended_through }) => now - appended_through > LONGEST_HOLD_MS)
     .map(({ id, appended_through }): DeafSpan => {
@@ -110,8 +114,15 @@ export function givenUp({ producers, deaf }: Listeners, now: number): { who: str
   return behind.filter((one) => one.behind > LONGEST_HOLD_MS);
 }
 
-function isLive({ beat_at }: ListeningProcess, now: number): boolean {
-  return now - beat_at <= QUIET_AFTER_MS;
+/** The deaf span of a process that vanished, as of `now`. */
+export function lostSpan(process: ListeningProcess, now: number): DeafSpan {
+  const { id, role: name } = process;
+  const times = { from_at: reachOf(process), to_at: now, held_until: null };
+  return { whose: 'process', id, name, reason: 'lost', ...times };
+}
+
+function isLive({ beat_at, ended, retired }: ListeningProcess, now: number): boolean {
+  return !ended && !retired && now - beat_at <= QUIET_AFTER_MS;
 }
 
 /** Up to where a process has appended what it heard. */
@@ -119,22 +130,27 @@ function reachOf({ beat_at, oldest_unappended }: ListeningProcess): number {
   return Math.min(beat_at, oldest_unappended ?? beat_at);
 }
 
-/** Processes that went quiet and still count as deaf rather than gone. */
-function quietOnes(processes: readonly ListeningProcess[], patience: number, now: number) {
-  const live = processes.filter((process) => isLive(process, now));
-  return processes.filter((process) => !isLive(process, now) && now < endOfHold(process, live, patience));
-}
-
-/** Until when a process that went quiet counts as deaf. */
-function endOfHold(
-  { role, beat_at }: ListeningProcess,
-  live: readonly ListeningProcess[],
-  patience: number,
-): number {
-  const peers = live.filter((process) => process.role === role);
-  // Nobody took its place: nobody hears its senders, however long that lasts.
-  if (peers.length === 0) return Number.POSITIVE_INFINITY;
-  // Its senders turned to a peer at once, or to the one that replaced it when that came.
-  const since = Math.min(...peers.map(({ started_at }) => Math.max(started_at, beat_at + QUIET_AFTER_MS)));
-  return since + HOLD_AFTER_GAP_MS + patience;
+/**
+ * Processes that went quiet and still count as deaf rather than gone, and whether others listen in their
+ * place.
+ */
+function quietOnes({ processes, producers, patience }: Omit<Listeners, 'deaf'>, now: number) {
+  const hold = HOLD_AFTER_GAP_MS + patience;
+  return processes.flatMap((quiet) => {
+    if (quiet.retired || isLive(quiet, now)) return [];
+    // Producers are all that an ingest worker hears: where none runs, nobody is unheard.
+    if (quiet.ended && quiet.role === 'ingest' && producers.length === 0) return [];
+    const quietAt = quiet.ended ? quiet.beat_at : quiet.beat_at + QUIET_AFTER_MS;
+    let replaced = false;
+    for (const other of processes) {
+      if (other.role !== quiet.role || other === quiet) continue;
+      // Its senders turned to a peer at once, or to the one that replaced it when that came.
+      const since = Math.max(other.started_at, quietAt);
+      const until = isLive(other, now) ? now : other.beat_at;
+      if (until - since >= hold) return [];
+      replaced ||= until === now;
+    }
+    // While nobody takes its place, nobody hears its senders, however long that lasts.
+    return [{ quiet, replaced }];
+  });
 }

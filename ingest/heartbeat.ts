@@ -12,8 +12,8 @@ export interface Heartbeat {
   /** Milliseconds since PostgreSQL last took a beat; null before the first. */
   age(): number | null;
   /**
-   * Takes the process off the record. One that took events stays there, quiet: if no other takes its place, nobody hears
-   * its senders, and the watermark must not pass over that.
+   * Takes the process off the record. One that took events says there that it ended in order: if no other
+   * takes its place, nobody hears its senders, and the watermark must not pass over that.
    */
   stop(): Promise<void>;
 }
@@ -49,15 +49,17 @@ export function startHeartbeat({
   /** By `performance.now()`. */
   let takenAt: number | null = null;
 
-  const tick = async () => {
+  const tick = async (stopping = false) => {
     try {
       const now = await databaseNow(sqlOf(orm));
       startedAt ??= now;
       if (lastBeat !== null && now - lastBeat > QUIET_AFTER_MS) hearing?.deafness.gap();
       const load = hearing?.load() ?? { buffered: 0, inFlight: 0, oldestUnappended: null };
       const deaf = hearing?.deafness.spansAt(now) ?? [];
+      const ending = stopping && load.buffered === 0 && load.inFlight === 0 && load.oldestUnappended === null;
+      const ingests = hearing !== undefined;
       try {
-        await beat(sqlOf(orm), { id, role, startedAt, now, ingests: hearing !== undefined, load, deaf });
+        await beat(sqlOf(orm), { id, role, startedAt, now, ingests, load, deaf, ending });
       } catch (error) {
         hearing?.deafness.unrecorded(deaf);
         throw error;
@@ -69,14 +71,13 @@ export function startHeartbeat({
       log.warn({ err: error }, 'heartbeat failed');
     }
   };
-  const beats = repeat(tick, EVERY_MS);
+  const beats = repeat(() => tick(), EVERY_MS);
 
   return {
     age: () => (takenAt === null ? null : performance.now() - takenAt),
     async stop() {
       await beats.stop();
-      // The last word of one that took events: it holds nothing any more.
-      if (hearing) return tick();
+      if (hearing) return tick(true);
       try {
         await leave(sqlOf(orm), id);
       } catch (error) {

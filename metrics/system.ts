@@ -90,8 +90,8 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
   );
   read('tocsin_processes', 'Processes whose heartbeat is young', ['role'], ({ state, processes }) => {
     const alive = new Map(ROLES.map((role) => [role, 0]));
-    for (const { role, beat_at } of processes) {
-      alive.set(role, (alive.get(role) ?? 0) + (state.now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
+    for (const { role, beat_at, ended } of processes) {
+      alive.set(role, (alive.get(role) ?? 0) + (!ended && state.now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
     }
     return [...alive].map(([role, n]) => [{ role }, n]);
   });

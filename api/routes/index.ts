@@ -19,6 +19,7 @@ import { ingestRoutes } from './ingest.ts';
 import { keyRoutes } from './keys.ts';
 import { mappingRoutes } from './mappings.ts';
 import { metricsRoutes } from './metrics.ts';
+import { processRoutes } from './processes.ts';
 import { producerRoutes } from './producers.ts';
 import { rejectionRoutes } from './rejections.ts';
 import { sampleRoutes } from './samples.ts';
@@ -49,6 +50,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...sessionRoutes(deps),
     ...auditRoutes(deps),
     ...healthRoutes(deps),
+    ...processRoutes(deps),
     ...rejectionRoutes(deps),
     ...storageRoutes(deps),
     ...metricsRoutes(deps),

@@ -39,15 +39,24 @@ export const statusOut = z
     processes: z
       .array(
         z.object({
+          id: z.guid(),
           role: z.string(),
           started_at: time,
           beat_age_seconds: z.number(),
           alive: z.boolean(),
+          ended: z.boolean().meta({
+            description: 'True if it ended in order, with nothing left to store; false if it vanished',
+          }),
           in_flight: z.int(),
           buffered: z.int(),
         }),
       )
-      .optional(),
+      .optional()
+      .meta({
+        description:
+          'All processes except retired ones. One that is not alive stays listed for 15 minutes, and the last of a role that takes events ' +
+          'until another takes its place; `POST /processes/{id}/retire` removes it.',
+      }),
     watermark: z.object({ at: time.nullable(), lag_seconds: z.number().nullable() }).optional().meta({
       description:
         'Everything that happened before this instant is stored, as far as Tocsin knows. Incidents end only up to it.',

@@ -17,6 +17,10 @@ export const ProcessEntity = defineEntity({
     /** Neither is written any more: deaf spans took their place. Processes of an earlier release still write both while it is replaced. */
     heldAt: p.datetime(3).nullable(),
     heldUntil: p.datetime(3).nullable(),
+    /** When it ended in order: it held nothing any more. */
+    endedAt: p.datetime(3).nullable(),
+    /** When somebody declared it to be gone for good. It counts again if it comes back. */
+    retiredAt: p.datetime(3).nullable(),
     /** Appends under way. */
     inFlight: p.integer().default(0),
     /** Events in its buffer. */

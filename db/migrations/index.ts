@@ -19,6 +19,7 @@ import { WindowTimesLast } from './20261130001001-window-times-last.ts';
 import { UnprovenStandings } from './20261130002001-unproven-standings.ts';
 import { RemovedSamples } from './20261130003001-removed-samples.ts';
 import { DeadLetterSpans } from './20261130008001-dead-letter-spans.ts';
+import { EndedProcesses } from './20261130008002-ended-processes.ts';
 
 /** Every migration in order, by name: nothing is found by looking into folders. */
 export const migrationsList = [
@@ -43,4 +44,5 @@ export const migrationsList = [
   { name: '20261130002001-unproven-standings', class: UnprovenStandings },
   { name: '20261130003001-removed-samples', class: RemovedSamples },
   { name: '20261130008001-dead-letter-spans', class: DeadLetterSpans },
+  { name: '20261130008002-ended-processes', class: EndedProcesses },
 ];

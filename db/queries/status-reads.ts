@@ -22,10 +22,13 @@ export interface SystemState {
 }
 
 export interface ProcessState {
+  id: string;
   role: string;
   /** Epoch milliseconds. */
   started_at: number;
   beat_at: number;
+  /** It ended in order. */
+  ended: boolean;
   in_flight: number;
   buffered: number;
 }
@@ -55,12 +58,12 @@ export async function systemState(db: Sql): Promise<SystemState> {
   return rows[0]!;
 }
 
-/** Every process on record, by role. */
+/** Every process on record that is not retired, by role. */
 export async function processStates(db: Sql): Promise<ProcessState[]> {
   const { rows } = await sql<ProcessState>`
-    select role, ${ms('started_at')} as started_at,
-      ${ms('beat_at')} as beat_at, in_flight, buffered
-    from processes order by role, processes.started_at`.execute(db);
+    select id, role, ${ms('started_at')} as started_at,
+      ${ms('beat_at')} as beat_at, ended_at is not null as ended, in_flight, buffered
+    from processes where retired_at is null order by role, processes.started_at`.execute(db);
   return rows;
 }
 

@@ -19,7 +19,8 @@ import { databaseNow } from './heartbeat.ts';
 export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
   const processes = await sql<ListeningProcess>`
     select id, role, ${ms('started_at')} as started_at, ${ms('beat_at')} as beat_at,
-      ${ms('oldest_unappended')} as oldest_unappended
+      ${ms('oldest_unappended')} as oldest_unappended, ended_at is not null as ended,
+      retired_at is not null as retired
     from processes where ingests`.execute(db);
   const producers = await sql<RunningProducer>`
     select id, ${ms('appended_through')} as appended_through from producers
@@ -43,12 +44,15 @@ export async function advanceWatermark(db: Sql, value: number, now: number): Pro
 }
 
 /**
- * Forgets processes that ended without a word, once another of their role has come after them. The last of an ingest role stays: as long as
- * nobody takes its place, nobody hears its senders.
+ * Forgets processes that are long gone: retired ones, and those after which another of their role has come.
+ * The last of an ingest role stays: as long as nobody takes its place, nobody hears its senders. An ingest
+ * worker that ended in order has none where no producer runs.
  */
 export async function forgetProcesses(db: Sql): Promise<void> {
   await sql`
     delete from processes p
-    where beat_at < now() - ${LONGEST_HOLD_MS} * interval '1 millisecond' and (not ingests or exists (
-      select from processes o where o.role = p.role and o.ingests and o.beat_at > p.beat_at))`.execute(db);
+    where beat_at < now() - ${LONGEST_HOLD_MS} * interval '1 millisecond' and (not ingests or retired_at is not null
+      or exists (select from processes o where o.role = p.role and o.ingests and o.beat_at > p.beat_at)
+      or role = 'ingest' and ended_at is not null and not exists (
+        select from producers where not paused and appended_through is not null))`.execute(db);
 }

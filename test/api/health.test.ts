@@ -119,7 +119,7 @@ describe('what counts as impaired', () => {
     ...{ free_bytes: 2 ** 33, total_bytes: 2 ** 36, known_by: 'path', measured_at: now },
   };
   const process = (role: string, beat_at = now - 500) => ({
-    ...{ role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0 },
+    ...{ id: `a-${role}`, role, beat_at, started_at: now - 60_000, in_flight: 0, buffered: 0, ended: false },
   });
   const round = (step: string, changes: Partial<Round> = {}): Round => ({
     ...{ step, started_at: now - 31_000, ended_at: now - 30_000, succeeded_at: now - 30_000 },
@@ -132,7 +132,7 @@ describe('what counts as impaired', () => {
   const old = { succeeded_at: now - 400_000, error: 'lock timeout' };
   const everyRole = ['api', 'ingest', 'rules', 'incidents', 'notify'].map((role) => process(role));
   const listening = { id: 'gone', role: 'api', started_at: now - 60_000, beat_at: now - 70_000 };
-  const quiet = { ...listening, oldest_unappended: null };
+  const quiet = { ...listening, oldest_unappended: null, ended: false, retired: false };
   const beating = { ...quiet, id: 'here', role: 'ingest', beat_at: now - 500 };
   const hasty = (from_at: number): DeafSpan => ({
     ...{ whose: 'key', id: 'k', name: 'scanner', reason: 'over_rate', from_at },
@@ -201,6 +201,11 @@ describe('what counts as impaired', () => {
       /watermark waits for api and has not advanced for 61 s/,
     ],
     [
+      'a dead process that holds it, and what to do',
+      look({ watermark: now - 61_000 }),
+      /api process gone is dead and holds the watermark: start another api process, .*POST \/processes\/gone\/retire/,
+    ],
+    [
       'a producer that no longer holds it',
       look({}, everyRole, true, [{ id: 'meter', appended_through: now - 20 * 60_000 }]),
       /producer meter is 20 min behind/,
@@ -226,6 +231,18 @@ describe('what counts as impaired', () => {
       assert.match(status.impaired.join(), sentence);
     });
   }
+
+  it('is not a process that ended in order: it is shown as ended, and not as alive', () => {
+    const { status, processes } = look({}, [...everyRole, { ...process('rules'), ended: true }]);
+    assert.equal(status, 'ok');
+    const states = processes!
+      .filter(({ role }) => role === 'rules')
+      .map(({ alive, ended }) => [alive, ended]);
+    assert.deepEqual(states, [
+      [true, false],
+      [false, true],
+    ]);
+  });
 
   it('shows whom we did not hear', () => {
     const { deaf_spans } = look({}, everyRole, true, [], {}, [hasty(now - 60_000)]);

@@ -22,6 +22,8 @@ const listening = (changes: Partial<ListeningProcess> = {}): ListeningProcess =>
   started_at: NOW - 3_600_000,
   beat_at: NOW - 500,
   oldest_unappended: null,
+  ended: false,
+  retired: false,
   ...changes,
 });
 
@@ -134,6 +136,44 @@ describe('the watermark', () => {
     assert.equal(lag([listening({ beat_at: NOW - until }), listening()]), 500);
   });
 
+  it('waits for one that ended in order only until its senders found a peer, whatever becomes of that', () => {
+    const ended = (ago: number) => listening({ beat_at: NOW - ago, ended: true });
+    assert.equal(lag([ended(HOLD_AFTER_GAP_MS - 1), listening()]), HOLD_AFTER_GAP_MS - 1);
+    assert.equal(lag([ended(HOLD_AFTER_GAP_MS), listening()]), 500);
+    const other = listening({ role: 'ingest' });
+    const peer = listening({ beat_at: NOW - 60 * S });
+    assert.equal(lag([ended(60 * S + HOLD_AFTER_GAP_MS), peer, other]), 60 * S, 'its peer vanished later');
+    const brief = listening({ beat_at: NOW - 60 * S });
+    assert.equal(lag([ended(61 * S), brief, other]), 61 * S, 'its peer vanished before they came');
+    assert.equal(lag([ended(S)]), null, 'it is not alive');
+  });
+
+  it('waits for the last of a role that ended in order for as long as somebody sends to it', () => {
+    const hours = 7_200_000;
+    const ended = (role: string) => listening({ id: 'last', role, beat_at: NOW - hours, ended: true });
+    const other = (role: string) => listening({ role });
+    assert.equal(lag([ended('api'), other('ingest')]), hours, 'nobody hears who sends to the API');
+    const producers = [{ id: 'sensor', appended_through: NOW }];
+    assert.equal(lag([ended('ingest'), other('api')], producers), hours, 'nobody hears the producer');
+    assert.equal(lag([ended('ingest'), other('api')]), 500, 'no producer runs');
+    assert.equal(lag([{ ...ended('ingest'), ended: false }, other('api')]), hours, 'it may have held events');
+  });
+
+  it('does not wait for a process that was retired, nor for those that it had replaced', () => {
+    const minutes = (n: number) => n * 60 * S;
+    const gone = listening({ id: 'gone', role: 'ingest', beat_at: NOW - minutes(5) });
+    const before = listening({ id: 'before', role: 'ingest', beat_at: NOW - minutes(10) });
+    const api = listening();
+    const holds = (processes: ListeningProcess[]) =>
+      holdsOf({ processes, producers: [], deaf: [], patience: 0 }, NOW);
+    assert.deepEqual(holds([before, gone, api]), [
+      { who: 'api', at: NOW - 500 },
+      { who: 'ingest', at: NOW - minutes(5), gone: 'gone' },
+    ]);
+    assert.equal(lag([before, { ...gone, retired: true }, api]), 500);
+    assert.equal(lag([{ ...gone, retired: true }]), null, 'nobody listens');
+  });
+
   it('waits for a producer that is behind, but not for ever for one that is stuck', () => {
     const behind = (ms: number) => [{ id: 'sensor', appended_through: NOW - ms }];
     assert.equal(lag([listening()], behind(30 * S)), 30 * S);
@@ -150,6 +190,14 @@ describe('the watermark', () => {
       { who: 'sensor', at: NOW - 30 * S },
       { who: 'api (gap)', at: NOW - 60 * S },
     ]);
+  });
+
+  it('knows of no loss where one ended in order and a peer was there', () => {
+    const ended = listening({ beat_at: NOW - 2 * S, ended: true });
+    const lost = (processes: ListeningProcess[]) =>
+      spansOfTheAbsent({ processes, producers: [], deaf: [], patience: 0 }, NOW).length;
+    assert.equal(lost([ended, listening()]), 0);
+    assert.equal(lost([ended, listening({ role: 'ingest' })]), 1, 'nobody listens to its senders');
   });
 
   it('knows of spans that nobody in them can write: of the lost and of the stuck', () => {
