@@ -1,6 +1,6 @@
-import type { ChannelConfig } from '../../config.ts';
 import type { Channel } from './channel.ts';
 import { emailChannel } from './email.ts';
+import type { ChannelConfig } from './settings.ts';
 import { slackChannel } from './slack.ts';
 import { webhookChannel } from './webhook.ts';
 

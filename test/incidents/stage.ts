@@ -8,9 +8,9 @@ import {
 } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createChannels } from '../../activities/channels/index.ts';
+import type { ChannelConfig } from '../../activities/channels/settings.ts';
 import { createIncidentActivities } from '../../activities/incidents.ts';
 import { createNotifyActivities } from '../../activities/notify.ts';
-import type { ChannelConfig } from '../../config.ts';
 import type { Orm } from '../../db/orm.ts';
 import { searchAttributes } from '../../temporal-config/register.ts';
 import { incidentWorkflowId } from '../../workflows/ids.ts';
