@@ -101,6 +101,7 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
         query: route.query ? parseQuery(route.query, search, route.dialect !== undefined) : {},
         body: await route.body?.read(body, ctx.req),
         request: ctx.req,
+        accept: ctx.accept,
         principal,
         path: ctx.path,
         search,

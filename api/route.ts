@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Context } from 'koa';
 import { z } from 'zod';
 import { parsePath, writePath } from '../domain/path.ts';
 import type { Role } from '../domain/role.ts';
@@ -51,6 +52,8 @@ export interface Input<P extends Shape, Q extends Shape, B> {
   body: B;
   /** Headers, and the end of the connection. */
   request: IncomingMessage;
+  /** Chooses what the client prefers, by `Accept` and its like. */
+  accept: Context['accept'];
   principal: Principal;
   /** Path and query as they came, for links to the next page. */
   path: string;

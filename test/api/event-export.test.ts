@@ -77,6 +77,39 @@ describe('GET /events/export', () => {
     }
   });
 
+  for (const [accept, type] of [
+    ['text/csv;q=0', 'application/x-ndjson'],
+    ['text/csv;q=0.5, application/x-ndjson', 'application/x-ndjson'],
+    ['text/csv, application/x-ndjson;q=0.5', 'text/csv'],
+    ['text/*', 'text/csv'],
+    ['TEXT/CSV;header=present, */*;q=0.1', 'text/csv'],
+    ['text/csv; charset=utf-8', 'text/csv'],
+    ['text/html, */*;q=0.8', 'application/x-ndjson'],
+    ['text/csv-schema', 'application/x-ndjson'],
+    ['image/png', 'application/x-ndjson'],
+    ['', 'application/x-ndjson'],
+  ] as const) {
+    it(`is ${type} for those who accept "${accept}"`, async () => {
+      const { response } = await download('/events/export?severity=high', { accept });
+      assert.equal(response.headers['content-type'], type);
+    });
+  }
+
+  for (const [codings, coding] of [
+    ['gzip;q=0, *', undefined],
+    ['*', 'gzip'],
+    ['*;q=0', undefined],
+    ['identity, gzip;q=0.5', undefined],
+    ['GZIP', 'gzip'],
+    ['br', undefined],
+    ['', undefined],
+  ] as const) {
+    it(`is ${coding ?? 'not compressed'} for those who accept the codings "${codings}"`, async () => {
+      const { response } = await download('/events/export?severity=high', { 'accept-encoding': codings });
+      assert.equal(response.headers['content-encoding'], coding);
+    });
+  }
+
   it('is compressed for those who take gzip', async () => {
     const plain = await download('/events/export');
     const { response, body } = await download('/events/export', { 'accept-encoding': 'br, gzip;q=0.5' });
