@@ -53,6 +53,7 @@ export function openDoor({
       ...{ keyring, lastUse, ingestToken, clock, addresses },
       cookie: sessionCookie(publicUrl),
       guesses: new Guesses(log),
+      tokenGuesses: new Guesses(log),
     }),
     keyring,
     async close() {

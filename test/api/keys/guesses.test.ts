@@ -120,6 +120,21 @@ describe('whoever tries keys', () => {
     assert.equal((await api.call('POST', '/internal/events', event, token)).status, 201, 'a good address');
   });
 
+  it('is slowed with tokens also at an address that came in with a good key or token', async () => {
+    const { key } = await api.key(['read']);
+    const address = '198.51.100.7';
+    const guess = tries.find(([what]) => what === 'as a token')![1];
+    const send = (headers: Record<string, string>) =>
+      api.call('POST', '/internal/events', event, at(address, headers));
+    assert.equal((await api.call('GET', '/events', undefined, at(address, bearer(key)))).status, 200);
+    assert.equal((await send({ 'x-ingest-token': TOKEN })).status, 201);
+    const statuses: number[] = [];
+    for (let i = 0; i < 30; i++) statuses.push((await guess(address)).status);
+    assert.deepEqual(statuses.slice(0, 20), Array(20).fill(401));
+    assert.ok(statuses.slice(20).includes(429), String(statuses));
+    assert.equal((await api.call('GET', '/events', undefined, at(address, bearer(key)))).status, 200);
+  });
+
   it('is not let off by a key that was revoked or has expired', async () => {
     const revoked = await api.key(['read']);
     assert.equal((await api.by(api.root, 'DELETE', `/keys/${revoked.id}`)).status, 204);
