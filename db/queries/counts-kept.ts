@@ -125,7 +125,7 @@ async function deleteByKey(
   for (;;) {
     const { numAffectedRows } = await sql`
       delete from ${table} c using (
-        select c.group_key, c.bucket, c.${column} from ${table} c where ${mine} limit ${CHUNK}) x
+        select c.group_key, c.bucket, c.${column} from ${table} c where ${mine} limit ${CHUNK} for update skip locked) x
       where ${mine} and c.group_key = x.group_key and c.bucket = x.bucket and c.${column} = x.${column}`.execute(
       db,
     );
@@ -155,8 +155,13 @@ export async function forgetSettled(
     const { rule_id, revision } = version;
     progress();
     await deleteCounts(db, version, ALL_TIME, progress);
-    await sql`delete from rule_versions where rule_id = ${rule_id} and revision = ${revision} and settled`.execute(
-      db,
-    );
+    // What another process has in hand is left to it. The row stays until all is gone, so that a crash there
+    // leaves nothing that nobody looks for.
+    const left = (table: string) => sql`(
+      select from ${sql.table(table)} c where c.rule_id = v.rule_id and c.revision = v.revision)`;
+    await sql`
+      delete from rule_versions v
+      where rule_id = ${rule_id} and revision = ${revision} and settled
+        and not exists ${left('window_times')} and not exists ${left('window_counts')}`.execute(db);
   }
 }

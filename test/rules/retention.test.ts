@@ -8,6 +8,7 @@ import { ensureDay, partitionDays } from '../../db/partitions.ts';
 import { summary } from '../../db/queries/analytics.ts';
 import { claimTimes } from '../../db/queries/append.ts';
 import { AUDIT_DAYS, insertAudit } from '../../db/queries/audit.ts';
+import { forgetSettled } from '../../db/queries/counts-kept.ts';
 import { listDeadLetters } from '../../db/queries/dead-letter-reads.ts';
 import {
   insertDeadLetters,
@@ -216,6 +217,29 @@ describe('housekeeping', () => {
     assert.equal(await engine.rows('rule_versions', id), 1);
     const { rows } = await sql`select from window_counts where revision < 5`.execute(sqlOf(engine.orm));
     assert.equal(rows.length, 0);
+  });
+
+  it('leaves counts that another process deletes to it, and the revision until they are gone', async () => {
+    const { id } = await createRule(engine.orm, aRule(), NOON);
+    await engine.arrive(id, eventsOf(0, 1));
+    await sql`update rule_versions set settled = true where rule_id = ${id}`.execute(sqlOf(engine.orm));
+    let blocked: boolean | undefined;
+    await assert.rejects(
+      transaction(engine.orm, async (db) => {
+        await sql`delete from window_counts where bucket = ${NOON}::bigint`.execute(db);
+        const forgetting = forgetSettled(engine.orm, id);
+        blocked = await engine.isBlocked(forgetting);
+        if (!blocked) await forgetting;
+        throw new Error('the other process dies');
+      }),
+      /dies/,
+    );
+    assert.equal(blocked, false);
+    assert.equal(await engine.counted(id, 1), 1);
+    assert.equal(await engine.rows('rule_versions', id), 1);
+    await forgetSettled(engine.orm, id);
+    assert.equal(await engine.counted(id, 1), 0);
+    assert.equal(await engine.rows('rule_versions', id), 0);
   });
 
   it('drops a partition that a crash left detached', async () => {
