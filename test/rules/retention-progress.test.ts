@@ -41,7 +41,8 @@ const STEPS: Record<string, Step> = {
     prepare: (engine) => counts(engine, crypto.randomUUID()),
     run: ({ orm, now }, progress) => trimCounts(orm, () => now, progress),
     left: 'window_counts',
-    midway: 2,
+    // After the times of the counts, of which there are none.
+    midway: 3,
   },
   'removing a settled revision': {
     async prepare(engine) {
@@ -51,7 +52,8 @@ const STEPS: Record<string, Step> = {
     },
     run: ({ orm }, progress) => forgetSettled(orm, null, progress),
     left: 'window_counts',
-    midway: 2,
+    // After the times of the counts, of which there are none.
+    midway: 3,
   },
   'dropping partitions': {
     async prepare(engine) {
