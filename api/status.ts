@@ -131,8 +131,9 @@ export function describe(
   }
   late('stored events have not woken their rules', state.outbox_age, PATIENCE.outbox);
   late('woken rules have not been judged', state.evaluations_age, PATIENCE.evaluations);
-  for (const { rule_name, group_key, failure } of database.failing) {
-    impaired.push(`group ${group_key} of rule ${rule_name} cannot be judged: ${failure}`);
+  for (const { rule_name, group_key, failure, failed_since } of database.failing) {
+    const since = new Date(failed_since).toISOString();
+    impaired.push(`group ${group_key} of rule ${rule_name} cannot be judged since ${since}: ${failure}`);
   }
   late('notices have not been delivered', state.notices_age, PATIENCE.notices);
   const { rounds } = database;

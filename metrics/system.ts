@@ -77,6 +77,9 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
     [{ what: 'notices' }, state.notices],
     [{ what: 'rules' }, state.rules_not_ready],
   ]);
+  read('tocsin_failing_groups', 'Groups of rules that cannot be judged', [], ({ state }) => [
+    [{}, state.groups_failing],
+  ]);
   read('tocsin_waiting_seconds', 'How long the oldest of it has waited', ['what'], ({ state }) => [
     [{ what: 'wakes' }, Math.max(0, state.outbox_age ?? 0)],
     [{ what: 'evaluations' }, Math.max(0, state.evaluations_age ?? 0)],

@@ -2,10 +2,10 @@ import { type Orm, sqlOf } from '../../db/orm.ts';
 import { forgetSettled } from '../../db/queries/counts-kept.ts';
 import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
 import { loadRule } from '../../db/queries/judging.ts';
-import { standingCounts } from '../../db/queries/revisions.ts';
+import { hasLeftGroups, standingCounts } from '../../db/queries/revisions.ts';
 import { firesWhen, type Here, type ShownRule } from '../../domain/about.ts';
 import { type JudgeDeps, judgePending } from './judge.ts';
-import { removeDeleted, settle, successorOf } from './settle.ts';
+import { judgeLeft, removeDeleted, settle, successorOf } from './settle.ts';
 
 /** Longest stretch of work in one call, in milliseconds; what is left is done by the next. */
 const LONGEST_MS = 2000;
@@ -45,7 +45,8 @@ export async function evaluate(
   const rule = await loadRule(sqlOf(orm), ruleId);
   const gone = { gone: true, backfill: null, more: false, name: '', revision: 0, firing: 0, pending: 0 };
   if (!rule) return gone;
-  const { words, versions } = rule;
+  const { words } = rule;
+  const versions = rule.versions.filter((version) => !version.handed_over);
   const current = versions.at(-1);
   if (!current) return gone;
   const { name, incident_severity } = words;
@@ -66,10 +67,15 @@ export async function evaluate(
     i = next ? versions.indexOf(next) : versions.length - 1;
   }
   if (current.enabled && !current.ready) return { ...result, backfill: current.revision, more: true };
+  for (const version of rule.versions.filter(({ handed_over }) => handed_over)) {
+    await signalIncidents(await judgeLeft(judging, version));
+  }
   const forgotten = () => forgetInTime(orm, ruleId, started + LONGEST_MS);
   if (words.deleted) {
     if (!(await forgotten())) return { ...result, more: true };
-    return (await removeDeleted(orm, ruleId)) ? gone : { ...result, more: true };
+    if (await removeDeleted(orm, ruleId)) return gone;
+    // The sweep wakes the rule when such a group is to be tried again.
+    return { ...result, more: !(await hasLeftGroups(sqlOf(orm), ruleId)) };
   }
   let more = false;
   if (current.enabled) {

@@ -19,6 +19,7 @@ import type { Horizon } from '../../domain/transition.ts';
 import { isPassing } from '../../ingest/store-errors.ts';
 import { cameLate, changesOf, deferredBefore } from './changes.ts';
 import { describeCounted, describeReceived } from './describe.ts';
+import { LEFT_BEHIND, missingIncidents, recordAtHandOver } from './left-behind.ts';
 import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
 import { record } from './record.ts';
 import { type Weighed, weigh } from './weigh.ts';
@@ -106,7 +107,9 @@ async function judgeSome(
     if (pending.length === 0) return { judged: 0, stale: false, incidents: [] };
     const spec = windowSpecOf(version.definition);
     const keys = [...new Set(pending.map(({ group_key }) => group_key))];
-    const standings = await lockGroups(db, version.rule_id, keys);
+    const locked = await lockGroups(db, version.rule_id, keys);
+    const left = version.handed_over;
+    const standings = left ? new Map(keys.map((key) => [key, LEFT_BEHIND])) : locked;
     const now = clock();
     const touched = keys.map((key) => {
       const mine = pending.filter(({ group_key }) => group_key === key);
@@ -118,7 +121,7 @@ async function judgeSome(
         ? await readReceived(db, version, touched, standings)
         : null;
     const reach = Math.max(spec.forMs, spec.keepFiringMs) + 2;
-    const onRecord = await incidentsOnRecord(
+    const recorded = await incidentsOnRecord(
       db,
       version.rule_id,
       touched.map(({ key, from }) => ({
@@ -126,6 +129,7 @@ async function judgeSome(
         ended_since: Math.min(from, received?.since.get(key) ?? from) - reach,
       })),
     );
+    const onRecord = left ? recordAtHandOver(version, recorded) : recorded;
     const groups = touched.map((group) => ({
       ...group,
       incidents: onRecord.filter(({ group_key }) => group_key === group.key),
@@ -145,12 +149,13 @@ async function judgeSome(
     for (const group of groups) {
       const { episodes: found } = weighed.get(group.key)!;
       const before = standings.get(group.key)!;
+      const changes = reconcile(group.incidents, found);
       const isLate = (since: number) =>
         cameLate([...group.pending, ...deferredBefore(before)], since, spec.windowMs);
       const described = { version, words, groupKey: group.key };
       const changed = await record(em, {
         ...described,
-        changes: reconcile(group.incidents, found),
+        changes: left ? missingIncidents(version, changes) : changes,
         onRecord: group.incidents,
         told,
         lastEpisode: episodes.get(group.key) ?? 0,
@@ -165,12 +170,13 @@ async function judgeSome(
       for (const id of changed) incidents.add(id);
       const after = columnsOf(weighed.get(group.key)!, isLate);
       standingRows.push({ group_key: group.key, ...after });
-      const done = before.state === after.state && before.since === after.since;
+      const done = left || (before.state === after.state && before.since === after.since);
       closed.push(...group.pending.map((row) => ({ ...row, done })));
     }
     await em.flush();
-    if (received) for (const id of await acknowledgeReceived(em, version, received)) incidents.add(id);
-    await updateGroups(db, version.rule_id, standingRows);
+    if (received && !left)
+      for (const id of await acknowledgeReceived(em, version, received)) incidents.add(id);
+    if (!left) await updateGroups(db, version.rule_id, standingRows);
     await closePending(db, version, closed);
     return { judged: groups.length, stale: false, incidents: [...incidents] };
   });

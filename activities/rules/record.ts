@@ -52,6 +52,8 @@ async function open(
   const { since, opened_at, ended_at } = found;
   const id = incidentId(version.rule_id, groupKey, episode);
   const late = isLate(since);
+  // The revision handed over while this group could not be judged: nobody judged whether it went on.
+  const reason = version.handed_over && ended_at === version.superseded_at ? 'rule changed' : 'recovered';
   const metadata = metadataOf(version, observed.get(opened_at) ?? 0);
   em.create(IncidentEntity, {
     id,
@@ -71,7 +73,7 @@ async function open(
     acknowledgedBy: null,
     resolvedAt: date(ended_at),
     resolvedBy: null,
-    resolveReason: ended_at === null ? null : 'recovered',
+    resolveReason: ended_at === null ? null : reason,
     mergedInto: null,
     reopened: 0,
     metadata,
@@ -81,7 +83,7 @@ async function open(
     recorded_at: new Date(now).toISOString(),
     observed_count: metadata.observed_count,
   });
-  if (ended_at !== null) addEntry(em, id, ended_at, 'resolved', { reason: 'recovered' });
+  if (ended_at !== null) addEntry(em, id, ended_at, 'resolved', { reason });
   if (!late || words.late === 'notify') {
     addNotice(em, id, 'opened', 0, now);
     if (ended_at !== null) addNotice(em, id, 'resolved', 0, now);

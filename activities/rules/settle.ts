@@ -8,10 +8,12 @@ import {
   busyGroups,
   closeRevisions,
   isOver,
+  keepStandings,
   notePending,
   outboxIds,
   removeRule,
   resetGroups,
+  settleLeft,
   youngestOutboxId,
 } from '../../db/queries/revisions.ts';
 import { takeOutbox } from '../../db/queries/wake.ts';
@@ -19,9 +21,9 @@ import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
 import { addEntry, addNotice } from './record.ts';
 
 /**
- * A revision that was superseded before its backfill was done was never in force: it judges nothing, and nothing is handed
- * over to it. What is read of a successor here stays so: a revision that is ready stays ready, and one that was superseded
- * can't become ready any more.
+ * A revision that was superseded before its backfill was done was never in force: it judges nothing, and nothing
+ * is handed over to it. What is read of a successor here stays so: a revision that is ready stays ready, and one
+ * that was superseded can't become ready any more.
  */
 const wasNeverInForce = ({ enabled, ready, superseded_at }: Version) =>
   enabled && !ready && superseded_at !== null;
@@ -31,11 +33,11 @@ export const successorOf = (versions: readonly Version[], i: number): Version | 
   versions.slice(i + 1).find((version) => !wasNeverInForce(version)) ?? null;
 
 /**
- * Judges a superseded revision for the last time, up to the instant it was superseded, and hands its open incidents over:
- * to the successor where that counts the same groups, or to the end. The hand-over waits until the successor is ready: an
- * edit before that may put another one in its place. Groups that were put off get one more try now; those that fail again
- * are told of, and don't hold up the successor. Each of its transactions looks again whether the revision is still to be
- * settled.
+ * Judges a superseded revision for the last time, up to the instant it was superseded, and hands its open
+ * incidents over: to the successor where that counts the same groups, or to the end. The hand-over waits until the
+ * successor is ready: an edit before that may put another one in its place. Groups that were put off get one more try now. Those that
+ * fail again don't hold up the successor: they are tried again later (`judgeLeft`). Each of its transactions
+ * looks again whether the revision is still to be settled.
  * @param next the revision that takes over (`successorOf`)
  * @returns incidents that changed, and rules that were found to have been touched: both must hear of it. `stale`: the revision is
  * no longer what it was when it was read
@@ -49,7 +51,9 @@ export async function settle(
   const until = version.superseded_at!;
   const incidents = new Set<string>();
   const woken = new Set<string>();
-  if (version.enabled && version.ready) {
+  // A backfill begins only when all revisions before are judged, so what is ready needs no second look.
+  const judged = next?.enabled && next.ready;
+  if (version.enabled && version.ready && !judged) {
     for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
       if (!(await holdVersion(db, version, 'judging'))) return;
@@ -75,7 +79,10 @@ export async function settle(
     const groups = await putOffGroups(sqlOf(orm), version);
     if (groups.length > 0) {
       const { rule_id, revision } = version;
-      log.error({ rule_id, revision, groups }, 'the last judging of groups failed: they may lack incidents');
+      log.error(
+        { rule_id, revision, groups },
+        'groups cannot be judged up to the change of their rule; they are tried again later',
+      );
     }
   }
   const rules = [...woken].filter((id) => id !== version.rule_id);
@@ -135,6 +142,7 @@ async function handOver(
     if (fate.carried) for (const incident of open) incident.revision = fate.revision;
     else await endIncidents(db, em, open, { at, reason: fate.reason, now: clock() });
     await em.flush();
+    await keepStandings(db, version);
     await closeRevisions(db, ruleId, next?.revision ?? version.revision + 1);
     await resetGroups(db, ruleId);
     if (next?.enabled) {
@@ -173,6 +181,23 @@ async function endIncidents(
 async function judgeAnew(db: Sql, version: Version, at: number, groupKeys: readonly string[]): Promise<void> {
   const groups = [...new Set(groupKeys)].map((group_key) => ({ group_key, from_at: at, to_at: at }));
   await notePending(db, version.rule_id, version.revision, groups);
+}
+
+/**
+ * Tries groups again that could not be judged before their revision handed over, and settles it when all are
+ * judged. What it finds is over: only incidents that are missing are recorded.
+ */
+export async function judgeLeft(deps: JudgeDeps, version: Version): Promise<string[]> {
+  const incidents = new Set<string>();
+  let pass: Pass;
+  do {
+    pass = await judgePending(deps, version);
+    for (const id of pass.incidents) incidents.add(id);
+  } while (pass.judged > 0);
+  await transaction(deps.orm, async (db) => {
+    if (await holdVersion(db, version, 'settling')) await settleLeft(db, version);
+  });
+  return [...incidents];
 }
 
 /** Removes a deleted rule once its last revision is settled. False when it is not, or somebody else removed it. */

@@ -57,6 +57,10 @@ export const RuleVersionEntity = defineEntity({
     forgetting: p.boolean().default(false),
     /** When a later revision took over; null for the one in force. */
     supersededAt: p.datetime(3).nullable(),
+    /** Its successor judges. Groups of it that could not be judged are tried again until it is settled. */
+    handedOver: p.boolean().default(false),
+    /** The successor's snapshot, once there is one. */
+    untilSnapshot: p.text().nullable(),
     /** Everything up to `supersededAt` is judged. */
     settled: p.boolean().default(false),
   },

@@ -18,6 +18,7 @@ import { WindowTimes } from './20261130001000-window-times.ts';
 import { WindowTimesLast } from './20261130001001-window-times-last.ts';
 import { UnprovenStandings } from './20261130002001-unproven-standings.ts';
 import { RemovedSamples } from './20261130003001-removed-samples.ts';
+import { LeftGroups } from './20261130007001-left-groups.ts';
 import { DeadLetterSpans } from './20261130008001-dead-letter-spans.ts';
 import { EndedProcesses } from './20261130008002-ended-processes.ts';
 
@@ -43,6 +44,7 @@ export const migrationsList = [
   { name: '20261130001001-window-times-last', class: WindowTimesLast },
   { name: '20261130002001-unproven-standings', class: UnprovenStandings },
   { name: '20261130003001-removed-samples', class: RemovedSamples },
+  { name: '20261130007001-left-groups', class: LeftGroups },
   { name: '20261130008001-dead-letter-spans', class: DeadLetterSpans },
   { name: '20261130008002-ended-processes', class: EndedProcesses },
 ];

@@ -18,7 +18,7 @@ export interface KeptCounts {
 export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
   const { rows } = await sql<KeptCounts>`
     with waiting as (
-      select rule_id, min(from_at)::float8 as oldest from pending_evaluations group by rule_id
+      select rule_id, revision, min(from_at)::float8 as oldest from pending_evaluations group by rule_id, revision
     ), busy as (
       select rule_id, min(
         least(deferred_from, next_due, case when state = 'pending' then since end))::float8 as oldest
@@ -33,7 +33,7 @@ export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
         (v.definition->>'allowed_lateness_seconds')::float8 + (v.definition->>'for_seconds')::float8
         + (v.definition->>'keep_firing_seconds')::float8) as kept_from
     from rule_versions v cross join unwoken u
-    left join waiting w using (rule_id) left join busy b using (rule_id)
+    left join waiting w using (rule_id, revision) left join busy b using (rule_id)
     where v.enabled and not v.settled and v.window_ms > 0`.execute(db);
   return rows;
 }

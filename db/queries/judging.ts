@@ -15,6 +15,8 @@ export interface Version {
   ready: boolean;
   effective_at: number;
   superseded_at: number | null;
+  /** Its successor judges; what is pending for it are groups that could not be judged before. */
+  handed_over: boolean;
   counted_from: number;
   snapshot: string;
   /** The revision that brought its `group_by`. */
@@ -55,8 +57,8 @@ export async function loadRule(
     select ${WORDS}, v.version from alert_rules r left join (
       select rule_id, revision, jsonb_build_object('rule_id', rule_id, 'revision', revision, 'definition', definition,
         'enabled', enabled, 'ready', ready, 'effective_at', ${ms('effective_at')},
-        'superseded_at', ${ms('superseded_at')}, 'counted_from', ${ms('counted_from')}, 'snapshot', snapshot, 'groups_from', groups_from,
-        'until_snapshot', lead(snapshot) over (order by revision)) as version
+        'superseded_at', ${ms('superseded_at')}, 'handed_over', handed_over, 'counted_from', ${ms('counted_from')}, 'snapshot', snapshot, 'groups_from', groups_from,
+        'until_snapshot', coalesce(until_snapshot, lead(snapshot) over (order by revision))) as version
       from rule_versions where rule_id = ${ruleId} and not settled
     ) v on v.rule_id = r.id
     where r.id = ${ruleId} order by v.revision`.execute(db);
@@ -79,15 +81,18 @@ export async function holdVersion(
   version: Version,
   how: 'judging' | 'settling',
 ): Promise<RuleWords | null> {
-  const { rows } = await sql<RuleWords & { superseded_at: number | null; ready: boolean; settled: boolean }>`
-    select ${WORDS}, ${ms('v.superseded_at')} as superseded_at, v.ready, v.settled
+  const { rows } = await sql<
+    RuleWords & Pick<Version, 'superseded_at' | 'ready' | 'handed_over'> & { settled: boolean }
+  >`
+    select ${WORDS}, ${ms('v.superseded_at')} as superseded_at, v.ready, v.handed_over, v.settled
     from rule_versions v join alert_rules r on r.id = v.rule_id
     where v.rule_id = ${version.rule_id} and v.revision = ${version.revision}
     ${how === 'judging' ? sql`for share of v` : sql`for update of v`}`.execute(db);
   const [row] = rows;
   if (!row) return null;
-  const { superseded_at, ready, settled, ...words } = row;
+  const { superseded_at, ready, handed_over, settled, ...words } = row;
   if (settled || ready !== version.ready || superseded_at !== version.superseded_at) return null;
+  if (handed_over !== version.handed_over) return null;
   return words;
 }
 

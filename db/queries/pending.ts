@@ -73,11 +73,12 @@ export async function putOff(
 ): Promise<void> {
   await sql`
     update pending_evaluations set failures = failures + 1, failure = ${failure}, noted_at = clock_timestamp(),
+      failed_since = coalesce(failed_since, clock_timestamp()),
       retry_at = clock_timestamp() + least(10 * 2 ^ least(failures, 10), 600) * interval '1 second'
     where rule_id = ${rule_id} and revision = ${revision} and group_key = ${groupKey}`.execute(db);
 }
 
-/** Groups that were put off are to be judged now: there is no later time. */
+/** Groups that were put off are to be judged now, before their revision hands over. */
 export async function putOffNoLonger(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`
     update pending_evaluations set retry_at = null
@@ -101,6 +102,8 @@ export interface FailingGroup {
   group_key: string;
   failures: number;
   failure: string;
+  /** When it failed first. */
+  failed_since: number;
   retry_at: number;
 }
 
@@ -108,7 +111,7 @@ export interface FailingGroup {
 export async function failingGroups(db: Sql): Promise<FailingGroup[]> {
   const { rows } = await sql<FailingGroup>`
     select distinct on (failures, rule_id, group_key) rule_id, name as rule_name, group_key, failures, failure,
-      ${ms('retry_at')} as retry_at
+      ${ms('failed_since')} as failed_since, ${ms('retry_at')} as retry_at
     from pending_evaluations p join alert_rules r on r.id = p.rule_id where failures > 0
     order by failures desc, rule_id, group_key limit 10`.execute(db);
   return rows;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
+import type { Version } from './judging.ts';
 import { mergePending } from './wake.ts';
 
 /** Notes groups for judging, in time (not late). Epoch ms. */
@@ -63,14 +64,46 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
 }
 
 /**
- * Closes the books on all revisions before one: what was pending for them goes. Their counts, and their rows, go later, bit by
- * bit.
+ * Closes the books on all revisions before one: what was pending for them goes, except for groups that could not be
+ * judged. Revisions with such groups have handed over, but are not settled. The counts and the rows of settled ones
+ * go later, bit by bit.
  */
 export async function closeRevisions(db: Sql, ruleId: string, before: number): Promise<void> {
   await sql`
-    update rule_versions set settled = true
+    delete from pending_evaluations
+    where rule_id = ${ruleId} and revision < ${before} and failures = 0`.execute(db);
+  await sql`
+    update rule_versions v set handed_over = true, settled = not exists (
+      select from pending_evaluations p where p.rule_id = v.rule_id and p.revision = v.revision)
     where rule_id = ${ruleId} and revision < ${before} and not settled`.execute(db);
-  await sql`delete from pending_evaluations where rule_id = ${ruleId} and revision < ${before}`.execute(db);
+}
+
+/**
+ * Notes for groups that could not be judged what their standing says is to be judged: it is reset, or the
+ * successor's, before they are tried again.
+ */
+export async function keepStandings(db: Sql, { rule_id, revision }: Version): Promise<void> {
+  await sql`
+    update pending_evaluations p
+    set from_at = least(p.from_at, g.deferred_from, g.next_due, case when g.state = 'pending' then g.since end)
+    from rule_groups g
+    where p.rule_id = ${rule_id} and p.revision = ${revision} and p.failures > 0
+      and g.rule_id = p.rule_id and g.group_key = p.group_key and g.state <> 'ok'`.execute(db);
+}
+
+/** Settles a revision that has handed over, once none of its groups are left to be judged. */
+export async function settleLeft(db: Sql, { rule_id, revision }: Version): Promise<void> {
+  await sql`
+    update rule_versions v set settled = true
+    where rule_id = ${rule_id} and revision = ${revision} and handed_over and not exists (
+      select from pending_evaluations p where p.rule_id = v.rule_id and p.revision = v.revision)`.execute(db);
+}
+
+/** Whether groups of a revision that has handed over are still to be judged. */
+export async function hasLeftGroups(db: Sql, ruleId: string): Promise<boolean> {
+  const { rows } = await sql`
+    select from rule_versions where rule_id = ${ruleId} and handed_over and not settled limit 1`.execute(db);
+  return rows.length > 0;
 }
 
 /** Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged any more. */

@@ -149,7 +149,7 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
   const { snapshot } = rows[0]!;
   const spec = windowSpecOf(rule.definition);
   await sql`
-    update rule_versions set superseded_at = ${instant(effectiveAt)}
+    update rule_versions set superseded_at = ${instant(effectiveAt)}, until_snapshot = ${snapshot}
     where rule_id = ${rule.id} and superseded_at is null`.execute(db);
   em.create(RuleVersionEntity, {
     ruleId: rule.id,
@@ -168,6 +168,8 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
     groupsFrom,
     forgetting: false,
     supersededAt: null,
+    handedOver: false,
+    untilSnapshot: null,
     settled: false,
   });
   await em.flush();

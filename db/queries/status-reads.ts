@@ -14,6 +14,8 @@ export interface SystemState {
   evaluations: number;
   evaluations_age: number | null;
   rules_not_ready: number;
+  /** Groups whose judging failed when it was last tried. */
+  groups_failing: number;
   notices: number;
   notices_age: number | null;
   dead_letters: number;
@@ -48,6 +50,7 @@ export async function systemState(db: Sql): Promise<SystemState> {
           where v.rule_id = p.rule_id and v.revision = p.revision and not v.ready)`,
       )} as evaluations_age,
       (select count(*)::int from rule_versions where not ready and superseded_at is null) as rules_not_ready,
+      (select count(distinct (rule_id, group_key))::int from pending_evaluations where failures > 0) as groups_failing,
       (select count(*)::int from notices where not done) as notices,
       ${age('at', 'notices where not done')} as notices_age,
       (select count(*)::int from dead_letters where state = 'waiting') as dead_letters,

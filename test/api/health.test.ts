@@ -111,7 +111,14 @@ describe('what counts as impaired', () => {
   const now = 1_800_000_000_000;
   const calm: SystemState = {
     ...{ now, watermark: now - 1000 },
-    ...{ outbox: 0, outbox_age: null, evaluations: 0, evaluations_age: null, rules_not_ready: 0 },
+    ...{
+      outbox: 0,
+      outbox_age: null,
+      evaluations: 0,
+      evaluations_age: null,
+      rules_not_ready: 0,
+      groups_failing: 0,
+    },
     ...{ notices: 0, notices_age: null, dead_letters: 0, incidents_open: 0, incidents_acknowledged: 0 },
   };
   const roomy: DiskReport = {
@@ -164,10 +171,11 @@ describe('what counts as impaired', () => {
   it('is a group that cannot be judged', () => {
     const failing = {
       ...{ rule_id: 'r', rule_name: 'Failed logins', group_key: '["web-1"]' },
-      ...{ failures: 3, failure: 'out of range', retry_at: now },
+      ...{ failures: 3, failure: 'out of range', failed_since: now - 60_000, retry_at: now },
     };
     const { status, impaired } = look({}, everyRole, true, [], {}, [], [failing]);
-    const sentence = 'group ["web-1"] of rule Failed logins cannot be judged: out of range';
+    const since = new Date(now - 60_000).toISOString();
+    const sentence = `group ["web-1"] of rule Failed logins cannot be judged since ${since}: out of range`;
     assert.deepEqual([status, impaired], ['impaired', [sentence]]);
   });
 

@@ -1,0 +1,14 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/**
+ * A revision that has handed over stays unsettled while groups of it could not be judged. Until then it reads only the events
+ * before `until_snapshot`, also when its successor is gone.
+ */
+export class LeftGroups extends Migration {
+  override up(): void {
+    this.addSql(`alter table rule_versions add column handed_over boolean not null default false,
+      add column until_snapshot text null`);
+    this.addSql('alter table pending_evaluations add column failed_since timestamptz');
+    this.addSql('update pending_evaluations set failed_since = noted_at where failures > 0');
+  }
+}
