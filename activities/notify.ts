@@ -30,7 +30,10 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
   const { orm, clock, log, publicUrl, timeoutMs = 15_000, recordMs = 5_000 } = dependencies;
   const byName = new Map(dependencies.channels.map((channel) => [channel.name, channel]));
 
-  /** Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent again. */
+  /**
+   * Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent
+   * again.
+   */
   async function begin(attempt: Attempt): Promise<NoticeDocument | Attempted> {
     const db = sqlOf(orm);
     if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt was delivered' };
@@ -65,7 +68,10 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
     }
   }
 
-  /** Once sent, a failure here would only make it be sent again, as would waiting long: the workflow puts the last outcome on record too. */
+  /**
+   * Once sent, a failure here would only make it be sent again, as would waiting long: the workflow puts the
+   * last outcome on record too.
+   */
   async function record(attempt: Attempt, outcome: Parameters<typeof endAttempt>[2]): Promise<void> {
     try {
       await inTime(endAttempt(sqlOf(orm), attempt, outcome), AbortSignal.timeout(recordMs));
@@ -79,8 +85,8 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
 
   return {
     /**
-     * Makes one attempt. Its row is written before anything is sent: a crash in between leaves a trace, and counts as an
-     * attempt. So a notice can arrive twice, under one message id, and never without a row.
+     * Makes one attempt. Its row is written before anything is sent: a crash in between leaves a trace, and
+     * counts as an attempt. So a notice can arrive twice, under one message id, and never without a row.
      * @throws ApplicationFailure `transient` when our own database is away: then nothing was sent
      */
     async deliver(attempt: Attempt): Promise<Attempted> {

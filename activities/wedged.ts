@@ -16,8 +16,8 @@ const PATIENCE_MS = 60_000;
 const ATTEMPTS = 3;
 
 /**
- * Workflows that can't go on: their rows wait, and their workflow task was tried again and again. Only workflows of
- * rows that wait are looked at, each by its id, so that no list of the server is asked for.
+ * Workflows that can't go on: their rows wait, and their workflow task was tried again and again. Only
+ * workflows of rows that wait are looked at, each by its id, so that no list of the server is asked for.
  */
 export async function wedgedWorkflows(
   client: Client,

@@ -58,8 +58,8 @@ export function createApp(deps: ApiDeps): Koa {
 type Plain = Map<string, Map<string, Middleware>>;
 
 /**
- * A path without parameters is nobody else's: `GET /dead-letters/discard` asks for no dead letter of that name. Nor are the busiest
- * paths searched for among all the others.
+ * A path without parameters is nobody else's: `GET /dead-letters/discard` asks for no dead letter of that
+ * name. Nor are the busiest paths searched for among all the others.
  */
 function plainPaths(plain: Plain): Middleware {
   return (ctx, next) => {
@@ -119,7 +119,10 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
   return (ctx, next) => note(ctx, () => answer(ctx, next));
 }
 
-/** Checks the headers that a route reads; where all are optional, only when one of them is there. @throws Invalid */
+/**
+ * Checks the headers that a route reads; where all are optional, only when one of them is there. @throws
+ * Invalid
+ */
 function headerCheck({ headers }: Route): (given: IncomingHttpHeaders) => void {
   if (!headers) return () => {};
   const names = Object.keys(headers.shape);
@@ -173,8 +176,8 @@ function otherMethods(ctx: Context, allowed: readonly string[]): void {
 }
 
 /**
- * CloudEvents' handshake for webhooks: a sender asks by OPTIONS before it delivers. Anyone may: it is the key that lets events in. Azure
- * Event Grid delivers nothing without it.
+ * CloudEvents' handshake for webhooks: a sender asks by OPTIONS before it delivers. Anyone may: it is the key
+ * that lets events in. Azure Event Grid delivers nothing without it.
  */
 function webhookConsent({ path, headers }: Context): Record<string, string> {
   if (path !== '/events' || headers['webhook-request-origin'] === undefined) return {};

@@ -3,7 +3,10 @@ import type { Principal } from './access.ts';
 import { type FieldError, Invalid, Problem } from './problem.ts';
 import type { StreamSummary } from './stream.ts';
 
-/** The scope of a sender's `Idempotency-Key`; null without one. `places`: where the items stand in the request. */
+/**
+ * The scope of a sender's `Idempotency-Key`; null without one. `places`: where the items stand in the
+ * request.
+ */
 export function idempotencyOf(
   { id }: Principal,
   key: string | undefined,

@@ -59,14 +59,20 @@ function send(ctx: Context, type: string, body: string | ReturnType<typeof creat
   ctx.set('X-Content-Type-Options', 'nosniff');
 }
 
-/** The package's page links fonts of another host, whatever its options say. The system's own fonts do as well. */
+/**
+ * The package's page links fonts of another host, whatever its options say. The system's own fonts do as
+ * well.
+ */
 function withoutOtherHosts(html: string): string {
   return html
     .replaceAll(/<link\b[^>]*\bhref="(?:https?:)?\/\/[^>]*>\s*/g, '')
     .replaceAll(/ xmlns(?::\w+)?="[^"]*"/g, '');
 }
 
-/** Lets the page load from this host alone, and run no script but its own: the one within it is named by its hash. */
+/**
+ * Lets the page load from this host alone, and run no script but its own: the one within it is named by its
+ * hash.
+ */
 function policyFor(html: string): string {
   const scripts = [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
     ([, script]) => `'sha256-${createHash('sha256').update(script!).digest('base64')}'`,

@@ -26,8 +26,9 @@ import { apiServer } from './server.ts';
 const STATEMENT_TIMEOUT_MS = 10_000;
 
 /**
- * Connections that may wait to be let in. Beyond it the kernel resets them, and a sender learns nothing of why; with Node's own 511
- * that happened in an overload of 2,000 senders. The kernel's `somaxconn` is the upper bound.
+ * Connections that may wait to be let in. Beyond it the kernel resets them, and a sender learns nothing of
+ * why; with Node's own 511 that happened in an overload of 2,000 senders. The kernel's `somaxconn` is the
+ * upper bound.
  */
 const BACKLOG = 4096;
 
@@ -35,8 +36,9 @@ const BACKLOG = 4096;
 const DRAIN_MS = 10_000;
 
 /**
- * How far the heap may grow beyond what is in use before it is collected, in percent. Left to itself V8 lets what requests leave
- * behind pile up: 490 MiB in an overload, of which 90 were in use; 330 with this, at the same rate.
+ * How far the heap may grow beyond what is in use before it is collected, in percent. Left to itself V8 lets
+ * what requests leave behind pile up: 490 MiB in an overload, of which 90 were in use; 330 with this, at the
+ * same rate.
  */
 const HEAP_GROWTH_PERCENT = 40;
 
@@ -125,7 +127,8 @@ async function main(config: Config): Promise<void> {
     await disk.stop();
     await door.close();
     await orm.close(true);
-    // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a closed one.
+    // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a
+    // closed one.
     log.info('stopped');
     process.exit(0);
   };

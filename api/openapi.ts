@@ -100,8 +100,9 @@ const TAGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What tools stumble over, and nobody needs: patterns of Unicode classes, which are no regular expressions in Python, and empty objects as
- * defaults, whose own properties have defaults (orval's zod does not compile with them).
+ * What tools stumble over, and nobody needs: patterns of Unicode classes, which are no regular expressions in
+ * Python, and empty objects as defaults, whose own properties have defaults (orval's zod does not compile
+ * with them).
  */
 function portable<T>(document: T): T {
   return JSON.parse(JSON.stringify(document), function (key, value: unknown) {

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** Where a page ends: the time (epoch ms) and id of its last row. Lists run from new to old, by id within a millisecond. */
+/**
+ * Where a page ends: the time (epoch ms) and id of its last row. Lists run from new to old, by id within a
+ * millisecond.
+ */
 export interface Cursor {
   at: number;
   id: string;
@@ -29,8 +32,8 @@ export const linkHeader = {
 };
 
 /**
- * Cuts a page from rows of which one more than `limit` was asked for, and links to the next if there is that one more.
- * `search` is the query of this page; `offset` has done its work in it.
+ * Cuts a page from rows of which one more than `limit` was asked for, and links to the next if there is that
+ * one more. `search` is the query of this page; `offset` has done its work in it.
  */
 export function page<T>(
   rows: readonly T[],

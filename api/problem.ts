@@ -69,7 +69,9 @@ export class Conflict extends Problem {
 /** Nobody reads more, and a hostile body has hundreds of thousands. */
 const MAX_ERRORS = 50;
 
-/** Read as JSON, but not what the route takes. `errors` has the first 50; `detail` says how many there are. */
+/**
+ * Read as JSON, but not what the route takes. `errors` has the first 50; `detail` says how many there are.
+ */
 export class Invalid extends Problem {
   constructor(errors: FieldError[]) {
     const [first] = errors;
@@ -107,7 +109,9 @@ export class Unavailable extends Problem {
   }
 }
 
-/** More keys that are not known here wait to be looked up than may. Senders whose key is known notice nothing. */
+/**
+ * More keys that are not known here wait to be looked up than may. Senders whose key is known notice nothing.
+ */
 export class TooManyKeys extends Unavailable {
   constructor() {
     super('too many keys are waiting to be checked: try again', 1);

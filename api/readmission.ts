@@ -5,8 +5,8 @@ import { Problem } from './problem.ts';
 const EVERY_MS = 10_000;
 
 /**
- * Ends a streamed answer when the key or session that asked for it has ended: a stream may run for days, and is admitted only once by
- * itself. One that can't be judged, because PostgreSQL is away, goes on.
+ * Ends a streamed answer when the key or session that asked for it has ended: a stream may run for days, and
+ * is admitted only once by itself. One that can't be judged, because PostgreSQL is away, goes on.
  */
 export function endWithAdmission(stream: Readable, admit: () => Promise<unknown>, everyMs = EVERY_MS): void {
   const timer = setInterval(() => {

@@ -79,7 +79,9 @@ const COUNTING = [
   ...['for_seconds', 'keep_firing_seconds', 'recovery_threshold', 'allowed_lateness_seconds'],
 ] as const;
 
-/** Of a built-in rule only the cap changes. All the rest may be written back as it was read. @throws Invalid */
+/**
+ * Of a built-in rule only the cap changes. All the rest may be written back as it was read. @throws Invalid
+ */
 function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
   const shown: Record<string, unknown> = { ...current, ...countOf(current.condition) };
   const changed = COUNTING.filter((field) => {
@@ -93,7 +95,10 @@ function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDe
   return { ...current, max_groups: given.max_groups ?? current.max_groups };
 }
 
-/** Zero clears it. One that was set before goes down with the threshold: clients of the reference don't know it. */
+/**
+ * Zero clears it. One that was set before goes down with the threshold: clients of the reference don't know
+ * it.
+ */
 function recoveryOf(
   { recovery_threshold: given }: RuleGiven,
   { recovery_threshold: before }: Pick<RuleDefinition, 'recovery_threshold'>,
@@ -107,8 +112,8 @@ const cleared = (given: string | null | undefined, base: string | null) =>
   given === '' ? null : (given ?? base);
 
 /**
- * The condition from its two spellings. A client that reads a rule, changes one spelling and writes all of it back means the one it
- * changed. @throws Invalid where both changed and disagree
+ * The condition from its two spellings. A client that reads a rule, changes one spelling and writes all of it
+ * back means the one it changed. @throws Invalid where both changed and disagree
  */
 function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
   const asked = given.condition;

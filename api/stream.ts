@@ -37,8 +37,10 @@ export const LINES: Cutting = { cut: linesOf, noun: 'line' };
 export const JSON_TEXTS: Cutting = { cut: jsonTextsOf, noun: 'item' };
 
 /**
- * Stores a stream while it comes, never held whole: each stretch that arrives is stored while the next is read.
- * @throws Problem with `lines`: so many lines or items from the first on are answered for, and the rest is to be sent again
+ * Stores a stream while it comes, never held whole: each stretch that arrives is stored while the next is
+ * read.
+ * @throws Problem with `lines`: so many lines or items from the first on are answered for, and the rest is to
+ * be sent again
  */
 export async function storeStream(body: Body, { cut, noun }: Cutting, store: Store): Promise<StreamSummary> {
   const summary: StreamSummary = { stored: 0, duplicate: 0, invalid: 0, refused: [] };

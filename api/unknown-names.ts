@@ -1,7 +1,9 @@
 import type { z } from 'zod';
 import type { FieldError } from './problem.ts';
 
-/** Names that get a suggestion: an answer shows no more errors than these, and 4,000 names took half a second. */
+/**
+ * Names that get a suggestion: an answer shows no more errors than these, and 4,000 names took half a second.
+ */
 const MOST_SUGGESTED = 50;
 
 /** Names that nobody knows, each with the nearest of those that are known. */
@@ -35,7 +37,8 @@ interface Within {
 }
 
 /**
- * Keys of a JSON body that its schema has no use for. Ignored, a field that is misspelt would be as if it had never been said.
+ * Keys of a JSON body that its schema has no use for. Ignored, a field that is misspelt would be as if it had
+ * never been said.
  * @param ignored keys of the body itself that are: those of an answer, which clients change and send back
  */
 export function unknownKeys(
@@ -75,7 +78,10 @@ function definitions(schema: z.ZodType): Within[] {
   return def.options ? def.options.flatMap(definitions) : [def];
 }
 
-/** How many letters must be put in, left out, or changed (Levenshtein's distance); two neighbours that changed places count once. */
+/**
+ * How many letters must be put in, left out, or changed (Levenshtein's distance); two neighbours that changed
+ * places count once.
+ */
 function distance(a: string, b: string): number {
   let twoBefore: number[] = [];
   let before = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -46,7 +46,10 @@ export async function updateWithStart<Ret, Args extends unknown[]>(
   );
 }
 
-/** Sends an update to a workflow that may not run. @returns undefined if it doesn't. @throws Conflict, Unavailable */
+/**
+ * Sends an update to a workflow that may not run. @returns undefined if it doesn't. @throws Conflict,
+ * Unavailable
+ */
 export async function updateIfRunning<Ret, Args extends [unknown, ...unknown[]]>(
   client: Client,
   workflowId: string,
@@ -63,7 +66,9 @@ export async function updateIfRunning<Ret, Args extends [unknown, ...unknown[]]>
   });
 }
 
-/** Asks a workflow for its state; null when it can't say: it doesn't run, or Temporal or its workers are away. */
+/**
+ * Asks a workflow for its state; null when it can't say: it doesn't run, or Temporal or its workers are away.
+ */
 export async function ask<Ret>(
   client: Client,
   workflowId: string,
@@ -79,8 +84,8 @@ export async function ask<Ret>(
 }
 
 /**
- * Tells a rule's workflow that the rule changed, and waits a second for that at the most. The row is the truth: if the signal
- * fails, housekeeping brings it home.
+ * Tells a rule's workflow that the rule changed, and waits a second for that at the most. The row is the
+ * truth: if the signal fails, housekeeping brings it home.
  */
 export async function tellRule({ orm, client, log }: ApiDeps, ruleId: string): Promise<void> {
   const told = signalRule({ orm, client }, ruleId).catch((error: unknown) => {
@@ -89,7 +94,10 @@ export async function tellRule({ orm, client, log }: ApiDeps, ruleId: string): P
   await Promise.race([told, sleep(1000, undefined, { ref: false })]);
 }
 
-/** Tells workflows of incidents that their rows changed, a few at a time. Those that don't run have nothing to do about it. */
+/**
+ * Tells workflows of incidents that their rows changed, a few at a time. Those that don't run have nothing to
+ * do about it.
+ */
 export async function tellIncidents({ client, log }: ApiDeps, ids: readonly string[]): Promise<void> {
   for (let i = 0; i < ids.length; i += TOLD_AT_ONCE) {
     await Promise.all(

@@ -8,8 +8,8 @@ import { median, printTable } from './table.ts';
 import { WAYS, type Way } from './ways/ways.ts';
 
 /**
- * `npm run bench:append`: ways to put a batch of new events into PostgreSQL, each batch committed, as shares of what COPY
- * does at the same time into a table alike. docs/adr/0008 says what follows from it.
+ * `npm run bench:append`: ways to put a batch of new events into PostgreSQL, each batch committed, as shares
+ * of what COPY does at the same time into a table alike. docs/adr/0008 says what follows from it.
  */
 const { values: given } = parseArgs({
   options: { events: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '5' } },
@@ -83,7 +83,8 @@ await withPostgres(async (url) => {
         await admin.query('truncate events');
         const { rate, ...cpu } = await measure(clients[i]!, pids[i]!, way, batch);
         const next = await baseline.rate();
-        // What the machine gives changes from one second to the next: compared is with the moments before and after.
+        // What the machine gives changes from one second to the next: compared is with the moments before and
+        // after.
         taken.get(way)!.push({ share: rate / ((copy + next) / 2), ...cpu });
         rates.push(next);
         copy = next;

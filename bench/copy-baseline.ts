@@ -7,8 +7,8 @@ import { textRows } from './ways/text.ts';
 const COLUMNS = 'event_id, occurred_at, source_id, severity, event_type, payload, received_at';
 
 /**
- * What everything is measured by: COPY of rows made beforehand, in one connection and one transaction, into a table with the columns,
- * defaults, indexes and partitions of `events`, emptied each time.
+ * What everything is measured by: COPY of rows made beforehand, in one connection and one transaction, into a
+ * table with the columns, defaults, indexes and partitions of `events`, emptied each time.
  */
 export class CopyBaseline {
   readonly #client: pg.Client;

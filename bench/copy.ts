@@ -27,8 +27,9 @@ class CopyQuery extends pg.Query {
 }
 
 /**
- * Runs statements without parameters, one after the other, in one round trip, and one more for the data of the `copy … from stdin`
- * among them. Each statement has a snapshot of its own, as if it were sent alone; the first that fails ends them all.
+ * Runs statements without parameters, one after the other, in one round trip, and one more for the data of
+ * the `copy … from stdin` among them. Each statement has a snapshot of its own, as if it were sent alone; the
+ * first that fails ends them all.
  * @returns the results in order
  */
 export function copyIn(client: pg.ClientBase, text: string, data: Buffer): Promise<pg.QueryResult[]> {

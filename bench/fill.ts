@@ -4,7 +4,10 @@ import { dayOf, ensureDay } from '../db/partitions.ts';
 import { foldRollups } from '../db/queries/fold.ts';
 import { DAY_MS } from '../domain/event.ts';
 
-/** How many sources and types the made-up events have. Each source has five of the types, as real ones have a few. */
+/**
+ * How many sources and types the made-up events have. Each source has five of the types, as real ones have a
+ * few.
+ */
 export const SOURCES = 40;
 export const TYPES = 20;
 
@@ -16,8 +19,8 @@ export const RARE_SEVERITY = 'fatal';
 const RARE_EVERY = 1_000_000;
 
 /**
- * Stores `events` made-up events, evenly over thirty days that end at `now` (epoch ms), with the counts that their
- * appends would have made; without rules to count for. About two minutes for five million.
+ * Stores `events` made-up events, evenly over thirty days that end at `now` (epoch ms), with the counts that
+ * their appends would have made; without rules to count for. About two minutes for five million.
  */
 export async function fillEvents(orm: Orm, events: number, now: number): Promise<void> {
   const from = now - DAYS * DAY_MS;

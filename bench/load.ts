@@ -69,7 +69,8 @@ function expectStored({ status, text }: { status: number; text: string }, size: 
 }
 
 /**
- * Background load: batches at a steady pace until it is stopped. What the server is late for is not made up for.
+ * Background load: batches at a steady pace until it is stopped. What the server is late for is not made up
+ * for.
  * @returns a function that ends it and resolves to the number of events sent
  */
 export function steadily(

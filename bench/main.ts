@@ -19,7 +19,10 @@ import { measureStalledExports } from './measures/stalled-exports.ts';
 import { connected } from './postgres.ts';
 import { printTable } from './table.ts';
 
-/** `npm run bench [-- --quick] [--json]`: how fast it is, on this machine, in shares of what its PostgreSQL can take. */
+/**
+ * `npm run bench [-- --quick] [--json]`: how fast it is, on this machine, in shares of what its PostgreSQL
+ * can take.
+ */
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },

@@ -16,8 +16,9 @@ export interface ReadTimes {
 }
 
 /**
- * Fills an empty database with so many events over thirty days, and measures reads through the API that listens at `baseUrl`, by name
- * of the read. Warm: each is asked a few times before it counts. Requests go one after the other.
+ * Fills an empty database with so many events over thirty days, and measures reads through the API that
+ * listens at `baseUrl`, by name of the read. Warm: each is asked a few times before it counts. Requests go
+ * one after the other.
  */
 export async function measureReads({
   databaseUrl,

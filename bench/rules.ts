@@ -10,8 +10,8 @@ const definition = (event_type: string): RuleDefinition => ({
 });
 
 /**
- * Replaces all rules by `count` enabled ones, ready to be judged, of which `matching` count every event of the load. Rows, and not
- * calls of the API: there is nothing yet that a backfill would have to count.
+ * Replaces all rules by `count` enabled ones, ready to be judged, of which `matching` count every event of
+ * the load. Rows, and not calls of the API: there is nothing yet that a backfill would have to count.
  */
 export async function replaceRules(client: pg.Client, count: number, matching: number): Promise<void> {
   const { windowMs, bucketMs, threshold } = windowSpecOf(definition(''));

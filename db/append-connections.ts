@@ -4,7 +4,10 @@ import { Liveness } from './liveness.ts';
 import type { Orm, Sql } from './orm.ts';
 import { KEEP_ALIVE_MS } from './server-options.ts';
 
-/** A statement that each connection plans once. Planning an insert into partitions takes as long as inserting thirty rows. */
+/**
+ * A statement that each connection plans once. Planning an insert into partitions takes as long as inserting
+ * thirty rows.
+ */
 export interface Statement {
   name: string;
   text: string;
@@ -13,8 +16,8 @@ export interface Statement {
 /** A READ COMMITTED transaction whose statements don't wait for each other's answers. */
 export interface PipelinedTransaction {
   /**
-   * Sends a statement now. PostgreSQL takes them in the order sent, each with a snapshot of its own, so that several cost one
-   * round trip. Once one has failed, all that follow do.
+   * Sends a statement now. PostgreSQL takes them in the order sent, each with a snapshot of its own, so that
+   * several cost one round trip. Once one has failed, all that follow do.
    */
   send<Row extends object>(statement: Statement, values?: unknown[]): Promise<pg.QueryResult<Row>>;
   /** For statements that are rare, one at a time. */
@@ -26,7 +29,10 @@ export interface PipelinedTransaction {
 /** The longest that PostgreSQL works on one statement of an append, in milliseconds: its sender waits. */
 const STATEMENT_MS = 10_000;
 
-/** Connections of their own for appends: what is sent ahead on one would stand in the way of whoever reads rows by and by. */
+/**
+ * Connections of their own for appends: what is sent ahead on one would stand in the way of whoever reads
+ * rows by and by.
+ */
 export class AppendConnections {
   readonly #pool: pg.Pool;
   readonly #queries = new WeakMap<pg.PoolClient, Sql>();
@@ -61,7 +67,8 @@ export class AppendConnections {
       const [result] = await Promise.all([work(this.#pipelined(client)), begun]);
       return result;
     } catch (error) {
-      // Answered after everything that was sent before it: nothing is under way when the connection is given back.
+      // Answered after everything that was sent before it: nothing is under way when the connection is given
+      // back.
       broken = await client.query('rollback').then(
         () => false,
         () => true,
@@ -102,7 +109,10 @@ export class AppendConnections {
   }
 }
 
-/** Lets everything that is sent in this turn of the event loop go out in one write: each costs tens of microseconds. */
+/**
+ * Lets everything that is sent in this turn of the event loop go out in one write: each costs tens of
+ * microseconds.
+ */
 function atOnce(client: pg.PoolClient): void {
   const { stream } = client.connection;
   if (stream.writableCorked > 0) return;

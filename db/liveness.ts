@@ -8,9 +8,9 @@ const ASK_WITHIN_MS = 3_000;
 /** Between two looks, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
 /**
- * A PostgreSQL that accepts a connection and lets no one log in is overloaded, or the way to it swallows everything.
- * Connections that were silent for this long, in milliseconds, count as dead then: cutting healthy ones earlier would
- * send their work again to a server that has too much of it.
+ * A PostgreSQL that accepts a connection and lets no one log in is overloaded, or the way to it swallows
+ * everything. Connections that were silent for this long, in milliseconds, count as dead then: cutting
+ * healthy ones earlier would send their work again to a server that has too much of it.
  */
 const OVERLOADED_MS = 30_000;
 /** What PostgreSQL says of a backend. */
@@ -27,10 +27,11 @@ interface Watched {
 }
 
 /**
- * Ends connections whose peer is gone without a word: a black hole on the way, a host that lost its power. TCP alone takes a
- * quarter of an hour to notice when something is unanswered, and a limit on time can't tell a dead connection from a long query. So
- * PostgreSQL is asked, on a new connection, whether it is at work for the silent one. When it isn't, or can't be reached, twice in a row, the
- * silent one is cut, its queries fail, and their work is done again on another.
+ * Ends connections whose peer is gone without a word: a black hole on the way, a host that lost its power.
+ * TCP alone takes a quarter of an hour to notice when something is unanswered, and a limit on time can't tell
+ * a dead connection from a long query. So PostgreSQL is asked, on a new connection, whether it is at work for
+ * the silent one. When it isn't, or can't be reached, twice in a row, the silent one is cut, its queries
+ * fail, and their work is done again on another.
  */
 export class Liveness {
   readonly #url: string;
@@ -159,7 +160,8 @@ async function askFor(
     // It answers, and has no place for one more: nothing is known.
     const { code } = error as { code?: string };
     if (code === '53300') return () => 'unknown';
-    // An error with a code comes from a PostgreSQL that starts or stops: it works for no connection of before.
+    // An error with a code comes from a PostgreSQL that starts or stops: it works for no connection of
+    // before.
     return () => (accepted && code === undefined ? 'overloaded' : 'not working');
   }
 }

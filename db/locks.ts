@@ -3,7 +3,10 @@ import type { Sql } from './orm.ts';
 
 /** Advisory locks, by their first key: here alone, so that no two uses take the same one. */
 export const LOCKS = {
-  /** Appends share it; whoever changes the set of rules has it alone, so that no append counts for half a change. */
+  /**
+   * Appends share it; whoever changes the set of rules has it alone, so that no append counts for half a
+   * change.
+   */
   ruleSet: 1,
   /** With a slot's number: the counts of that slot are one append's alone. */
   slot: 2,
@@ -15,15 +18,18 @@ export const LOCKS = {
   groups: 5,
   /** Rollups are folded by one at a time. */
   fold: 6,
-  /** Who changes a rule shares it; who drops counts has it alone, and so knows how far back every rule looks. */
+  /**
+   * Who changes a rule shares it; who drops counts has it alone, and so knows how far back every rule looks.
+   */
   retention: 7,
   /** What stores for producers shares it; who removes the sample producers has it alone. */
   samples: 8,
 } as const;
 
 /**
- * Keeps appends out until this transaction ends, once those under way are done. A judge in hand must have ended before, or
- * every append would wait for it too. @throws after 3 seconds: an append that hangs must not take all others with it
+ * Keeps appends out until this transaction ends, once those under way are done. A judge in hand must have
+ * ended before, or every append would wait for it too. @throws after 3 seconds: an append that hangs must not
+ * take all others with it
  */
 export async function lockRuleSet(db: Sql): Promise<void> {
   await sql`set local lock_timeout = '3s'`.execute(db);

@@ -8,8 +8,8 @@ import { ensurePartitions } from './partitions.ts';
 import { withServerOptions } from './server-options.ts';
 
 /**
- * The longest that a migration waits for a lock, in milliseconds. Whoever comes after it waits behind it, appends too, so
- * it gives way and tries again.
+ * The longest that a migration waits for a lock, in milliseconds. Whoever comes after it waits behind it,
+ * appends too, so it gives way and tries again.
  */
 const LOCK_MS = 2000;
 /** How long it tries, and the pause in between, in milliseconds. */
@@ -58,7 +58,10 @@ async function prepare({ DATABASE_URL, DATABASE_GRANT_TO }: Config): Promise<voi
   }
 }
 
-/** Brings the schema up to date and makes the partitions around today. Safe to run at any time, by several at once. */
+/**
+ * Brings the schema up to date and makes the partitions around today. Safe to run at any time, by several at
+ * once.
+ */
 try {
   const config = loadConfig();
   // Held while this connection lives: migrators that start together go one after the other.

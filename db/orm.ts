@@ -55,7 +55,8 @@ export function ormOptions(url: string, pool = 10) {
       createForeignKeyConstraints: false,
     },
     driverOptions: {
-      // MikroORM itself takes the address out of the URL, and nothing that follows its question mark: no options, no sslmode.
+      // MikroORM itself takes the address out of the URL, and nothing that follows its question mark: no
+      // options, no sslmode.
       connectionString: url,
       connectionTimeoutMillis: 5000,
       keepAlive: true,
@@ -71,8 +72,9 @@ export function ormOptions(url: string, pool = 10) {
 }
 
 /**
- * The longest that PostgreSQL works on one statement of a worker, in milliseconds. Judging takes milliseconds and a portion of a backfill a
- * second; what housekeeping folds or forgets after a long pause may take minutes.
+ * The longest that PostgreSQL works on one statement of a worker, in milliseconds. Judging takes milliseconds
+ * and a portion of a backfill a second; what housekeeping folds or forgets after a long pause may take
+ * minutes.
  */
 const STATEMENT_MS = 5 * 60_000;
 

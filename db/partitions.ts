@@ -5,7 +5,9 @@ import { type Orm, type Sql, sqlOf, transaction } from './orm.ts';
 
 /** Days that partitions are made ahead of the clock. */
 const AHEAD_DAYS = 3;
-/** Days behind the clock made beforehand; older ones within retention are made when their first event comes. */
+/**
+ * Days behind the clock made beforehand; older ones within retention are made when their first event comes.
+ */
 const BEHIND_DAYS = 1;
 
 /** Start of the UTC day that holds an instant; both epoch milliseconds. */
@@ -35,8 +37,8 @@ export async function ensurePartitions(orm: Orm, now: number): Promise<number> {
 }
 
 /**
- * Makes the partitions of one day, if missing. The table is made alone and then attached, which does not lock out
- * readers and writers of the parent. Racing callers wait for each other.
+ * Makes the partitions of one day, if missing. The table is made alone and then attached, which does not lock
+ * out readers and writers of the parent. Racing callers wait for each other.
  */
 export async function ensureDay(orm: Orm, day: number): Promise<number> {
   let made = 0;
@@ -69,7 +71,9 @@ async function attachedNames(db: Sql): Promise<Set<string>> {
   return new Set(rows.map(({ name }) => name));
 }
 
-/** Removes a table that retention, broken off, left on its way out: it is in the way of a new one of its name. */
+/**
+ * Removes a table that retention, broken off, left on its way out: it is in the way of a new one of its name.
+ */
 async function removeLeft(db: Sql, parent: string, name: string): Promise<void> {
   const { rows } = await sql<{ detaching: boolean }>`
     select i.inhrelid is not null as detaching from pg_class c left join pg_inherits i on i.inhrelid = c.oid
@@ -80,7 +84,10 @@ async function removeLeft(db: Sql, parent: string, name: string): Promise<void> 
   await sql.raw(`drop table ${name}`).execute(db);
 }
 
-/** The day partitions of one table, with those that a crash left on their way out. `day` is its start, epoch ms. */
+/**
+ * The day partitions of one table, with those that a crash left on their way out. `day` is its start, epoch
+ * ms.
+ */
 export async function partitionDays(
   db: Sql,
   parent: Partitioned,

@@ -3,9 +3,10 @@ import type { Pool, PoolClient } from 'pg';
 type Query = (...args: unknown[]) => unknown;
 
 /**
- * Gives back to the pool what a broken transaction held. Kysely releases the connection of a controlled transaction (MikroORM's
- * only kind) after a `rollback` that succeeds; on a connection that PostgreSQL ended none does, nor does a `begin`.
- * Without this, each transaction that PostgreSQL breaks off costs the pool a connection for good.
+ * Gives back to the pool what a broken transaction held. Kysely releases the connection of a controlled
+ * transaction (MikroORM's only kind) after a `rollback` that succeeds; on a connection that PostgreSQL ended
+ * none does, nor does a `begin`. Without this, each transaction that PostgreSQL breaks off costs the pool a
+ * connection for good.
  */
 export function releaseBroken(pool: Pool): void {
   pool.on('connect', (client: PoolClient) => {

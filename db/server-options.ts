@@ -2,8 +2,9 @@
 export const KEEP_ALIVE_MS = 5_000;
 
 /**
- * What PostgreSQL is told of each connection, so that it soon lets go of what a vanished client held, locks above all: whether the
- * client is there is asked after 5 s, and what it does not acknowledge within 15 s ends the connection.
+ * What PostgreSQL is told of each connection, so that it soon lets go of what a vanished client held, locks
+ * above all: whether the client is there is asked after 5 s, and what it does not acknowledge within 15 s
+ * ends the connection.
  */
 const LIVENESS = {
   tcp_keepalives_idle: '5',

@@ -3,7 +3,10 @@ export function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 
-/** PostgreSQL keeps neither NUL nor half a surrogate pair: what is wrong with a text must not hide the rest of it. */
+/**
+ * PostgreSQL keeps neither NUL nor half a surrogate pair: what is wrong with a text must not hide the rest of
+ * it.
+ */
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd');
 }

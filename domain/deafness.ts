@@ -18,8 +18,8 @@ export type DeafReason = (typeof DEAF_REASONS)[number];
 export type DeafWhose = 'process' | 'source' | 'key';
 
 /**
- * A time in which silence says nothing, because we refused, lost or could not hear events. All times in epoch milliseconds, by the
- * database's clock.
+ * A time in which silence says nothing, because we refused, lost or could not hear events. All times in epoch
+ * milliseconds, by the database's clock.
  */
 export interface DeafSpan {
   whose: DeafWhose;
@@ -31,7 +31,10 @@ export interface DeafSpan {
   from_at: number;
   /** The last time that something was refused, or that nobody listened. */
   to_at: number;
-  /** Until then the senders may still bring what was refused: the watermark waits. Null: the span itself holds nothing. */
+  /**
+   * Until then the senders may still bring what was refused: the watermark waits. Null: the span itself holds
+   * nothing.
+   */
   held_until: number | null;
 }
 
@@ -73,7 +76,10 @@ export function isCapped(reason: DeafReason): boolean {
   return HOLDS[reason] === 'at most 15 minutes';
 }
 
-/** What refusals of requests mean for hearing, by their reason on record. What is missing here is the sender's own fault. */
+/**
+ * What refusals of requests mean for hearing, by their reason on record. What is missing here is the sender's
+ * own fault.
+ */
 const BY_REJECTION: Readonly<Record<string, DeafReason>> = {
   buffer_full: 'buffer_full',
   body_budget: 'body_budget',

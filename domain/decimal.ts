@@ -24,7 +24,10 @@ function decimalOf(text: string): Decimal | null {
     : { negative: sign === '-', digits: trimmed, scale };
 }
 
-/** `/0+$/` would take time in the square of the zeros before a last digit: minutes for as many as a body may have. */
+/**
+ * `/0+$/` would take time in the square of the zeros before a last digit: minutes for as many as a body may
+ * have.
+ */
 function withoutZerosAtEnd(digits: string): string {
   let end = digits.length;
   while (end > 0 && digits[end - 1] === '0') end--;
@@ -32,9 +35,9 @@ function withoutZerosAtEnd(digits: string): string {
 }
 
 /**
- * Whether a number that was parsed from a JSON text still says what the text said. So it does where the text is
- * the double itself with more digits than it takes to know it: `%.17g` of C writes 99.3 as 99.299999999999997.
- * Of whole numbers every digit counts: they may be ids.
+ * Whether a number that was parsed from a JSON text still says what the text said. So it does where the text
+ * is the double itself with more digits than it takes to know it: `%.17g` of C writes 99.3 as
+ * 99.299999999999997. Of whole numbers every digit counts: they may be ids.
  */
 export function isExact(text: string, number: number): boolean {
   if (!Number.isFinite(number)) return false;
@@ -45,7 +48,10 @@ export function isExact(text: string, number: number): boolean {
   return compareDecimals(text, number.toPrecision(digits.length)) === 0;
 }
 
-/** Which of two numbers, as JSON writes them, is the larger, exactly: negative, 0 or positive. Null where one is no such number. */
+/**
+ * Which of two numbers, as JSON writes them, is the larger, exactly: negative, 0 or positive. Null where one
+ * is no such number.
+ */
 export function compareDecimals(a: string, b: string): number | null {
   const [x, y] = [decimalOf(a), decimalOf(b)];
   if (!x || !y) return null;

@@ -18,9 +18,9 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /**
- * A share of a large disk is a lot: with the most of this free nothing is scarce, whatever the share. A share of a small one is nothing:
- * without the least of this PostgreSQL can stop between two looks. Measured: at 5 % of 700 MB it did, for want of the
- * next 16 MB of WAL. Bytes.
+ * A share of a large disk is a lot: with the most of this free nothing is scarce, whatever the share. A share
+ * of a small one is nothing: without the least of this PostgreSQL can stop between two looks. Measured: at 5
+ * % of 700 MB it did, for want of the next 16 MB of WAL. Bytes.
  */
 const WARN = { least: 512 * MIB, most: 50 * GIB };
 const REFUSE = { least: 256 * MIB, most: 10 * GIB };

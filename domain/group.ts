@@ -5,7 +5,10 @@ import { fieldOf, parseField } from './matcher.ts';
 /** The key of the only group of a rule without `group_by`. */
 export const SOLE_GROUP = '';
 
-/** The group that takes what does not fit under a rule's `max_groups`. Cannot collide: real keys are '' or JSON lists. */
+/**
+ * The group that takes what does not fit under a rule's `max_groups`. Cannot collide: real keys are '' or
+ * JSON lists.
+ */
 export const OVERFLOW_GROUP = '*';
 
 /** Longest key kept readable; a longer one is cut and told apart by its hash. */
@@ -30,7 +33,10 @@ export function compileGroupKey(groupBy: readonly string[]): (event: Event) => s
   };
 }
 
-/** The same value with its keys in order: PostgreSQL's jsonb keeps its own, and an event read back must be of the same group. */
+/**
+ * The same value with its keys in order: PostgreSQL's jsonb keeps its own, and an event read back must be of
+ * the same group.
+ */
 function canonical(value: Json): Json {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(canonical);
@@ -41,7 +47,10 @@ function canonical(value: Json): Json {
 /** Whether a key is too short for its values: only an event of the group has them. */
 export const isCutKey = (groupKey: string) => groupKey.startsWith('{');
 
-/** The group's values by field name, for people to read. Of a key that was cut its beginning, and what tells it from others. */
+/**
+ * The group's values by field name, for people to read. Of a key that was cut its beginning, and what tells
+ * it from others.
+ */
 export function groupLabels(groupBy: readonly string[], groupKey: string): Record<string, string> {
   if (groupKey === SOLE_GROUP) return {};
   if (groupKey === OVERFLOW_GROUP) return { overflow: 'true' };
@@ -50,7 +59,10 @@ export function groupLabels(groupBy: readonly string[], groupKey: string): Recor
   return Object.fromEntries(groupBy.map((field, i) => [field, labelOf(values[i] ?? null)]));
 }
 
-/** The same of one of the group's events, whatever its key: long values keep their beginning and end in `~` and a hash. */
+/**
+ * The same of one of the group's events, whatever its key: long values keep their beginning and end in `~`
+ * and a hash.
+ */
 export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<string, string> {
   return Object.fromEntries(
     groupBy.map((field) => [field, labelOf(canonical(fieldOf(event, parseField(field)) ?? null))]),
@@ -58,8 +70,8 @@ export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<
 }
 
 /**
- * A value as a label. A text is as it is, unless it reads as other JSON: then it is in quotes, so that 1 and "1", null and "null" are not
- * the same to whoever reads them. No two values have the same label.
+ * A value as a label. A text is as it is, unless it reads as other JSON: then it is in quotes, so that 1 and
+ * "1", null and "null" are not the same to whoever reads them. No two values have the same label.
  */
 function labelOf(value: Json): string {
   const label = typeof value === 'string' && !isJson(value) ? value : JSON.stringify(value);
@@ -84,8 +96,8 @@ export interface FieldTexts {
 }
 
 /**
- * What the keys of some groups say of their events' fields, so that SQL can leave out most of the others. Fields that are not a text in
- * each of the groups are left to the group key, and so are keys that were cut.
+ * What the keys of some groups say of their events' fields, so that SQL can leave out most of the others.
+ * Fields that are not a text in each of the groups are left to the group key, and so are keys that were cut.
  */
 export function textsOfGroups(groupBy: readonly string[], groupKeys: readonly string[]): FieldTexts[] {
   const lists = groupKeys.map((key): unknown =>

@@ -3,7 +3,9 @@ import type { Episode } from './transition.ts';
 export const INCIDENT_STATES = ['open', 'acknowledged', 'resolved'] as const;
 export type IncidentState = (typeof INCIDENT_STATES)[number];
 
-/** What judging needs to know of an incident on record: [opened_at, ended_at) is its episode, in milliseconds. */
+/**
+ * What judging needs to know of an incident on record: [opened_at, ended_at) is its episode, in milliseconds.
+ */
 export interface IncidentOnRecord {
   id: string;
   since: number;
@@ -31,9 +33,9 @@ export type IncidentChange =
   | { kind: 'merge'; id: string; into: string };
 
 /**
- * Compares what is on record with what was judged. An episode that overlaps an incident is that incident, extended where it
- * must be; one that overlaps several makes them one (late events filled the gap), and the later ones point at the first.
- * Firing grows with every event, so nothing on record is ever taken back.
+ * Compares what is on record with what was judged. An episode that overlaps an incident is that incident,
+ * extended where it must be; one that overlaps several makes them one (late events filled the gap), and the
+ * later ones point at the first. Firing grows with every event, so nothing on record is ever taken back.
  */
 export function reconcile(
   onRecord: readonly IncidentOnRecord[],
@@ -52,8 +54,8 @@ export function reconcile(
     const since = Math.min(first.since, episode.since);
     const ended_at = first.ended_at === null ? episode.ended_at : later(first.ended_at, episode.ended_at);
     if (opened_at < first.opened_at || (first.ended_at !== null && ended_at !== first.ended_at)) {
-      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once. Of several that become
-      // one the last decides: what people did, or were told, about it is the newest.
+      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once. Of
+      // several that become one the last decides: what people did, or were told, about it is the newest.
       const last = rest.at(-1) ?? first;
       const muted = last.state === 'resolved' && last.resolved_by !== null;
       const reopen = ended_at === null && first.ended_at !== null && !muted;

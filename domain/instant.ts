@@ -5,13 +5,16 @@ const FORM =
 /** Numbers up to this size are seconds since 1970, larger ones milliseconds. Pydantic has the same limit. */
 const MOST_SECONDS = 2e10;
 
-/** Four centuries: `Date.UTC` takes the years 0 to 99 for 1900 to 1999, so they are computed that much later. */
+/**
+ * Four centuries: `Date.UTC` takes the years 0 to 99 for 1900 to 1999, so they are computed that much later.
+ */
 const CENTURIES_MS = 146_097 * 86_400_000;
 
 /**
- * An instant in epoch milliseconds, cut to whole ones; NaN for what is no time. Takes RFC 3339 (also with small letters, a space
- * for the T, a comma before the fraction, no seconds, no zone, a zone without its colon), a date alone (its midnight), and seconds or
- * milliseconds since 1970 as a number or its digits. A leap second is the first of the next minute, as POSIX and PostgreSQL have it.
+ * An instant in epoch milliseconds, cut to whole ones; NaN for what is no time. Takes RFC 3339 (also with
+ * small letters, a space for the T, a comma before the fraction, no seconds, no zone, a zone without its
+ * colon), a date alone (its midnight), and seconds or milliseconds since 1970 as a number or its digits. A
+ * leap second is the first of the next minute, as POSIX and PostgreSQL have it.
  */
 export function parseInstant(given: string | number): number {
   if (typeof given === 'number') return fromEpoch(given);
@@ -65,8 +68,8 @@ function daysOf(year: number, month: number): number {
 const ZERO = 0x30;
 
 /**
- * The same for what nearly all senders write, `2026-01-02T03:04:05Z` or with three digits of a fraction; NaN for any other form. Takes
- * a sixth of the time of the expression above.
+ * The same for what nearly all senders write, `2026-01-02T03:04:05Z` or with three digits of a fraction; NaN
+ * for any other form. Takes a sixth of the time of the expression above.
  */
 function inUsualForm(text: string): number {
   const { length } = text;
@@ -77,7 +80,8 @@ function inUsualForm(text: string): number {
   const [y, m, d] = [100 * digits(text, 0) + digits(text, 2), digits(text, 5), digits(text, 8)];
   const [h, min, s] = [digits(text, 11), digits(text, 14), digits(text, 17)];
   const ms = length === 24 ? 10 * digits(text, 20) + digit(text, 22) : 0;
-  // A year below 100 and a leap second are left to the other, as is whatever has no digit where one belongs: it is NaN.
+  // A year below 100 and a leap second are left to the other, as is whatever has no digit where one belongs:
+  // it is NaN.
   if (!(y >= 100 && m >= 1 && m <= 12 && d >= 1 && d <= daysOf(y, m) && h <= 23 && min <= 59 && s <= 59))
     return Number.NaN;
   return Date.UTC(y, m - 1, d, h, min, s, ms);

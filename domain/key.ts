@@ -7,7 +7,10 @@ const FORMS = { key: { mark: 'tk', length: 32 }, session: { mark: 'ts', length: 
 
 export type SecretKind = keyof typeof FORMS;
 
-/** Characters of a key by which people recognise it: its mark and four of its own, which leaves 155 bits to guess. */
+/**
+ * Characters of a key by which people recognise it: its mark and four of its own, which leaves 155 bits to
+ * guess.
+ */
 export const PREFIX_LENGTH = 6;
 
 const form = ({ mark, length }: { mark: string; length: number }) =>
@@ -15,8 +18,8 @@ const form = ({ mark, length }: { mark: string; length: number }) =>
 const PATTERNS = { key: form(FORMS.key), session: form(FORMS.session) };
 
 /**
- * A new secret: `tk` and 30 random characters, 178 bits, for a key, which makes it as long as PagerDuty's integration keys, so
- * that its clients take one for a `routing_key`.
+ * A new secret: `tk` and 30 random characters, 178 bits, for a key, which makes it as long as PagerDuty's
+ * integration keys, so that its clients take one for a `routing_key`.
  */
 export function makeSecret(kind: SecretKind): string {
   const { mark, length } = FORMS[kind];
@@ -30,8 +33,9 @@ export function isSecret(kind: SecretKind, text: string): boolean {
 }
 
 /**
- * What is kept of a secret: SHA-256 in hex. A slow, salted hash protects what people think up; 178 random bits can't be guessed from
- * their hash however fast it is, and every request needs it. The look-up by hash also gives nothing away by its time.
+ * What is kept of a secret: SHA-256 in hex. A slow, salted hash protects what people think up; 178 random
+ * bits can't be guessed from their hash however fast it is, and every request needs it. The look-up by hash
+ * also gives nothing away by its time.
  */
 export function hashOf(secret: string): string {
   return hash('sha256', secret, 'hex');

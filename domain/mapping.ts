@@ -2,8 +2,8 @@
 export const TIME_FORMATS = ['auto', 'rfc3339', 'epoch_s', 'epoch_ms'] as const;
 
 /**
- * What a log shipper's records are as events. A path is a key, dots and all, or keys as `parsePath` reads them; of several the first that is
- * there counts. A record that has none of them gets the default.
+ * What a log shipper's records are as events. A path is a key, dots and all, or keys as `parsePath` reads
+ * them; of several the first that is there counts. A record that has none of them gets the default.
  */
 export interface MappingDefinition {
   /** Identity within its source. Without one, a record that is sent twice is two events. */
@@ -14,7 +14,10 @@ export interface MappingDefinition {
   time: string[];
   defaults: { source: string; type: string; severity: string };
   time_format: (typeof TIME_FORMATS)[number];
-  /** Our severity for each level that the records use, in lower case. These win over the built-in names of levels. */
+  /**
+   * Our severity for each level that the records use, in lower case. These win over the built-in names of
+   * levels.
+   */
   severities: Record<string, string>;
   /** What the payload has: the whole record, or what is left of it beside the fields above. */
   payload: 'all' | 'rest';
@@ -31,8 +34,8 @@ const ECS_SEVERITY = [
 ];
 
 /**
- * Mappings that are always there. None dedupes: two equal lines of a log within a second are two. A shipper that sends a batch
- * again after it heard no answer stores it twice, as it does everywhere else.
+ * Mappings that are always there. None dedupes: two equal lines of a log within a second are two. A shipper
+ * that sends a batch again after it heard no answer stores it twice, as it does everywhere else.
  */
 export const BUILT_IN: Readonly<Record<string, MappingDefinition>> = {
   'fluent-bit': {

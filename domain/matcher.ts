@@ -7,8 +7,9 @@ export const MATCH_OPERATORS = ['=', '!=', 'in', '=~', '!~', '>', '<', 'exists']
 export type MatchOperator = (typeof MATCH_OPERATORS)[number];
 
 /**
- * One test of one field. `field` is `event_type`, `severity`, `source_id`, `event_id`, or a path into the payload:
- * `payload.host.name`, list items by index (`payload.disks.0.free`), any other key in brackets (`payload["host.name"]`).
+ * One test of one field. `field` is `event_type`, `severity`, `source_id`, `event_id`, or a path into the
+ * payload: `payload.host.name`, list items by index (`payload.disks.0.free`), any other key in brackets
+ * (`payload["host.name"]`).
  */
 export interface Matcher {
   field: string;
@@ -26,10 +27,15 @@ export class MatcherError extends Error {
 
 const EVENT_FIELDS = new Set(['event_type', 'severity', 'source_id', 'event_id']);
 
-/** Longest pattern accepted, in characters: RE2 is linear in the text, but its program grows with the pattern. */
+/**
+ * Longest pattern accepted, in characters: RE2 is linear in the text, but its program grows with the pattern.
+ */
 const MAX_PATTERN = 1000;
 
-/** Most instructions of a compiled pattern: matching takes up to that many steps for each character of a field. */
+/**
+ * Most instructions of a compiled pattern: matching takes up to that many steps for each character of a
+ * field.
+ */
 const MAX_PROGRAM = 500;
 
 /**
@@ -59,9 +65,9 @@ export function parseField(field: string): string[] {
 }
 
 /**
- * Compiles one matcher. Strings compare as strings; a number in the matcher compares with numbers and with strings
- * that read as that number. A missing field fails every test but `!=`, `!~` and `exists: false`, as labels do in Prometheus.
- * Patterns are RE2 (linear time) and anchored at both ends, as Prometheus has them.
+ * Compiles one matcher. Strings compare as strings; a number in the matcher compares with numbers and with
+ * strings that read as that number. A missing field fails every test but `!=`, `!~` and `exists: false`, as
+ * labels do in Prometheus. Patterns are RE2 (linear time) and anchored at both ends, as Prometheus has them.
  * @throws MatcherError
  */
 export function compileMatcher(matcher: Matcher): Predicate {
@@ -133,7 +139,10 @@ function equals(wanted: string | number | boolean): (found: Json | undefined) =>
   return (found) => found === text || (isScalar(found) && String(found) === text);
 }
 
-/** A number, or a text that reads as one, beside a number: negative, 0 or positive. A text counts to its last digit. */
+/**
+ * A number, or a text that reads as one, beside a number: negative, 0 or positive. A text counts to its last
+ * digit.
+ */
 function compare(value: Json | undefined, wanted: number): number | undefined {
   if (typeof value === 'number') return value - wanted;
   if (typeof value !== 'string' || value.trim() === '') return undefined;

@@ -3,8 +3,8 @@ import ipaddr from 'ipaddr.js';
 export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
 /**
- * An address as it is usually written; null for anything else. ipaddr.js also takes the forms of inet_aton, in which `10` is 0.0.0.10 and
- * a zero before a number makes it octal: 010.0.0.0 is somebody else's 8.0.0.0.
+ * An address as it is usually written; null for anything else. ipaddr.js also takes the forms of inet_aton,
+ * in which `10` is 0.0.0.10 and a zero before a number makes it octal: 010.0.0.0 is somebody else's 8.0.0.0.
  */
 export function parseAddress(text: string): Address | null {
   const isAddress = text.includes(':') ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);

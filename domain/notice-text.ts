@@ -33,8 +33,9 @@ export function textOf(notice: NoticeDocument): string {
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /**
- * Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it that PostgreSQL can keep. What a reader sees as one
- * character is kept whole or not at all. @param written how the receiver's markup writes a character, which may be longer
+ * Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it that PostgreSQL can keep.
+ * What a reader sees as one character is kept whole or not at all. @param written how the receiver's markup
+ * writes a character, which may be longer
  */
 export function cut(text: string, limit: number, written: (character: string) => string = same): string {
   const line = text

@@ -97,7 +97,10 @@ export function notifyPlan(channels: readonly string[]): { channels: readonly st
   return { channels, reason: 'every channel gets every notice' };
 }
 
-/** Oldest first. What one judging wrote together has one time: then in the order in which it can have happened. */
+/**
+ * Oldest first. What one judging wrote together has one time: then in the order in which it can have
+ * happened.
+ */
 export function inOrder<T extends { kind: NoticeKind; at: number }>(notices: readonly T[]): T[] {
   return [...notices].sort(
     (a, b) => a.at - b.at || NOTICE_KINDS.indexOf(a.kind) - NOTICE_KINDS.indexOf(b.kind),
@@ -108,8 +111,8 @@ export function inOrder<T extends { kind: NoticeKind; at: number }>(notices: rea
 const LONGEST_RETRY_AFTER_MS = 86_400_000;
 
 /**
- * Pause after the given number of failed attempts, in milliseconds, or null when that was the last: by the schedule, or
- * longer where the other side asked for it.
+ * Pause after the given number of failed attempts, in milliseconds, or null when that was the last: by the
+ * schedule, or longer where the other side asked for it.
  */
 export function pauseAfter(attempts: number, scheduleMs: readonly number[], retryAfterMs = 0): number | null {
   const pause = scheduleMs[attempts - 1];

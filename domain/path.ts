@@ -2,8 +2,9 @@
 const BRACKETED = /\[("(?:[^"\\]|\\.)*")\](?=$|\.|\[")/y;
 
 /**
- * The keys of a path: `host.name` has two, list items go by their index. A key that has dots, or that is empty, is in brackets and quotes,
- * as JSON writes a text: `labels["app.kubernetes.io/name"]`, `["a \"b\""].c`, `a[""]`. Brackets that hold no such text are part of a key.
+ * The keys of a path: `host.name` has two, list items go by their index. A key that has dots, or that is
+ * empty, is in brackets and quotes, as JSON writes a text: `labels["app.kubernetes.io/name"]`, `["a
+ * \"b\""].c`, `a[""]`. Brackets that hold no such text are part of a key.
  * @returns `blank`: a key without brackets is empty
  */
 export function parsePath(text: string): { keys: string[]; blank: boolean } {
@@ -44,7 +45,9 @@ export function writePath(keys: readonly string[]): string {
   return keys.map((key) => `[${JSON.stringify(key)}]`).join('');
 }
 
-/** Where the path at the beginning of `path=value` ends: at the first `=` outside of brackets. -1 for none. */
+/**
+ * Where the path at the beginning of `path=value` ends: at the first `=` outside of brackets. -1 for none.
+ */
 export function endOfPath(text: string): number {
   for (let at = 0; at < text.length; at++) {
     const bracketed = keyInBracketsBefore(text, at);

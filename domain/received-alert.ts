@@ -10,7 +10,10 @@ export const RECEIVING_RULES: Readonly<Record<ReceivingProtocol, string>> = {
   pagerduty: '7c0a1e55-0000-4000-8000-000000000002',
 };
 
-/** The end of an alert that goes on until somebody resolves it, and the latest that any may have. Epoch ms, year 9999. */
+/**
+ * The end of an alert that goes on until somebody resolves it, and the latest that any may have. Epoch ms,
+ * year 9999.
+ */
 export const NEVER = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 /** One message about an alert, as its protocol's parser understood it. Times in epoch milliseconds. */
@@ -20,7 +23,10 @@ export interface ReceivedAlert {
   key: string;
   /** A trigger whose explicit end has come resolves. Only PagerDuty acknowledges. */
   action: 'trigger' | 'acknowledge' | 'resolve';
-  /** Alertmanager: its identity. PagerDuty: what the payload says beside the summary. Read from triggers only, as are … */
+  /**
+   * Alertmanager: its identity. PagerDuty: what the payload says beside the summary. Read from triggers only,
+   * as are …
+   */
   labels: Record<string, string>;
   annotations: Record<string, string>;
   /** On the house scale, or the sender's own word of up to 32 characters. */
@@ -30,13 +36,19 @@ export interface ReceivedAlert {
   generator_url: string | null;
   /** The time of receipt where the message says nothing (Alertmanager: `ends_at`, if it has one). */
   starts_at: number;
-  /** Of a trigger: until when it holds unless it is sent again. NEVER for PagerDuty. Of a resolve: since when it is over. */
+  /**
+   * Of a trigger: until when it holds unless it is sent again. NEVER for PagerDuty. Of a resolve: since when
+   * it is over.
+   */
   ends_at: number;
   /** The sender gave `ends_at`; false: it is a time-out that we chose. */
   ends_explicit: boolean;
 }
 
-/** How the end on record came about. `resolved` is certain; a `given` or a `timeout` one moves with each refresh. */
+/**
+ * How the end on record came about. `resolved` is certain; a `given` or a `timeout` one moves with each
+ * refresh.
+ */
 export type EndKind = 'timeout' | 'given' | 'resolved';
 
 /** What is on record of an alert: its latest episode [starts_at, ends_at). */
@@ -50,7 +62,9 @@ export interface KnownAlert
   not_before: number | null;
   acknowledged_at: number | null;
   acknowledged_by: string | null;
-  /** Until when each of its senders has it, while it holds; where senders are told apart. Epoch milliseconds. */
+  /**
+   * Until when each of its senders has it, while it holds; where senders are told apart. Epoch milliseconds.
+   */
   senders?: Record<string, number>;
 }
 
@@ -63,7 +77,10 @@ export interface Merged {
   alert: KnownAlert | null;
   /** The episode that `alert` follows, when a new one began. */
   past: KnownAlert | null;
-  /** Whether it fires, since when or until when may be judged otherwise now. A quiet refresh changes nothing of that. */
+  /**
+   * Whether it fires, since when or until when may be judged otherwise now. A quiet refresh changes nothing
+   * of that.
+   */
   changed: boolean;
   /** The words that people read are others. */
   reworded: boolean;
@@ -72,14 +89,16 @@ export interface Merged {
 /**
  * What is on record once a message came, by the rules of Alertmanager, in the order of arrival:
  * - within an episode the earliest start wins;
- * - a refresh moves a time-out forward, never back; a given end beats a time-out, and the latest given end wins;
- * - a trigger after the end begins a new episode. One that says it began before the alert was *resolved* comes from another sender
- *   of the same alert: it begins where that ended. After an end that merely lapsed, the episode goes on as its sender says;
- * - a resolve of an earlier episode, sent again, changes nothing.
- * An episode lasts a millisecond at least: what was triggered and resolved at once still opened an incident.
+ * - a refresh moves a time-out forward, never back; a given end beats a time-out, and the latest given end
+ *   wins;
+ * - a trigger after the end begins a new episode. One that says it began before the alert was *resolved*
+ *   comes from another sender of the same alert: it begins where that ended. After an end that merely lapsed,
+ *   the episode goes on as its sender says;
+ * - a resolve of an earlier episode, sent again, changes nothing. An episode lasts a millisecond at least:
+ *   what was triggered and resolved at once still opened an incident.
  *
- * Of several senders none ends what another one holds: the alert is over when the last of them says so, or no longer sends it. So whoever
- * knows an alert's labels, and has a key of their own, can't end it.
+ * Of several senders none ends what another one holds: the alert is over when the last of them says so, or no
+ * longer sends it. So whoever knows an alert's labels, and has a key of their own, can't end it.
  * @param now epoch ms, the time of receipt
  * @param sender who sent it; null where the alert's key says that already
  */
@@ -171,7 +190,8 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Merged {
 function resolve(known: KnownAlert | null, received: ReceivedAlert): Merged {
   const ignored = unchanged('ignored', known);
   if (known === null) return ignored;
-  // PagerDuty's has no time of its own but that of the process that took it, whose clock may be behind that of the one that took the trigger.
+  // PagerDuty's has no time of its own but that of the process that took it, whose clock may be behind that
+  // of the one that took the trigger.
   const earliestEnd = received.protocol === 'pagerduty' ? known.starts_at : 0;
   const from = Math.max(received.starts_at, earliestEnd);
   const end = Math.max(received.ends_at, earliestEnd);
@@ -244,13 +264,19 @@ function canonical(pairs: Record<string, string>): string {
   return JSON.stringify(Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The identity of an Alertmanager alert: 32 hex digits of its label set, whatever their order. Labels without a value don't count. */
+/**
+ * The identity of an Alertmanager alert: 32 hex digits of its label set, whatever their order. Labels without
+ * a value don't count.
+ */
 export function alertmanagerKey(labels: Record<string, string>): string {
   const set = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
   return createHash('sha256').update(canonical(set)).digest('hex').slice(0, 32);
 }
 
-/** The identity of a PagerDuty event. `scope` is its ingest key's id, without a slash: nobody resolves another one's alerts. */
+/**
+ * The identity of a PagerDuty event. `scope` is its ingest key's id, without a slash: nobody resolves another
+ * one's alerts.
+ */
 export function pagerdutyKey(scope: string, dedupKey: string): string {
   return `${scope}/${dedupKey}`;
 }
@@ -259,19 +285,4 @@ export function pagerdutyKey(scope: string, dedupKey: string): string {
 export function keyLabels(protocol: ReceivingProtocol, key: string): Record<string, string> {
   if (protocol === 'alertmanager') return { fingerprint: key };
   return { dedup_key: key.slice(key.indexOf('/') + 1) };
-}
-
-/** The severities of both worlds on the house scale; one without any is of medium severity: somebody wanted to be told. */
-const SEVERITIES = new Map([
-  ['', 'medium'],
-  ['error', 'high'],
-  ['warning', 'medium'],
-]);
-
-/** Alertmanager's `severity` label or PagerDuty's severity. What neither knows is kept as it is, up to 32 characters. */
-export function receivedSeverity(given: string | undefined): string {
-  const word = (given ?? '').trim();
-  const lower = word.toLowerCase();
-  if (['critical', 'high', 'medium', 'low', 'info'].includes(lower)) return lower;
-  return SEVERITIES.get(lower) ?? word.slice(0, 32).replace(/[\uD800-\uDBFF]$/, '');
 }

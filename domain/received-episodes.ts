@@ -7,9 +7,9 @@ export interface ReceivedEpisode<A> extends Episode {
 }
 
 /**
- * When a group of received alerts fired: while any of them did. A resolve counts from when it came; an alert that was merely not
- * sent again ends by the watermark, since silence counts only where we listened. What ends before an incident on record begins is
- * deferred while that end isn't certain, as `judge` does.
+ * When a group of received alerts fired: while any of them did. A resolve counts from when it came; an alert
+ * that was merely not sent again ends by the watermark, since silence counts only where we listened. What
+ * ends before an incident on record begins is deferred while that end isn't certain, as `judge` does.
  * @param alerts episodes of the group's alerts, in any order; those of one alert don't overlap
  * @param effectiveAt a later revision's first instant, before which others judged; null for the first
  * @param lastOpened when the last incident on record opened; null where there is none

@@ -11,7 +11,10 @@ export interface CountCondition {
   window_seconds: number;
 }
 
-/** Holds while somebody outside says so: each alert received by the protocol is a group. Only built-in rules have it. */
+/**
+ * Holds while somebody outside says so: each alert received by the protocol is a group. Only built-in rules
+ * have it.
+ */
 export interface ReceivedCondition {
   kind: 'received';
   protocol: ReceivingProtocol;
@@ -67,14 +70,18 @@ export function bucketMsOf(windowMs: number): number {
   return Math.max(1000, Math.ceil(windowMs / 60));
 }
 
-/** A condition in the reference's two numbers: one alert is enough, and the shortest window stands for none. */
+/**
+ * A condition in the reference's two numbers: one alert is enough, and the shortest window stands for none.
+ */
 export function countOf(condition: Condition): { threshold_count: number; window_seconds: number } {
   if (condition.kind === 'received') return { threshold_count: 1, window_seconds: 1 };
   const { threshold_count, window_seconds } = condition;
   return { threshold_count, window_seconds };
 }
 
-/** The window numbers of a definition. One that counts no events has a window of 0, and appends pass over it. */
+/**
+ * The window numbers of a definition. One that counts no events has a window of 0, and appends pass over it.
+ */
 export function windowSpecOf(rule: RuleDefinition): WindowSpec {
   const counted = rule.condition.kind === 'count' ? rule.condition : null;
   const windowMs = (counted?.window_seconds ?? 0) * 1000;

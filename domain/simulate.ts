@@ -8,7 +8,8 @@ const NAMESPACE = '5a7b4a6e-3c1d-5f0b-9d6e-0f5d0a3e2b71';
 
 /**
  * Id of a producer's event, of (source, sequence, tick). A batch that is made again has the same ids.
- * @param kind `undefined` for batches of before ids were reserved: one that was stored then must not be stored again under another id
+ * @param kind `undefined` for batches of before ids were reserved: one that was stored then must not be
+ * stored again under another id
  */
 export function producedEventId(
   sourceId: string,
@@ -26,8 +27,8 @@ export function deadLetterId(kind: 'batch' | 'event', sourceId: string, sequence
 }
 
 /**
- * The events of a batch, ordered by sequence: a pure function of its arguments. Times are whole milliseconds within
- * the span and never after its tick.
+ * The events of a batch, ordered by sequence: a pure function of its arguments. Times are whole milliseconds
+ * within the span and never after its tick.
  */
 export function simulateBatch(
   sourceId: string,
@@ -62,7 +63,8 @@ function moments(settings: SimulatedSettings, span: Span) {
   if (burst) {
     const length = burst.length_seconds * 1000;
     const extraSpacing = 1000 / extraRate(settings);
-    // Extra events are evenly due in the time that bursts make up; the last instant of one is not yet the next.
+    // Extra events are evenly due in the time that bursts make up; the last instant of one is not yet the
+    // next.
     const firstStart = Math.floor(span.from_at / (burst.every_seconds * 1000));
     for (let k = extra.from + 1; k <= extra.to; k += 1) {
       const cycle = Math.max(firstStart, Math.ceil((k * extraSpacing) / length) - 1);

@@ -2,14 +2,16 @@ import type { IncidentOnRecord } from './incident.ts';
 import type { WindowSpec } from './rule.ts';
 import type { Start } from './transition.ts';
 
-/** Where judging must begin so that events from `from` on are judged as if all had been walked from the first. */
+/**
+ * Where judging must begin so that events from `from` on are judged as if all had been walked from the first.
+ */
 export interface StartQuestion {
   /** First event time that changed, epoch ms. */
   from: number;
   spec: WindowSpec;
   /**
-   * The revision's first instant; null for a rule's first revision, which judges its windows whenever they were. What an
-   * earlier revision judged stays as it was judged.
+   * The revision's first instant; null for a rule's first revision, which judges its windows whenever they
+   * were. What an earlier revision judged stays as it was judged.
    */
   effectiveAt: number | null;
   /** Incidents of the group that may matter, in any order. */
@@ -17,9 +19,9 @@ export interface StartQuestion {
 }
 
 /**
- * The state just before `from` follows from the record: it can't depend on events at or after `from`.
- * Inside an episode, a condition that is below its recovery threshold fell there less than `keep_firing` ago; outside,
- * one that holds began to less than `for` ago. So walking begins that much earlier, at the most.
+ * The state just before `from` follows from the record: it can't depend on events at or after `from`. Inside
+ * an episode, a condition that is below its recovery threshold fell there less than `keep_firing` ago;
+ * outside, one that holds began to less than `for` ago. So walking begins that much earlier, at the most.
  */
 export function startOf({ from, spec, effectiveAt, incidents }: StartQuestion): Start {
   const before = from - 1;

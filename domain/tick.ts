@@ -3,10 +3,15 @@ import type { ProducerSettings, SimulatedSettings } from './producer.ts';
 /** Most events of a simulated batch: larger ones would only wait longer for their commit. */
 export const MAX_BATCH_EVENTS = 1000;
 
-/** A source with nothing to emit sends an empty batch this often (ms), to say that it is alive and has nothing. */
+/**
+ * A source with nothing to emit sends an empty batch this often (ms), to say that it is alive and has
+ * nothing.
+ */
 const QUIET_MS = 60_000;
 
-/** The span of event time of a batch: from `from_at`, exclusive, to its tick, inclusive. Epoch milliseconds. */
+/**
+ * The span of event time of a batch: from `from_at`, exclusive, to its tick, inclusive. Epoch milliseconds.
+ */
 export interface Span {
   from_at: number;
   tick_at: number;
@@ -26,21 +31,30 @@ export function fnv1a(text: string): number {
   return hash;
 }
 
-/** Last tick at or before an instant. Each source has a phase of its own, so that a thousand don't tick as one. */
+/**
+ * Last tick at or before an instant. Each source has a phase of its own, so that a thousand don't tick as
+ * one.
+ */
 export function tickAtOrBefore(sourceId: string, settings: ProducerSettings, at: number): number {
   const tick = tickMs(settings);
   const phase = fnv1a(sourceId) % tick;
   return Math.floor((at - phase) / tick) * tick + phase;
 }
 
-/** Milliseconds of burst from the epoch up to an instant. Bursts start at multiples of `every_seconds`: all sources together. */
+/**
+ * Milliseconds of burst from the epoch up to an instant. Bursts start at multiples of `every_seconds`: all
+ * sources together.
+ */
 function burstMs(burst: { every_seconds: number; length_seconds: number }, at: number): number {
   const every = burst.every_seconds * 1000;
   const length = burst.length_seconds * 1000;
   return Math.floor(at / every) * length + Math.min(at % every, length);
 }
 
-/** Events from the epoch up to an instant: what makes counts a function of time alone, however it is cut into batches. */
+/**
+ * Events from the epoch up to an instant: what makes counts a function of time alone, however it is cut into
+ * batches.
+ */
 function emittedUpTo(settings: SimulatedSettings, at: number): { steady: number; extra: number } {
   const { rate_per_second, burst } = settings;
   return {
@@ -54,7 +68,10 @@ export function extraRate({ rate_per_second, burst }: SimulatedSettings): number
   return burst ? rate_per_second * Math.max(0, burst.factor - 1) : 0;
 }
 
-/** Ordinals, since the epoch, of the steady and of the extra events of a span: after `from`, up to and with `to`. */
+/**
+ * Ordinals, since the epoch, of the steady and of the extra events of a span: after `from`, up to and with
+ * `to`.
+ */
 export function ordinals(settings: SimulatedSettings, { from_at, tick_at }: Span) {
   const from = emittedUpTo(settings, from_at);
   const to = emittedUpTo(settings, tick_at);
@@ -68,7 +85,9 @@ export function batchSize(settings: ProducerSettings, span: Span): number {
   return Math.min(MAX_BATCH_EVENTS, steady.to - steady.from + extra.to - extra.from);
 }
 
-/** The next batch after an instant up to which everything is emitted: ticks without an event are passed over. */
+/**
+ * The next batch after an instant up to which everything is emitted: ticks without an event are passed over.
+ */
 export function nextSpan(sourceId: string, settings: ProducerSettings, coveredTo: number): Span {
   const tick = tickMs(settings);
   let tick_at = tickAtOrBefore(sourceId, settings, coveredTo) + tick;

@@ -3,18 +3,21 @@ import { type DeafSpan, isCapped, spanHolds } from './deafness.ts';
 /** A process whose heartbeat is older than this has gone quiet, in milliseconds. */
 export const QUIET_AFTER_MS = 5_000;
 
-/** How long senders are given to catch up after a gap, in milliseconds: the longest pause of a producer's retries, and a bit. */
+/**
+ * How long senders are given to catch up after a gap, in milliseconds: the longest pause of a producer's
+ * retries, and a bit.
+ */
 export const HOLD_AFTER_GAP_MS = 15_000;
 
 /**
- * How much longer they are given while alerts of Prometheus' stand, in milliseconds: it sends each again a minute after the last time, and
- * one that isn't sent again counts as over.
+ * How much longer they are given while alerts of Prometheus' stand, in milliseconds: it sends each again a
+ * minute after the last time, and one that isn't sent again counts as over.
  */
 export const RESENT_WITHIN_MS = 75_000;
 
 /**
- * The longest that one source which is behind, or one sender that is refused for its own sake, holds the watermark, in milliseconds:
- * it must not keep every incident open for ever. /status tells.
+ * The longest that one source which is behind, or one sender that is refused for its own sake, holds the
+ * watermark, in milliseconds: it must not keep every incident open for ever. /status tells.
  */
 export const LONGEST_HOLD_MS = 15 * 60_000;
 
@@ -62,8 +65,9 @@ export interface Hold {
 }
 
 /**
- * How far each listener has come. The least of them is the watermark: the instant up to which everything that happened is
- * appended, as far as anyone here knows. Silence counts only up to there. None listening: time stands still.
+ * How far each listener has come. The least of them is the watermark: the instant up to which everything that
+ * happened is appended, as far as anyone here knows. Silence counts only up to there. None listening: time
+ * stands still.
  * @param now epoch ms, by the database's clock
  */
 export function holdsOf({ processes, producers, deaf, patience }: Listeners, now: number): Hold[] {
@@ -86,7 +90,8 @@ export function holdsOf({ processes, producers, deaf, patience }: Listeners, now
 }
 
 /**
- * Spans that nobody in them can write: of processes that vanished, and of producers that are too far behind to be waited for.
+ * Spans that nobody in them can write: of processes that vanished, and of producers that are too far behind
+ * to be waited for.
  * @param now epoch ms, by the database's clock
  */
 export function spansOfTheAbsent({ processes, producers, patience }: Listeners, now: number): DeafSpan[] {
@@ -103,7 +108,9 @@ export function spansOfTheAbsent({ processes, producers, patience }: Listeners, 
   return [...lost, ...stuck];
 }
 
-/** Who is not waited for any longer, and how far behind it is, in milliseconds: its silence ends incidents. */
+/**
+ * Who is not waited for any longer, and how far behind it is, in milliseconds: its silence ends incidents.
+ */
 export function givenUp({ producers, deaf }: Listeners, now: number): { who: string; behind: number }[] {
   const behind = [
     ...producers.map(({ id, appended_through: at }) => ({ who: `producer ${id}`, behind: now - at })),

@@ -3,8 +3,9 @@ import { parseArgs } from 'node:util';
 import { isSecret, makeSecret } from '../domain/key.ts';
 
 /**
- * `node embedded/bootstrap-key.ts <file>` puts a new key for BOOTSTRAP_KEY_FILE there, readable by its owner alone. A file that is
- * there already stays as it is. The key itself is printed only with `--show`: what a service prints is kept in its log.
+ * `node embedded/bootstrap-key.ts <file>` puts a new key for BOOTSTRAP_KEY_FILE there, readable by its owner
+ * alone. A file that is there already stays as it is. The key itself is printed only with `--show`: what a
+ * service prints is kept in its log.
  */
 const { values, positionals } = parseArgs({ options: { show: { type: 'boolean' } }, allowPositionals: true });
 const [path] = positionals;
@@ -27,7 +28,10 @@ try {
   process.exitCode = 1;
 }
 
-/** Writes a new key to `file`, whole or not at all. False if a key is there, perhaps of another process that started with us. */
+/**
+ * Writes a new key to `file`, whole or not at all. False if a key is there, perhaps of another process that
+ * started with us.
+ */
 function make(file: string): boolean {
   const draft = `${file}.${process.pid}`;
   writeFileSync(draft, `${makeSecret('key')}\n`, { mode: 0o600 });

@@ -16,8 +16,8 @@ export function cacheDir(key: string): string {
 }
 
 /**
- * Fills a cache entry: `make` writes into an empty directory, which gets its final name only when it is complete.
- * Of several processes one works and the others wait; `isMade` is asked again once it is our turn.
+ * Fills a cache entry: `make` writes into an empty directory, which gets its final name only when it is
+ * complete. Of several processes one works and the others wait; `isMade` is asked again once it is our turn.
  * Resolves to false if `make` does, or if it fails; throws StartupError if the cache cannot be written.
  */
 export async function fill(

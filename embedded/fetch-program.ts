@@ -4,11 +4,17 @@ import { delimiter, join } from 'node:path';
 import { isExecutable } from './executable.ts';
 import { type Log, launch, within } from './process.ts';
 
-/** How long the SDK may take to reach its download server and fetch some 100 MB; without internet it fails at once. */
+/**
+ * How long the SDK may take to reach its download server and fetch some 100 MB; without internet it fails at
+ * once.
+ */
 const downloadMs = 180_000;
 const progressMs = 20_000;
 
-/** Lets the SDK download a server into `dir` and names it `name`. False if that was impossible or took too long. */
+/**
+ * Lets the SDK download a server into `dir` and names it `name`. False if that was impossible or took too
+ * long.
+ */
 export async function downloadBySdk(
   kind: 'dev-server' | 'test-server',
   dir: string,
@@ -29,8 +35,8 @@ export async function downloadBySdk(
 }
 
 /**
- * Runs a program to its end, at most `limitMs` milliseconds, saying every 20 s how far it is if `progress` names it.
- * True if it succeeded; what it wrote is in `logFile`.
+ * Runs a program to its end, at most `limitMs` milliseconds, saying every 20 s how far it is if `progress`
+ * names it. True if it succeeded; what it wrote is in `logFile`.
  */
 export async function runToEnd(options: {
   command: string;

@@ -20,7 +20,9 @@ export function identityOf(pid: number): string | undefined {
   }
 }
 
-/** The process that started `pid`, or whoever took it over; undefined where that cannot be told. Linux only. */
+/**
+ * The process that started `pid`, or whoever took it over; undefined where that cannot be told. Linux only.
+ */
 export function parentOf(pid: number): number | undefined {
   try {
     return Number(statOf(pid)[1]);
@@ -29,7 +31,10 @@ export function parentOf(pid: number): number | undefined {
   }
 }
 
-/** Whether `assignment`, such as `HOME=/root`, was in the environment that process `pid` began with. Linux only: false elsewhere. */
+/**
+ * Whether `assignment`, such as `HOME=/root`, was in the environment that process `pid` began with. Linux
+ * only: false elsewhere.
+ */
 export function startedWith(pid: number, assignment: string): boolean {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(assignment);

@@ -19,8 +19,8 @@ export function forget(dir: string, name: string): void {
 }
 
 /**
- * The number of the process remembered as `name`, while that very process lives: neither a later one with its number
- * nor one that we did not note.
+ * The number of the process remembered as `name`, while that very process lives: neither a later one with its
+ * number nor one that we did not note.
  */
 export function remembered(dir: string, name: string): number | undefined {
   try {
@@ -32,8 +32,8 @@ export function remembered(dir: string, name: string): number | undefined {
 }
 
 /**
- * Ends what a supervisor that was killed left behind, in the order of `names` and then the rest, each with its own
- * orderly signal: SIGINT is PostgreSQL's. Waits up to 30 s for each, then kills it.
+ * Ends what a supervisor that was killed left behind, in the order of `names` and then the rest, each with
+ * its own orderly signal: SIGINT is PostgreSQL's. Waits up to 30 s for each, then kills it.
  */
 export async function endOrphans(dir: string, names: string[], log: Log): Promise<void> {
   for (const name of new Set([...names, ...noted(dir)])) {

@@ -12,7 +12,8 @@ export async function isFree(port: number, host?: string): Promise<boolean> {
 }
 
 /**
- * Makes sure that `port` can be listened on, at `host` or else on 127.0.0.1. Throws StartupError naming `what` wanted it and `remedy`, what to do.
+ * Makes sure that `port` can be listened on, at `host` or else on 127.0.0.1. Throws StartupError naming
+ * `what` wanted it and `remedy`, what to do.
  */
 export async function requireFree(port: number, what: string, remedy: string, host?: string): Promise<void> {
   if (!(await isFree(port, host))) throw new StartupError(portTaken(port, what, remedy));

@@ -9,7 +9,10 @@ import { fileError, StartupError } from './startup-error.ts';
 /** The superuser of every cluster made here. */
 export const user = 'tocsin';
 
-/** initdb works in a directory that gets its name when it is complete, so an interrupted one is simply made again. */
+/**
+ * initdb works in a directory that gets its name when it is complete, so an interrupted one is simply made
+ * again.
+ */
 export async function createCluster(
   dataDir: string,
   initdb: string,
@@ -53,7 +56,10 @@ export async function createCluster(
   renameSync(unfinished, join(dataDir, 'cluster'));
 }
 
-/** After kill -9 the number in postmaster.pid may belong to any program by now, and PostgreSQL would not start. */
+/**
+ * After kill -9 the number in postmaster.pid may belong to any program by now, and PostgreSQL would not
+ * start.
+ */
 export function clearStalePid(cluster: string): void {
   const file = join(cluster, 'postmaster.pid');
   if (!existsSync(file)) return;
@@ -74,7 +80,10 @@ export function readPassword(dataDir: string): string {
   }
 }
 
-/** Messages are matched in English, and PG* variables of the person who starts us are not meant for this server. */
+/**
+ * Messages are matched in English, and PG* variables of the person who starts us are not meant for this
+ * server.
+ */
 export function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG)/.test(name));
   return { ...Object.fromEntries(kept), LC_ALL: 'C' };

@@ -19,7 +19,10 @@ export function damaged(dataDir: string, detail: string): string {
   );
 }
 
-/** True while backends of a postmaster that was killed are still letting go of its shared memory: worth another try. */
+/**
+ * True while backends of a postmaster that was killed are still letting go of its shared memory: worth
+ * another try.
+ */
 export function isStillLettingGo(output: string): boolean {
   return /pre-existing shared memory block/.test(output);
 }

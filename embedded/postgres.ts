@@ -114,7 +114,10 @@ async function choosePort({ dataDir, port, preferredPort }: PostgresOptions): Pr
   return freePort();
 }
 
-/** False as soon as the server has ended; recovery after a crash may take a while, so a living one is waited for. */
+/**
+ * False as soon as the server has ended; recovery after a crash may take a while, so a living one is waited
+ * for.
+ */
 async function becomesReady(server: Launched, port: number, password: string, log: Log): Promise<boolean> {
   const started = Date.now();
   let told = started;

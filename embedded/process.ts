@@ -35,9 +35,9 @@ const living = new Set<Launched>();
 let closed = false;
 
 /**
- * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we choose the
- * order in which things stop. It writes to a file, not to a pipe: if we are killed it goes on undisturbed.
- * Throws StartupError when the program cannot be executed or its log cannot be written.
+ * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we
+ * choose the order in which things stop. It writes to a file, not to a pipe: if we are killed it goes on
+ * undisturbed. Throws StartupError when the program cannot be executed or its log cannot be written.
  */
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { command, args, logFile, user } = options;
@@ -124,7 +124,10 @@ export async function within(ms: number, promise: Promise<unknown>): Promise<boo
   }
 }
 
-/** Signals a process we launched; SIGKILL goes to its whole group, since it can no longer end its own children. */
+/**
+ * Signals a process we launched; SIGKILL goes to its whole group, since it can no longer end its own
+ * children.
+ */
 export function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(signal === 'SIGKILL' ? -pid : pid, signal);

@@ -7,8 +7,8 @@ const patienceMs = 180_000;
 const tellEveryMs = 15_000;
 
 /**
- * Waits until `isReady` is true. Throws StartupError when `role`, which it depends on, ends before that, and after
- * three minutes.
+ * Waits until `isReady` is true. Throws StartupError when `role`, which it depends on, ends before that, and
+ * after three minutes.
  */
 export async function ready(
   what: string,
@@ -48,8 +48,8 @@ export function bearer(key: string | undefined): Record<string, string> {
 }
 
 /**
- * True when the API says that workers poll for every kind of work, and one of them has started after `since` (epoch
- * milliseconds): those of an earlier start count as alive for a few seconds more.
+ * True when the API says that workers poll for every kind of work, and one of them has started after `since`
+ * (epoch milliseconds): those of an earlier start count as alive for a few seconds more.
  */
 export async function workersRun(url: string, since: number, key?: string): Promise<boolean> {
   const response = await fetch(`${url}/status`, {

@@ -3,9 +3,10 @@ import { addSamples, addSamplesToEmpty, removeSamples } from './samples.ts';
 import { readSettings } from './settings.ts';
 
 /**
- * `npm run samples -- add|remove [url] [--once]`: the sample producers and rules, added where they are missing or removed
- * with all that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and PORT's) by default; where it asks for keys,
- * BOOTSTRAP_KEY or BOOTSTRAP_KEY_FILE has one. With `--once` they are added only where there is no producer and no rule yet.
+ * `npm run samples -- add|remove [url] [--once]`: the sample producers and rules, added where they are
+ * missing or removed with all that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and
+ * PORT's) by default; where it asks for keys, BOOTSTRAP_KEY or BOOTSTRAP_KEY_FILE has one. With `--once` they
+ * are added only where there is no producer and no rule yet.
  */
 const { values, positionals } = parseArgs({
   options: { once: { type: 'boolean' } },

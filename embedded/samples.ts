@@ -55,9 +55,10 @@ const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
 });
 
 /**
- * Three rules that are quiet without bursts: severity and type are drawn evenly, so one source sends about one event a
- * second of each pair and all seven 6.7; every threshold is more than seven standard deviations above what that gives.
- * The lower recovery thresholds keep a window that wavers about its threshold from opening one incident after another.
+ * Three rules that are quiet without bursts: severity and type are drawn evenly, so one source sends about
+ * one event a second of each pair and all seven 6.7; every threshold is more than seven standard deviations
+ * above what that gives. The lower recovery thresholds keep a window that wavers about its threshold from
+ * opening one incident after another.
  */
 const sampleRules = [
   {
@@ -114,8 +115,8 @@ export async function addSamples(api: Api): Promise<{ producers: number; rules: 
 }
 
 /**
- * The same, but only where there is no producer and no rule but the built-in ones: where there is any, somebody has made the system theirs,
- * and what is missing was removed. Resolves to undefined then.
+ * The same, but only where there is no producer and no rule but the built-in ones: where there is any,
+ * somebody has made the system theirs, and what is missing was removed. Resolves to undefined then.
  */
 export async function addSamplesToEmpty(api: Api): Promise<{ producers: number; rules: number } | undefined> {
   for (const path of ['/producers', '/alerts']) {
@@ -127,7 +128,10 @@ export async function addSamplesToEmpty(api: Api): Promise<{ producers: number; 
   return addSamples(api);
 }
 
-/** Removes the samples and all that came of them. Resolves to the API's counts; throws StartupError when it refuses. */
+/**
+ * Removes the samples and all that came of them. Resolves to the API's counts; throws StartupError when it
+ * refuses.
+ */
 export async function removeSamples(api: Api): Promise<Record<string, number>> {
   const { status, text } = await patientDelete(api).catch(() => {
     throw new StartupError(`The API at ${api.url} does not answer, or broke off: is it running?`);
@@ -158,7 +162,10 @@ async function call(
   throw refusal(method, `${api.url}${path}`, response.status, await response.text());
 }
 
-/** For as long as it takes: `fetch` gives up after five minutes without headers, and there may be days of events to remove. */
+/**
+ * For as long as it takes: `fetch` gives up after five minutes without headers, and there may be days of
+ * events to remove.
+ */
 function patientDelete({ url: base, key }: Api): Promise<{ status: number; text: string }> {
   const url = new URL(`${base}/samples`);
   return new Promise((resolve, reject) => {

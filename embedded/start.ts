@@ -65,7 +65,10 @@ async function samplesOnce({ apiUrl, apiKey, dataDir }: Settings) {
   return made;
 }
 
-/** A Temporal server that is not ours gets the namespace and search attributes it lacks, unless others see to that. */
+/**
+ * A Temporal server that is not ours gets the namespace and search attributes it lacks, unless others see to
+ * that.
+ */
 async function existingTemporal(
   target: TemporalTarget,
   setup: boolean,

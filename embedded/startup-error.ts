@@ -1,4 +1,7 @@
-/** Something a person has to put right before it can start: its message is one sentence for them, shown without a stack. */
+/**
+ * Something a person has to put right before it can start: its message is one sentence for them, shown
+ * without a stack.
+ */
 export class StartupError extends Error {
   override name = 'StartupError';
 }

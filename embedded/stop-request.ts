@@ -4,15 +4,16 @@ import { parentOf, startedWith } from './identity.ts';
 const lookEveryMs = 250;
 
 /**
- * Resolves when this process is to stop: by a signal, by the end of the terminal it uses, or because the `npm` that runs it was killed
- * without passing that on. The end of the shell that npm was started from is no reason to stop.
+ * Resolves when this process is to stop: by a signal, by the end of the terminal it uses, or because the
+ * `npm` that runs it was killed without passing that on. The end of the shell that npm was started from is no
+ * reason to stop.
  */
 export function askedToStop(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   const unwatch = process.env.npm_lifecycle_event === undefined ? () => {} : watchNpm(resolve);
-  // Node undoes nohup: every node process, npm too, starts with the default action for SIGHUP. So a hangup is ignored by whether we
-  // use a terminal, and with it that it ends npm.
+  // Node undoes nohup: every node process, npm too, starts with the default action for SIGHUP. So a hangup is
+  // ignored by whether we use a terminal, and with it that it ends npm.
   const usesTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
   process.on('SIGHUP', usesTerminal ? () => resolve() : unwatch);
   return promise;
@@ -30,7 +31,10 @@ function watchNpm(gone: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** The processes from our parent up to npm. Between npm and us may be its shell, or the watcher of `npm run dev`. */
+/**
+ * The processes from our parent up to npm. Between npm and us may be its shell, or the watcher of `npm run
+ * dev`.
+ */
 function ancestors(): number[] {
   const line = [process.ppid];
   const ours = `npm_lifecycle_event=${process.env.npm_lifecycle_event}`;

@@ -17,8 +17,8 @@ const longestPauseMs = 30_000;
 const stableMs = 60_000;
 
 /**
- * Starts something and keeps it running: when it ends by itself it is started again, at first after half a second, later
- * after up to 30. Throws what the first start throws; later failures are told and tried again.
+ * Starts something and keeps it running: when it ends by itself it is started again, at first after half a
+ * second, later after up to 30. Throws what the first start throws; later failures are told and tried again.
  */
 export async function supervise<T extends Running>(
   name: string,

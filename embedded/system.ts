@@ -30,8 +30,8 @@ export class System {
   }
 
   /**
-   * Takes the data directory for us alone and ends what a killed start left; one that is stopping is waited for.
-   * Throws StartupError if another has it.
+   * Takes the data directory for us alone and ends what a killed start left; one that is stopping is waited
+   * for. Throws StartupError if another has it.
    */
   async claim(): Promise<void> {
     const { runDir, dataDir } = this.#settings;
@@ -116,7 +116,10 @@ export class System {
     if (this.#claimed) for (const name of [stopping, supervisor]) forget(this.#settings.runDir, name);
   }
 
-  /** For the next start, which waits then. Without it, on a full disk, that one gives up at once; all is stopped anyway. */
+  /**
+   * For the next start, which waits then. Without it, on a full disk, that one gives up at once; all is
+   * stopped anyway.
+   */
   #noteStopping(): void {
     try {
       remember(this.#settings.runDir, stopping, process.pid);

@@ -10,8 +10,9 @@ const cliVersion = '1.5.1';
 const buildMs = 45 * 60_000;
 
 /**
- * Path of a Temporal CLI with a dev server: the one on PATH, else one kept in the cache, which the first call fills by
- * the SDK's download or, where that is unreachable, by compiling it with Go. Throws StartupError if neither works.
+ * Path of a Temporal CLI with a dev server: the one on PATH, else one kept in the cache, which the first call
+ * fills by the SDK's download or, where that is unreachable, by compiling it with Go. Throws StartupError if
+ * neither works.
  */
 export async function findTemporal({ log }: { log: Log }): Promise<string> {
   const installed = onPath('temporal', ['server', 'start-dev', '--help']);

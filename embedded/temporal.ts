@@ -12,7 +12,10 @@ import { dynamicConfigFlags } from './temporal-config.ts';
 import { hiddenAddress, openUiDoor, type UiDoor, type UiMode, uiRemedy } from './temporal-ui.ts';
 
 export type TemporalOptions = {
-  /** SQLite file that keeps workflows over restarts, in a directory of its own, which others may not read; without it they live in memory. */
+  /**
+   * SQLite file that keeps workflows over restarts, in a directory of its own, which others may not read;
+   * without it they live in memory.
+   */
   dbFile?: string;
   /** Any free one if not given. */
   port?: number;
@@ -79,7 +82,10 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
   };
 }
 
-/** Workflows hold what events and notices say: nobody but us may read them. Files of earlier starts, which all could read, too. */
+/**
+ * Workflows hold what events and notices say: nobody but us may read them. Files of earlier starts, which all
+ * could read, too.
+ */
 function keepPrivate(dbFile: string): void {
   const dir = dirname(dbFile);
   try {

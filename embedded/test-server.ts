@@ -11,9 +11,9 @@ const version = '1.32.1';
 const fetchMs = 15 * 60_000;
 
 /**
- * Options for `TestWorkflowEnvironment.createTimeSkipping`: the test server, in which days pass in a second, comes from
- * the cache, which the first call fills by the SDK's download or, where that is unreachable, by Maven.
- * Throws StartupError if neither works.
+ * Options for `TestWorkflowEnvironment.createTimeSkipping`: the test server, in which days pass in a second,
+ * comes from the cache, which the first call fills by the SDK's download or, where that is unreachable, by
+ * Maven. Throws StartupError if neither works.
  */
 export async function timeSkippingServer({
   log = console.log,

@@ -13,8 +13,8 @@ export interface Learned {
 }
 
 /**
- * Decides for every group that events fall into whether it is admitted under its rule's cap. The events of those that are not
- * fall into the rule's overflow group instead, and are counted there.
+ * Decides for every group that events fall into whether it is admitted under its rule's cap. The events of
+ * those that are not fall into the rule's overflow group instead, and are counted there.
  */
 export async function admit(
   db: Sql,

@@ -14,7 +14,10 @@ export type ItemResult =
   /** `forbidden`: its sender may not send for that source. */
   | { status: 'invalid'; errors: InvalidEvent[]; forbidden?: true };
 
-/** A sender's word that a request is the same one again: items without an id get theirs from it and from their place. */
+/**
+ * A sender's word that a request is the same one again: items without an id get theirs from it and from their
+ * place.
+ */
 export interface Idempotency {
   /** The key and whoever gave it; nobody else's key is the same. */
   scope: string;
@@ -34,8 +37,8 @@ interface Valid {
 }
 
 /**
- * Validates the items of a request, fixes their identity, and stores what is valid, all in one commit. Results are in the
- * order of the items; one that is invalid costs the others nothing.
+ * Validates the items of a request, fixes their identity, and stores what is valid, all in one commit.
+ * Results are in the order of the items; one that is invalid costs the others nothing.
  * @throws BufferFull, StoreUnavailable: nothing is known to be stored
  */
 export async function storeBatch(
@@ -83,8 +86,8 @@ function derivedId(input: unknown, { scope, places }: Idempotency, index: number
 }
 
 /**
- * Gives events with an id and no time the time that their id has claimed. A derived id claims its time even if one was given: with
- * another one, the request is not the same.
+ * Gives events with an id and no time the time that their id has claimed. A derived id claims its time even
+ * if one was given: with another one, the request is not the same.
  */
 async function agreeOnTimes(
   ingest: Ingest,

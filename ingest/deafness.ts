@@ -23,11 +23,13 @@ type Open = DeafSpan & {
 };
 
 /**
- * What one ingest process did not hear. Noting a refusal costs a few operations in memory; the heartbeat brings the spans to
- * PostgreSQL, in the same statement as the beat, so that the watermark sees both or neither.
+ * What one ingest process did not hear. Noting a refusal costs a few operations in memory; the heartbeat
+ * brings the spans to PostgreSQL, in the same statement as the beat, so that the watermark sees both or
+ * neither.
  *
- * A span begins at the last heartbeat on record before its first refusal. The watermark is never ahead of that beat, so it can't
- * have passed what was refused. Refusals of one kind extend one span, until its senders had time to come back.
+ * A span begins at the last heartbeat on record before its first refusal. The watermark is never ahead of
+ * that beat, so it can't have passed what was refused. Refusals of one kind extend one span, until its
+ * senders had time to come back.
  */
 export class Deafness {
   readonly process: Unheard & { whose: 'process' };

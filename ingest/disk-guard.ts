@@ -6,13 +6,19 @@ import { DiskFull, type Ingest } from './outcome.ts';
 import { type Repetition, repeat } from './repeat.ts';
 import { isDiskFull } from './store-errors.ts';
 
-/** Pause between two looks at the disk, in milliseconds: short enough that what is written meanwhile fits in what is left. */
+/**
+ * Pause between two looks at the disk, in milliseconds: short enough that what is written meanwhile fits in
+ * what is left.
+ */
 const EVERY_MS = 1_000;
 
 /** A look this old says nothing any more. Milliseconds. */
 const STALE_MS = 60_000;
 
-/** How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait. Milliseconds. */
+/**
+ * How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait.
+ * Milliseconds.
+ */
 const FULL_FOR_MS = 30_000;
 
 /** How PostgreSQL's disk is. All but the state are null while that is unknown. */
@@ -26,8 +32,9 @@ export interface DiskReport {
 }
 
 /**
- * Sees a disk run full before PostgreSQL stops on it. Looks every second, never on the way of an event, and refuses events
- * while there is too little room: what is on record stays readable, and retention goes on making room.
+ * Sees a disk run full before PostgreSQL stops on it. Looks every second, never on the way of an event, and
+ * refuses events while there is too little room: what is on record stays readable, and retention goes on
+ * making room.
  */
 export class DiskGuard {
   readonly #measure: MeasureDisk;

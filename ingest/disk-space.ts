@@ -18,9 +18,9 @@ export type MeasureDisk = () => Promise<Measured | null>;
 type StatFs = (path: string) => Promise<{ bsize: number; blocks: number; bfree: number; bavail: number }>;
 
 /**
- * PostgreSQL has no SQL for the room on its disk. What says it, in this order: the file system of `path`, where somebody mounted
- * the disk for us to see; a `quota` in bytes, less what all databases and the WAL take; or the data directory itself, when
- * PostgreSQL runs on this machine.
+ * PostgreSQL has no SQL for the room on its disk. What says it, in this order: the file system of `path`,
+ * where somebody mounted the disk for us to see; a `quota` in bytes, less what all databases and the WAL
+ * take; or the data directory itself, when PostgreSQL runs on this machine.
  */
 export function diskMeasure({
   orm,
@@ -66,7 +66,10 @@ async function localDataDirectory(orm: Orm): Promise<string | null> {
   return directory !== null && (await holdsCluster(directory, identifier)) ? directory : null;
 }
 
-/** Whether the cluster of this identifier is in a directory of ours: of the same name there may be another one. */
+/**
+ * Whether the cluster of this identifier is in a directory of ours: of the same name there may be another
+ * one.
+ */
 export async function holdsCluster(directory: string, identifier: string): Promise<boolean> {
   try {
     return (await identifierIn(directory)) === identifier;

@@ -25,9 +25,9 @@ export interface Hearing {
 }
 
 /**
- * Says once a second, in this process's row, that it lives, what it has not appended and what it did not hear. Times are the
- * database's: it is asked for its clock first, and what is said then holds up to that instant. So neither a clock that is wrong nor a
- * connection that hangs makes a beat look younger than it is.
+ * Says once a second, in this process's row, that it lives, what it has not appended and what it did not
+ * hear. Times are the database's: it is asked for its clock first, and what is said then holds up to that
+ * instant. So neither a clock that is wrong nor a connection that hangs makes a beat look younger than it is.
  *
  * After a gap (PostgreSQL was away, the process was stopped) the time since the last beat counts as unheard.
  * @param hearing absent for processes that take no events

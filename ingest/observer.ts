@@ -1,6 +1,9 @@
 import type { Ingest, Outcome } from './outcome.ts';
 
-/** Hears what the way in does, to count it. Called on the way of every event: it returns at once, and never throws. */
+/**
+ * Hears what the way in does, to count it. Called on the way of every event: it returns at once, and never
+ * throws.
+ */
 export interface IngestObserver {
   /** What became of events that were accepted. */
   answered(outcomes: readonly Outcome[]): void;

@@ -16,7 +16,9 @@ export class BufferFull extends Error {
   }
 }
 
-/** PostgreSQL can't be reached or broke off: the events may or may not be stored, and are safe to send again. */
+/**
+ * PostgreSQL can't be reached or broke off: the events may or may not be stored, and are safe to send again.
+ */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }
@@ -42,14 +44,16 @@ export interface IngestLoad {
 /** The way in: used by the ingest activity and by the API alike. */
 export interface Ingest {
   /**
-   * Stores events whose identity is fixed, as one commit with whatever else is waiting, and resolves after it.
-   * Outcomes are in the order given.
+   * Stores events whose identity is fixed, as one commit with whatever else is waiting, and resolves after
+   * it. Outcomes are in the order given.
    * @throws BufferFull, DiskFull, StoreUnavailable
    */
   accept(events: readonly Event[]): Promise<Outcome[]>;
   /** For whoever asks before it reads or parses what it would have to refuse. @throws BufferFull, DiskFull */
   requireRoom(): void;
-  /** Fixes the time of events that came with an id and none: the first claim wins, and racing retries agree. */
+  /**
+   * Fixes the time of events that came with an id and none: the first claim wins, and racing retries agree.
+   */
   claimTimes(claims: readonly { event_id: string; occurred_at: number }[]): Promise<number[]>;
   load(): IngestLoad;
   /** Accepts no more, commits what was accepted, and resolves. */

@@ -22,8 +22,9 @@ export type Received =
 /** The way in for alerts that somebody else judged. */
 export interface AlertReceiver {
   /**
-   * Puts messages on record and resolves once that is committed, with one result each, in their order; one that is invalid costs
-   * the others nothing. Incidents follow by the built-in rules, also if Temporal is away now. Sending again is safe.
+   * Puts messages on record and resolves once that is committed, with one result each, in their order; one
+   * that is invalid costs the others nothing. Incidents follow by the built-in rules, also if Temporal is
+   * away now. Sending again is safe.
    * @param by who sent them, for timelines
    * @param sender the same, for telling senders of one alert apart: none ends what another one holds
    * @throws DiskFull, StoreUnavailable: nothing is known of what is on record
@@ -32,11 +33,14 @@ export interface AlertReceiver {
   /** For whoever asks before it reads what it would have to refuse. @throws DiskFull */
   requireRoom(): void;
   /**
-   * Stores events of received alerts that have waited for longer than `olderThanMs`: those of a process that ended before it did.
-   * Called every few seconds by itself.
+   * Stores events of received alerts that have waited for longer than `olderThanMs`: those of a process that
+   * ended before it did. Called every few seconds by itself.
    */
   storeLeftovers(olderThanMs: number): Promise<void>;
-  /** Ends what is under way, and resolves. To be called once nothing is received any more, and before the ingest stops. */
+  /**
+   * Ends what is under way, and resolves. To be called once nothing is received any more, and before the
+   * ingest stops.
+   */
   stop(): Promise<void>;
 }
 
@@ -73,7 +77,10 @@ export function createAlertReceiver({
   let stopped = false;
   let timer = setTimeout(sweep, LEFTOVERS_EVERY_MS).unref();
 
-  /** Stores events by the way that all take. What fails stays queued, and is stored by the next round of any process. */
+  /**
+   * Stores events by the way that all take. What fails stays queued, and is stored by the next round of any
+   * process.
+   */
   async function store(events: readonly Event[]): Promise<void> {
     if (events.length === 0) return;
     try {
@@ -151,12 +158,15 @@ export function createAlertReceiver({
   };
 }
 
-/** Longest that an alert's texts may be as JSON: an event that tells of it has its other fields beside them. */
+/**
+ * Longest that an alert's texts may be as JSON: an event that tells of it has its other fields beside them.
+ */
 const LONGEST_TEXTS = MAX_PAYLOAD - 4096;
 
 /**
- * What is kept of a message. An alert fires when it comes at the latest: a sender whose clock is ahead must not delay a page, and one that
- * is resolved at once must have begun. No detail refuses a page: texts are repaired, and cut where they are too long.
+ * What is kept of a message. An alert fires when it comes at the latest: a sender whose clock is ahead must
+ * not delay a page, and one that is resolved at once must have begun. No detail refuses a page: texts are
+ * repaired, and cut where they are too long.
  */
 function asReceived(alert: ReceivedAlert, now: number): ReceivedAlert {
   const texts = {

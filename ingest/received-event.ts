@@ -3,7 +3,10 @@ import type { Event } from '../domain/event.ts';
 import { keyLabels, NEVER, RECEIVING_RULES, type ReceivedAlert } from '../domain/received-alert.ts';
 import { reserved } from '../domain/reserved-id.ts';
 
-/** Namespace of the ids of these events (UUIDv5). Never changes: it is what keeps a change from being stored twice. */
+/**
+ * Namespace of the ids of these events (UUIDv5). Never changes: it is what keeps a change from being stored
+ * twice.
+ */
 const NAMESPACE = '2f0f8a0e-9a0b-4c43-9d65-4a2b7d7f0c11';
 
 export type AlertStatus = 'firing' | 'resolved' | 'acknowledged';
@@ -16,8 +19,9 @@ type Told = Pick<
 >;
 
 /**
- * The event that tells of an alert's change: `alert.firing`, `alert.resolved` or `alert.acknowledged`. It happened when we were told
- * (`at`, epoch ms); since when the alert fires is in its payload, and may be longer ago than events are kept.
+ * The event that tells of an alert's change: `alert.firing`, `alert.resolved` or `alert.acknowledged`. It
+ * happened when we were told (`at`, epoch ms); since when the alert fires is in its payload, and may be
+ * longer ago than events are kept.
  */
 export function alertEvent({ protocol, key }: Identity, status: AlertStatus, alert: Told, at: number): Event {
   const over = status === 'resolved';

@@ -27,7 +27,10 @@ import {
 import { alertEvent } from './received-event.ts';
 import { sqlState } from './store-errors.ts';
 
-/** How often a batch is tried again that met another one about the same alerts. Each time one of the two has got on. */
+/**
+ * How often a batch is tried again that met another one about the same alerts. Each time one of the two has
+ * got on.
+ */
 const MOST_TRIES = 20;
 
 /** The row of `rule_overflow` that received alerts are counted in. */
@@ -38,7 +41,10 @@ class Raced extends Error {
   override name = 'Raced';
 }
 
-/** Who sent messages: by a name for timelines, and told apart from other senders of the same alerts, or not (null). */
+/**
+ * Who sent messages: by a name for timelines, and told apart from other senders of the same alerts, or not
+ * (null).
+ */
 interface Sender {
   by: string;
   sender: string | null;
@@ -69,8 +75,9 @@ interface Draft {
 }
 
 /**
- * Merges messages into what is on record, in the order given, notes the groups to be judged and queues the events that tell of it: in
- * one transaction, which holds the alerts' rows. @param now epoch ms, the time of receipt
+ * Merges messages into what is on record, in the order given, notes the groups to be judged and queues the
+ * events that tell of it: in one transaction, which holds the alerts' rows. @param now epoch ms, the time of
+ * receipt
  */
 export async function recordAlerts(
   orm: Orm,
@@ -140,7 +147,9 @@ function apply(draft: Draft, message: ReceivedAlert, { by, sender }: Sender, now
   return outcome;
 }
 
-/** The event that tells of a change; also of the end of an alert that we never knew. Null for everything else. */
+/**
+ * The event that tells of a change; also of the end of an alert that we never knew. Null for everything else.
+ */
 function eventOf(
   message: ReceivedAlert,
   before: KnownAlert | null,
@@ -210,8 +219,8 @@ async function write(
 }
 
 /**
- * From when on its group may fire otherwise. Of folded alerts this is told apart from their start: one that is resolved changes nothing
- * of what went before, and the group can be judged by others that hold.
+ * From when on its group may fire otherwise. Of folded alerts this is told apart from their start: one that
+ * is resolved changes nothing of what went before, and the group can be judged by others that hold.
  */
 function firstChange({ group_key, starts_at, ends_at }: AlertRow, before: AlertRow | null): number {
   if (group_key !== OVERFLOW_GROUP || before?.starts_at !== starts_at) return starts_at;

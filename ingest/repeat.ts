@@ -5,8 +5,8 @@ export interface Repetition {
 }
 
 /**
- * Does a round at once, and the next ones each so many milliseconds after the last has ended: a slow round delays the others and
- * never meets them.
+ * Does a round at once, and the next ones each so many milliseconds after the last has ended: a slow round
+ * delays the others and never meets them.
  * @param round must deal with its own errors: one that rejects, rejects unhandled
  */
 export function repeat(round: () => Promise<void>, pauseMs: number): Repetition {

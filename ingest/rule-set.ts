@@ -11,8 +11,8 @@ import { GroupTally } from './tally.ts';
 export interface KnownGroups {
   readonly admitted: Set<string>;
   /**
-   * `room`: there may be room for others. `full`: there was none; which groups are admitted will be read. `complete`: those
-   * in `admitted` are all, and there is no room.
+   * `room`: there may be room for others. `full`: there was none; which groups are admitted will be read.
+   * `complete`: those in `admitted` are all, and there is no room.
    */
   state: 'room' | 'full' | 'complete';
 }
@@ -70,8 +70,9 @@ export function compileRule({
 const MOST_KNOWN = 1_000_000;
 
 /**
- * The enabled rules at one version of the rule set. Rules are found by the event type they ask for, so that an event is
- * never compared with rules of other types: cost follows matches, not rules. A change of a rule costs that rule alone.
+ * The enabled rules at one version of the rule set. Rules are found by the event type they ask for, so that
+ * an event is never compared with rules of other types: cost follows matches, not rules. A change of a rule
+ * costs that rule alone.
  */
 export class RuleSet {
   #version: number;
@@ -97,8 +98,8 @@ export class RuleSet {
   }
 
   /**
-   * Goes on to a later version, reading the rules that changed. Whoever counted by the version before is done: a change
-   * waits for the appends under way.
+   * Goes on to a later version, reading the rules that changed. Whoever counted by the version before is
+   * done: a change waits for the appends under way.
    */
   async update(db: Sql, version: number): Promise<void> {
     const changed = this.#version === 0 ? null : await rulesChanged(db, this.#version, version);
@@ -110,7 +111,10 @@ export class RuleSet {
     this.#version = version;
   }
 
-  /** Reads which groups the rules have that were found full: events of all others need not be asked about any more. */
+  /**
+   * Reads which groups the rules have that were found full: events of all others need not be asked about any
+   * more.
+   */
   async completeFull(db: Sql): Promise<void> {
     for (const rule of this.#full) {
       this.#full.delete(rule);
@@ -138,7 +142,9 @@ export class RuleSet {
     if (this.#known > MOST_KNOWN) this.#forgetKnown();
   }
 
-  /** What events, which arrive at `now` (epoch ms), add to each group of each rule that counts some of them. */
+  /**
+   * What events, which arrive at `now` (epoch ms), add to each group of each rule that counts some of them.
+   */
   matchAll(events: readonly Event[], now: number): GroupTally[] {
     const groups: GroupTally[] = [];
     for (const [type, same] of Map.groupBy(events, ({ event_type }) => event_type)) {
@@ -182,7 +188,9 @@ export class RuleSet {
   }
 }
 
-/** Rule by rule, and not event by event: what an event costs more for each rule that counts it is an addition. */
+/**
+ * Rule by rule, and not event by event: what an event costs more for each rule that counts it is an addition.
+ */
 function count(rule: CompiledRule, events: readonly Event[], now: number, into: GroupTally[]): void {
   const groups = new Map<string, GroupTally>();
   const { known } = rule;

@@ -1,8 +1,9 @@
 import { PARALLEL } from './signal.ts';
 
 /**
- * Signals that are sent apart from whoever asks for them, a few at once: with Temporal away each takes seconds to fail, and nobody
- * may stand in line behind them. A workflow that waits already is not noted twice, so what waits is bounded by their number.
+ * Signals that are sent apart from whoever asks for them, a few at once: with Temporal away each takes
+ * seconds to fail, and nobody may stand in line behind them. A workflow that waits already is not noted
+ * twice, so what waits is bounded by their number.
  */
 export class SignalQueue {
   readonly #signal: (id: string) => Promise<void>;
@@ -13,14 +14,18 @@ export class SignalQueue {
 
   /**
    * @param signal signals one workflow
-   * @param failed hears of each that could not be signalled; the rows say that it is due, so the sweep asks again
+   * @param failed hears of each that could not be signalled; the rows say that it is due, so the sweep asks
+   * again
    */
   constructor(signal: (id: string) => Promise<void>, failed: (error: unknown) => void) {
     this.#signal = signal;
     this.#failed = failed;
   }
 
-  /** Notes workflows. Resolves once each of them was signalled, or could not be. Once stopped, it leaves them to other sweeps. */
+  /**
+   * Notes workflows. Resolves once each of them was signalled, or could not be. Once stopped, it leaves them
+   * to other sweeps.
+   */
   async add(ids: Iterable<string>): Promise<void> {
     if (this.#stopping) return;
     const tried = [...ids].map((id) => {
@@ -32,7 +37,10 @@ export class SignalQueue {
     await Promise.all(tried);
   }
 
-  /** Resolves once what waits is signalled. With the first that fails from now on the others are let go of: Temporal is away. */
+  /**
+   * Resolves once what waits is signalled. With the first that fails from now on the others are let go of:
+   * Temporal is away.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);

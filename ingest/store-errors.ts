@@ -23,8 +23,8 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * PostgreSQL is away, busy or shutting down, or two transactions got in each other's way: what failed has nothing to do with the
- * data, and is to be tried again as it was.
+ * PostgreSQL is away, busy or shutting down, or two transactions got in each other's way: what failed has
+ * nothing to do with the data, and is to be tried again as it was.
  */
 export function isPassing(error: unknown): boolean {
   const state = sqlState(error);

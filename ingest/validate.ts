@@ -65,8 +65,8 @@ export type Validated = { event: Event; timeGiven: boolean } | { invalid: Invali
 /**
  * Checks one event and fixes its identity: here an id or a time that is missing is made up, once. The time is
  * cut to whole milliseconds. NUL and halves of surrogate pairs become U+FFFD.
- * @param lenient its sender could do nothing about a refusal: a payload that is too long has its longest texts cut, and what claims to be
- *   ahead of the clock happened when it came
+ * @param lenient its sender could do nothing about a refusal: a payload that is too long has its longest
+ * texts cut, and what claims to be ahead of the clock happened when it came
  */
 export function validateEvent(
   input: unknown,

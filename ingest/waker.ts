@@ -5,14 +5,16 @@ import { takeOutbox } from '../db/queries/wake.ts';
 import { type IngestObserver, unobserved } from './observer.ts';
 
 /**
- * Shortest time from one round to the next, in milliseconds. Single events commit hundreds of times a second, and a round costs
- * PostgreSQL as much as an append of fifty events; the first commit after a pause is followed at once.
+ * Shortest time from one round to the next, in milliseconds. Single events commit hundreds of times a second,
+ * and a round costs PostgreSQL as much as an append of fifty events; the first commit after a pause is
+ * followed at once.
  */
 const ROUND_MS = 20;
 
 /**
- * Follows appends: turns their outbox rows into pending evaluations and signals the rules concerned. Appends that commit
- * while it works are taken together in its next round. Whatever it fails to do, the sweep of the rules worker does.
+ * Follows appends: turns their outbox rows into pending evaluations and signals the rules concerned. Appends
+ * that commit while it works are taken together in its next round. Whatever it fails to do, the sweep of the
+ * rules worker does.
  */
 export class Waker {
   readonly #orm: Orm;

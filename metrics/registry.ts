@@ -1,6 +1,9 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
-/** What a process tells of itself, to be scraped: memory, CPU, event-loop lag, and whatever else is registered. */
+/**
+ * What a process tells of itself, to be scraped: memory, CPU, event-loop lag, and whatever else is
+ * registered.
+ */
 export function createRegistry(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

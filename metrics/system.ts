@@ -18,8 +18,8 @@ const ROLES: readonly string[] = ['api', ...WORKER_ROLES.filter((role) => role !
 type Samples = readonly (readonly [labels: Record<string, string>, value: number | null])[];
 
 /**
- * The state of the whole system, as its rows and Temporal have it: every API process tells the same. What can't be read is
- * absent, never old: `tocsin_up` says why.
+ * The state of the whole system, as its rows and Temporal have it: every API process tells the same. What
+ * can't be read is absent, never old: `tocsin_up` says why.
  */
 export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; client: Client }): void {
   const database = sharedLook(() => readSystem(sqlOf(orm)), DATABASE_FRESH_MS);

@@ -6,8 +6,8 @@ import type { NativeConnectionOptions } from '@temporalio/worker';
 import { ConfigError } from '../domain/config-error.ts';
 
 /**
- * Everything that connects to Temporal gets its address, TLS and credentials here, from the settings that Temporal's own
- * tools and SDKs read. `options` holds secrets: never log it.
+ * Everything that connects to Temporal gets its address, TLS and credentials here, from the settings that
+ * Temporal's own tools and SDKs read. `options` holds secrets: never log it.
  */
 export interface TemporalTarget {
   address: string;
@@ -56,7 +56,10 @@ export function namesTemporal(env: Environment): boolean {
   return CHOOSES_SERVER.some((name) => env[name]);
 }
 
-/** The settings without those that say how to reach a Temporal server: for processes that use our own, which has no TLS. */
+/**
+ * The settings without those that say how to reach a Temporal server: for processes that use our own, which
+ * has no TLS.
+ */
 export function withoutTemporal<T extends Environment>(env: T): Environment {
   const ours: readonly string[] = [...CONNECTION_SETTINGS, 'EMS_TEMPORAL_ADDRESS'];
   return Object.fromEntries(
@@ -97,7 +100,10 @@ export function connectTo({ options }: TemporalTarget, connectTimeout: number): 
   return Connection.connect({ ...options, connectTimeout });
 }
 
-/** What is set, as the library wants it: it takes an empty text for a value and any word but `true` and `1` for no TLS. */
+/**
+ * What is set, as the library wants it: it takes an empty text for a value and any word but `true` and `1`
+ * for no TLS.
+ */
 function settingsOf(env: Environment): Record<string, string> {
   const given: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
@@ -143,7 +149,10 @@ function reasonOf(error: NodeJS.ErrnoException): string {
   return error.code && error.path ? `${error.path} can't be read (${error.code})` : firstLine(error.message);
 }
 
-/** Certificates are tried here: the gRPC libraries say of bad ones no more than that the server can't be reached. */
+/**
+ * Certificates are tried here: the gRPC libraries say of bad ones no more than that the server can't be
+ * reached.
+ */
 function usableTls(tls: NativeConnectionOptions['tls']): NativeConnectionOptions['tls'] {
   if (tls === null || typeof tls !== 'object') return tls ?? undefined;
   const { clientCertPair: pair, serverRootCACertificate: ca } = tls;

@@ -16,17 +16,22 @@ const valueTypes: Record<string, number> = {
 };
 const alreadyExists = 6;
 
-/** How long Temporal keeps workflows that ended. Our tables are the record; this is for whoever looks into one. */
+/**
+ * How long Temporal keeps workflows that ended. Our tables are the record; this is for whoever looks into
+ * one.
+ */
 export const RETENTION_DAYS = 7;
 
-/** Search attributes our workflows set: name to type, as `temporal operator search-attribute create` calls it. */
+/**
+ * Search attributes our workflows set: name to type, as `temporal operator search-attribute create` calls it.
+ */
 export const searchAttributes: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(join(import.meta.dirname, 'search-attributes.json'), 'utf8'),
 );
 
 /**
- * Makes sure that a namespace exists and knows our search attributes, and waits up to `timeoutMs` for the server to use
- * both. Changes nothing that is there already. Throws the server's last error.
+ * Makes sure that a namespace exists and knows our search attributes, and waits up to `timeoutMs` for the
+ * server to use both. Changes nothing that is there already. Throws the server's last error.
  */
 export async function register(
   connection: Connection,

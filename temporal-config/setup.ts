@@ -2,9 +2,9 @@ import { connectTo, readTemporal } from './connection.ts';
 import { register } from './register.ts';
 
 /**
- * Prepares a Temporal cluster: `node temporal-config/setup.ts` registers TEMPORAL_NAMESPACE (default `default`) and our
- * search attributes at TEMPORAL_ADDRESS (default 127.0.0.1:7233). Run it as often as you like. TEMPORAL_SETUP=skip: it
- * leaves the server as it is.
+ * Prepares a Temporal cluster: `node temporal-config/setup.ts` registers TEMPORAL_NAMESPACE (default
+ * `default`) and our search attributes at TEMPORAL_ADDRESS (default 127.0.0.1:7233). Run it as often as you
+ * like. TEMPORAL_SETUP=skip: it leaves the server as it is.
  */
 let where = '';
 try {

@@ -12,14 +12,20 @@ import { cutText } from '../ingest/repair.ts';
 
 /*
  * No regular expression that reads what others send may take time that grows with the square of its length.
- * Each one is given texts that begin as a match does, go on with one piece many times, and end in what can't match.
+ * Each one is given texts that begin as a match does, repeat one piece many times, and end with a character
+ * that cannot match.
  */
 
-/** Length at which the slowest texts are looked for, and up to which they are followed: a line of a stream. */
+/**
+ * Length at which the slowest texts are looked for, and up to which they are followed: a line of a stream.
+ */
 const SHORT = 2000;
 const LONG = 256 << 10;
 
-/** What eight times the length may take: eight times as long, and four times that for a noisy machine. A square is 64. */
+/**
+ * What eight times the length may take: eight times as long, and four times that for a noisy machine. A
+ * square is 64.
+ */
 const MORE = 8;
 const MOST_RATIO = 32;
 
@@ -35,7 +41,10 @@ interface Pattern {
 /** What reads nothing but a file of our own: the page of Swagger UI. */
 const OWN = ['api/docs.ts'];
 
-/** The expressions of all files that see what others send, and where one is put together while the program runs. */
+/**
+ * The expressions of all files that see what others send, and where one is put together while the program
+ * runs.
+ */
 function patternsIn(): { patterns: Pattern[]; built: string[] } {
   const patterns: Pattern[] = [];
   const built: string[] = [];
@@ -103,8 +112,8 @@ function timeOf(work: (text: string) => unknown, text: string, tries: number): n
 }
 
 /**
- * Follows the slowest texts until their time can be measured, and compares it with that of an eighth. Too much of it at one
- * length may be the garbage collector's work; at two lengths in a row it is not.
+ * Follows the slowest texts until their time can be measured, and compares it with that of an eighth. Too
+ * much of it at one length may be the garbage collector's work; at two lengths in a row it is not.
  */
 function requireLinear(work: (text: string) => unknown, texts: readonly Text[]): void {
   const slowest = texts

@@ -12,8 +12,8 @@ const EVERY_MS = 15_000;
 const QUIET_MS = 120_000;
 
 /**
- * Has the one housekeeping workflow run, in every rules worker: whoever terminates it finds it back within two
- * minutes. What it did last is on record, so Temporal is asked only when that is old.
+ * Has the one housekeeping workflow run, in every rules worker: whoever terminates it finds it back within
+ * two minutes. What it did last is on record, so Temporal is asked only when that is old.
  */
 export function keepHousekeeping({
   orm,

@@ -15,8 +15,8 @@ const CONCURRENT_BATCHES = 50;
 const CACHED_WORKFLOWS = 300;
 
 /**
- * The workers of events: queue `ingest`, which carries the rate limit and nothing else, and queue `producers` with the
- * workflows and what must go on while ingest is throttled. The caller runs them and shuts them down.
+ * The workers of events: queue `ingest`, which carries the rate limit and nothing else, and queue `producers`
+ * with the workflows and what must go on while ingest is throttled. The caller runs them and shuts them down.
  */
 export async function ingestWorkers(context: WorkerContext & { ingest: Ingest }): Promise<Worker[]> {
   const { config, workflowBundle, client, orm, ingest, clock, log } = context;

@@ -109,7 +109,8 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   };
   log.info({ queues: workers.map((worker) => worker.options.taskQueue) }, 'worker ready');
   try {
-    // When one stops for an error the others must not go on as if nothing had happened; all drain before the end.
+    // When one stops for an error the others must not go on as if nothing had happened; all drain before the
+    // end.
     const running = workers.map((worker) => worker.run().finally(shutdown));
     stop = () => {
       log.info('stopping: finishing the tasks in progress');

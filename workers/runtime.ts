@@ -9,7 +9,9 @@ import {
 import type { Logger } from 'pino';
 import { type Exporter, freePort } from './sdk-metrics.ts';
 
-/** The SDK's warning about a queue for activities alone, as `ingest` and `notify` are: nothing is wrong there. */
+/**
+ * The SDK's warning about a queue for activities alone, as `ingest` and `notify` are: nothing is wrong there.
+ */
 const ACTIVITIES_ALONE = 'No workflows registered, not polling for workflow tasks';
 /** How many ports are tried for the exporter: another program may take a port just after it was chosen. */
 const TRIES = 5;

@@ -24,15 +24,19 @@ const OVERDUE_MS = 15_000;
 export interface SweepDeps {
   orm: Orm;
   client: Client;
-  /** Epoch milliseconds: by it deadlines come, as for whoever judges in this process. The watermark goes by the database's. */
+  /**
+   * Epoch milliseconds: by it deadlines come, as for whoever judges in this process. The watermark goes by
+   * the database's.
+   */
   clock: () => number;
   log: Logger;
 }
 
 /**
- * Three rounds, once a second each: the watermark is moved on; groups whose deadline has come, and what a crash left undone between
- * a commit and its signal, are taken; notices that nobody took up are looked for. No round waits for another, and none for Temporal:
- * signals are sent apart. Any number of sweeps may run at once: each row is taken by one of them.
+ * Three rounds, once a second each: the watermark is moved on; groups whose deadline has come, and what a
+ * crash left undone between a commit and its signal, are taken; notices that nobody took up are looked for.
+ * No round waits for another, and none for Temporal: signals are sent apart. Any number of sweeps may run at
+ * once: each row is taken by one of them.
  */
 export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   const rules = ruleSignals({ orm, client }, log);

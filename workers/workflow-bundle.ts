@@ -13,8 +13,8 @@ const silence = () => {};
 const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
 
 /**
- * The workflows' code for a worker: from the file if one is named, else bundled now, which takes seconds, memory and
- * a writable place for the compiler's native code.
+ * The workflows' code for a worker: from the file if one is named, else bundled now, which takes seconds,
+ * memory and a writable place for the compiler's native code.
  * @throws Error when the file is missing or was built from other sources: it would wedge running workflows
  */
 export async function workflowBundle(file: string | undefined): Promise<WorkflowBundleOption> {
@@ -36,7 +36,10 @@ export async function workflowBundle(file: string | undefined): Promise<Workflow
   return { codePath };
 }
 
-/** Bundles the workflows into a file that WORKFLOW_BUNDLE can name. Workers that start meanwhile see a whole file. */
+/**
+ * Bundles the workflows into a file that WORKFLOW_BUNDLE can name. Workers that start meanwhile see a whole
+ * file.
+ */
 export async function buildWorkflows(file: string): Promise<{ bytes: number }> {
   const text = `${stamp()}\n${await bundle()}`;
   await mkdir(dirname(file), { recursive: true });
@@ -54,7 +57,10 @@ async function bundle(): Promise<string> {
   return code;
 }
 
-/** A comment, so that the stamped file is the same code. The SDK's own version counts: its part is in the bundle. */
+/**
+ * A comment, so that the stamped file is the same code. The SDK's own version counts: its part is in the
+ * bundle.
+ */
 function stamp(): string {
   const hash = createHash('sha256');
   const sdk = JSON.parse(

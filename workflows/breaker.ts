@@ -20,7 +20,10 @@ export function succeeded(breaker: Breaker): void {
   Object.assign(breaker, closedBreaker());
 }
 
-/** Counts a failure for good. While one batch is let through on trial, one failure opens it again, for twice as long. */
+/**
+ * Counts a failure for good. While one batch is let through on trial, one failure opens it again, for twice
+ * as long.
+ */
 export function failed(breaker: Breaker, now: number): void {
   breaker.failures += 1;
   const pausing = breaker.retry_at !== null && breaker.retry_at > now;

@@ -27,7 +27,9 @@ const settleDelivery = firmly(local.settleDelivery, firm.settleDelivery);
 const finishNotice = firmly(local.finishNotice, firm.finishNotice);
 const notifiedNobody = firmly(local.notifiedNobody, firm.notifiedNobody);
 
-/** Pauses while our own database is away and nothing can be sent, in milliseconds: doubling up to the longest. */
+/**
+ * Pauses while our own database is away and nothing can be sent, in milliseconds: doubling up to the longest.
+ */
 const UNSENT_PAUSE_MS = { first: 1000, longest: 60_000 };
 
 /** One notice on its way through one channel. */
@@ -52,9 +54,9 @@ export interface LastAttempt extends Pick<Delivery, 'kind' | 'channel' | 'attemp
 }
 
 /**
- * Keeps an incident's notices on their way: per channel one after the other, channels apart from each other. Rows say where
- * they stand at first, later this does, so that looking again never sends again. `nextAt` are times that an earlier run had
- * set, by `keyOf`.
+ * Keeps an incident's notices on their way: per channel one after the other, channels apart from each other.
+ * Rows say where they stand at first, later this does, so that looking again never sends again. `nextAt` are
+ * times that an earlier run had set, by `keyOf`.
  */
 export function createDeliveries(incident_id: string, nextAt: Record<string, number> = {}) {
   const deliveries = new Map<string, Delivery>();

@@ -23,7 +23,9 @@ export function reasonOf(error: unknown): string {
   return reason.slice(0, 500);
 }
 
-/** Events that a check found and could not store: they travel with its failure, or with its last heartbeat. */
+/**
+ * Events that a check found and could not store: they travel with its failure, or with its last heartbeat.
+ */
 export function eventsIn(error: unknown): Event[] | undefined {
   for (const e of chain(error)) {
     const carried = e instanceof ApplicationFailure ? e.details?.[0] : undefined;

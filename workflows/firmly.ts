@@ -2,8 +2,9 @@ import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } f
 import { type Failure, FINAL } from './policies.ts';
 
 /**
- * Does it in the worker's own process, which costs one event of history; what fails there a few times is done by the
- * server's retries. Those cost no history, last as long as they must, and are pending activities that people see.
+ * Does it in the worker's own process, which costs one event of history; what fails there a few times is done
+ * by the server's retries. Those cost no history, last as long as they must, and are pending activities that
+ * people see.
  */
 export function firmly<Args extends unknown[], Ret>(
   local: (...args: Args) => Promise<Ret>,

@@ -23,8 +23,8 @@ const { reconcile } = proxyActivities<HousekeepingActivities>({
 export const tidyNow = defineSignal('tidyNow');
 
 /**
- * Keeps the house: partitions ahead, retention behind, and every enabled rule, producer and open incident with its
- * workflow. A workflow that was terminated comes back within a minute.
+ * Keeps the house: partitions ahead, retention behind, and every enabled rule, producer and open incident
+ * with its workflow. A workflow that was terminated comes back within a minute.
  */
 export async function housekeeping(): Promise<void> {
   let asked = false;
@@ -33,7 +33,8 @@ export async function housekeeping(): Promise<void> {
     asked = true;
   });
   for (let round = 0; round < ROUNDS_A_RUN && !workflowInfo().continueAsNewSuggested; round++) {
-    // One must not keep the other from being done: a partition that won't go is no reason to leave workflows down.
+    // One must not keep the other from being done: a partition that won't go is no reason to leave workflows
+    // down.
     const [partitions, started] = await Promise.allSettled([keepPartitions(), reconcile()]);
     shown.keep(ABOUT_HOUSEKEEPING);
     shown.tell([

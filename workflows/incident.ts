@@ -50,8 +50,9 @@ export interface IncidentInput {
 const MOST_MESSAGES = 1000;
 
 /**
- * One incident, from its row until it is resolved and everybody heard of it. The row is the truth and the rule's workflow
- * its other writer: this one looks at it whenever it is told to, sends its notices, and takes what people do with it.
+ * One incident, from its row until it is resolved and everybody heard of it. The row is the truth and the
+ * rule's workflow its other writer: this one looks at it whenever it is told to, sends its notices, and takes
+ * what people do with it.
  */
 export async function incident({ incident_id, resume }: IncidentInput): Promise<void> {
   const deliveries = createDeliveries(incident_id, resume?.next_at);

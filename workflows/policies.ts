@@ -1,8 +1,8 @@
 import type { ActivityOptions, LocalActivityOptions, RetryPolicy } from '@temporalio/common';
 
 /**
- * Retry policies, declared by kind of failure. An activity says which kind it met by the `type` of the ApplicationFailure it
- * throws; what isn't named here is taken for transient and retried.
+ * Retry policies, declared by kind of failure. An activity says which kind it met by the `type` of the
+ * ApplicationFailure it throws; what isn't named here is taken for transient and retried.
  */
 export const FAILURES = {
   /** The batch itself is wrong: trying again can't help. */
@@ -37,8 +37,8 @@ const backoff = (initial: string, longest: string | number, attempts?: number): 
 });
 
 /**
- * Appending a producer's batch: quick at first, then patient, for ten minutes of trying; then it is a dead letter. Counted in
- * tries, because time spent in a throttled queue, or while no worker runs, is not trying.
+ * Appending a producer's batch: quick at first, then patient, for ten minutes of trying; then it is a dead
+ * letter. Counted in tries, because time spent in a throttled queue, or while no worker runs, is not trying.
  */
 export const emitPolicy = {
   startToCloseTimeout: '30s',
@@ -51,14 +51,20 @@ export const recordPolicy = {
   retry: backoff('200ms', '10s'),
 } satisfies ActivityOptions;
 
-/** The same in the workflow's own process: short reads, and judging. What fails three times is left to firmPolicy. */
+/**
+ * The same in the workflow's own process: short reads, and judging. What fails three times is left to
+ * firmPolicy.
+ */
 export const localPolicy = {
   startToCloseTimeout: '60s',
   localRetryThreshold: '2s',
   retry: backoff('200ms', '1s', 3),
 } satisfies LocalActivityOptions;
 
-/** The same once more, by the server, which tells of its retries and writes no history for them. See firmly.ts. */
+/**
+ * The same once more, by the server, which tells of its retries and writes no history for them. See
+ * firmly.ts.
+ */
 export const firmPolicy = {
   startToCloseTimeout: '60s',
   retry: backoff('1s', '10s'),
@@ -78,13 +84,18 @@ export const housekeepingPolicy = {
   retry: backoff('1s', '10s', 4),
 } satisfies ActivityOptions;
 
-/** One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy can say. */
+/**
+ * One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy can
+ * say.
+ */
 export const deliverPolicy = {
   startToCloseTimeout: '30s',
   retry: { maximumAttempts: 1 },
 } satisfies ActivityOptions;
 
-/** Pauses between attempts at one delivery, in milliseconds: Standard Webhooks' schedule, about three days. */
+/**
+ * Pauses between attempts at one delivery, in milliseconds: Standard Webhooks' schedule, about three days.
+ */
 export const DELIVERY_SCHEDULE_MS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map(
   (s) => s * 1000,
 );

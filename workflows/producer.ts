@@ -37,15 +37,18 @@ import { QUEUES } from './queues.ts';
 import { SOURCE_ID } from './search-attributes.ts';
 import { continueShown, shows } from './shown.ts';
 
-/** Batches a run emits before it continues as new: about twelve history events each, well under the 4,096 of the hint. */
+/**
+ * Batches a run emits before it continues as new: about twelve history events each, well under the 4,096 of
+ * the hint.
+ */
 const BATCHES_A_RUN = 250;
 
 const ingest = proxyActivities<IngestActivities>({ ...emitPolicy, taskQueue: QUEUES.ingest });
 const keeper = proxyActivities<ProducerActivities>({ ...recordPolicy, taskQueue: QUEUES.producers });
 
 /**
- * One source of events, for as long as its row is there: emits a batch a tick, falls behind its ticks rather than
- * piling up, hands what failed for good to its dead letters, and pauses when nothing goes through.
+ * One source of events, for as long as its row is there: emits a batch a tick, falls behind its ticks rather
+ * than piling up, hands what failed for good to its dead letters, and pauses when nothing goes through.
  */
 export async function producer(input: ProducerInput): Promise<void> {
   const pace = new Pace(input);
@@ -99,7 +102,8 @@ export async function producer(input: ProducerInput): Promise<void> {
     end();
     return pace.status();
   });
-  // A cancelled producer finishes what it began, as a stopped one does: half a batch would be neither here nor there.
+  // A cancelled producer finishes what it began, as a stopped one does: half a batch would be neither here
+  // nor there.
   void CancellationScope.current().cancelRequested.catch(end);
 
   const emit = async (batch: Batch): Promise<void> => {
@@ -130,7 +134,8 @@ export async function producer(input: ProducerInput): Promise<void> {
     const row = await keeper.producerRow(input.source_id);
     pace.shown.learn(row?.here);
     if (row === null) stopping = true;
-    // The row is where a first run starts. What updates said since is newer: they reach the workflow before the row.
+    // The row is where a first run starts. What updates said since is newer: they reach the workflow before
+    // the row.
     else if (!told && !input.resume) pace.adopt(row.settings, row.paused);
 
     while (!stopping && !(emittedBatches >= BATCHES_A_RUN || workflowInfo().continueAsNewSuggested)) {

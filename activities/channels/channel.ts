@@ -8,7 +8,8 @@ export interface Channel {
   readonly kind: string;
   /**
    * Sends once and doesn't retry. The promise settles soon after `signal` aborts.
-   * @throws RetryableFailure when a later attempt may do better, FinalFailure when none can. Neither tells a secret.
+   * @throws RetryableFailure when a later attempt may do better, FinalFailure when none can. Neither tells a
+   * secret.
    */
   send(notice: NoticeDocument, signal: AbortSignal): Promise<Sent>;
 }
@@ -36,8 +37,8 @@ export class FinalFailure extends Error {
 }
 
 /**
- * What a message calls itself (`webhook-id`, `Message-ID`): the same over retries, so that a receiver can drop what it has;
- * another one for each channel.
+ * What a message calls itself (`webhook-id`, `Message-ID`): the same over retries, so that a receiver can
+ * drop what it has; another one for each channel.
  */
 export function messageId(noticeId: string, channel: string): string {
   return uuidv5(channel, noticeId);

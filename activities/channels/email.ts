@@ -17,10 +17,10 @@ export interface EmailConfig {
 const SILENCE_MS = 15_000;
 
 /**
- * Mail by SMTP. A 5xx answer is final, anything else is tried again (RFC 5321, 4.2.1). `Message-ID` is the same over
- * retries; all mails of an incident refer to one id, so that mail programs show them as one thread. When some recipients
- * are refused for now, all get it again under that id, which mail programs show once: better twice than never. Those
- * refused for good are named.
+ * Mail by SMTP. A 5xx answer is final, anything else is tried again (RFC 5321, 4.2.1). `Message-ID` is the
+ * same over retries; all mails of an incident refer to one id, so that mail programs show them as one thread.
+ * When some recipients are refused for now, all get it again under that id, which mail programs show once:
+ * better twice than never. Those refused for good are named.
  */
 export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
   const redact = redactor([smtp]);

@@ -16,8 +16,8 @@ export interface Answer {
 }
 
 /**
- * Posts JSON and reads the beginning of the answer, whatever its status. Redirects are answers, not followed: the new
- * place was never configured. Credentials in the URL become a Basic header.
+ * Posts JSON and reads the beginning of the answer, whatever its status. Redirects are answers, not followed:
+ * the new place was never configured. Credentials in the URL become a Basic header.
  * @throws RetryableFailure, redacted, when there was no answer
  */
 export async function postJson(

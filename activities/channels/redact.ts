@@ -4,8 +4,8 @@ const ANY_URL = /\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi;
 export type Redact = (text: string) => string;
 
 /**
- * Builds what takes secrets out of a channel's errors and answers: every URL whole (its path may be the secret, as with
- * Slack), the parts of the channel's own `urls`, and `secrets` in the forms they travel in.
+ * Builds what takes secrets out of a channel's errors and answers: every URL whole (its path may be the
+ * secret, as with Slack), the parts of the channel's own `urls`, and `secrets` in the forms they travel in.
  */
 export function redactor(urls: readonly string[], secrets: readonly string[] = []): Redact {
   const words = [...urls.flatMap(partsOf), ...secrets.flatMap((secret) => [secret, bare(secret)])]

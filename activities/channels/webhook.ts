@@ -11,8 +11,8 @@ export interface WebhookConfig {
 }
 
 /**
- * The notice document by Standard Webhooks (github.com/standard-webhooks/standard-webhooks): 2xx is success, 410 means
- * never again, everything else, 3xx included, is tried again.
+ * The notice document by Standard Webhooks (github.com/standard-webhooks/standard-webhooks): 2xx is success,
+ * 410 means never again, everything else, 3xx included, is tried again.
  */
 export function webhookChannel({ name, url, secrets }: WebhookConfig, clock: () => number): Channel {
   const signers = secrets.map((secret) => new Webhook(secret));

@@ -24,8 +24,8 @@ export interface Stored {
 }
 
 /**
- * The events of a batch. Simulated ones are made again, the same each time; a check is made once, here, and what it
- * found has to be carried from then on.
+ * The events of a batch. Simulated ones are made again, the same each time; a check is made once, here, and
+ * what it found has to be carried from then on.
  * @throws ApplicationFailure `invalid` for settings that no source can be run by.
  */
 export async function eventsOf(batch: Batch, probe: Probe): Promise<Event[]> {

@@ -25,8 +25,9 @@ export class ForbiddenAddress extends Error {
 }
 
 /**
- * Connects to the host of an http or https URL. The addresses that are looked at are the ones connected to, so a name
- * that answers differently the second time gets nowhere. An untrusted certificate is reported and not sent anything.
+ * Connects to the host of an http or https URL. The addresses that are looked at are the ones connected to,
+ * so a name that answers differently the second time gets nowhere. An untrusted certificate is reported and
+ * not sent anything.
  * @throws ForbiddenAddress, or the socket's error
  */
 export async function connectTo(

@@ -39,7 +39,8 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
   return {
     /**
      * Makes the events of a batch, stores them, and records how far the source came.
-     * @throws ApplicationFailure `transient` (details: the events of a check, which can't be made again) or `invalid`.
+     * @throws ApplicationFailure `transient` (details: the events of a check, which can't be made again) or
+     * `invalid`.
      */
     async emitBatch(batch: Batch): Promise<Emitted> {
       let carried: Event[] | undefined;
@@ -88,7 +89,10 @@ async function withSecrets(orm: Orm, batch: Batch): Promise<Batch | 'gone' | 'ch
   throw new Error('the row of this producer has no URL to probe');
 }
 
-/** What an earlier attempt of this check found: it happened then, and asking again would answer for another time. */
+/**
+ * What an earlier attempt of this check found: it happened then, and asking again would answer for another
+ * time.
+ */
 function carriedEvents(batch: Batch): Event[] | undefined {
   if (batch.settings.kind !== 'http-check') return undefined;
   return activityInfo().heartbeatDetails as Event[] | undefined;

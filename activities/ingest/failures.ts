@@ -3,8 +3,8 @@ import { BufferFull, DiskFull } from '../../ingest/outcome.ts';
 import { FAILURES } from '../../workflows/policies.ts';
 
 /**
- * What an error means for retries: a full buffer or disk says when to come back; whatever isn't known to be final passes.
- * `details` travel with the failure, to whoever handles it for good.
+ * What an error means for retries: a full buffer or disk says when to come back; whatever isn't known to be
+ * final passes. `details` travel with the failure, to whoever handles it for good.
  */
 export function asFailure(error: unknown, details: unknown[] = []): ApplicationFailure {
   if (error instanceof ApplicationFailure) {

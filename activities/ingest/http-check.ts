@@ -19,8 +19,8 @@ export interface Finding {
 export type Probe = (settings: HttpCheckSettings) => Promise<Finding>;
 
 /**
- * Makes the probe: one GET, redirects not followed (their status is the answer), the body not read. Never throws: what
- * went wrong is what was found.
+ * Makes the probe: one GET, redirects not followed (their status is the answer), the body not read. Never
+ * throws: what went wrong is what was found.
  */
 export function createProbe(reach: Reach = {}): Probe {
   return async ({ url, timeout_ms }) => {
@@ -47,8 +47,9 @@ export function createProbe(reach: Reach = {}): Probe {
 }
 
 /**
- * The event of one check. Its identity is fixed by its tick, so of several tries only the first one stored counts.
- * Severity: info when healthy, high for a wrong status or a certificate near its end, critical without an answer.
+ * The event of one check. Its identity is fixed by its tick, so of several tries only the first one stored
+ * counts. Severity: info when healthy, high for a wrong status or a certificate near its end, critical
+ * without an answer.
  */
 export async function probeEvent(
   settings: HttpCheckSettings,

@@ -28,19 +28,22 @@ export interface Portions {
   /** Counts, and events, held in memory before they are written. */
   cells: number;
   events: number;
-  /** Groups admitted, or noted for judging, in one transaction: appends with new groups of the rule may wait for it. */
+  /**
+   * Groups admitted, or noted for judging, in one transaction: appends with new groups of the rule may wait
+   * for it.
+   */
   groups: number;
 }
 
 const PORTIONS: Portions = { page: 5000, cells: 5000, events: 100_000, groups: 200 };
 
 /**
- * Counts the events that were in a new revision's window when it came into force. Appends go on meanwhile: what they store
- * is not visible in the revision's snapshot.
+ * Counts the events that were in a new revision's window when it came into force. Appends go on meanwhile:
+ * what they store is not visible in the revision's snapshot.
  *
- * Counts are written portion by portion, each together with the position that it reaches, in a short transaction. So
- * memory doesn't grow with the window, a backfill that is broken off goes on where it was, and of two at once only
- * one can write a portion. Nobody judges the revision before it is marked ready.
+ * Counts are written portion by portion, each together with the position that it reaches, in a short
+ * transaction. So memory doesn't grow with the window, a backfill that is broken off goes on where it was,
+ * and of two at once only one can write a portion. Nobody judges the revision before it is marked ready.
  * @param progress called after every page; what it throws ends the backfill
  */
 export async function backfill(
@@ -50,7 +53,8 @@ export async function backfill(
 ): Promise<void> {
   if (version.definition.condition.kind === 'received') return takeUpReceived(orm, version);
   const rule = compileRule(version);
-  // A window may reach back further than any rule's did before: its counts need partitions that retention dropped.
+  // A window may reach back further than any rule's did before: its counts need partitions that retention
+  // dropped.
   const first = dayOf(bucketOf(version.counted_from, rule.bucketMs));
   for (let day = first; day <= version.effective_at + MAX_AHEAD_MS; day += DAY_MS) await ensureDay(orm, day);
   const start = await transaction(orm, (db) => backfillPosition(db, version));
@@ -122,8 +126,8 @@ interface Places {
 }
 
 /**
- * Admits groups up to the rule's cap, a few at a time. Each transaction holds a lock that appends with new groups of this rule
- * wait for. Once the rule is full it isn't taken any more.
+ * Admits groups up to the rule's cap, a few at a time. Each transaction holds a lock that appends with new
+ * groups of this rule wait for. Once the rule is full it isn't taken any more.
  */
 async function admitMissing(
   orm: Orm,
@@ -183,7 +187,10 @@ async function writePortion(
 const samePosition = (a: Position, b: Position) =>
   a?.occurred_at === b?.occurred_at && a?.event_id === b?.event_id;
 
-/** Notes groups for judging, all of the rule's without `known`, a few at a time: wakers note groups of other rules meanwhile. */
+/**
+ * Notes groups for judging, all of the rule's without `known`, a few at a time: wakers note groups of other
+ * rules meanwhile.
+ */
 async function noteGroups(
   orm: Orm,
   version: Version,

@@ -27,7 +27,10 @@ export interface Described {
   groupKey: string;
 }
 
-/** The reference's {observed_count, window_seconds}: how many events were in the window, or alerts, when the incident opened. */
+/**
+ * The reference's {observed_count, window_seconds}: how many events were in the window, or alerts, when the
+ * incident opened.
+ */
 export function metadataOf({ definition }: Version, observed: number): Record<string, number> {
   return { observed_count: observed, window_seconds: countOf(definition.condition).window_seconds };
 }
@@ -63,7 +66,9 @@ async function labelsOf(
   return event ? groupLabelsOf(group_by, event) : groupLabels(group_by, groupKey);
 }
 
-/** The words of an incident of a received alert: its own. Those of the overflow group say how many there are. */
+/**
+ * The words of an incident of a received alert: its own. Those of the overflow group say how many there are.
+ */
 export function describeReceived(
   { version, words, groupKey }: Described,
   { alerts }: ReceivedEpisode<AlertRow>,

@@ -91,7 +91,10 @@ export async function evaluate(
   return { ...result, ...(await standingCounts(sqlOf(orm), ruleId)), more };
 }
 
-/** Removes what settled revisions counted. False when there was no time for all of it. `until`: by `performance.now()`. */
+/**
+ * Removes what settled revisions counted. False when there was no time for all of it. `until`: by
+ * `performance.now()`.
+ */
 async function forgetInTime(orm: Orm, ruleId: string, until: number): Promise<boolean> {
   const outOfTime = Symbol('out of time');
   try {

@@ -44,8 +44,9 @@ export interface JudgeDeps {
 }
 
 /**
- * Judges the pending groups of one revision, those that have waited longest first. Where that fails, groups are judged fewer
- * and fewer at a time, until the one that fails is found: it is put off and told of, and the others are judged.
+ * Judges the pending groups of one revision, those that have waited longest first. Where that fails, groups
+ * are judged fewer and fewer at a time, until the one that fails is found: it is put off and told of, and the
+ * others are judged.
  */
 export async function judgePending(deps: JudgeDeps, version: Version): Promise<Pass> {
   try {
@@ -57,7 +58,10 @@ export async function judgePending(deps: JudgeDeps, version: Version): Promise<P
   }
 }
 
-/** Judges groups of which one or more can't be judged, by halves. `error`: what judging them all at once ended with. */
+/**
+ * Judges groups of which one or more can't be judged, by halves. `error`: what judging them all at once ended
+ * with.
+ */
 async function judgeApart(
   deps: JudgeDeps,
   version: Version,
@@ -90,10 +94,11 @@ async function judgeApart(
 }
 
 /**
- * Locks groups, reads counts, decides, and records, in one transaction.
- * A group whose standing changes keeps its pending row for another pass after the commit. The waker reads standings without a
- * lock, so an event may be passed over as "firing anyway" in the moment its group stops firing; the next pass sees it.
- * The clock is read once the groups are locked: read before, it may be older than what another process has judged meanwhile.
+ * Locks groups, reads counts, decides, and records, in one transaction. A group whose standing changes keeps
+ * its pending row for another pass after the commit. The waker reads standings without a lock, so an event
+ * may be passed over as "firing anyway" in the moment its group stops firing; the next pass sees it. The
+ * clock is read once the groups are locked: read before, it may be older than what another process has judged
+ * meanwhile.
  */
 async function judgeSome(
   { orm, clock }: JudgeDeps,
@@ -192,8 +197,9 @@ function columnsOf({ standing, deferred }: Weighed, isLate: (since: number) => b
 }
 
 /**
- * Opening goes by the clock, ending by the watermark; a revision that was superseded judges up to then, and for good. What is on
- * record was judged by somebody whose clock had come that far: a process whose clock is behind must not take it back.
+ * Opening goes by the clock, ending by the watermark; a revision that was superseded judges up to then, and
+ * for good. What is on record was judged by somebody whose clock had come that far: a process whose clock is
+ * behind must not take it back.
  */
 async function horizonOf(
   db: Sql,

@@ -2,8 +2,8 @@ import type { GroupIncident, LastStanding, Version } from '../../db/queries/judg
 import type { IncidentChange } from '../../domain/incident.ts';
 
 /**
- * Where a group stands for a revision that has handed over: its row is the successor's by now, and proves nothing of what came
- * before.
+ * Where a group stands for a revision that has handed over: its row is the successor's by now, and proves
+ * nothing of what came before.
  */
 export const LEFT_BEHIND: LastStanding = {
   ...{ state: 'ok', since: null, next_due: null, deferred_from: null, deferred_late: null },
@@ -11,8 +11,8 @@ export const LEFT_BEHIND: LastStanding = {
 };
 
 /**
- * What was on record of a group when its revision handed over. What opened later is the successor's; what ended later, or at
- * the hand-over, had not ended before.
+ * What was on record of a group when its revision handed over. What opened later is the successor's; what
+ * ended later, or at the hand-over, had not ended before.
  */
 export function recordAtHandOver(
   { revision, effective_at, superseded_at }: Version,
@@ -29,8 +29,8 @@ export function recordAtHandOver(
 }
 
 /**
- * Of what is found after the hand-over, only incidents that are missing are recorded. Those on record may be the successor's
- * by now. An episode that was not over at the hand-over ends there.
+ * Of what is found after the hand-over, only incidents that are missing are recorded. Those on record may be
+ * the successor's by now. An episode that was not over at the hand-over ends there.
  */
 export function missingIncidents(
   { superseded_at }: Version,

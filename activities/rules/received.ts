@@ -15,7 +15,9 @@ import type { GroupToWeigh, Weighed } from './weigh.ts';
 /** Received alerts of some groups, as judging needs them. */
 export interface ReceivedGroups {
   alerts: AlertRow[];
-  /** From when on a group's incidents may be concerned, epoch ms: nothing of it that is judged began earlier. */
+  /**
+   * From when on a group's incidents may be concerned, epoch ms: nothing of it that is judged began earlier.
+   */
   since: Map<string, number>;
   /** Where the overflow group stands, if one look told that its episode goes on: its alerts weren't read. */
   goesOn: Standing | null;
@@ -45,9 +47,9 @@ export async function readReceived(
 }
 
 /**
- * Whether the overflow group, which fires, goes on doing so whatever changed from `from` (epoch ms) on: one alert that holds from
- * there past the watermark is enough. In a storm thousands are folded, and each that comes or goes has the group judged.
- * Its deadline is that alert's: no later than that of all of them.
+ * Whether the overflow group, which fires, goes on doing so whatever changed from `from` (epoch ms) on: one
+ * alert that holds from there past the watermark is enough. In a storm thousands are folded, and each that
+ * comes or goes has the group judged. Its deadline is that alert's: no later than that of all of them.
  */
 async function overflowGoesOn(
   db: Sql,
@@ -90,7 +92,10 @@ export function weighReceived(
   );
 }
 
-/** Acknowledges open incidents whose alerts' senders did. Once: what a person did since stays. Returns the incidents concerned. */
+/**
+ * Acknowledges open incidents whose alerts' senders did. Once: what a person did since stays. Returns the
+ * incidents concerned.
+ */
 export async function acknowledgeReceived(
   em: SqlEntityManager,
   { rule_id: ruleId }: Version,

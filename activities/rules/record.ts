@@ -7,7 +7,9 @@ import type { NoticeKind } from '../../domain/notice.ts';
 import type { Episode } from '../../domain/transition.ts';
 import { type Described, type Description, metadataOf } from './describe.ts';
 
-/** Namespace of the ids derived here (UUIDv5). Never changes: it is what keeps an incident from opening twice. */
+/**
+ * Namespace of the ids derived here (UUIDv5). Never changes: it is what keeps an incident from opening twice.
+ */
 const NAMESPACE = '5f0c1c51-7c1b-4a55-9d0e-6f6a4c1c9a61';
 
 export const incidentId = (ruleId: string, groupKey: string, episode: number) =>
@@ -27,7 +29,10 @@ export interface Recording extends Described {
   now: number;
 }
 
-/** Writes changes of incidents, each with its timeline entry and the notice that people get of it. Returns the incidents touched. */
+/**
+ * Writes changes of incidents, each with its timeline entry and the notice that people get of it. Returns the
+ * incidents touched.
+ */
 export async function record(em: SqlEntityManager, recording: Recording): Promise<string[]> {
   let episode = recording.lastEpisode;
   const touched: string[] = [];
@@ -114,7 +119,8 @@ async function amend(
     case 'extend': {
       const { since, opened_at, ended_at, reopen, resolved_as } = change;
       await update({ since: new Date(since), openedAt: new Date(opened_at), endedAt: date(ended_at) });
-      // It opened earlier than events of before it had us believe: what was in the window then is another number.
+      // It opened earlier than events of before it had us believe: what was in the window then is another
+      // number.
       if (opened_at < before.opened_at)
         await update({ metadata: metadataOf(version, observed.get(opened_at) ?? 0) });
       if (reopen) {
@@ -163,7 +169,10 @@ export function addEntry(
   em.create(TimelineEntity, { incidentId: incident, at: new Date(at), kind, actor: 'rule', detail });
 }
 
-/** Has people told. `n` tells apart notices of one kind: how often the incident was reopened before. `now` in epoch ms. */
+/**
+ * Has people told. `n` tells apart notices of one kind: how often the incident was reopened before. `now` in
+ * epoch ms.
+ */
 export function addNotice(
   em: SqlEntityManager,
   incident: string,

@@ -21,9 +21,9 @@ import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
 import { addEntry, addNotice } from './record.ts';
 
 /**
- * A revision that was superseded before its backfill was done was never in force: it judges nothing, and nothing
- * is handed over to it. What is read of a successor here stays so: a revision that is ready stays ready, and one
- * that was superseded can't become ready any more.
+ * A revision that was superseded before its backfill was done was never in force: it judges nothing, and
+ * nothing is handed over to it. What is read of a successor here stays so: a revision that is ready stays
+ * ready, and one that was superseded can't become ready any more.
  */
 const wasNeverInForce = ({ enabled, ready, superseded_at }: Version) =>
   enabled && !ready && superseded_at !== null;
@@ -34,13 +34,13 @@ export const successorOf = (versions: readonly Version[], i: number): Version | 
 
 /**
  * Judges a superseded revision for the last time, up to the instant it was superseded, and hands its open
- * incidents over: to the successor where that counts the same groups, or to the end. The hand-over waits until the
- * successor is ready: an edit before that may put another one in its place. Groups that were put off get one more try now. Those that
- * fail again don't hold up the successor: they are tried again later (`judgeLeft`). Each of its transactions
- * looks again whether the revision is still to be settled.
+ * incidents over: to the successor where that counts the same groups, or to the end. The hand-over waits
+ * until the successor is ready: an edit before that may put another one in its place. Groups that were put
+ * off get one more try now. Those that fail again don't hold up the successor: they are tried again later
+ * (`judgeLeft`). Each of its transactions looks again whether the revision is still to be settled.
  * @param next the revision that takes over (`successorOf`)
- * @returns incidents that changed, and rules that were found to have been touched: both must hear of it. `stale`: the revision is
- * no longer what it was when it was read
+ * @returns incidents that changed, and rules that were found to have been touched: both must hear of it.
+ * `stale`: the revision is no longer what it was when it was read
  */
 export async function settle(
   deps: JudgeDeps,
@@ -155,7 +155,10 @@ async function handOver(
   });
 }
 
-/** Ends incidents, and tells those of it who were told of them. One that a person resolved before stays as it is. */
+/**
+ * Ends incidents, and tells those of it who were told of them. One that a person resolved before stays as it
+ * is.
+ */
 async function endIncidents(
   db: Sql,
   em: SqlEntityManager,
@@ -200,7 +203,10 @@ export async function judgeLeft(deps: JudgeDeps, version: Version): Promise<stri
   return [...incidents];
 }
 
-/** Removes a deleted rule once its last revision is settled. False when it is not, or somebody else removed it. */
+/**
+ * Removes a deleted rule once its last revision is settled. False when it is not, or somebody else removed
+ * it.
+ */
 export async function removeDeleted(orm: Orm, ruleId: string): Promise<boolean> {
   return transaction(orm, async (db) => {
     if (!(await isOver(db, ruleId))) return false;

@@ -79,7 +79,10 @@ export const eventsBody: BodySpec<Brought> = {
   },
 };
 
-/** Whether its headers say that it is a CloudEvent. A batch has none, and a media type of CloudEvents goes before. */
+/**
+ * Whether its headers say that it is a CloudEvent. A batch has none, and a media type of CloudEvents goes
+ * before.
+ */
 function isBinary({ headers }: IncomingMessage): boolean {
   const type = headers['content-type'] ?? '';
   return headers['ce-specversion'] !== undefined && !/^application\/cloudevents/i.test(type);

@@ -15,9 +15,9 @@ const isSpace = (byte: number) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * Cuts a stream into JSON texts, however they come: one, an array (its elements), one a line, or one after another with or without
- * anything between. Only brackets and quotes are looked at, so hostile nesting costs a counter; whether a text is JSON, its parser says.
- * Holds no more than one chunk and one text.
+ * Cuts a stream into JSON texts, however they come: one, an array (its elements), one a line, or one after
+ * another with or without anything between. Only brackets and quotes are looked at, so hostile nesting costs
+ * a counter; whether a text is JSON, its parser says. Holds no more than one chunk and one text.
  * @param longest bytes of a text at the most; what is beyond is passed over unread
  */
 export async function* jsonTextsOf(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<Lines> {
@@ -36,7 +36,10 @@ class Cutter {
   readonly #longest: number;
   /** Brackets that are open in the text at hand. */
   #depth = 0;
-  /** Within a text, a string of it, after a backslash in that; within a text that is neither object, list nor string. */
+  /**
+   * Within a text, a string of it, after a backslash in that; within a text that is neither object, list nor
+   * string.
+   */
   #inText = false;
   #inString = false;
   #escaped = false;

@@ -7,7 +7,8 @@ import { unknownKeys } from '../unknown-names.ts';
 import type { Body, Reading } from './body.ts';
 
 /**
- * A JSON body of this schema. A key that nobody knows is refused. The reference ignores it; its own clients send none.
+ * A JSON body of this schema. A key that nobody knows is refused. The reference ignores it; its own clients
+ * send none.
  * @param ignored keys that are not: those of an answer, which clients change and send back
  */
 export function jsonBody<S extends z.ZodType>(
@@ -29,8 +30,9 @@ export function jsonBody<S extends z.ZodType>(
 }
 
 /**
- * One JSON document; undefined for an empty body, where that is allowed. The type is looked at only where there is something
- * to be typed: plenty of clients send one with an empty body. @throws as `Body.chunks`, and Invalid
+ * One JSON document; undefined for an empty body, where that is allowed. The type is looked at only where
+ * there is something to be typed: plenty of clients send one with an empty body. @throws as `Body.chunks`,
+ * and Invalid
  */
 export async function readJson(
   body: Body,

@@ -8,8 +8,8 @@ import type { Keyring } from './keyring.ts';
 const RETRY_MS = 1000;
 
 /**
- * Puts the configuration's key on record, trying until PostgreSQL is there and has its tables: the API starts without it. Until then
- * no key is known.
+ * Puts the configuration's key on record, trying until PostgreSQL is there and has its tables: the API starts
+ * without it. Until then no key is known.
  * @returns ends the attempts
  */
 export function keepBootstrapKey({

@@ -2,16 +2,24 @@ import type { Credential } from '../../db/queries/keys.ts';
 import { TooManyKeys, Unavailable } from '../problem.ts';
 import { type LoadCredentials, Lookups } from './lookups.ts';
 
-/** How long an answer about a secret is relied on, in milliseconds: a key that was revoked elsewhere ends within it. */
+/**
+ * How long an answer about a secret is relied on, in milliseconds: a key that was revoked elsewhere ends
+ * within it.
+ */
 export const FRESH_MS = 5000;
 
-/** How long a key goes on that can't be looked up again because PostgreSQL is away; nobody can revoke it meanwhile either. */
+/**
+ * How long a key goes on that can't be looked up again because PostgreSQL is away; nobody can revoke it
+ * meanwhile either.
+ */
 export const GRACE_MS = 300_000;
 
 /** Pause after a look-up that failed, in milliseconds. */
 const RETRY_MS = 1000;
 
-/** Secrets remembered at the most: of those known, and of those not known, so that guesses push no key out. */
+/**
+ * Secrets remembered at the most: of those known, and of those not known, so that guesses push no key out.
+ */
 const CAPACITY = 10_000;
 
 interface Known {
@@ -31,7 +39,10 @@ export class Keyring {
   readonly #unknown = new Map<string, number>();
   #generation = 0;
 
-  /** @param uptime milliseconds that never go back, unlike the time of day: a clock put right must not make a key outlive its end */
+  /**
+   * @param uptime milliseconds that never go back, unlike the time of day: a clock put right must not make a
+   * key outlive its end
+   */
   constructor(load: LoadCredentials, uptime: () => number = () => performance.now()) {
     this.#lookups = new Lookups(load);
     this.#uptime = uptime;
@@ -42,7 +53,10 @@ export class Keyring {
     return this.#known.has(hash);
   }
 
-  /** The key of a secret, by its hash; null when nobody has it. Whether it has ended is the caller's to judge. @throws Unavailable */
+  /**
+   * The key of a secret, by its hash; null when nobody has it. Whether it has ended is the caller's to judge.
+   * @throws Unavailable
+   */
   async find(hash: string): Promise<Credential | null> {
     const asked = this.#uptime();
     const known = this.#known.get(hash);
@@ -64,7 +78,10 @@ export class Keyring {
     }
   }
 
-  /** A key or a session was made or ended here: what was known of it counts no more, also where it is being looked up. */
+  /**
+   * A key or a session was made or ended here: what was known of it counts no more, also where it is being
+   * looked up.
+   */
   forget(which: (credential: Credential) => boolean): void {
     this.#generation++;
     this.#unknown.clear();

@@ -4,7 +4,9 @@ import { type Repetition, repeat } from '../../ingest/repeat.ts';
 /** How often uses are written down, in milliseconds. */
 const EVERY_MS = 60_000;
 
-/** When each key was last used: kept here, and written down once a minute and at the end, never by a request. */
+/**
+ * When each key was last used: kept here, and written down once a minute and at the end, never by a request.
+ */
 export class LastUse {
   readonly #write: (used: ReadonlyMap<string, number>) => Promise<void>;
   readonly #log: Logger;

@@ -2,15 +2,17 @@ import type { Credential } from '../../db/queries/keys.ts';
 import { within } from '../../db/within.ts';
 import { TooManyKeys } from '../problem.ts';
 
-/** Secrets that wait to be looked up at the most, and for how long a look-up is waited for, in milliseconds. */
+/**
+ * Secrets that wait to be looked up at the most, and for how long a look-up is waited for, in milliseconds.
+ */
 const MOST_WAITING = 5000;
 const PATIENCE_MS = 2000;
 
 export type LoadCredentials = (hashes: readonly string[]) => Promise<Credential[]>;
 
 /**
- * Looks keys up, one statement after the other: what is asked for while one runs is gathered for the next. So however many
- * secrets are tried at once, it costs PostgreSQL one connection.
+ * Looks keys up, one statement after the other: what is asked for while one runs is gathered for the next. So
+ * however many secrets are tried at once, it costs PostgreSQL one connection.
  */
 export class Lookups {
   readonly #load: LoadCredentials;
@@ -21,7 +23,10 @@ export class Lookups {
     this.#load = load;
   }
 
-  /** By a statement that begins after this call; null for a secret that nobody has. @throws TooManyKeys, or why it failed */
+  /**
+   * By a statement that begins after this call; null for a secret that nobody has. @throws TooManyKeys, or
+   * why it failed
+   */
   find(hash: string): Promise<Credential | null> {
     let asked = this.#gathered.get(hash);
     if (!asked) {

@@ -7,7 +7,10 @@ import { seldom } from '../log-seldom.ts';
 import { Problem, Unavailable } from '../problem.ts';
 import type { Dialect } from '../route.ts';
 
-/** The one place where errors become answers. What a caller can't act on says "internal error", and the log the rest. */
+/**
+ * The one place where errors become answers. What a caller can't act on says "internal error", and the log
+ * the rest.
+ */
 export function problems(log: Logger): Middleware {
   const unavailable = seldom((fields: object, message: string) => log.warn(fields, message));
   return async (ctx, next) => {
@@ -69,7 +72,10 @@ function answer(ctx: Context, problem: Problem): void {
   ctx.set('Content-Type', 'application/problem+json');
 }
 
-/** Connection lost or refused, shutting down, out of connections, locked for too long; not a fault of the statement. */
+/**
+ * Connection lost or refused, shutting down, out of connections, locked for too long; not a fault of the
+ * statement.
+ */
 function isAway(error: unknown, state: string | undefined): boolean {
   if (state && /^(08|53|57|40|55P03)/.test(state)) return true;
   for (let e = error; e instanceof Error; e = e.cause) {

@@ -5,10 +5,11 @@ import { Problem } from '../problem.ts';
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
- * Refuses what a browser sends on behalf of another site: an API on loopback is in reach of every page its user opens.
- * Changes must come from our own pages, and while only this machine reaches us (`local`), everything must be asked of a name
- * that is ours: another site's name may have been made to resolve to this machine (DNS rebinding), and its page
- * then counts as our own. Clients that are not browsers send no Origin, and ask for loopback by its name.
+ * Refuses what a browser sends on behalf of another site: an API on loopback is in reach of every page its
+ * user opens. Changes must come from our own pages, and while only this machine reaches us (`local`),
+ * everything must be asked of a name that is ours: another site's name may have been made to resolve to this
+ * machine (DNS rebinding), and its page then counts as our own. Clients that are not browsers send no Origin,
+ * and ask for loopback by its name.
  */
 export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boolean }): Middleware {
   const own = new URL(publicUrl);

@@ -6,12 +6,14 @@ const MOST_UNREAD = 1 << 20;
 const LINGER_MS = 10_000;
 
 /**
- * Answers given before a body has come (too large, no key, too many) must reach senders who are still busy sending: closing on them
- * at once would take the answer away with it. So the rest is thrown away as it comes, but only so much of it.
+ * Answers given before a body has come (too large, no key, too many) must reach senders who are still busy
+ * sending: closing on them at once would take the answer away with it. So the rest is thrown away as it
+ * comes, but only so much of it.
  */
 export const unread: Middleware = async ({ req }, next) => {
   await next();
-  // Before the answer is sent: once it is, Node throws the rest away itself, without an end and without being seen.
+  // Before the answer is sent: once it is, Node throws the rest away itself, without an end and without being
+  // seen.
   if (!req.complete) linger(req);
 };
 

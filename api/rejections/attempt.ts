@@ -9,7 +9,10 @@ import { problemOf } from '../middleware/problems.ts';
 import { BudgetSpent, type Problem, RateExceeded, TooManyKeys } from '../problem.ts';
 import type { Rejections } from './recorder.ts';
 
-/** A request to store something. What it brings and can't be stored is noted in it, however deep in the handler that shows. */
+/**
+ * A request to store something. What it brings and can't be stored is noted in it, however deep in the
+ * handler that shows.
+ */
 interface Attempt {
   route: string;
   rejections: Rejections;
@@ -77,7 +80,9 @@ function note(attempt: Attempt, status: number, detail: string, problem: Problem
   rejections.note({ ...whose(principal), route, kind: 'request', status, reason, field: '', detail });
 }
 
-/** Says that this request waits, because its events can't be stored yet. Until then its sender isn't heard. */
+/**
+ * Says that this request waits, because its events can't be stored yet. Until then its sender isn't heard.
+ */
 export function noteHeldBack(error: unknown): void {
   const attempt = attempts.getStore();
   if (!attempt) return;

@@ -2,8 +2,8 @@
 const ITEM_LENGTH = 2048;
 
 /**
- * The beginning of what was sent: lines as they came, anything else as JSON. Costs no more than what is kept, and goes no deeper than
- * that: each level takes a character.
+ * The beginning of what was sent: lines as they came, anything else as JSON. Costs no more than what is kept,
+ * and goes no deeper than that: each level takes a character.
  */
 export function beginning(item: unknown): string {
   if (typeof item === 'string') return item.slice(0, ITEM_LENGTH);

@@ -19,7 +19,10 @@ const EVERY_MS = 1000;
 /** Longest key id that the table takes. */
 const KEY_LENGTH = 64;
 
-/** Keys whose refusals are held at once, and counts: a route, reason and hour each. More than there can be in a day. */
+/**
+ * Keys whose refusals are held at once, and counts: a route, reason and hour each. More than there can be in
+ * a day.
+ */
 const MOST_KEYS = 500;
 const MOST_COUNTS = 10_000;
 
@@ -29,8 +32,9 @@ const HOUR_MS = 3_600_000;
 export type Refusal = Omit<Rejection, 'at' | 'item'> & { item?: unknown };
 
 /**
- * Counts what is refused and keeps the last few of each key, in memory, and brings it to PostgreSQL once a second: a flood of bad
- * requests costs one small transaction a second. While PostgreSQL is away counts add up and the older refusals make room.
+ * Counts what is refused and keeps the last few of each key, in memory, and brings it to PostgreSQL once a
+ * second: a flood of bad requests costs one small transaction a second. While PostgreSQL is away counts add
+ * up and the older refusals make room.
  */
 export class Rejections {
   /** Hears of refusals that are ours; absent where nobody judges silence. */

@@ -45,8 +45,9 @@ const byPerson = z.object({ actor }).prefault({});
 const now = { description: 'The producer after the request', schema: producerDetailOut };
 
 /**
- * Producers. The row is what they were told, the workflow does it. A change goes to the workflow first and to the row once
- * that took it, so that a refused change leaves nothing behind; a new one starts with its row, which housekeeping would start too.
+ * Producers. The row is what they were told, the workflow does it. A change goes to the workflow first and to
+ * the row once that took it, so that a refused change leaves nothing behind; a new one starts with its row,
+ * which housekeeping would start too.
  */
 export function producerRoutes(deps: ApiDeps): Route[] {
   const { orm, client, clock, log } = deps;
@@ -179,7 +180,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
         await find(id);
         await stopProducerWorkflow(deps, id);
         if (!(await deleteProducer(orm, id))) throw new NotFound('Producer');
-        // Housekeeping may have started it again while there was a row. One that emits learns by itself that there is none.
+        // Housekeeping may have started it again while there was a row. One that emits learns by itself that
+        // there is none.
         await stopProducerWorkflow(deps, id).catch((error: unknown) => {
           log.warn({ err: error, source_id: id }, 'a removed producer could not be stopped once more');
         });

@@ -27,7 +27,10 @@ const sessionOut = z
 
 const cookieHeader = { 'Set-Cookie': { description: 'The session cookie, if the API asks for keys' } };
 
-/** Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts can read it. */
+/**
+ * Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts
+ * can read it.
+ */
 export function sessionRoutes(deps: ApiDeps): Route[] {
   const { orm, access, keyring, clock, settings } = deps;
   const record = recorder(deps);

@@ -52,7 +52,9 @@ export function showEvent({ event_id, occurred_at, ...rest }: Event): z.output<t
   };
 }
 
-/** All that a sender is told of an event of the same id that says something else, and that it may not read. */
+/**
+ * All that a sender is told of an event of the same id that says something else, and that it may not read.
+ */
 export const duplicateOut = z
   .strictObject({ id: z.uuid(), event_id: z.uuid(), duplicate: z.literal(true) })
   .meta({ id: 'DuplicateEvent' });

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { partsOf } from '../../db/queries/event-tail.ts';
 
 /**
- * How far a listener has come. It has everything that was committed at `since`; of what was committed from then to `until`, it has
- * what comes up to `after`, by transaction and id. Snapshots rather than times or numbers: transactions end in
- * another order than they began in, and what was numbered first may be seen last.
+ * How far a listener has come. It has everything that was committed at `since`; of what was committed from
+ * then to `until`, it has what comes up to `after`, by transaction and id. Snapshots rather than times or
+ * numbers: transactions end in another order than they began in, and what was numbered first may be seen
+ * last.
  */
 export interface TailCursor {
   /** When `since` was taken, epoch ms. */

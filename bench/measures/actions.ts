@@ -32,8 +32,8 @@ const ACTIONS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Temporal's share of a million events that change no rule's state: what the events cause, counted while some of them come, and
- * what goes on without them, which is housekeeping's round a minute.
+ * Temporal's share of a million events that change no rule's state: what the events cause, counted while some
+ * of them come, and what goes on without them, which is housekeeping's round a minute.
  */
 export async function measureActions(bench: Bench): Promise<Figure[]> {
   const { system, database, quick } = bench;
@@ -43,7 +43,8 @@ export async function measureActions(bench: Bench): Promise<Figure[]> {
   const client = new Client({ connection });
   const senders = new Senders(system.url, 4);
   try {
-    // In steady state every rule's workflow is there and sleeps. They do so as well unstarted, but it takes a minute to start them.
+    // In steady state every rule's workflow is there and sleeps. They do so as well unstarted, but it takes a
+    // minute to start them.
     if (!quick) await everyRuleRuns(client);
     const before = await actions(client);
     const stop = steadily(senders, PER_SECOND, (count) => makeEvents(count, Date.now()));

@@ -20,8 +20,8 @@ const definition: RuleDefinition = {
 };
 
 /**
- * A new rule counts what is in its window while the API process appends events, one after the other, each of a group of its
- * own of that very rule: those have to be admitted beside the backfill's.
+ * A new rule counts what is in its window while the API process appends events, one after the other, each of
+ * a group of its own of that very rule: those have to be admitted beside the backfill's.
  */
 export async function measureBackfill({ system, database, quick }: Bench): Promise<Figure[]> {
   // So few events as the quick run has say nothing: the partitions of thirty days cost more.

@@ -43,7 +43,10 @@ async function ruleOf(orm: Orm, definition: RuleDefinition, now: number): Promis
   return (await loadRule(sqlOf(orm), id))!.versions[0]!;
 }
 
-/** Milliseconds that waking and judging take for one event that opens an incident, and for its end, with `past` incidents before. */
+/**
+ * Milliseconds that waking and judging take for one event that opens an incident, and for its end, with
+ * `past` incidents before.
+ */
 async function wakeAndJudge({ database, quick }: Bench, orm: Orm, past: number): Promise<number> {
   const db = sqlOf(orm);
   const start = Date.now() - 1_800_000;
@@ -84,7 +87,10 @@ async function wakeAndJudge({ database, quick }: Bench, orm: Orm, past: number):
   return median(taken);
 }
 
-/** Milliseconds for the exact times of 61 events, in a bucket of half a day with `others` events of other groups. */
+/**
+ * Milliseconds for the exact times of 61 events, in a bucket of half a day with `others` events of other
+ * groups.
+ */
 async function exactRead({ database }: Bench, orm: Orm, others: number): Promise<number> {
   const now = Date.now();
   const event_type = `exact-${others}`;

@@ -33,7 +33,10 @@ export async function measureSingles(bench: Bench): Promise<Figure[]> {
   ];
 }
 
-/** Events a second. The event has no id: the server gives it one, so that the same bytes are a new event each time. */
+/**
+ * Events a second. The event has no id: the server gives it one, so that the same bytes are a new event each
+ * time.
+ */
 async function singles(baseUrl: string, amount: number): Promise<number> {
   const event = { source_id: 'checkout-7', severity: 'high', event_type: LOAD_TYPE, payload: payloadOf(7) };
   const since = performance.now();

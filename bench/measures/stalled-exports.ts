@@ -11,7 +11,10 @@ const SUMS = 1875;
 const SETTLED_MS = 2_000;
 const LONGEST_MS = 20_000;
 
-/** What the API's memory grows by while forty clients have each begun a download of large events and read nothing of it. */
+/**
+ * What the API's memory grows by while forty clients have each begun a download of large events and read
+ * nothing of it.
+ */
 export async function measureStalledExports(bench: Bench): Promise<Figure[]> {
   if (process.platform !== 'linux') return [];
   // It makes the day's partition too.
@@ -44,7 +47,10 @@ export async function measureStalledExports(bench: Bench): Promise<Figure[]> {
   }
 }
 
-/** Asks for an export, reads the first bytes of the answer, and then nothing. Resolves to those, or '' should there be none. */
+/**
+ * Asks for an export, reads the first bytes of the answer, and then nothing. Resolves to those, or '' should
+ * there be none.
+ */
 function stall(baseUrl: string, sockets: Socket[]): Promise<string> {
   const { hostname, port, host } = new URL(baseUrl);
   const socket = connect(Number(port), hostname);

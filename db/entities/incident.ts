@@ -2,7 +2,10 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { IncidentState } from '../../domain/incident.ts';
 import type { DeliveryOutcome, NoticeKind } from '../../domain/notice.ts';
 
-/** One episode of one group of one rule. `id` is derived from (rule, group, episode), so that it can't be opened twice. */
+/**
+ * One episode of one group of one rule. `id` is derived from (rule, group, episode), so that it can't be
+ * opened twice.
+ */
 export const IncidentEntity = defineEntity({
   name: 'Incident',
   tableName: 'alert_incidents',
@@ -71,7 +74,10 @@ export const TimelineEntity = defineEntity({
     id: p.bigint('number').primary().autoincrement(),
     incidentId: p.uuid().index('incident_timeline_incident_id_index'),
     at: p.datetime(3),
-    /** opened, acknowledged, comment, extended, resolved, reopened, merged, notice_sent, notice_failed, notified_nobody … */
+    /**
+     * opened, acknowledged, comment, extended, resolved, reopened, merged, notice_sent, notice_failed,
+     * notified_nobody …
+     */
     kind: p.string().length(32),
     /** `rule`, `tocsin`, or a person's name. */
     actor: p.string().length(200),
@@ -79,7 +85,9 @@ export const TimelineEntity = defineEntity({
   },
 });
 
-/** Something about an incident that people must hear of. Written with the change itself, in its transaction. */
+/**
+ * Something about an incident that people must hear of. Written with the change itself, in its transaction.
+ */
 export const NoticeEntity = defineEntity({
   name: 'Notice',
   tableName: 'notices',

@@ -1,6 +1,8 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
-/** A live process, by a heartbeat a second. Ingest processes say here what they still hold, for the watermark. */
+/**
+ * A live process, by a heartbeat a second. Ingest processes say here what they still hold, for the watermark.
+ */
 export const ProcessEntity = defineEntity({
   name: 'Process',
   tableName: 'processes',
@@ -14,7 +16,10 @@ export const ProcessEntity = defineEntity({
     ingests: p.boolean(),
     /** Event time of the oldest event it holds and has not appended; null for none. */
     oldestUnappended: p.datetime(3).nullable(),
-    /** Neither is written any more: deaf spans took their place. Processes of an earlier release still write both while it is replaced. */
+    /**
+     * Neither is written any more: deaf spans took their place. Processes of an earlier release still write
+     * both while it is replaced.
+     */
     heldAt: p.datetime(3).nullable(),
     heldUntil: p.datetime(3).nullable(),
     /** When it ended in order: it held nothing any more. */

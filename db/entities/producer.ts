@@ -1,7 +1,10 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { ProducerSettings } from '../../domain/producer.ts';
 
-/** A source that Tocsin runs itself. Its workflow does the work; this row is what it was told and how far it came. */
+/**
+ * A source that Tocsin runs itself. Its workflow does the work; this row is what it was told and how far it
+ * came.
+ */
 export const ProducerEntity = defineEntity({
   name: 'Producer',
   tableName: 'producers',

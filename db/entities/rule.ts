@@ -28,8 +28,8 @@ export const AlertRuleEntity = defineEntity({
 export type AlertRule = InferEntity<typeof AlertRuleEntity>;
 
 /**
- * What a rule counted and judged by from `effectiveAt` on. `snapshot` divides the events between the backfill, which
- * counts what was visible in it, and the appends after it.
+ * What a rule counted and judged by from `effectiveAt` on. `snapshot` divides the events between the
+ * backfill, which counts what was visible in it, and the appends after it.
  */
 export const RuleVersionEntity = defineEntity({
   name: 'RuleVersion',
@@ -41,7 +41,9 @@ export const RuleVersionEntity = defineEntity({
     enabled: p.boolean(),
     effectiveAt: p.datetime(3),
     snapshot: p.text(),
-    /** The window reaches back to here at `effectiveAt`: older events that were visible then are not counted. */
+    /**
+     * The window reaches back to here at `effectiveAt`: older events that were visible then are not counted.
+     */
     countedFrom: p.datetime(3),
     windowMs: p.double(),
     bucketMs: p.double(),
@@ -53,7 +55,9 @@ export const RuleVersionEntity = defineEntity({
     countedToId: p.uuid().nullable(),
     /** The revision that brought the present `group_by`: groups named by an earlier one don't count. */
     groupsFrom: p.integer().default(0),
-    /** Idle groups of the rule are being let go of: no appending process may remember which groups there are. */
+    /**
+     * Idle groups of the rule are being let go of: no appending process may remember which groups there are.
+     */
     forgetting: p.boolean().default(false),
     /** When a later revision took over; null for the one in force. */
     supersededAt: p.datetime(3).nullable(),

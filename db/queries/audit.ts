@@ -54,7 +54,10 @@ export async function listAudit(
   return rows;
 }
 
-/** Removes what was written before `before` (epoch ms), and never what is younger than the record is to be kept. */
+/**
+ * Removes what was written before `before` (epoch ms), and never what is younger than the record is to be
+ * kept.
+ */
 export async function forgetAudit(db: Sql, before: number): Promise<void> {
   await sql`select forget_audit(${instant(before)})`.execute(db);
 }

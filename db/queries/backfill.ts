@@ -25,12 +25,12 @@ export interface Cell {
 const PAGE_BYTES = 8_000_000;
 
 /**
- * Events of the window that were stored when the revision came into force: the page after a position, in order of time and id,
- * empty once there are no more. To be called in a transaction of its own.
+ * Events of the window that were stored when the revision came into force: the page after a position, in
+ * order of time and id, empty once there are no more. To be called in a transaction of its own.
  *
- * The order is that of an index, so a page costs what it holds. The planner must not sort instead: where statistics
- * say that a day has few events it would read and sort all that remain for every page. A page has a limit in bytes,
- * because payloads may be large.
+ * The order is that of an index, so a page costs what it holds. The planner must not sort instead: where
+ * statistics say that a day has few events it would read and sort all that remain for every page. A page has
+ * a limit in bytes, because payloads may be large.
  */
 export async function eventsToBackfill(
   db: Sql,
@@ -62,7 +62,10 @@ export async function eventsToBackfill(
   return rows;
 }
 
-/** How far a revision's backfill is. Null when there is nothing to count: it is ready, was superseded, or is gone. */
+/**
+ * How far a revision's backfill is. Null when there is nothing to count: it is ready, was superseded, or is
+ * gone.
+ */
 export async function backfillPosition(
   db: Sql,
   { rule_id, revision }: Version,
@@ -71,8 +74,8 @@ export async function backfillPosition(
 }
 
 /**
- * The same, and keeps the revision as it is until this transaction ends: nobody else counts for it, supersedes it or removes
- * it meanwhile.
+ * The same, and keeps the revision as it is until this transaction ends: nobody else counts for it,
+ * supersedes it or removes it meanwhile.
  */
 export async function holdBackfill(
   db: Sql,

@@ -12,7 +12,10 @@ const MOST_JOINED = 10_000;
 const COLUMNS = sql`whose, id, name, reason, ${ms('from_at')} as from_at, ${ms('to_at')} as to_at,
   ${ms('held_until')} as held_until`;
 
-/** Puts spans on record: those that begin where one on record does extend it. A part of a statement, without its results. */
+/**
+ * Puts spans on record: those that begin where one on record does extend it. A part of a statement, without
+ * its results.
+ */
 export function insertSpans(spans: readonly DeafSpan[]): RawBuilder<unknown> {
   return sql`
     insert into deaf_spans as d (whose, id, name, reason, from_at, to_at, held_until)
@@ -26,8 +29,8 @@ export function insertSpans(spans: readonly DeafSpan[]): RawBuilder<unknown> {
 }
 
 /**
- * Puts spans on record that a sweep found: each goes on with the youngest of its kind that ended lately, so that a producer
- * which is behind, and moves, has one row and not one a second.
+ * Puts spans on record that a sweep found: each goes on with the youngest of its kind that ended lately, so
+ * that a producer which is behind, and moves, has one row and not one a second.
  */
 export async function extendSpans(db: Sql, spans: readonly DeafSpan[]): Promise<void> {
   if (spans.length === 0) return;

@@ -3,8 +3,9 @@ import type { Sql } from '../orm.ts';
 import { HOUR_MS, LEVELS, MINUTE_MS } from './fold.ts';
 
 /**
- * From when to when there are events of a severity and a type, by the counts, to whole hours; null without any. A type that
- * never has a severity is the common case of a list that would look at every event of the type, and find nothing.
+ * From when to when there are events of a severity and a type, by the counts, to whole hours; null without
+ * any. A type that never has a severity is the common case of a list that would look at every event of the
+ * type, and find nothing.
  * @returns epoch milliseconds, `to` not included
  */
 export async function hoursWith(

@@ -18,8 +18,8 @@ interface ExpectedProducer {
 }
 
 /**
- * What should have a running workflow: rules with something to judge, producers, unresolved incidents, and sources with
- * dead letters that are retried by themselves.
+ * What should have a running workflow: rules with something to judge, producers, unresolved incidents, and
+ * sources with dead letters that are retried by themselves.
  */
 export async function expectedWorkflows(db: Sql): Promise<{
   rules: { id: string }[];
@@ -46,7 +46,10 @@ export async function expectedWorkflows(db: Sql): Promise<{
   };
 }
 
-/** A source's dead letters that are retried by themselves, as its workflow's input has them. Times in epoch ms. */
+/**
+ * A source's dead letters that are retried by themselves, as its workflow's input has them. Times in epoch
+ * ms.
+ */
 export async function lettersToRetry(
   db: Sql,
   sourceId: string,

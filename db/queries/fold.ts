@@ -3,8 +3,8 @@ import { LOCKS } from '../locks.ts';
 import { type Orm, transaction } from '../orm.ts';
 
 /**
- * What `event_totals` counts by; a partition each. Each level has every folded event once, so a query reads one of
- * them for any one stretch of time.
+ * What `event_totals` counts by; a partition each. Each level has every folded event once, so a query reads
+ * one of them for any one stretch of time.
  */
 export const LEVELS = { minute: 0, minuteSeverity: 1, hourSeverity: 2, hourSeverityType: 3 } as const;
 
@@ -15,18 +15,20 @@ export const HOUR_MS = 3_600_000;
 const SETTLED_AFTER_MS = 5 * MINUTE_MS;
 
 /**
- * Rollups folded in one transaction, which are found again by where they lie: joined by their keys, and with statistics from when the table was
- * empty, PostgreSQL looked for each of them in all of them, for minutes. One that was changed meanwhile lies elsewhere, and is left to the next
- * round. About a tenth of a second's work. */
+ * Rollups that one transaction folds: about 0.1 s of work. The delete finds them again by their `ctid`. A
+ * join by their keys took minutes: with statistics from when the table was empty, PostgreSQL compared each
+ * row with all others. A rollup that changed meanwhile has another `ctid`, and is left to the next round.
+ */
 const CHUNK = 10_000;
 
 /** Chunks of one call: a flood of old events is folded over several rounds, none of them long. */
 const MOST_CHUNKS = 100;
 
 /**
- * Moves rollups of minutes that are over into the totals that analytics read, in chunks of one transaction each: a count is
- * in one table or in the other, never in both. Late events make new rollups, which the next call moves. Rows that an append has in
- * hand are passed over, so that this never waits for an append; it may keep one waiting for one chunk.
+ * Moves rollups of minutes that are over into the totals that analytics read, in chunks of one transaction
+ * each: a count is in one table or in the other, never in both. Late events make new rollups, which the next
+ * call moves. Rows that an append has in hand are passed over, so that this never waits for an append; it may
+ * keep one waiting for one chunk.
  * @param now epoch ms
  * @param progress called after every chunk; what it throws ends the fold
  * @returns how many rollups were moved

@@ -27,7 +27,10 @@ export function acknowledgeIncidentRow(orm: Orm, request: PersonsRequest & { com
   });
 }
 
-/** Acknowledges an incident that is open and locked. To be called in a transaction. `at` in epoch milliseconds. */
+/**
+ * Acknowledges an incident that is open and locked. To be called in a transaction. `at` in epoch
+ * milliseconds.
+ */
 export function acknowledge(
   incident: Incident,
   em: SqlEntityManager,
@@ -41,8 +44,8 @@ export function acknowledge(
 }
 
 /**
- * Resolves an incident by hand, with timeline entry and notice. `ended_at` stays as it is: the episode goes on until the
- * rule says that it ended. PagerDuty's alerts are over by it.
+ * Resolves an incident by hand, with timeline entry and notice. `ended_at` stays as it is: the episode goes
+ * on until the rule says that it ended. PagerDuty's alerts are over by it.
  */
 export function resolveIncidentRow(orm: Orm, request: PersonsRequest & { comment?: string }, at: number) {
   return write(orm, request, 'resolved', async (incident, em, db) => {
@@ -72,8 +75,8 @@ export function commentIncidentRow(orm: Orm, request: PersonsRequest & { text: s
 }
 
 /**
- * Adds what became of a notice on a channel to the timeline, once. To be called in a transaction; the lock on the incident
- * makes two callers take turns. False when it was there, or the incident is gone.
+ * Adds what became of a notice on a channel to the timeline, once. To be called in a transaction; the lock on
+ * the incident makes two callers take turns. False when it was there, or the incident is gone.
  */
 export async function addNoticeEntry(
   db: Sql,

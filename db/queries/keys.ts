@@ -26,7 +26,9 @@ export async function findKey(orm: Orm, id: string): Promise<ApiKey | null> {
   return orm.em.fork().findOne(ApiKeyEntity, { id });
 }
 
-/** Stores a new key by its secret's hash. Null where a key in force has its name already. `now` in epoch ms. */
+/**
+ * Stores a new key by its secret's hash. Null where a key in force has its name already. `now` in epoch ms.
+ */
 export async function insertKey(
   orm: Orm,
   given: Pick<
@@ -52,7 +54,10 @@ export async function insertKey(
   return key;
 }
 
-/** Ends a key and its sessions; one that is revoked already stays as it is. False when there is none. `now` in epoch ms. */
+/**
+ * Ends a key and its sessions; one that is revoked already stays as it is. False when there is none. `now` in
+ * epoch ms.
+ */
 export async function revokeKey(orm: Orm, id: string, now: number): Promise<boolean> {
   return transaction(orm, async (db) => {
     const { numAffectedRows } = await sql`
@@ -65,8 +70,8 @@ export async function revokeKey(orm: Orm, id: string, now: number): Promise<bool
 }
 
 /**
- * Makes sure of the key that the configuration names, with every role, and revokes the one that it named before. One that was
- * revoked stays so: whoever did that must be able to rely on it.
+ * Makes sure of the key that the configuration names, with every role, and revokes the one that it named
+ * before. One that was revoked stays so: whoever did that must be able to rely on it.
  * @returns the key as it is on record. `now` in epoch ms
  */
 export async function ensureBootstrapKey(

@@ -41,7 +41,9 @@ export async function wasSent(db: Sql, { notice_id, channel }: Attempt): Promise
   return rows.length > 0;
 }
 
-/** What a row says from before the sending until there is an outcome; for good if the process dies in between. */
+/**
+ * What a row says from before the sending until there is an outcome; for good if the process dies in between.
+ */
 const BEGUN = 'begun, no outcome recorded';
 
 /** Leaves the attempt's trace before anything is sent. `at` in epoch milliseconds. */

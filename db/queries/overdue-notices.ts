@@ -2,7 +2,10 @@ import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 import { instant } from '../time.ts';
 
-/** Incidents but those of `except` with a notice from before `before` (epoch ms) that isn't done, oldest first. */
+/**
+ * Incidents but those of `except` with a notice from before `before` (epoch ms) that isn't done, oldest
+ * first.
+ */
 export async function overdueNotices(
   db: Sql,
   before: number,

@@ -13,8 +13,8 @@ export interface PendingRow {
 }
 
 /**
- * Pending evaluations, unlocked: wakers may merge into them while they are judged. Of up to `limit` groups, those that have waited
- * longest first, so that busy groups don't starve others; or of the groups named.
+ * Pending evaluations, unlocked: wakers may merge into them while they are judged. Of up to `limit` groups,
+ * those that have waited longest first, so that busy groups don't starve others; or of the groups named.
  */
 export async function readPending(
   db: Sql,
@@ -37,8 +37,9 @@ export async function readPending(
 }
 
 /**
- * Deletes pending rows that are done and still as they were read. One that something was merged into since, or whose group has to
- * be judged again, goes to the end of the line. All are locked in the order in which wakers lock them.
+ * Deletes pending rows that are done and still as they were read. One that something was merged into since,
+ * or whose group has to be judged again, goes to the end of the line. All are locked in the order in which
+ * wakers lock them.
  */
 export async function closePending(
   db: Sql,
@@ -62,8 +63,8 @@ export async function closePending(
 }
 
 /**
- * Puts off a group whose judging failed, each time for longer, 10 minutes at the most, so that it doesn't keep others of its
- * rule from being judged.
+ * Puts off a group whose judging failed, each time for longer, 10 minutes at the most, so that it doesn't
+ * keep others of its rule from being judged.
  */
 export async function putOff(
   db: Sql,
@@ -107,7 +108,10 @@ export interface FailingGroup {
   retry_at: number;
 }
 
-/** Groups that can't be judged, for people to see: ten of them at the most, those that failed most often first. */
+/**
+ * Groups that can't be judged, for people to see: ten of them at the most, those that failed most often
+ * first.
+ */
 export async function failingGroups(db: Sql): Promise<FailingGroup[]> {
   const { rows } = await sql<FailingGroup>`
     select distinct on (failures, rule_id, group_key) rule_id, name as rule_name, group_key, failures, failure,

@@ -14,8 +14,8 @@ export async function producerRow(
 }
 
 /**
- * Moves a producer on: `stored` more events, and every event before `appendedThrough` (epoch ms) is appended, or will
- * be an answer from its dead letters. Never goes back. False when the row is gone.
+ * Moves a producer on: `stored` more events, and every event before `appendedThrough` (epoch ms) is appended,
+ * or will be an answer from its dead letters. Never goes back. False when the row is gone.
  */
 export async function recordProgress(
   orm: Orm,

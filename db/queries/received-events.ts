@@ -10,7 +10,9 @@ export async function queueEvents(db: Sql, events: readonly Event[]): Promise<vo
     order by 1 on conflict do nothing`.execute(db);
 }
 
-/** Events that have waited for longer than `olderThanMs`: those of a process that ended before it stored them. */
+/**
+ * Events that have waited for longer than `olderThanMs`: those of a process that ended before it stored them.
+ */
 export async function queuedEvents(db: Sql, olderThanMs: number, limit: number): Promise<Event[]> {
   const { rows } = await sql<{ event: Event }>`
     select event from received_events

@@ -3,10 +3,14 @@ import { OVERFLOW_GROUP } from '../../domain/group.ts';
 import type { Sql } from '../orm.ts';
 import { ALERT, type AlertRow } from './received-writes.ts';
 
-/** The overflow group as a literal: only then does PostgreSQL know that a partial index covers the question. */
+/**
+ * The overflow group as a literal: only then does PostgreSQL know that a partial index covers the question.
+ */
 const FOLDED = sql.lit(OVERFLOW_GROUP);
 
-/** An alert without its words, which the overflow group doesn't repeat: they may be many kilobytes of each. */
+/**
+ * An alert without its words, which the overflow group doesn't repeat: they may be many kilobytes of each.
+ */
 const FOLDED_ALERT = sql`a.rule_id, a.key, a.group_key, '{}'::jsonb as labels, '{}'::jsonb as annotations, a.severity, '' as summary,
   null as generator_url, a.starts_at::float8 as starts_at, a.ends_at::float8 as ends_at, a.ends,
   a.not_before::float8 as not_before, null::float8 as acknowledged_at, null as acknowledged_by,
@@ -16,8 +20,9 @@ const FOLDED_ALERT = sql`a.rule_id, a.key, a.group_key, '{}'::jsonb as labels, '
 const FOLDED_LOOKED_AT = 50;
 
 /**
- * Until when one of the rule's folded alerts holds that began before `from`, was not resolved, and holds past `watermark`; null
- * where none of the youngest does. Those are the least likely to have been forgotten by their senders. Epoch ms.
+ * Until when one of the rule's folded alerts holds that began before `from`, was not resolved, and holds past
+ * `watermark`; null where none of the youngest does. Those are the least likely to have been forgotten by
+ * their senders. Epoch ms.
  */
 export async function foldedHolds(
   db: Sql,
@@ -34,9 +39,9 @@ export async function foldedHolds(
 }
 
 /**
- * Episodes of the groups' alerts that end at or after each group's `from` (epoch ms). The latest ones are held until this
- * transaction ends: an alert is reworded either before it is judged, or once its incident is on record. Folded ones aren't, as their
- * incident has words of its own. `past` ones are over for good.
+ * Episodes of the groups' alerts that end at or after each group's `from` (epoch ms). The latest ones are
+ * held until this transaction ends: an alert is reworded either before it is judged, or once its incident is
+ * on record. Folded ones aren't, as their incident has words of its own. `past` ones are over for good.
  */
 export async function episodesOnRecord(
   db: Sql,
@@ -52,8 +57,9 @@ export async function episodesOnRecord(
 }
 
 /**
- * Of alerts that are groups of their own. Looked up group by group, in the order in which receivers lock alerts (`offset 0`): as a join,
- * PostgreSQL read all the rule's alerts for a few groups, 3,300 blocks with 10,000 alerts.
+ * Of alerts that are groups of their own. Looked up group by group, in the order in which receivers lock
+ * alerts (`offset 0`): as a join, PostgreSQL read all the rule's alerts for a few groups, 3,300 blocks with
+ * 10,000 alerts.
  */
 async function ownOnRecord(
   db: Sql,
@@ -83,8 +89,9 @@ async function foldedOnRecord(db: Sql, ruleId: string, from: number): Promise<Al
 }
 
 /**
- * Moves the deadlines of groups whose alerts were sent again: nothing of them is to be judged. A refresh writes its alert alone, so
- * this comes once for several of them, and no workflow hears of it. `watermark` in epoch ms.
+ * Moves the deadlines of groups whose alerts were sent again: nothing of them is to be judged. A refresh
+ * writes its alert alone, so this comes once for several of them, and no workflow hears of it. `watermark` in
+ * epoch ms.
  */
 export async function rearmRefreshed(db: Sql, watermark: number): Promise<void> {
   await sql`
@@ -108,7 +115,10 @@ export async function rearmRefreshed(db: Sql, watermark: number): Promise<void> 
   );
 }
 
-/** Groups with an alert that ends after `at` (epoch ms): what a revision that comes into force then has to judge. */
+/**
+ * Groups with an alert that ends after `at` (epoch ms): what a revision that comes into force then has to
+ * judge.
+ */
 export async function groupsAfter(
   db: Sql,
   ruleId: string,

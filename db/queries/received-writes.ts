@@ -38,8 +38,8 @@ export const ALERT = sql`a.rule_id, a.key, a.group_key, a.labels, a.annotations,
   a.senders`;
 
 /**
- * Takes part in the rule set, as appends do: until this transaction ends no rule changes, so that what it notes is noted for the
- * revision in force. Returns the rules as a younger statement sees them.
+ * Takes part in the rule set, as appends do: until this transaction ends no rule changes, so that what it
+ * notes is noted for the revision in force. Returns the rules as a younger statement sees them.
  */
 export async function enterReceiving(db: Sql, ids: readonly string[]): Promise<ReceivingRule[]> {
   await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
@@ -102,7 +102,10 @@ export async function keepPast(db: Sql, rows: readonly AlertRow[]): Promise<void
   );
 }
 
-/** Notes groups for judging by the revision in force, if that judges. Returns rules with something noted that wasn't there before. */
+/**
+ * Notes groups for judging by the revision in force, if that judges. Returns rules with something noted that
+ * wasn't there before.
+ */
 export async function notePendingAlerts(
   db: Sql,
   groups: readonly { rule_id: string; group_key: string; from_at: number; to_at: number }[],
@@ -122,7 +125,10 @@ export async function notePendingAlerts(
   return rows.map(({ rule_id }) => rule_id);
 }
 
-/** Locks the alerts of an incident of PagerDuty's, and its rule: to be called before the incident is locked, as receivers do. */
+/**
+ * Locks the alerts of an incident of PagerDuty's, and its rule: to be called before the incident is locked,
+ * as receivers do.
+ */
 export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void> {
   const ofIncident = sql`alert_incidents i where i.id = ${incidentId} and i.rule_id = ${RECEIVING_RULES.pagerduty}`;
   const { rows } = await sql`select from ${ofIncident}`.execute(db);
@@ -134,9 +140,9 @@ export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void
 }
 
 /**
- * Ends a group's alerts of PagerDuty because a person resolved their incident, and notes that for judging, as PagerDuty has it: many
- * of its senders trigger and never resolve, and their next trigger must be heard. Those of other protocols go on until their senders say
- * otherwise. `at` in epoch ms.
+ * Ends a group's alerts of PagerDuty because a person resolved their incident, and notes that for judging, as
+ * PagerDuty has it: many of its senders trigger and never resolve, and their next trigger must be heard.
+ * Those of other protocols go on until their senders say otherwise. `at` in epoch ms.
  */
 export async function endPagedAlerts(
   db: Sql,
@@ -181,8 +187,8 @@ export async function rewordIncidents(
 }
 
 /**
- * Removes alerts that ended before `before` (epoch ms) and whose end was judged, or will not be: their group stands at something
- * later, and nothing is pending for it.
+ * Removes alerts that ended before `before` (epoch ms) and whose end was judged, or will not be: their group
+ * stands at something later, and nothing is pending for it.
  */
 export async function forgetAlerts(db: Sql, before: number, progress?: () => void): Promise<number> {
   const done = sql`t.ends_at < ${Math.floor(before)}::bigint

@@ -37,8 +37,9 @@ export interface Rejection {
 export const KEPT_OF_A_KEY = 20;
 
 /**
- * Adds counts, keeps refusals, and lets go of all but the last of each key, in one transaction. Sorted, and skipping what another
- * process is removing, so that two that write at once don't wait for each other in a circle.
+ * Adds counts, keeps refusals, and lets go of all but the last of each key, in one transaction. Sorted, and
+ * skipping what another process is removing, so that two that write at once don't wait for each other in a
+ * circle.
  */
 export async function keepRejections(
   orm: Orm,

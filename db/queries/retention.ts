@@ -7,16 +7,17 @@ import { deleteInChunks } from './delete-in-chunks.ts';
 import { LEVELS } from './fold.ts';
 
 /**
- * How long a partition may keep others waiting on its way out. While detaching waits for those who read it, no partition can be
- * made: a backfill that reads for hours must not cost late events their day.
+ * How long a partition may keep others waiting on its way out. While detaching waits for those who read it,
+ * no partition can be made: a backfill that reads for hours must not cost late events their day.
  */
 const LOCK_TIMEOUT = '5s';
 
 /**
- * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers out; what a crash, or
- * a reader who takes longer than we wait, leaves half done is finished by the next call.
- * @param before epoch ms. For counts it is asked for each partition, while no rule changes: a rule that is made meanwhile either is
- * seen, or counts in a partition that is made after this one has gone
+ * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers
+ * out; what a crash, or a reader who takes longer than we wait, leaves half done is finished by the next
+ * call.
+ * @param before epoch ms. For counts it is asked for each partition, while no rule changes: a rule that is
+ * made meanwhile either is seen, or counts in a partition that is made after this one has gone
  * @param progress called after each partition; what it throws ends the call
  */
 export async function dropPartitions(
@@ -48,7 +49,10 @@ export async function dropPartitions(
     });
 }
 
-/** Does something while no rule changes: who changes one shares the lock. It is the connection's, not a transaction's. */
+/**
+ * Does something while no rule changes: who changes one shares the lock. It is the connection's, not a
+ * transaction's.
+ */
 async function keepingRules<T>(db: Sql, work: () => Promise<T>): Promise<T> {
   await sql`select pg_advisory_lock(${LOCKS.retention})`.execute(db);
   try {
@@ -74,8 +78,8 @@ async function dropPartition(
 const isLockTimeout = (error: unknown) => (error as { code?: unknown }).code === '55P03';
 
 /**
- * Removes what events before `before` (epoch ms) left in tables that aren't partitioned. Counts go by whole days, as the
- * events' partitions do, so that totals are those of the events that are there.
+ * Removes what events before `before` (epoch ms) left in tables that aren't partitioned. Counts go by whole
+ * days, as the events' partitions do, so that totals are those of the events that are there.
  */
 export async function forgetEvents(db: Sql, before: number, progress?: () => void): Promise<void> {
   const day = dayOf(before);
@@ -85,7 +89,10 @@ export async function forgetEvents(db: Sql, before: number, progress?: () => voi
   await deleteInChunks(db, 'event_totals', sql`t.level = ${levels} and t.at < ${day}::bigint`, progress);
 }
 
-/** Removes the record of changes of rules that is older than a day: a process that has slept longer reads all rules. */
+/**
+ * Removes the record of changes of rules that is older than a day: a process that has slept longer reads all
+ * rules.
+ */
 export async function forgetRuleChanges(db: Sql): Promise<void> {
   await sql`delete from rule_changes where at < now() - interval '1 day'`.execute(db);
 }

@@ -53,8 +53,9 @@ export async function busyGroups(db: Sql, ruleId: string): Promise<BusyGroup[]> 
 }
 
 /**
- * All groups of a rule are taken for ok until they are judged anew. The waker may have passed over events of the next revision
- * because such a group fired by the last one: what is on record doesn't prove that nothing has changed since.
+ * All groups of a rule are taken for ok until they are judged anew. The waker may have passed over events of
+ * the next revision because such a group fired by the last one: what is on record doesn't prove that nothing
+ * has changed since.
  */
 export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
   await sql`
@@ -64,9 +65,9 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
 }
 
 /**
- * Closes the books on all revisions before one: what was pending for them goes, except for groups that could not be
- * judged. Revisions with such groups have handed over, but are not settled. The counts and the rows of settled ones
- * go later, bit by bit.
+ * Closes the books on all revisions before one: what was pending for them goes, except for groups that could
+ * not be judged. Revisions with such groups have handed over, but are not settled. The counts and the rows of
+ * settled ones go later, bit by bit.
  */
 export async function closeRevisions(db: Sql, ruleId: string, before: number): Promise<void> {
   await sql`
@@ -106,7 +107,10 @@ export async function hasLeftGroups(db: Sql, ruleId: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged any more. */
+/**
+ * Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged
+ * any more.
+ */
 export async function isOver(db: Sql, ruleId: string): Promise<boolean> {
   const { rows } = await sql`
     select from alert_rules where id = ${ruleId} and deleted_at is not null and not exists (

@@ -56,9 +56,10 @@ export async function createRule(orm: Orm, input: RuleInput, now: number): Promi
 }
 
 /**
- * Changes what is given. A change of what is counted or when it fires is a new revision, in force from this commit
- * on; anything else changes the row alone.
- * @param patchOf what to change of the rule as it is now: it is locked, so that changes made at once don't undo each other
+ * Changes what is given. A change of what is counted or when it fires is a new revision, in force from this
+ * commit on; anything else changes the row alone.
+ * @param patchOf what to change of the rule as it is now: it is locked, so that changes made at once don't
+ * undo each other
  * @returns null when there is no such rule
  */
 export async function updateRule(
@@ -92,8 +93,8 @@ export async function updateRule(
 }
 
 /**
- * Deletes a rule: it counts and judges no more from this commit on. Its workflow settles what came before, resolves its open
- * incidents and removes the rest; incidents stay on record.
+ * Deletes a rule: it counts and judges no more from this commit on. Its workflow settles what came before,
+ * resolves its open incidents and removes the rest; incidents stay on record.
  * @returns null when there is no such rule
  */
 export async function deleteRule(
@@ -114,7 +115,10 @@ export async function deleteRule(
   });
 }
 
-/** Gives every enabled rule that counts a new revision of the same words, so that it counts anew: for when events were removed. */
+/**
+ * Gives every enabled rule that counts a new revision of the same words, so that it counts anew: for when
+ * events were removed.
+ */
 export async function recountRules(orm: Orm, now: number): Promise<string[]> {
   const ids = await transaction(orm, async (_db, em) =>
     (await em.find(AlertRuleEntity, { enabled: true, deletedAt: null }, { fields: ['id', 'definition'] }))
@@ -134,13 +138,14 @@ export async function recountRules(orm: Orm, now: number): Promise<string[]> {
 }
 
 /**
- * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is taken, so each
- * event is either visible in it, and counted by the backfill, or appended later, and counted there. All that can be
- * looked up beforehand is: appends wait for this lock.
+ * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is
+ * taken, so each event is either visible in it, and counted by the backfill, or appended later, and counted
+ * there. All that can be looked up beforehand is: appends wait for this lock.
  */
 async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
   const { effectiveAt, groupsFrom } = await nextInstant(db, rule, now);
-  // Its counts must not be dropped by who doesn't know yet how far back it looks. Waits for a partition on its way out.
+  // Its counts must not be dropped by who doesn't know yet how far back it looks. Waits for a partition on
+  // its way out.
   await sql`select pg_advisory_xact_lock_shared(${LOCKS.retention})`.execute(db);
   await lockRuleSet(db);
   const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
@@ -177,9 +182,9 @@ async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: 
 }
 
 /**
- * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not ready yet, from
- * the instant of that one. It has judged nothing, so its successor judges in its place and misses no window.
- * `groupsFrom`: the revision that brought its `group_by`.
+ * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not
+ * ready yet, from the instant of that one. It has judged nothing, so its successor judges in its place and
+ * misses no window. `groupsFrom`: the revision that brought its `group_by`.
  */
 async function nextInstant(db: Sql, rule: AlertRule, now: number) {
   // A judge in hand ends before the rule-set lock is taken, or every append would wait for it too.
@@ -200,7 +205,8 @@ async function nextInstant(db: Sql, rule: AlertRule, now: number) {
   const { rows } = await sql<{ latest: number | null }>`
     select (extract(epoch from max(opened_at)) * 1000)::float8 as latest from alert_incidents
     where rule_id = ${rule.id} and ended_at is null`.execute(db);
-  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened before.
+  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened
+  // before.
   const effectiveAt = Math.max(now, before.effective_at + 1, (rows[0]?.latest ?? 0) + 1);
   return { effectiveAt, groupsFrom };
 }

@@ -3,7 +3,10 @@ import { migrationsList } from '../migrations/index.ts';
 import type { Sql } from '../orm.ts';
 import { instant, ms } from '../time.ts';
 
-/** Everything of the database that says whether alerting works. Ages in seconds, null where there is nothing to be old. */
+/**
+ * Everything of the database that says whether alerting works. Ages in seconds, null where there is nothing
+ * to be old.
+ */
 export interface SystemState {
   /** The database's clock, epoch milliseconds: ages are by it, whatever the clock of who asks. */
   now: number;

@@ -12,8 +12,8 @@ export async function clusterIdentity(db: Sql): Promise<{ directory: string | nu
 }
 
 /**
- * What the whole cluster takes, in bytes: every database, and the WAL where this role may see it (`pg_monitor`). Databases that it
- * may not connect to count as well, for `pg_monitor` or their owner.
+ * What the whole cluster takes, in bytes: every database, and the WAL where this role may see it
+ * (`pg_monitor`). Databases that it may not connect to count as well, for `pg_monitor` or their owner.
  */
 export async function bytesInUse(db: Sql): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
@@ -27,7 +27,10 @@ export async function bytesInUse(db: Sql): Promise<number> {
   return rows[0]!.bytes;
 }
 
-/** What a table takes with its indexes and what is stored out of line; a partitioned one with all its partitions. */
+/**
+ * What a table takes with its indexes and what is stored out of line; a partitioned one with all its
+ * partitions.
+ */
 export interface TableSize {
   name: string;
   bytes: number;

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Sql } from '../orm.ts';
 
 /**
- * Ends an insert into pending_evaluations as p: what is noted already takes in the new range, under a new generation, so that
- * a judge who read it before leaves it.
+ * Ends an insert into pending_evaluations as p: what is noted already takes in the new range, under a new
+ * generation, so that a judge who read it before leaves it.
  */
 export const mergePending = sql`
   on conflict (rule_id, revision, group_key, late) do update
@@ -11,15 +11,16 @@ export const mergePending = sql`
       generation = p.generation + 1`;
 
 /**
- * Takes outbox rows and notes the groups whose state may change as pending evaluations, in one statement and so at once.
+ * Takes outbox rows and notes the groups whose state may change as pending evaluations, in one statement and
+ * so at once.
  *
- * A group that fires or is pending and hears of events after its `since` only goes on longer: its deadline finds
- * that out. Any other may change only if the buckets that its touched windows reach hold enough events; that sum is
- * no less than any of those windows. What falls among incidents that ended later may prolong one: there the recovery threshold is
- * enough. Reads are unlocked: an evaluation that changes a group's state looks again after
- * its commit, so nothing falls between (docs/adr, wake and judge). What was touched is looked up one by one (that is what the limits
- * of 1 are for): a join would read all rules and groups each time, 5 ms with 1,000
- * rules instead of 1.4.
+ * A group that fires or is pending and hears of events after its `since` only goes on longer: its deadline
+ * finds that out. Any other may change only if the buckets that its touched windows reach hold enough events;
+ * that sum is no less than any of those windows. What falls among incidents that ended later may prolong one:
+ * there the recovery threshold is enough. Reads are unlocked: an evaluation that changes a group's state
+ * looks again after its commit, so nothing falls between (docs/adr, wake and judge). What was touched is
+ * looked up one by one (that is what the limits of 1 are for): a join would read all rules and groups each
+ * time, 5 ms with 1,000 rules instead of 1.4.
  *
  * @param ids these rows only; null for all that are older than `olderThanMs`
  * @returns rules with a pending evaluation that wasn't there before
@@ -68,9 +69,9 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
 }
 
 /**
- * Groups whose deadline has come: a pending one's by the clock, a firing one's by the watermark. Notes them as pending
- * evaluations. What is noted for another revision says nothing: it may have come after that was settled. Times in epoch
- * milliseconds.
+ * Groups whose deadline has come: a pending one's by the clock, a firing one's by the watermark. Notes them
+ * as pending evaluations. What is noted for another revision says nothing: it may have come after that was
+ * settled. Times in epoch milliseconds.
  * @returns rules with a pending evaluation that wasn't there before
  */
 export async function takeDue(
@@ -102,8 +103,9 @@ export async function takeDue(
 }
 
 /**
- * Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal; they count as signalled now. Groups that
- * are put off aren't signalled before their time. Those of revisions that are gone or settled, left by a waker that came too late, are removed.
+ * Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal; they count as
+ * signalled now. Groups that are put off aren't signalled before their time. Those of revisions that are gone
+ * or settled, left by a waker that came too late, are removed.
  */
 export async function takeUnanswered(db: Sql, olderThanMs: number): Promise<string[]> {
   const stale = sql`signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'

@@ -13,8 +13,9 @@ import { spansInForce } from './deaf-spans.ts';
 import { databaseNow } from './heartbeat.ts';
 
 /**
- * Ingest processes and running producers, how far each is, and whom they did not hear; `now` is the database's clock, epoch ms. Beats are
- * read before deaf spans: a span that a later beat brings begins no earlier than the beat read here, so it can't be missed.
+ * Ingest processes and running producers, how far each is, and whom they did not hear; `now` is the
+ * database's clock, epoch ms. Beats are read before deaf spans: a span that a later beat brings begins no
+ * earlier than the beat read here, so it can't be missed.
  */
 export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
   const processes = await sql<ListeningProcess>`

@@ -3,7 +3,10 @@ type Package = {
   optionalDependencies?: Record<string, string>;
   peerDependencies?: Record<string, string>;
 };
-/** The part of package-lock.json that says what is installed where: '' is the project, others are `node_modules/…`. */
+/**
+ * The part of package-lock.json that says what is installed where: '' is the project, others are
+ * `node_modules/…`.
+ */
 export type Lock = { packages: Record<string, Package> };
 
 /** Installed packages that the project doesn't reach when it does without those named in `without`. */

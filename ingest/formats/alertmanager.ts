@@ -1,6 +1,7 @@
 import { storableText } from '../../db/storable.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { alertmanagerKey, NEVER, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
+import { alertmanagerKey, NEVER, type ReceivedAlert } from '../../domain/received-alert.ts';
+import { receivedSeverity } from '../../domain/severity.ts';
 import type { InvalidEvent } from '../validate.ts';
 
 /**

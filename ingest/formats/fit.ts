@@ -11,8 +11,9 @@ export function fitType(text: string): string {
 }
 
 /**
- * Other formats know no such limits, and their senders can't choose shorter names, so nothing is refused for one: what is too long keeps
- * its beginning and ends in a hash of all of it. The same text always fits the same way, and two that differ stay apart.
+ * Other formats know no such limits, and their senders can't choose shorter names, so nothing is refused for
+ * one: what is too long keeps its beginning and ends in a hash of all of it. The same text always fits the
+ * same way, and two that differ stay apart.
  */
 export function shortened(text: string, longest: number): string {
   if (text.length <= longest) return text;

@@ -1,9 +1,10 @@
 import protobuf from 'protobufjs';
 
 /*
- * OTLP's protobuf messages for logs, as opentelemetry-proto 1.7 has them. OpenTelemetry's own package for JavaScript
- * (@opentelemetry/otlp-transformer) writes exports and reads responses; a receiver needs the other two directions, so the messages are
- * described here and protobufjs compiles them. What is not described is passed over.
+ * OTLP's protobuf messages for logs, as opentelemetry-proto 1.7 has them. OpenTelemetry's own package for
+ * JavaScript (@opentelemetry/otlp-transformer) writes exports and reads responses. A receiver must read
+ * exports and write responses, so the messages are described here and protobufjs compiles them. Fields that
+ * are not described are ignored.
  */
 const { root } = protobuf.parse(`
   // proto3, but a text that is no UTF-8 costs no record: its broken bytes become U+FFFD.
@@ -66,8 +67,8 @@ const badRequest = root.lookupType('BadRequest');
 const DEEPEST = protobuf.Reader.recursionLimit;
 
 /**
- * Whether an export has more messages than so many, counted without decoding any: 16 MiB of empty ones became a gigabyte, and
- * stopped the process for seven seconds.
+ * Whether an export has more messages than so many, counted without decoding any: 16 MiB of empty ones became
+ * a gigabyte, and stopped the process for seven seconds.
  * @throws Error where it is no protobuf
  */
 export function hasMoreMessages(bytes: Uint8Array, most: number): boolean {
@@ -95,7 +96,10 @@ function messagesIn(
   return count;
 }
 
-/** An export in the shape of OTLP's JSON, but for int64 as Long and bytes as they are. @throws Error when it is none */
+/**
+ * An export in the shape of OTLP's JSON, but for int64 as Long and bytes as they are. @throws Error when it
+ * is none
+ */
 export function decodeExport(bytes: Uint8Array): unknown {
   return request.decode(bytes);
 }

@@ -3,8 +3,8 @@ import type { Json } from '../../domain/event.ts';
 import { MAX_DEPTH } from '../validate.ts';
 
 /*
- * Values as OTLP writes them, from protobuf (int64 as Long, bytes as they are) and from JSON (int64 as string or number, bytes as
- * base64, ids as hex) alike.
+ * Values as OTLP writes them. Protobuf has int64 as Long, and bytes as bytes. JSON has int64 as a string or
+ * a number, bytes as base64, and ids as hexadecimal.
  */
 
 /** A value that is not what its name says, or nested too deeply. The message says so. */

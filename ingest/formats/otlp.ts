@@ -29,9 +29,10 @@ export function countRecords(request: unknown): number {
 /**
  * The log records of an export, decoded from protobuf or JSON, in their order.
  *
- * OTLP has no ids, and its clients send an export again when they heard no answer. So the id of a record with a time is made from
- * all it says, its resource and its place among equals in the export: sent again it is the same event. The price: records that are
- * equal to the nanosecond, from the same resource, in two exports, are one.
+ * OTLP has no ids, and its clients send an export again when they heard no answer. So the id of a record with
+ * a time is made from all it says, its resource and its place among equals in the export: sent again it is
+ * the same event. The price: records that are equal to the nanosecond, from the same resource, in two
+ * exports, are one.
  * @throws Flaw where it is none, or where what records share can't be read
  */
 export function fromExport(request: unknown): Mapped<EventInput>[] {
@@ -111,7 +112,9 @@ function idOf(said: string, seen: Map<string, number>): string {
   return before === 0 ? id : idFrom(id, String(before));
 }
 
-/** What is not as good as absent: in protobuf the two can't be told apart, and both must make the same event. */
+/**
+ * What is not as good as absent: in protobuf the two can't be told apart, and both must make the same event.
+ */
 function present(values: { [key: string]: Json }): { [key: string]: Json } {
   const kept: { [key: string]: Json } = {};
   for (const [key, value] of Object.entries(values)) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseInstant } from '../../domain/instant.ts';
-import { NEVER, pagerdutyKey, type ReceivedAlert, receivedSeverity } from '../../domain/received-alert.ts';
+import { NEVER, pagerdutyKey, type ReceivedAlert } from '../../domain/received-alert.ts';
+import { receivedSeverity } from '../../domain/severity.ts';
 import { cutText } from '../repair.ts';
 import { fitSource, shortened } from './fit.ts';
 import type { EventInput, Mapped } from './mapped.ts';

@@ -1,4 +1,7 @@
-/** Severity numbers of OpenTelemetry's log data model, 1 to 24 in steps of four from trace to fatal, on the house scale. */
+/**
+ * Severity numbers of OpenTelemetry's log data model, 1 to 24 in steps of four from trace to fatal, on the
+ * house scale.
+ */
 export function severityOfNumber(number: number): string {
   if (number >= 21) return 'critical';
   if (number >= 17) return 'high';
@@ -7,8 +10,8 @@ export function severityOfNumber(number: number): string {
 }
 
 /**
- * What log levels are called, on the house scale: syslog's names and numbers (RFC 5424), those of the usual logging libraries,
- * and pino's numbers.
+ * What log levels are called, on the house scale: syslog's names and numbers (RFC 5424), those of the usual
+ * logging libraries, and pino's numbers.
  */
 const SEVERITY_NAMES: Readonly<Record<string, string>> = {
   critical: 'critical',

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { asCsv } from '../../api/csv.ts';
 
-/** The cells that a spreadsheet sees which splits at `separator`, and takes quotes for quotes only where a cell begins. */
+/**
+ * The cells that a spreadsheet sees which splits at `separator`, and takes quotes for quotes only where a
+ * cell begins.
+ */
 function cellsOf(line: string, separator: string): string[] {
   const cells: string[] = [];
   for (let rest = line; ; ) {
@@ -49,7 +52,8 @@ describe('CSV', () => {
     it(`has no formula for a spreadsheet that splits at a ${name}`, () => {
       for (const cell of hostile) {
         const text = asCsv([['first', cell, 'x']]).replace(/\n$/, '');
-        // One that splits at commas reads quotes as RFC 4180 has them; to others a line end inside of quotes may be one.
+        // One that splits at commas reads quotes as RFC 4180 has them; to others a line end inside of quotes
+        // may be one.
         const lines = separator === ',' ? [text] : text.split(/[\r\n]/);
         for (const line of lines) {
           for (const seen of cellsOf(line, separator)) {

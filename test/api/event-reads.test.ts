@@ -178,7 +178,8 @@ describe('reading events', () => {
     const whole = await api.get(path);
     assert.deepEqual(ids(whole), [many[29]!.event_id]);
     assert.equal(whole.headers.get('tocsin-searched-to'), null);
-    // Stretches begin with 500 events: more than that, and a database that takes its time, are a search in parts.
+    // Stretches begin with 500 events: more than that, and a database that takes its time, are a search in
+    // parts.
     await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
       select gen_random_uuid(), to_timestamp(${start - HOUR} / 1000.0), 'searched', 'info', 'searched', '{}', now()
       from generate_series(1, 60000)`);

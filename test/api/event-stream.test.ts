@@ -144,7 +144,8 @@ describe('GET /events/stream', () => {
     for (const place of [-1, 0, 74, 199, 200, 613, 898]) {
       const resumed = await listen(path('?source_id=resumed'), listener.told[place]?.id ?? start);
       await waitFor(() => resumed.told.length >= 899 - place, { what: `the rest after ${place}` });
-      // From a place within it is what the first was told next, in that order; from the start in the order of commits.
+      // From a place within it is what the first was told next, in that order; from the start in the order of
+      // commits.
       assert.deepEqual(resumed.ids().toSorted(), all.slice(place + 1).toSorted());
       await resumed.close();
     }

@@ -59,7 +59,10 @@ export interface Answer {
 }
 
 type Options = {
-  /** `away`: nobody answers; `idle`: a server without workers; `working`: with those of producers and incidents. */
+  /**
+   * `away`: nobody answers; `idle`: a server without workers; `working`: with those of producers and
+   * incidents.
+   */
   temporal?: 'away' | 'idle' | 'working';
   channels?: string[];
   /** How long a connection may stand still, in milliseconds. */
@@ -256,7 +259,8 @@ async function startTemporal(kind: NonNullable<Options['temporal']>, url: string
     const { withDeadline } = client;
     // Tests needn't wait as long as people do to learn that nobody answers.
     client.withDeadline = (_deadline, call) => withDeadline.call(client, Date.now() + 300, call) as never;
-    // Never closed: a signal that the SDK still retries would throw on a closed connection, long after its test.
+    // Never closed: a signal that the SDK still retries would throw on a closed connection, long after its
+    // test.
     return { client, namespace: 'default', close: async () => {} };
   }
   const address = await temporalAddress();

@@ -45,7 +45,10 @@ describe('budgets of bodies', () => {
     // No budget has room for more than half of them.
     await waitFor(() => answered >= HOLDERS / 2, { what: 'the budget to be used up' });
   };
-  /** Unpacks to 250 KiB, of which it is sure that they were held: the deflated stream is flushed before its end. */
+  /**
+   * Unpacks to 250 KiB, of which it is sure that they were held: the deflated stream is flushed before its
+   * end.
+   */
   const small = gzipSync(Buffer.alloc(250 << 10, ' ')).subarray(0, -8);
   const GZIP = ['Content-Encoding: gzip'];
 
@@ -53,7 +56,8 @@ describe('budgets of bodies', () => {
   const text = 'x'.repeat(50_000);
   const event = { source_id: 'source-1', severity: 'high', event_type: 'cpu_spike', payload: { text } };
   const page = (routing_key: string) => ({
-    ...{ routing_key, event_action: 'trigger' },
+    // One alert, refreshed: alerts that begin to fire have a rate.
+    ...{ routing_key, event_action: 'trigger', dedup_key: 'disk' },
     payload: { summary: 'disk full', source: 'web-1', severity: 'critical', custom_details: { text } },
   });
 

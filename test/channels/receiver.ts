@@ -5,7 +5,10 @@ import type { AddressInfo } from 'node:net';
 export type Reply = { status?: number; headers?: Record<string, string>; body?: string; hang?: boolean };
 export type Received = { headers: IncomingHttpHeaders; body: string; path: string };
 
-/** A local HTTP server that keeps what it was sent and answers as told; `reply` gets the request and its number, from 0. */
+/**
+ * A local HTTP server that keeps what it was sent and answers as told; `reply` gets the request and its
+ * number, from 0.
+ */
 export async function receiver(reply: (request: Received, number: number) => Reply = () => ({})) {
   const received: Received[] = [];
   const server = createServer(async (request, response) => {

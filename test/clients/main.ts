@@ -9,8 +9,9 @@ import { GENERATED_PYTHON, PAGERDUTY_PYTHON } from './python-clients.ts';
 import { compile, removeCompiled, run } from './typescript.ts';
 
 /*
- * `npm run test:clients`: the OpenAPI document by openapi-spec-validator, redocly and spectral; clients that openapi-python-client and orval
- * make of it compile and work against a running system; PagerDuty's own Python client pages it. Needs Python 3 and the package registries, once.
+ * `npm run test:clients` checks the OpenAPI document by openapi-spec-validator, redocly and spectral.
+ * openapi-python-client and orval generate clients from it; these are compiled and used against a running
+ * system. PagerDuty's own Python client sends a page. It needs Python 3, and the package registries once.
  */
 const PYTHON = { 'openapi-spec-validator': '0.9.0', 'openapi-python-client': '0.29.1', pdpyras: '5.4.1' };
 const NODE = { orval: '8.38.0', '@redocly/cli': '2.77.0', '@stoplight/spectral-cli': '6.16.3' };

@@ -1,4 +1,7 @@
-/** A program against types that openapi-typescript made of the document: it filters, makes a rule, changes it and takes it away. */
+/**
+ * A program against types that openapi-typescript made of the document: it filters, makes a rule, changes it
+ * and takes it away.
+ */
 export const OPENAPI_FETCH_CLIENT = `
 import assert from 'node:assert/strict';
 import createClient from 'openapi-fetch';

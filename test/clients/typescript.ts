@@ -8,7 +8,10 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Within the project, so that what is compiled there finds its packages. */
 const PLACE = join(ROOT, 'node_modules/.cache/tocsin-clients');
 
-/** Compiles TypeScript files, each by its name, as strictly as the compiler can. @returns where the JavaScript is */
+/**
+ * Compiles TypeScript files, each by its name, as strictly as the compiler can. @returns where the JavaScript
+ * is
+ */
 export async function compile(
   name: string,
   files: Record<string, string>,

@@ -12,8 +12,8 @@ async function linesOf(project: Project, service: string): Promise<string[]> {
 }
 
 /**
- * Every line of the services' logs is JSON, and none is an error. Warnings are only told: without a channel each
- * incident is worth one, and on a slow machine Temporal answers late.
+ * Every line of the services' logs is JSON, and none is an error. Warnings are only told: without a channel
+ * each incident is worth one, and on a slow machine Temporal answers late.
  */
 export async function logsAreWell(project: Project, services: readonly string[]): Promise<string> {
   const told = new Map<string, number>();

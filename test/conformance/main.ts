@@ -6,9 +6,9 @@ import { removeTemporary, temporaryDirectory } from '../support/temporary.ts';
 import { schemathesis } from './schemathesis.ts';
 
 /**
- * Holds the running API against its own OpenAPI document: `npm run conformance`. Every endpoint is called with what the
- * document allows and with what it doesn't; none may answer 5xx, or anything that it doesn't declare. Only the live tail is left
- * out: its answer never ends.
+ * Holds the running API against its own OpenAPI document: `npm run conformance`. Every endpoint is called
+ * with what the document allows and with what it doesn't; none may answer 5xx, or anything that it doesn't
+ * declare. Only the live tail is left out: its answer never ends.
  */
 const CHECKS = [
   'not_a_server_error',

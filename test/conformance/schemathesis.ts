@@ -6,7 +6,10 @@ import { onPath } from '../../embedded/fetch-program.ts';
 
 const VERSION = '4.32.5';
 
-/** The path of schemathesis: the one on PATH, else one that pip puts into the cache, once. @throws Error without Python */
+/**
+ * The path of schemathesis: the one on PATH, else one that pip puts into the cache, once. @throws Error
+ * without Python
+ */
 export async function schemathesis(): Promise<string> {
   const found = onPath('schemathesis', ['--version']);
   if (found) return found;

@@ -21,7 +21,9 @@ describe('folding rollups', () => {
   const db = () => sqlOf(engine.orm);
   const rollups = async () =>
     (await sql<{ n: number }>`select count(*)::int as n from event_rollups`.execute(db())).rows[0]!.n;
-  /** Events over two days before noon, denser towards it, so that most minutes of the last hours have some. */
+  /**
+   * Events over two days before noon, denser towards it, so that most minutes of the last hours have some.
+   */
   const events = (n: number): Event[] =>
     Array.from({ length: n }, (_, i) =>
       anEvent({

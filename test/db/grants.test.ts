@@ -16,7 +16,10 @@ const root = join(import.meta.dirname, '../..');
 /** Each needs an escape in a URL. */
 const PASSWORDS = { TOCSIN_OWNER_PASSWORD: "o/w#n@e'r", TOCSIN_PASSWORD: 'p:l%a?i n' };
 
-/** Runs deploy/postgres/roles.sql as psql would, on the run's server, with roles and a database of this test's own. */
+/**
+ * Runs deploy/postgres/roles.sql as psql would, on the run's server, with roles and a database of this test's
+ * own.
+ */
 async function makeRoles(url: string, suffix: string): Promise<void> {
   const script = readFileSync(join(root, 'deploy/postgres/roles.sql'), 'utf8').replaceAll(
     /\btocsin(_owner)?\b/g,

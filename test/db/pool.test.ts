@@ -19,7 +19,9 @@ describe('the pool of connections', () => {
     await database.drop();
   });
 
-  /** Ends every connection but this one, as a PostgreSQL that restarts does, once `state` is found among them. */
+  /**
+   * Ends every connection but this one, as a PostgreSQL that restarts does, once `state` is found among them.
+   */
   const endAll = (state: string) =>
     waitFor(
       async () => {

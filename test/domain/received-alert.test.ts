@@ -8,9 +8,9 @@ import {
   NEVER,
   pagerdutyKey,
   type ReceivedAlert,
-  receivedSeverity,
 } from '../../domain/received-alert.ts';
 import { judgeReceived } from '../../domain/received-episodes.ts';
+import { receivedSeverity } from '../../domain/severity.ts';
 import { firing, HOLDS_MS, paged, resolved } from '../support/alerts.ts';
 
 const T = 1_000_000_000;

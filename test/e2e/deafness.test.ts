@@ -10,7 +10,10 @@ import { waitFor } from '../support/wait-for.ts';
 const WINDOW_SECONDS = 4;
 /** What the API's buffer takes, and what a neighbour sends at once. */
 const BUFFER_EVENTS = 100;
-/** Nearly the largest body, and what is left of the room for all of them that nobody's event fits into, in bytes. */
+/**
+ * Nearly the largest body, and what is left of the room for all of them that nobody's event fits into, in
+ * bytes.
+ */
 const BODY_BYTES = 5_000_000;
 const LEFT_BYTES = 20;
 
@@ -68,7 +71,10 @@ describe('an incident whose events we refuse', function () {
     );
   const unhinder = () => system.query('drop trigger hindered on events');
 
-  /** A sender that says something every 200 ms. Once refused it keeps to itself what follows, until it is told to send it. */
+  /**
+   * A sender that says something every 200 ms. Once refused it keeps to itself what follows, until it is told
+   * to send it.
+   */
   function steadySender(type: string, key: string) {
     const kept: ReturnType<typeof eventAt>[] = [];
     let refused: number | null = null;
@@ -103,7 +109,10 @@ describe('an incident whose events we refuse', function () {
     };
   }
 
-  /** Has a rule fire by a sender's events, has it refused for longer than the window, and sees that nothing comes of it. */
+  /**
+   * Has a rule fire by a sender's events, has it refused for longer than the window, and sees that nothing
+   * comes of it.
+   */
   async function isKept(
     {
       type,
@@ -193,8 +202,7 @@ describe('an incident whose events we refuse', function () {
     );
   });
 
-  it('stays open while a neighbour’s bodies take all the room', async () => {
-    const holding = await keyOf('holding');
+  it('stays open while slow bodies of the same key take all the room', async () => {
     const key = await keyOf('beside the bodies');
     await isKept(
       { type: 'crowded', key, status: 503, reason: 'body_budget', whose: 'beside the bodies' },
@@ -206,7 +214,7 @@ describe('an incident whose events we refuse', function () {
           const socket = connect(Number(port), hostname);
           socket.on('error', () => {});
           socket.write(
-            `POST /events HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${holding}\r\n` +
+            `POST /events HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${key}\r\n` +
               `Content-Type: application/json\r\nContent-Length: ${size + 1}\r\n\r\n`,
           );
           socket.write(Buffer.alloc(size, ' '));

@@ -20,13 +20,19 @@ const burst = {
   severity: 'critical',
 };
 
-/** 42 events a second, and 80 with their bursts: by `overload` three of them make an incident every eight seconds. */
+/**
+ * 42 events a second, and 80 with their bursts: by `overload` three of them make an incident every eight
+ * seconds.
+ */
 const producers = [6, 6, 6, 6, 6, 6, 6].map((rate_per_second, i) => ({
   id: `source-${i + 1}`,
   settings: { rate_per_second, tick_ms: 500, seed: i, ...(i % 2 === 1 ? { burst } : {}) },
 }));
 
-/** In the middle of appends: with three waiting, the API and the ingest worker are both at it, each with two at the most. */
+/**
+ * In the middle of appends: with three waiting, the API and the ingest worker are both at it, each with two
+ * at the most.
+ */
 const appending = { table: 'events', transactions: 3 };
 /** When batches are stored, and nobody was told yet. */
 const stored = { table: 'producers', transactions: 2 };

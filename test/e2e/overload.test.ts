@@ -12,7 +12,9 @@ const PUSH_MS = 30_000;
 const TIMES = 10;
 /** What a test that shares its machine with the API can have under way itself. */
 const MOST_UNDER_WAY = 2_000;
-/** What the API may hold at the most, in MiB: two thirds of what Compose gives it. 308 to 358 were measured. */
+/**
+ * What the API may hold at the most, in MiB: two thirds of what Compose gives it. 308 to 358 were measured.
+ */
 const MEMORY = 512;
 
 interface Answer {

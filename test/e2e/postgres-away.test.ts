@@ -71,8 +71,9 @@ describe('PostgreSQL away for longer than a window', function () {
     assert.equal(Math.max(...inFlight), 4);
     await system.start('postgres');
     const returned = Date.now();
-    // The sender stays away until no producer is behind and deadlines were looked at since: the watermark must wait
-    // for the sender as well. It waits for 15 s, so on a slow machine the sender comes back before producers caught up.
+    // The sender stays away until no producer is behind and deadlines were looked at since: the watermark
+    // must wait for the sender as well. It waits for 15 s, so on a slow machine the sender comes back before
+    // producers caught up.
     const caught = caughtUp(system, sources);
     await Promise.race([
       caught,

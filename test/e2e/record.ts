@@ -48,7 +48,9 @@ export async function settled(system: System, timeoutMs = 90_000): Promise<void>
   );
 }
 
-/** Asserts that every sequence number that a producer gave out is stored once. Resolves to how many those are. */
+/**
+ * Asserts that every sequence number that a producer gave out is stored once. Resolves to how many those are.
+ */
 export async function assertGapless(system: System, sourceId: string, nextSequence: number): Promise<number> {
   const [stored] = await system.query<{ n: number; different: number; least: number; most: number }>(
     `select count(*)::int as n, count(distinct payload ->> 'sequence')::int as different,
@@ -62,8 +64,8 @@ export async function assertGapless(system: System, sourceId: string, nextSequen
 }
 
 /**
- * Asserts that a rule's incidents are those that its stored events make, judged one by one: none is missing, doubled,
- * merged or reopened. Resolves to how many those are.
+ * Asserts that a rule's incidents are those that its stored events make, judged one by one: none is missing,
+ * doubled, merged or reopened. Resolves to how many those are.
  */
 export async function assertExact(system: System, ruleId: string): Promise<number> {
   const [rule] = await system.query<{ definition: RuleDefinition }>(

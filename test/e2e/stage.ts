@@ -9,8 +9,9 @@ export interface Stage<Hook extends Receiver = Receiver> {
 }
 
 /**
- * A system of these roles and a webhook for the tests of the `describe` that this is called in: started before the first,
- * ended after the last. When a test fails, what the system's processes complained of is printed.
+ * A system of these roles and a webhook for the tests of the `describe` that this is called in: started
+ * before the first, ended after the last. When a test fails, what the system's processes complained of is
+ * printed.
  */
 export function stage(roles?: readonly RoleName[]): Stage;
 export function stage<Hook extends Receiver>(
@@ -39,8 +40,8 @@ export function stage(
 }
 
 /**
- * Keeps `table` from being written until `act` is done, which begins once so many transactions stand before it: in the
- * middle of what they do, each time. `once` is called when the table is closed.
+ * Keeps `table` from being written until `act` is done, which begins once so many transactions stand before
+ * it: in the middle of what they do, each time. `once` is called when the table is closed.
  */
 export async function whileWaiting(
   system: System,

@@ -1,7 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { askedToStop } from '../../embedded/stop-request.ts';
 
-/** Stands for `npm start` in tests: says in files of the working directory who it is, that it lives, and that it was asked to stop. */
+/**
+ * Stands for `npm start` in tests: says in files of the working directory who it is, that it lives, and that
+ * it was asked to stop.
+ */
 const asked = askedToStop();
 let beats = 0;
 setInterval(() => writeFileSync('beats', String(++beats)), 50);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { type Receiver, receiver } from '../channels/receiver.ts';
+import { rowsOf } from '../support/markdown.ts';
 import { type Role, spawnRole } from '../support/processes.ts';
 import { type Sample, samplesOf } from '../support/samples.ts';
 import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
@@ -28,7 +29,9 @@ const dashboard = JSON.parse(read('deploy/grafana/tocsin.json')) as {
   templating: { list: { name: string }[] };
   panels: Panel[];
 };
-/** The SDK's have a test of their own, with a worker that shows all of them: test/workers/sdk-metrics.test.ts. */
+/**
+ * The SDK's have a test of their own, with a worker that shows all of them: test/workers/sdk-metrics.test.ts.
+ */
 const isOurs = (expr: string) => !/\btemporal_/.test(expr);
 const queries = dashboard.panels
   .flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
@@ -133,20 +136,22 @@ describe('metrics of real processes', () => {
     new Set([...types].flatMap(([name, type]) => (type === 'histogram' ? [name] : [])));
   const ours = () => [...types.keys()].filter((name) => name.startsWith('tocsin_'));
 
-  /** The rows of the table of metrics in the documentation. */
-  const documentation = () =>
-    /\| metric \|.*\n\|[-|]+\n((?:\|.*\n)+)/.exec(read('docs/operating.md'))?.[1] ?? '';
+  /** The metrics in the documentation, with the text about their labels. */
+  const documented = () =>
+    rowsOf(read('docs/operating.md')).flatMap(({ first, by }) => {
+      const [, name] = /^`(tocsin_\w+)`$/.exec(first) ?? [];
+      return name && by.What ? [{ name, labels: by.Labels ?? '' }] : [];
+    });
 
   it('are those that the documentation lists, no more and no less', () => {
-    const documented = [...documentation().matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
-    assert.deepEqual(documented.toSorted(), ours().toSorted());
+    const names = documented().map(({ name }) => name);
+    assert.deepEqual(names.toSorted(), ours().toSorted());
   });
 
   it('have the labels that the documentation says', () => {
-    const rows = [...documentation().matchAll(/^\| `(tocsin_\w+)` \| (.*?) \|/gm)];
-    assert.ok(rows.length > 20);
-    for (const [, name, described] of rows) {
-      const labels = new Set([...described!.matchAll(/`(\w+)`/g)].map(([, label]) => label));
+    assert.ok(documented().length > 20);
+    for (const { name, labels: described } of documented()) {
+      const labels = new Set([...described.matchAll(/`(\w+)`/g)].map(([, label]) => label));
       const found = new Set(
         samples
           .filter(

@@ -43,8 +43,8 @@ export function producerBundle(): Promise<WorkflowBundleWithSourceMap> {
 }
 
 /**
- * A database, a namespace and the product's own ingest workers. `between` stands before the real ingest, to fail in its
- * place.
+ * A database, a namespace and the product's own ingest workers. `between` stands before the real ingest, to
+ * fail in its place.
  */
 export async function stage({
   rateLimit = 1000,

@@ -159,7 +159,8 @@ describe('a new rule', () => {
     );
     const steps = admitted.map((n, i) => n - (admitted[i - 1] ?? 0));
     assert.ok(Math.max(...steps) <= 4, `admitted at once: ${steps}`);
-    // Eight transactions of four groups each fill the rule; none after that has the lock, and none writes counts with it.
+    // Eight transactions of four groups each fill the rule; none after that has the lock, and none writes
+    // counts with it.
     assert.equal(waited.length, 8);
     assert.equal(await engine.counted(id, 1), 40);
   });

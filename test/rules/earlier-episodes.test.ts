@@ -12,8 +12,8 @@ const WINDOW = 10_000;
 const EARLIER = -300_000;
 
 /**
- * While the watermark is behind, nobody knows whether an earlier episode has ended: late events may still join it
- * to the open incident.
+ * While the watermark is behind, nobody knows whether an earlier episode has ended: late events may still
+ * join it to the open incident.
  */
 describe('late events that fire before an open incident', () => {
   let engine: Engine;

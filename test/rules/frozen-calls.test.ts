@@ -70,8 +70,9 @@ const STORIES: { name: string; before: Step[]; meanwhile: Step[]; reopens?: true
 ];
 
 /**
- * A worker may be frozen (a virtual machine that is moved, a laptop that sleeps, a debugger) before any of its statements, and go
- * on hours later, with what it had read in memory. Temporal has long given its work to another by then.
+ * A worker may be frozen (a virtual machine that is moved, a laptop that sleeps, a debugger) before any of
+ * its statements, and go on hours later, with what it had read in memory. Temporal has long given its work to
+ * another by then.
  */
 describe('calls of frozen workers', () => {
   let engine: Engine;
@@ -122,7 +123,10 @@ describe('calls of frozen workers', () => {
         fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
         async (initial, steps, waits) => {
           const calls: FrozenCall[] = [];
-          /** Whoever waits for a frozen call's locks gets them when it goes on, or when PostgreSQL ends its transaction. */
+          /**
+           * Whoever waits for a frozen call's locks gets them when it goes on, or when PostgreSQL ends its
+           * transaction.
+           */
           const unblocked = async (work: Promise<unknown>) => {
             let n = 0;
             while (await engine.isBlocked(work)) {

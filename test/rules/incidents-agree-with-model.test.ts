@@ -14,7 +14,9 @@ const PLAIN: Settings = {
   grouped: true,
 };
 
-/** Found once: a revision judged only after its successor's events had come counted them in its edge buckets. */
+/**
+ * Found once: a revision judged only after its successor's events had come counted them in its edge buckets.
+ */
 const judgedAfterItsTime: [Settings, Step[]] = [
   PLAIN,
   [
@@ -34,7 +36,10 @@ const judgedAfterItsTime: [Settings, Step[]] = [
   ],
 ];
 
-/** Found once: the model had the first revision count what came after a second one, never ready, had replaced it. */
+/**
+ * Found once: the model had the first revision count what came after a second one, never ready, had replaced
+ * it.
+ */
 const replacedBeforeItWasReady: [Settings, Step[]] = [
   PLAIN,
   [

@@ -19,7 +19,10 @@ describe('events that come between a judge’s read and its commit', () => {
 
   const ticks = (n: number, occurred_at: number) => Array.from({ length: n }, () => anEvent({ occurred_at }));
 
-  /** Judges; before the first commit the events are stored and their waker did its work, or waits for that commit. */
+  /**
+   * Judges; before the first commit the events are stored and their waker did its work, or waits for that
+   * commit.
+   */
   async function judgeWhile(events: readonly Event[]): Promise<void> {
     let woken: Promise<unknown> | undefined;
     await engine.judgeWith(rule, async () => {
@@ -100,7 +103,8 @@ describe('events that come between a judge’s read and its commit', () => {
     await assert.rejects(
       engine.judgeWith(rule, async () => {
         woken = engine.wake(await engine.append(ticks(3, NOON - 2000)));
-        // The waker may wait for this judge's rows. Waiting for the waker here would end only with the judge's session.
+        // The waker may wait for this judge's rows. Waiting for the waker here would end only with the
+        // judge's session.
         await engine.doneOrBlocked(woken);
         throw new Error('killed');
       }),

@@ -133,7 +133,10 @@ const STEPS: Record<string, Step> = {
   },
 };
 
-/** Long work must say that it goes on, and must stop when it is told to: else the server has it done twice at once. */
+/**
+ * Long work must say that it goes on, and must stop when it is told to: else the server has it done twice at
+ * once.
+ */
 describe('housekeeping that has much to do', () => {
   let engine: Engine;
   beforeEach(async () => {

@@ -29,7 +29,10 @@ export function ruleBundle(): Promise<WorkflowBundleWithSourceMap> {
   return bundle;
 }
 
-/** A database and a namespace with the way in, the product's own rules worker and its sweep, each to be started. */
+/**
+ * A database and a namespace with the way in, the product's own rules worker and its sweep, each to be
+ * started.
+ */
 export async function stage() {
   const address = await temporalAddress();
   const [database, namespace] = await Promise.all([freshDatabase(), freshNamespace()]);

@@ -9,7 +9,10 @@ const byHost = aRule({ definition: { group_by: ['payload.host'] } });
 const ungrouped = aRule();
 const bySource = aRule({ definition: { group_by: ['source_id'] } });
 
-/** A revision that another one replaces before its backfill is done was never in force: nothing is handed over to it. */
+/**
+ * A revision that another one replaces before its backfill is done was never in force: nothing is handed over
+ * to it.
+ */
 describe('an incident that is open when revisions are replaced before they are ready', () => {
   let engine: Engine;
   let rule: string;

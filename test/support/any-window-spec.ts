@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import type { WindowSpec } from '../../domain/rule.ts';
 
-/** Small windows, thresholds and timers in buckets of a second, so that a few events make them fire and end. */
+/**
+ * Small windows, thresholds and timers in buckets of a second, so that a few events make them fire and end.
+ */
 export const anyWindowSpec = fc
   .record({
     windowMs: fc.constantFrom(1000, 3000, 7000),

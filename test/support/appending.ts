@@ -5,7 +5,10 @@ import { Append } from '../../ingest/append.ts';
 import { Buffer } from '../../ingest/buffer.ts';
 import { anEvent } from './engine.ts';
 
-/** Stores an event after the other until it is killed, as an API process does, and writes a line for each: `stored` or `failed`. */
+/**
+ * Stores an event after the other until it is killed, as an API process does, and writes a line for each:
+ * `stored` or `failed`.
+ */
 const orm = await connect(process.env.DATABASE_URL!, 2);
 const log = pino({ level: 'silent' });
 const append = new Append({ orm, connections: new AppendConnections(orm, 2), clock: Date.now, log });

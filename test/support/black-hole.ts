@@ -1,6 +1,9 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A way to a server on this machine that can swallow what goes over its present connections. New ones are as good as before. */
+/**
+ * A way to a server on this machine that can swallow what goes over its present connections. New ones are as
+ * good as before.
+ */
 export interface BlackHole {
   port: number;
   /** How many connections were made so far. */

@@ -10,8 +10,8 @@ export const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
 );
 
 /**
- * Opens `url` in a new headless Chromium and resolves to the page as its scripts have left it. Each of `otherSites` is a name that
- * resolves to this machine, as another site's name can.
+ * Opens `url` in a new headless Chromium and resolves to the page as its scripts have left it. Each of
+ * `otherSites` is a name that resolves to this machine, as another site's name can.
  */
 export async function open(url: string, otherSites: string[] = []): Promise<string> {
   const rules = otherSites.map((name) => `MAP ${name} 127.0.0.1`).join(', ');

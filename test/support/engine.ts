@@ -64,8 +64,8 @@ export function aRule({
 export class Crash extends Error {}
 
 /**
- * The whole way of an event on a real database, one step at a time and by a clock of its own: what the processes do
- * by themselves happens here when the test says so, in whatever order it likes.
+ * The whole way of an event on a real database, one step at a time and by a clock of its own: what the
+ * processes do by themselves happens here when the test says so, in whatever order it likes.
  */
 export class Engine {
   readonly orm: Orm;
@@ -198,7 +198,10 @@ export class Engine {
     return backfill(this.orm, version);
   }
 
-  /** Counts what was in the window of a rule's first revision, and dies before the n-th commit. False when it was done before. */
+  /**
+   * Counts what was in the window of a rule's first revision, and dies before the n-th commit. False when it
+   * was done before.
+   */
   async backfillAndCrash(ruleId: string, nth: number, portions: Portions): Promise<boolean> {
     const hooked = this.hooked((n) => {
       if (n === nth) throw new Crash('killed before the commit');
@@ -341,7 +344,10 @@ export class Engine {
     return rows[0]!.n;
   }
 
-  /** Lets everything come to rest: all that was stored is woken, due and judged, with the watermark at the clock. */
+  /**
+   * Lets everything come to rest: all that was stored is woken, due and judged, with the watermark at the
+   * clock.
+   */
   async settle(ruleId: string): Promise<void> {
     do {
       await this.wake();
@@ -349,7 +355,10 @@ export class Engine {
     } while ((await this.sweep(this.now)).length > 0);
   }
 
-  /** What another process would append with, at the same time, with something happening before each of its commits. */
+  /**
+   * What another process would append with, at the same time, with something happening before each of its
+   * commits.
+   */
   newAppend(beforeCommit: () => Promise<void> = async () => {}, ofProducers = false): Append {
     const transaction: AppendConnections['transaction'] = (work) =>
       this.#connections.transaction((inner) => {

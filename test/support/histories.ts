@@ -4,7 +4,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import type { WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
 
-// Not historyToJSON of @temporalio/common: where npm installs protobufjs more than once, its type check fails.
+// Not historyToJSON of @temporalio/common: where npm installs protobufjs more than once, its type check
+// fails.
 const { History } = proto.temporal.api.history.v1;
 const dir = join(import.meta.dirname, '../histories');
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
@@ -15,8 +16,8 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../pac
 export const recording = Boolean(process.env.RECORD_HISTORIES);
 
 /**
- * Keeps a run's history, compressed, for the replay test when this run records. Histories only ever get more: one that
- * is there stays as it was recorded, since runs like it may still be running somewhere.
+ * Keeps a run's history, compressed, for the replay test when this run records. Histories only ever get more:
+ * one that is there stays as it was recorded, since runs like it may still be running somewhere.
  * @param release whose workflow code made it; the one being worked on by default
  */
 export async function keepHistory(

@@ -121,7 +121,10 @@ interface Revision {
   rule: RuleInput;
   from: number;
   order: number;
-  /** From here on in the order of commits, the revision before counts no more: one that was never ready had replaced it. */
+  /**
+   * From here on in the order of commits, the revision before counts no more: one that was never ready had
+   * replaced it.
+   */
   began: number;
   /** The rule's first revision, which judges windows whenever they were. */
   first: boolean;
@@ -135,7 +138,10 @@ const typed = (input: RuleInput, event_type: string): RuleInput => ({
   definition: { ...input.definition, event_type },
 });
 
-/** What should be on record: [group, since, opened, ended] of every incident, worked out from the first event on. */
+/**
+ * What should be on record: [group, since, opened, ended] of every incident, worked out from the first event
+ * on.
+ */
 function expected(revisions: readonly Revision[], stored: readonly Stored[], end: number) {
   const incidents: [string, number, number, number][] = [];
   const keyOf = ({ definition }: RuleInput, host: string) =>

@@ -28,7 +28,10 @@ export function eventAt(type: string, at: number, n: number) {
   };
 }
 
-/** Sends an event of `type` for each of `times` (epoch ms), in order, by so many senders at once; each must be stored. */
+/**
+ * Sends an event of `type` for each of `times` (epoch ms), in order, by so many senders at once; each must be
+ * stored.
+ */
 export async function sendBurst(
   system: System,
   type: string,
@@ -104,8 +107,9 @@ export async function expectStatus<T>(
 }
 
 /**
- * A sender that has something to say every `everyMs`, and says it until it is heard: what happened while nobody
- * listened is sent later, as of when it happened. `stop` resolves to how much it was when all of it is stored.
+ * A sender that has something to say every `everyMs`, and says it until it is heard: what happened while
+ * nobody listened is sent later, as of when it happened. `stop` resolves to how much it was when all of it is
+ * stored.
  */
 export function insistentSender(system: System, type: string, everyMs: number) {
   const queue: ReturnType<typeof eventAt>[] = [];

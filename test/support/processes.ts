@@ -13,8 +13,8 @@ export type Role = {
 const running = new Map<number, Role>();
 
 /**
- * Runs a script of the project as its own process, as production does: `spawnRole('workers/main.ts', ['rules'], env)`.
- * `env` is added to ours. It is killed when the test run ends.
+ * Runs a script of the project as its own process, as production does: `spawnRole('workers/main.ts',
+ * ['rules'], env)`. `env` is added to ours. It is killed when the test run ends.
  */
 export async function spawnRole(script: string, args: string[], env: Record<string, string>): Promise<Role> {
   const child = await launch({

@@ -7,8 +7,8 @@ const MOST = 100;
 let said: string[] = [];
 
 /**
- * Keeps what the SDK says during a test, to be shown if that fails: many tests mean what it warns of. `SDK_LOG=1` shows it as it
- * comes.
+ * Keeps what the SDK says during a test, to be shown if that fails: many tests mean what it warns of.
+ * `SDK_LOG=1` shows it as it comes.
  */
 export const sdkLogger = new DefaultLogger('WARN', ({ level, message, meta }) => {
   const line = `[${level}] ${message} ${inspect(meta, { depth: 4 })}`;
@@ -26,8 +26,8 @@ export function sdkSaid(): string[] {
 }
 
 /**
- * Has every worker of the test run, and Core, log there. The runtime itself is made by the first that needs it: one that nobody uses is
- * never ended, and its log would keep the process.
+ * Has every worker of the test run, and Core, log there. The runtime itself is made by the first that needs
+ * it: one that nobody uses is never ended, and its log would keep the process.
  */
 export function quietSdk(): void {
   Runtime.defaultOptions = {

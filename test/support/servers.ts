@@ -13,8 +13,8 @@ import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary
 quietSdk();
 
 /**
- * One PostgreSQL and one Temporal dev server for each process that runs tests, each started by the first test that asks
- * for it. With `--parallel` these are several processes, which then share nothing.
+ * One PostgreSQL and one Temporal dev server for each process that runs tests, each started by the first test
+ * that asks for it. With `--parallel` these are several processes, which then share nothing.
  */
 type Stoppable = { pid: number; stop(): Promise<void> };
 
@@ -65,7 +65,10 @@ export async function freshDatabase(): Promise<{ url: string; drop(): Promise<vo
   return { url: await urlOf(name), drop: () => administer(`drop database if exists ${name} with (force)`) };
 }
 
-/** A Temporal namespace of its own, with our search attributes: no workflow or task queue is shared with other tests. */
+/**
+ * A Temporal namespace of its own, with our search attributes: no workflow or task queue is shared with other
+ * tests.
+ */
 export async function freshNamespace(): Promise<string> {
   namespaces += 1;
   const namespace = `test-${namespaces}`;
@@ -107,7 +110,10 @@ function keep(dir: string, name: string, server: Stoppable): void {
   started.set(name, server);
 }
 
-/** For the ways out of a run on which no teardown is called. SIGQUIT lets PostgreSQL free its shared memory first. */
+/**
+ * For the ways out of a run on which no teardown is called. SIGQUIT lets PostgreSQL free its shared memory
+ * first.
+ */
 function killAll(): void {
   killSpawned();
   for (const [name, { pid }] of started) signalTo(pid, name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');

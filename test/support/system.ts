@@ -21,8 +21,9 @@ const silence = () => {};
 const READY = /"(worker ready|listening on [^"]*)"/;
 
 /**
- * The product as it runs in production, on servers of its own: each part is a process that can be killed, and started
- * again where it was. What PostgreSQL acknowledged outlives its `kill -9`, and Temporal keeps its workflows in a file.
+ * The product as it runs in production, on servers of its own: each part is a process that can be killed, and
+ * started again where it was. What PostgreSQL acknowledged outlives its `kill -9`, and Temporal keeps its
+ * workflows in a file.
  */
 export class System {
   readonly #dir = temporaryDirectory();
@@ -153,7 +154,10 @@ export class System {
       .join('\n');
   }
 
-  /** Ends everything at once: nothing of it is kept. Only PostgreSQL has something to tidy away: its shared memory. */
+  /**
+   * Ends everything at once: nothing of it is kept. Only PostgreSQL has something to tidy away: its shared
+   * memory.
+   */
   async stop(): Promise<void> {
     this.stopped = true;
     const parts = [...this.#parts];

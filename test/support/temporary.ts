@@ -8,7 +8,10 @@ const prefix = 'tocsin-test-';
 const owner = 'test-run';
 const mine = new Set<string>();
 
-/** A new directory, removed when the test run ends. Readable by all, because PostgreSQL may run as another user. */
+/**
+ * A new directory, removed when the test run ends. Readable by all, because PostgreSQL may run as another
+ * user.
+ */
 export function temporaryDirectory(): string {
   const dir = mkdtempSync(join(tmpdir(), prefix));
   chmodSync(dir, 0o755);

@@ -13,7 +13,10 @@ interface Plan {
   'Shared Read Blocks': number;
 }
 
-/** A statement, how many blocks of 8 kB PostgreSQL looked at for it, and how many rows it took from tables and indexes. */
+/**
+ * A statement, how many blocks of 8 kB PostgreSQL looked at for it, and how many rows it took from tables and
+ * indexes.
+ */
 export interface Touched {
   text: string;
   blocks: number;
@@ -27,8 +30,8 @@ function rowsOf({ Plans: plans = [], ...plan }: Plan): number {
 }
 
 /**
- * A connection to a database that explains every statement which names `table` before it runs it, and keeps what it cost: what
- * depends on data and not on the machine.
+ * A connection to a database that explains every statement which names `table` before it runs it, and keeps
+ * what it cost: what depends on data and not on the machine.
  */
 export async function explaining(
   url: string,

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Polls until `condition` returns something truthy and resolves to that. An error it throws counts as "not yet".
- * Throws an Error naming `what` after `timeoutMs` (default 30,000), with the last error as its cause.
+ * Polls until `condition` returns something truthy and resolves to that. An error it throws counts as "not
+ * yet". Throws an Error naming `what` after `timeoutMs` (default 30,000), with the last error as its cause.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,

@@ -50,7 +50,10 @@ export interface Seen {
   client: string | undefined;
 }
 
-/** Ends TLS in front of a Temporal server, as Temporal Cloud does, and asks each client for a certificate of `ca`. */
+/**
+ * Ends TLS in front of a Temporal server, as Temporal Cloud does, and asks each client for a certificate of
+ * `ca`.
+ */
 export async function tlsProxy(
   upstream: string,
   { ca, server: { cert, key } }: ReturnType<typeof makeCertificates>,

@@ -3,7 +3,10 @@ import { Worker } from '@temporalio/worker';
 import { keptHistories } from '../support/histories.ts';
 import { releases, workflowsOf } from '../support/releases.ts';
 
-/** Runs that began under earlier code go on under today's: whoever breaks this needs patched(). See docs/upgrading.md. */
+/**
+ * Runs that began under earlier code go on under today's: whoever breaks this needs patched(). See
+ * docs/upgrading.md.
+ */
 describe('recorded histories of every release', () => {
   const histories = keptHistories();
 

@@ -20,11 +20,17 @@ import { freshDatabase, freshNamespace, temporalAddress } from '../support/serve
 
 export type Stage = Awaited<ReturnType<typeof stage>>;
 
-/** What a scenario does before the workers are exchanged, while none runs, and after. Each step may keep what it needs. */
+/**
+ * What a scenario does before the workers are exchanged, while none runs, and after. Each step may keep what
+ * it needs.
+ */
 export interface Scenario {
   /** What goes on, for the test's title. */
   name: string;
-  /** Brings a workflow of the last release into the middle of its work: timers, activities and messages pending. */
+  /**
+   * Brings a workflow of the last release into the middle of its work: timers, activities and messages
+   * pending.
+   */
   begin(there: Stage): Promise<void>;
   /** While no worker runs: what comes in meanwhile. */
   between?(there: Stage): Promise<void>;
@@ -32,7 +38,9 @@ export interface Scenario {
   goesOn(there: Stage): Promise<void>;
 }
 
-/** A database, a namespace and all of the product's workers, which run the workflows of a release or of today. */
+/**
+ * A database, a namespace and all of the product's workers, which run the workflows of a release or of today.
+ */
 export async function stage({ namespaceOf = freshNamespace } = {}) {
   const address = await temporalAddress();
   const [database, namespace] = await Promise.all([freshDatabase(), namespaceOf()]);

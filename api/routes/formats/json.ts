@@ -17,7 +17,10 @@ import { mappingParams } from '../../schemas/mapping.ts';
 import { idempotencyKey } from '../../schemas/parameters.ts';
 import { JSON_TEXTS, LINES, storeStream } from '../../stream.ts';
 
-/** Read only while it is stored. Shippers label JSON in every way, so its type tells no more than whether a line ends an item. */
+/**
+ * Read only while it is stored. Shippers label JSON in every way, so its type tells no more than whether a
+ * line ends an item.
+ */
 const records: BodySpec<Body> = {
   content: {
     'application/json': z.union([z.looseObject({}), z.array(z.looseObject({}))]),

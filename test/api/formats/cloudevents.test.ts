@@ -40,7 +40,10 @@ describe('POST /events from the CloudEvents SDK', () => {
     });
   }
 
-  /** What a Knative broker takes an answer for (kncloudevents): a body that is no event in reply is a failure, tried again. */
+  /**
+   * What a Knative broker takes an answer for (kncloudevents): a body that is no event in reply is a failure,
+   * tried again.
+   */
   async function brokered(message: { headers: unknown; body: unknown }) {
     const response = await fetch(`${api.url}/events`, {
       method: 'POST',

@@ -8,8 +8,8 @@ import { TOKEN } from '../stage.ts';
 import { bearer, type KeyStage, keyStage, type MadeKey } from './stage.ts';
 
 /**
- * Those who need no key: whoever looks whether the process is there, and whoever is about to come in. Of OTLP what is never taken is refused
- * to everybody.
+ * Those who need no key: whoever looks whether the process is there, and whoever is about to come in. Of OTLP
+ * what is never taken is refused to everybody.
  */
 const PUBLIC = [
   ...['get /livez', 'get /health', 'get /readyz'],
