@@ -149,7 +149,8 @@ export const ABOUT_HOUSEKEEPING: About = {
 /** Address of a path in the API, without user, password and query of the API's own address. */
 export function linkTo(api: string, path: string): string {
   const { origin, pathname } = new URL(api);
-  return `${origin}${pathname.replace(/\/+$/, '')}${path}`;
+  // The look-behind keeps the time linear: a match begins only at the first slash of a run.
+  return `${origin}${pathname.replace(/(?<!\/)\/+$/, '')}${path}`;
 }
 
 /** The link in Markdown. */

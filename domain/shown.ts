@@ -11,11 +11,7 @@ const ANY_URL = /\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s"'<>`]+/gi;
 const SECRETS: readonly [RegExp, string][] = [
   [/\b(bearer|basic)\s+[^\s,;"']{6,}/gi, `$1 ${HIDDEN}`],
   [
-    new RegExp(
-      `\\b(${['(?:access[-_]?|auth[-_]?)?token', 'secret', 'password', 'passwd', 'pwd', 'api[-_]?key', 'authorization'].join('|')})` +
-        `("?\\s*[=:]\\s*"?)(?!bearer |basic )[^\\s,;"']+`,
-      'gi',
-    ),
+    /\b((?:access[-_]?|auth[-_]?)?token|secret|password|passwd|pwd|api[-_]?key|authorization)("?\s*[=:]\s*"?)(?!bearer |basic )[^\s,;"']+/gi,
     `$1$2${HIDDEN}`,
   ],
   // Tocsin's own keys, and those of others with a known prefix.
@@ -30,7 +26,7 @@ const SECRETS: readonly [RegExp, string][] = [
 export function plainLine(text: string, mostBytes = 200): string {
   const visible = text
     .slice(0, MOST_LOOKED_AT)
-    .replace(/\p{Cs}/gu, '\uFFFD')
+    .toWellFormed()
     .replace(/[\s\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
     // The joiners stay: languages and emoji need them.
     .replace(/(?![\u200c\u200d])\p{Cf}/gu, '')

@@ -97,12 +97,15 @@ describe('timers of producers and dead letters', () => {
       recordDeadLetters: async (held: unknown[]) => {
         recorded += held.length;
       },
+    };
+    const ingest = {
+      emitBatch: async () => assert.fail(),
       redriveBatches: async ({ ids }: { ids: string[] }) => {
         tries.push(await env.currentTimeMs());
         return { redriven: [], failed: ids };
       },
     };
-    await whileRunning(keeper, { emitBatch: async () => assert.fail() }, async () => {
+    await whileRunning(keeper, ingest, async () => {
       const handle = await env.client.workflow.start('deadLetter', {
         workflowId: 'dead-letter/source-1',
         taskQueue: QUEUES.producers,
