@@ -19,21 +19,6 @@ import { measureStalledExports } from './measures/stalled-exports.ts';
 import { connected } from './postgres.ts';
 import { printTable } from './table.ts';
 
-/**
- * `npm run bench [-- --quick] [--json]`: how fast it is, on this machine, in shares of what its PostgreSQL
- * can take.
- */
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    /** Names of measures, by commas: these alone. */
-    only: { type: 'string' },
-    /** Directory for CPU profiles of the API process. */
-    profile: { type: 'string' },
-  },
-});
-
 /** In this order; a new measure is a file beside these and a line here. */
 const MEASURES = {
   batches: measureBatches,
@@ -53,6 +38,43 @@ const MEASURES = {
   'stalled-exports': measureStalledExports,
 };
 
+const USAGE = `usage: npm run bench -- [options]
+Measures the speed of Tocsin on this machine, as shares of what its PostgreSQL can do.
+
+  --quick         fewer events and rounds; takes about a minute
+  --only NAMES    only these measures, separated by commas: ${Object.keys(MEASURES).join(', ')}
+  --json          print the figures as JSON
+  --profile DIR   write CPU profiles of the API process to this directory
+`;
+
+const options = optionsOf(process.argv.slice(2));
+
+function optionsOf(args: string[]) {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        profile: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(USAGE);
+      process.exit(0);
+    }
+    const only = values.only?.split(',') ?? Object.keys(MEASURES);
+    const unknown = only.find((name) => !(name in MEASURES));
+    if (unknown !== undefined) throw new Error(`There is no measure '${unknown}'.`);
+    return { ...values, only };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
 /** As `npm start` and the container run the API. */
@@ -64,7 +86,7 @@ function environment(profile: string | undefined): Record<string, string> {
 async function run(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const [name, measure] of Object.entries(MEASURES)) {
-    if (options.only && !options.only.split(',').includes(name)) continue;
+    if (!options.only.includes(name)) continue;
     const since = performance.now();
     figures.push(...(await measure(bench)));
     const seconds = ((performance.now() - since) / 1000).toFixed(1);
