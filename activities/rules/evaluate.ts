@@ -63,7 +63,7 @@ export async function evaluate(
     // Somebody else settled it. What comes next was read before that, too.
     if (settled.stale) return { ...result, more: true };
     await forgetRegrouped(orm, ruleId);
-    // Revisions in between were never in force, and were closed with it.
+    // `settle` also closed the revisions between the two: they were never in force.
     i = next ? versions.indexOf(next) : versions.length - 1;
   }
   if (current.enabled && !current.ready) return { ...result, backfill: current.revision, more: true };
@@ -86,7 +86,7 @@ export async function evaluate(
       more = pass.judged > 0;
     } while (more && performance.now() - started < LONGEST_MS);
   }
-  // Last, because there may be millions of counts, and nobody waits for their deletion.
+  // The counts are deleted last: there may be millions, and judging must not wait for that.
   if (!more) more = !(await forgotten());
   return { ...result, ...(await standingCounts(sqlOf(orm), ruleId)), more };
 }

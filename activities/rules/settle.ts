@@ -71,11 +71,7 @@ export async function settle(
         })),
       );
     });
-    let pass: Pass;
-    do {
-      pass = await judgePending(deps, version);
-      for (const id of pass.incidents) incidents.add(id);
-    } while (pass.judged > 0);
+    for (const id of await judgeAll(deps, version)) incidents.add(id);
     const groups = await putOffGroups(sqlOf(orm), version);
     if (groups.length > 0) {
       const { rule_id, revision } = version;
@@ -191,16 +187,22 @@ async function judgeAnew(db: Sql, version: Version, at: number, groupKeys: reado
  * judged. What it finds is over: only incidents that are missing are recorded.
  */
 export async function judgeLeft(deps: JudgeDeps, version: Version): Promise<string[]> {
+  const incidents = await judgeAll(deps, version);
+  await transaction(deps.orm, async (db) => {
+    if (await holdVersion(db, version, 'settling')) await settleLeft(db, version);
+  });
+  return [...incidents];
+}
+
+/** Judges until no group of the revision is pending. Returns the incidents that changed. */
+async function judgeAll(deps: JudgeDeps, version: Version): Promise<Set<string>> {
   const incidents = new Set<string>();
   let pass: Pass;
   do {
     pass = await judgePending(deps, version);
     for (const id of pass.incidents) incidents.add(id);
   } while (pass.judged > 0);
-  await transaction(deps.orm, async (db) => {
-    if (await holdVersion(db, version, 'settling')) await settleLeft(db, version);
-  });
-  return [...incidents];
+  return incidents;
 }
 
 /**
