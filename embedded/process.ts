@@ -35,9 +35,10 @@ const living = new Set<Launched>();
 let closed = false;
 
 /**
- * Starts a program in a process group of its own, so that Ctrl-C in the terminal reaches only us and we
- * choose the order in which things stop. It writes to a file, not to a pipe: if we are killed it goes on
- * undisturbed. Throws StartupError when the program cannot be executed or its log cannot be written.
+ * Starts a program in a process group of its own. Ctrl-C in the terminal then reaches only this process,
+ * which decides the order in which the programs stop. The program writes to a file and not to a pipe, so it
+ * continues if this process is killed. Throws StartupError when the program cannot be executed or its log
+ * cannot be written.
  */
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { command, args, logFile, user } = options;

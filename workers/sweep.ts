@@ -33,10 +33,10 @@ export interface SweepDeps {
 }
 
 /**
- * Three rounds, once a second each: the watermark is moved on; groups whose deadline has come, and what a
- * crash left undone between a commit and its signal, are taken; notices that nobody took up are looked for.
- * No round waits for another, and none for Temporal: signals are sent apart. Any number of sweeps may run at
- * once: each row is taken by one of them.
+ * Runs three loops, each once a second. The first advances the watermark. The second takes groups whose
+ * deadline has come, and work that a crash left between a commit and its signal. The third looks for notices
+ * that nobody delivers. No loop waits for another loop or for Temporal: signals are sent separately. Any
+ * number of sweeps may run at once, because only one of them takes a row.
  */
 export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   const rules = ruleSignals({ orm, client }, log);

@@ -74,8 +74,8 @@ export async function backfillPosition(
 }
 
 /**
- * The same, and keeps the revision as it is until this transaction ends: nobody else counts for it,
- * supersedes it or removes it meanwhile.
+ * The same, but locks the revision until this transaction ends: until then nobody else counts for it,
+ * supersedes it or removes it.
  */
 export async function holdBackfill(
   db: Sql,

@@ -149,8 +149,9 @@ export async function lockGroups(
 }
 
 /**
- * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms) or not at all. Looked
- * up group by group (`offset 0`), in an index by end: a group's past costs nothing.
+ * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms), or have not ended.
+ * `offset 0` makes PostgreSQL look them up for each group in an index by end, so earlier incidents of a group
+ * cost nothing.
  */
 export async function incidentsOnRecord(
   db: Sql,

@@ -46,8 +46,8 @@ describe('budgets of bodies', () => {
     await waitFor(() => answered >= HOLDERS / 2, { what: 'the budget to be used up' });
   };
   /**
-   * Unpacks to 250 KiB, of which it is sure that they were held: the deflated stream is flushed before its
-   * end.
+   * Unpacks to 250 KiB. The compressed stream is flushed before its end, so the API surely holds all of
+   * these bytes.
    */
   const small = gzipSync(Buffer.alloc(250 << 10, ' ')).subarray(0, -8);
   const GZIP = ['Content-Encoding: gzip'];
