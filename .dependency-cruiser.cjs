@@ -1,10 +1,15 @@
-/** Imports point one way: domain ◄ db ◄ ingest ◄ activities ◄ workers; workflows know only messages and types. */
+/**
+ * Imports point one way: domain ◄ db ◄ ingest ◄ activities ◄ workers. Workflows import only `domain/`; whoever
+ * talks to them imports their messages, ids, queues and start options.
+ */
+const MESSAGES = 'workflows/(messages|ids|queues|startable)';
+
 const only = (name, from, allowed, extra = {}) => ({
   name,
   severity: 'error',
   from: { path: from },
   to: {
-    path: '^(domain|db|ingest|metrics|workflows|activities|workers|api|embedded|bench|test)/',
+    path: '^(domain|db|ingest|process|temporal-config|workflows|activities|workers|api|embedded|bench|test)/',
     pathNot: allowed,
     ...extra,
   },
@@ -27,8 +32,13 @@ module.exports = {
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
     },
     only('db-knows-domain', '^db/', '^(domain|db)/'),
-    only('ingest-knows-db', '^ingest/', '^(domain|db|ingest|workflows/(messages|ids|queues|startable))'),
-    only('metrics-know-ingest', '^metrics/', '^(domain|db|ingest|metrics|workflows/queues)'),
+    only(
+      'ingest-knows-db',
+      '^ingest/',
+      `^(domain|db|ingest|process/(deafness|repeat|disk/)|temporal-config|${MESSAGES})`,
+    ),
+    only('temporal-config-knows-db', '^temporal-config/', `^(domain|db|temporal-config|${MESSAGES})`),
+    only('a-process-knows-ingest', '^process/', '^(domain|db|ingest|process|workflows/queues)'),
     only('workflows-are-sandboxed', '^workflows/', '^(domain|workflows)/', {
       dependencyTypesNot: ['type-only'],
     }),
@@ -36,14 +46,14 @@ module.exports = {
     only(
       'activities-know-ingest',
       '^activities/',
-      '^(domain|db|ingest|activities|workflows/(messages|ids|queues|startable|policies))',
+      `^(domain|db|ingest|process/|temporal-config|activities|workflows/retry-policies|${MESSAGES})`,
     ),
+    only('api-never-runs-activities', '^api/', `^(domain|db|ingest|process|temporal-config|api|${MESSAGES})`),
     only(
-      'api-never-runs-activities',
-      '^api/',
-      '^(domain|db|ingest|metrics|api|workflows/(messages|ids|queues|startable))',
+      'workers-compose',
+      '^workers/',
+      '^(domain|db|ingest|process|temporal-config|activities|workers|workflows)/',
     ),
-    only('workers-compose', '^workers/', '^(domain|db|ingest|metrics|activities|workers|workflows)/'),
     {
       name: 'only-roots-read-config',
       severity: 'error',

@@ -12,7 +12,7 @@ RUN npm run build:workflows && node deploy/image/slim.ts && chmod -R u=rwX,go=rX
 
 FROM node:24-bookworm-slim
 
-# Small nurseries and few malloc arenas, except for the API's nursery: as in embedded/role.ts.
+# Small nurseries and few malloc arenas, except for the API's nursery: as in embedded/processes/role.ts.
 ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=8 MALLOC_ARENA_MAX=2
 ENV WORKFLOW_BUNDLE=/app/build/workflows.js
 WORKDIR /app

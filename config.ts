@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseChannels } from './activities/channels/settings.ts';
-import { databaseUrl } from './db/address.ts';
+import { databaseUrl } from './db/connections/address.ts';
 import { ConfigError } from './domain/config-error.ts';
-import { isSecret } from './domain/key.ts';
+import { isSecret } from './domain/keys/key.ts';
 import { parseNetwork } from './domain/network.ts';
-import { PRIVATE_NETWORKS } from './domain/probe-address.ts';
+import { PRIVATE_NETWORKS } from './domain/producers/probe-address.ts';
 import { CONNECTION_SETTINGS, readTemporal, type TemporalConfig } from './temporal-config/connection.ts';
 
 /** The reference's token: fine on loopback, refused anywhere else. */

@@ -2,13 +2,13 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Orm } from '../db/orm.ts';
-import type { DiskReport } from '../ingest/disk-guard.ts';
+import type { AlertReceiver } from '../ingest/alerts/receive.ts';
 import type { Ingest } from '../ingest/outcome.ts';
-import type { AlertReceiver } from '../ingest/receive-alerts.ts';
-import type { Access } from './access.ts';
-import type { Addresses } from './address.ts';
-import type { Keyring } from './keys/keyring.ts';
-import type { Rejections } from './rejections/recorder.ts';
+import type { DiskReport } from '../process/disk/guard.ts';
+import type { Access } from './auth/access.ts';
+import type { Keyring } from './auth/keyring.ts';
+import type { Addresses } from './http/address.ts';
+import type { Rejections } from './intake/rejections/recorder.ts';
 
 /** What the API is made from. */
 export interface ApiDeps {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Event } from '../domain/event.ts';
+import type { Event } from '../domain/events/event.ts';
 
 /** The type that the matching rules of the benchmark ask for. */
 export const LOAD_TYPE = 'load';

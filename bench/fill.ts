@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { type Orm, sqlOf } from '../db/orm.ts';
 import { dayOf, ensureDay } from '../db/partitions.ts';
-import { foldRollups } from '../db/queries/fold.ts';
-import { DAY_MS } from '../domain/event.ts';
+import { foldRollups } from '../db/queries/rules/fold.ts';
+import { DAY_MS } from '../domain/events/event.ts';
 
 /**
  * How many sources and types the made-up events have. Each source has five of the types, as real ones have a

@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Event } from '../domain/event.ts';
+import type { Event } from '../domain/events/event.ts';
 
 /** An event as a careful sender gives it: with the id and the time that make it safe to send again. */
 export function asSent({ occurred_at, ...event }: Event): Record<string, unknown> {

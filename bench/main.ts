@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { apiNursery, thrift } from '../embedded/role.ts';
+import { apiNursery, thrift } from '../embedded/processes/role.ts';
 import { System } from '../test/support/system.ts';
 import { removeTemporary, sweepAbandoned } from '../test/support/temporary.ts';
 import { type Bench, type Figure, verdictOf } from './bench.ts';

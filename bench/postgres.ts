@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { connect } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
-import { startPostgres } from '../embedded/postgres.ts';
+import { startPostgres } from '../embedded/postgres/postgres.ts';
 
 /** A PostgreSQL of its own, durable as in production, for as long as `work` takes. Its data is removed. */
 export async function withPostgres(work: (url: string) => Promise<void>): Promise<void> {

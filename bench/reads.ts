@@ -1,5 +1,5 @@
 import { connect } from '../db/orm.ts';
-import { DAY_MS } from '../domain/event.ts';
+import { DAY_MS } from '../domain/events/event.ts';
 import { fillEvents, RARE_SEVERITY } from './fill.ts';
 import { percentile } from './table.ts';
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from '../domain/rule.ts';
+import { RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from '../domain/rules/rule.ts';
 import { LOAD_TYPE } from './events.ts';
 
 /** A count rule that no load of a benchmark ever fires. */

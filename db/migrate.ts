@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { withServerOptions } from './connections/server-options.ts';
 import { grantTo } from './grants.ts';
 import { LOCKS } from './locks.ts';
 import { connect, type Orm } from './orm.ts';
 import { ensurePartitions } from './partitions.ts';
-import { withServerOptions } from './server-options.ts';
 
 /**
  * The longest that a migration waits for a lock, in milliseconds. Whoever comes after it waits behind it,

@@ -3,11 +3,11 @@ import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import type { Pool } from 'pg';
+import { Liveness } from './connections/liveness.ts';
+import { releaseBroken } from './connections/pool.ts';
+import { KEEP_ALIVE_MS, withServerOptions } from './connections/server-options.ts';
 import { entities } from './entities/index.ts';
-import { Liveness } from './liveness.ts';
 import { migrationsList } from './migrations/index.ts';
-import { releaseBroken } from './pool.ts';
-import { KEEP_ALIVE_MS, withServerOptions } from './server-options.ts';
 
 export type Orm = MikroORM;
 /** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { DAY_MS } from '../domain/event.ts';
+import { DAY_MS } from '../domain/events/event.ts';
 import { LOCKS } from './locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from './orm.ts';
 

@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { isSecret, makeSecret } from '../domain/key.ts';
+import { isSecret, makeSecret } from '../domain/keys/key.ts';
 
 /**
  * `node embedded/bootstrap-key.ts <file>` puts a new key for BOOTSTRAP_KEY_FILE there, readable by its owner

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAlive } from './identity.ts';
-import type { Log } from './process.ts';
+import { isAlive } from './processes/identity.ts';
+import type { Log } from './processes/process.ts';
 import { fileError, systemCode } from './startup-error.ts';
 
 /** Where programs that `npm ci` cannot bring are kept between clones; `key` says what and which version. */

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, renameSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { isExecutable } from './executable.ts';
-import { type Log, launch, within } from './process.ts';
+import { isExecutable } from './processes/executable.ts';
+import { type Log, launch, within } from './processes/process.ts';
 
 /**
  * How long the SDK may take to reach its download server and fetch some 100 MB; without internet it fails at
@@ -22,7 +22,7 @@ export async function downloadBySdk(
 ): Promise<boolean> {
   const ok = await runToEnd({
     command: process.execPath,
-    args: [join(import.meta.dirname, 'sdk-download.ts'), kind, dir],
+    args: [join(import.meta.dirname, 'temporal/sdk-download.ts'), kind, dir],
     logFile: join(dir, 'download.log'),
     limitMs: downloadMs,
   });

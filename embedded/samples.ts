@@ -1,8 +1,8 @@
 import http from 'node:http';
 import https from 'node:https';
 import { text as readText } from 'node:stream/consumers';
-import type { Burst } from '../domain/producer.ts';
-import { bearer } from './readiness.ts';
+import type { Burst } from '../domain/producers/producer.ts';
+import { bearer } from './processes/readiness.ts';
 import { StartupError } from './startup-error.ts';
 
 /** The API: its base URL, and a key where it asks for one. */

@@ -1,10 +1,10 @@
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { readBootstrapKey, usualAuth } from '../config.ts';
-import { databaseUrl } from '../db/address.ts';
+import { databaseUrl } from '../db/connections/address.ts';
 import { namesTemporal, readTemporal, type TemporalTarget } from '../temporal-config/connection.ts';
 import { StartupError } from './startup-error.ts';
-import type { UiMode } from './temporal-ui.ts';
+import type { UiMode } from './temporal/ui.ts';
 
 export type Settings = {
   dataDir: string;

@@ -2,12 +2,12 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { connectTo, type TemporalTarget, withoutTemporal } from '../temporal-config/connection.ts';
 import { register } from '../temporal-config/register.ts';
 import { readyBlock } from './banner.ts';
-import { apiIsReady, ready, workersRun } from './readiness.ts';
-import { apiNursery, runScript } from './role.ts';
+import { apiIsReady, ready, workersRun } from './processes/readiness.ts';
+import { apiNursery, runScript } from './processes/role.ts';
+import { askedToStop } from './processes/stop-request.ts';
 import { addSamples } from './samples.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { fileError, StartupError } from './startup-error.ts';
-import { askedToStop } from './stop-request.ts';
 import { System } from './system.ts';
 
 /** `npm start`: the whole system on one machine, kept running until Ctrl-C. */

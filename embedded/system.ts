@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endOrphans, forget, remember, remembered } from './orphans.ts';
 import { requireFree } from './ports.ts';
-import { type RunningPostgres, startPostgres } from './postgres.ts';
-import { endRemaining, type Log, refuseLaunches } from './process.ts';
-import { type Role, startRole } from './role.ts';
+import { type RunningPostgres, startPostgres } from './postgres/postgres.ts';
+import { endOrphans, forget, remember, remembered } from './processes/orphans.ts';
+import { endRemaining, type Log, refuseLaunches } from './processes/process.ts';
+import { type Role, startRole } from './processes/role.ts';
+import { type Running, type Supervised, supervise } from './processes/supervise.ts';
 import type { Settings } from './settings.ts';
 import { fileError, StartupError } from './startup-error.ts';
-import { type Running, type Supervised, supervise } from './supervise.ts';
-import { startTemporal } from './temporal.ts';
+import { startTemporal } from './temporal/temporal.ts';
 
 /** In this order they stop, each group when the one before is gone. */
 const stopOrder = [['workers', 'api'], ['temporal'], ['postgres']];

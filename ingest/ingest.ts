@@ -1,15 +1,15 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { AppendConnections } from '../db/append-connections.ts';
+import { AppendConnections } from '../db/connections/append-connections.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
-import { claimTimes } from '../db/queries/append.ts';
-import { Append } from './append.ts';
-import { Buffer, type BufferLimits } from './buffer.ts';
-import { type DiskGuard, guarded } from './disk-guard.ts';
+import { claimTimes } from '../db/queries/events/append.ts';
+import { type DiskGuard, guarded } from '../process/disk/guard.ts';
+import { ruleSignals } from '../temporal-config/signals/rules.ts';
+import { Append } from './append/append.ts';
+import { Buffer, type BufferLimits } from './append/buffer.ts';
+import { Waker } from './append/waker.ts';
 import { type IngestObserver, observed, timed, unobserved } from './observer.ts';
 import { type Ingest, StoreUnavailable } from './outcome.ts';
-import { ruleSignals } from './signal-rule.ts';
-import { Waker } from './waker.ts';
 
 /** Composes the way in: buffer ► append ► wake. One a process. */
 export function createIngest({

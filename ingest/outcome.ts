@@ -1,4 +1,4 @@
-import type { Event } from '../domain/event.ts';
+import type { Event } from '../domain/events/event.ts';
 
 /** What became of one event. `duplicate` carries the event as it is stored. */
 export type Outcome =

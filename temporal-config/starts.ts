@@ -1,5 +1,5 @@
 import type { WorkflowClientInterceptor } from '@temporalio/client';
-import { linkTo, openLink } from '../domain/about.ts';
+import { linkTo, openLink } from '../domain/temporal-ui/about.ts';
 import type { KnownAttributes } from './known-attributes.ts';
 
 type Options = Parameters<NonNullable<WorkflowClientInterceptor['startWithDetails']>>[0]['options'];

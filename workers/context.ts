@@ -8,7 +8,7 @@ import type {
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Orm } from '../db/orm.ts';
-import type { Here } from '../domain/about.ts';
+import type { Here } from '../domain/temporal-ui/about.ts';
 import { KnownAttributes } from '../temporal-config/known-attributes.ts';
 
 /** What every worker is made from. Built once a process, in main.ts. */

@@ -1,6 +1,6 @@
 import type { Worker } from '@temporalio/worker';
-import { QUIET_AFTER_MS } from '../domain/watermark.ts';
-import type { Heartbeat } from '../ingest/heartbeat.ts';
+import { QUIET_AFTER_MS } from '../domain/rules/watermark.ts';
+import type { Heartbeat } from '../process/heartbeat.ts';
 
 /** What is wrong with this process; null: nothing. */
 export interface Health {

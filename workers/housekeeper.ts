@@ -1,10 +1,10 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../db/orm.ts';
-import { lastRounds } from '../db/queries/housekeeping-rounds.ts';
-import { HOUSEKEEPING_STEPS } from '../domain/housekeeping.ts';
-import { askTemporal } from '../ingest/ask-temporal.ts';
-import { type Repetition, repeat } from '../ingest/repeat.ts';
+import { lastRounds } from '../db/queries/system/housekeeping-rounds.ts';
+import { HOUSEKEEPING_STEPS } from '../domain/system/housekeeping.ts';
+import { type Repetition, repeat } from '../process/repeat.ts';
+import { askTemporal } from '../temporal-config/ask.ts';
 import { HOUSEKEEPING } from '../workflows/startable.ts';
 
 const EVERY_MS = 15_000;

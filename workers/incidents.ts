@@ -1,5 +1,5 @@
 import { Worker } from '@temporalio/worker';
-import { createIncidentActivities } from '../activities/incidents.ts';
+import { createIncidentActivities } from '../activities/incidents/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, hereOf, type WorkerContext } from './context.ts';
 

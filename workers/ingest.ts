@@ -1,8 +1,8 @@
 import { Worker } from '@temporalio/worker';
-import { createProducerActivities } from '../activities/ingest/dead-letters.ts';
-import { createIngestActivities } from '../activities/ingest/emit.ts';
-import { createProbe } from '../activities/ingest/http-check.ts';
-import { createRedriveActivities } from '../activities/ingest/redrive.ts';
+import { createProducerActivities } from '../activities/dead-letters/index.ts';
+import { createRedriveActivities } from '../activities/dead-letters/redrive.ts';
+import { createIngestActivities } from '../activities/producers/emit.ts';
+import { createProbe } from '../activities/producers/http-check.ts';
 import { parseNetwork } from '../domain/network.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import { QUEUES } from '../workflows/queues.ts';

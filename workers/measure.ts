@@ -1,11 +1,11 @@
 import type { WorkerInterceptors } from '@temporalio/worker';
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { Emitted } from '../activities/ingest/emit.ts';
+import type { Emitted } from '../activities/producers/emit.ts';
 import type { Evaluated } from '../activities/rules/evaluate.ts';
-import type { Attempt } from '../db/queries/notices.ts';
-import type { Attempted } from '../domain/notice.ts';
+import type { Attempt } from '../db/queries/incidents/notices.ts';
+import type { Attempted } from '../domain/incidents/notice.ts';
 import type { IngestObserver } from '../ingest/observer.ts';
-import { DURATIONS } from '../metrics/registry.ts';
+import { DURATIONS } from '../process/metrics/registry.ts';
 
 /** Measures what a worker's activities do by what they return, so that none of them has to know of it. */
 export function measureActivities(registry: Registry, ingest: IngestObserver): WorkerInterceptors {

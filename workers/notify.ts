@@ -1,6 +1,6 @@
 import { Worker } from '@temporalio/worker';
 import { createChannels } from '../activities/channels/index.ts';
-import { createNotifyActivities } from '../activities/notify.ts';
+import { createNotifyActivities } from '../activities/incidents/notify.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, type WorkerContext } from './context.ts';
 

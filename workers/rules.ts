@@ -1,5 +1,5 @@
 import { Worker } from '@temporalio/worker';
-import { createHousekeepingActivities } from '../activities/housekeeping.ts';
+import { createHousekeepingActivities } from '../activities/housekeeping/index.ts';
 import { createRuleActivities } from '../activities/rules/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, hereOf, type WorkerContext } from './context.ts';

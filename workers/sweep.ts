@@ -1,17 +1,17 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { signalIncident } from '../activities/signal-incidents.ts';
 import { type Orm, sqlOf } from '../db/orm.ts';
-import { extendSpans } from '../db/queries/deaf-spans.ts';
-import { readWatermark } from '../db/queries/judging.ts';
-import { overdueNotices, stillOverdue } from '../db/queries/overdue-notices.ts';
-import { rearmRefreshed } from '../db/queries/received-judging.ts';
-import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/wake.ts';
-import { advanceWatermark, listeners } from '../db/queries/watermark.ts';
-import { holdsOf, spansOfTheAbsent } from '../domain/watermark.ts';
-import { type Repetition, repeat } from '../ingest/repeat.ts';
-import { SignalQueue } from '../ingest/signal-queue.ts';
-import { ruleSignals } from '../ingest/signal-rule.ts';
+import { overdueNotices, stillOverdue } from '../db/queries/incidents/overdue-notices.ts';
+import { rearmRefreshed } from '../db/queries/received-alerts/judging.ts';
+import { readWatermark } from '../db/queries/rules/judging.ts';
+import { takeDue, takeOutbox, takeUnanswered } from '../db/queries/rules/wake.ts';
+import { advanceWatermark, listeners } from '../db/queries/rules/watermark.ts';
+import { extendSpans } from '../db/queries/system/deaf-spans.ts';
+import { holdsOf, spansOfTheAbsent } from '../domain/rules/watermark.ts';
+import { type Repetition, repeat } from '../process/repeat.ts';
+import { signalIncident } from '../temporal-config/signals/incidents.ts';
+import { SignalQueue } from '../temporal-config/signals/queue.ts';
+import { ruleSignals } from '../temporal-config/signals/rules.ts';
 
 const EVERY_MS = 1000;
 /** Outbox rows this old were left behind by the process that wrote them. */

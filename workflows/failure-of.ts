@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
-import type { Event } from '../domain/event.ts';
-import { FAILURES } from './policies.ts';
+import type { Event } from '../domain/events/event.ts';
+import { FAILURES } from './retry-policies.ts';
 
 function* chain(error: unknown): Generator<Error> {
   for (let e = error; e instanceof Error; e = e.cause) yield e;

@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
-import { type Failure, FINAL } from './policies.ts';
+import { type Failure, FINAL } from './retry-policies.ts';
 
 /**
  * Does it in the worker's own process, which costs one event of history; what fails there a few times is done

@@ -1,9 +1,9 @@
 import { defineSignal, log, proxyActivities, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { HousekeepingActivities } from '../activities/housekeeping.ts';
-import { ABOUT_HOUSEKEEPING } from '../domain/about.ts';
-import { codeSpan } from '../domain/shown.ts';
+import type { HousekeepingActivities } from '../activities/housekeeping/index.ts';
+import { ABOUT_HOUSEKEEPING } from '../domain/temporal-ui/about.ts';
+import { codeSpan } from '../domain/temporal-ui/text.ts';
 import { reasonOf } from './failure-of.ts';
-import { housekeepingPolicy } from './policies.ts';
+import { housekeepingPolicy } from './retry-policies.ts';
 import { continueShown, Shown, until } from './shown.ts';
 
 /** Pause between rounds, in milliseconds. */

@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { Event } from '../domain/event.ts';
-import type { ProducerSettings } from '../domain/producer.ts';
+import type { Event } from '../domain/events/event.ts';
+import type { ProducerSettings } from '../domain/producers/producer.ts';
 
 /** Every signal, update and query, once, for workflows and their callers alike. One object each as input. */
 

@@ -1,5 +1,5 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { ATTRIBUTES, type AttributeName } from '../domain/about.ts';
+import { ATTRIBUTES, type AttributeName } from '../domain/temporal-ui/about.ts';
 
 /** What the Temporal Web UI can filter workflows by. Registered in temporal-config/search-attributes.json. */
 export const keyOf = (name: AttributeName | (string & {})) => defineSearchAttributeKey(name, 'KEYWORD');

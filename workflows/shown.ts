@@ -8,7 +8,7 @@ import {
   type Workflow,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type About, differing, type Here, linkTo, openLink } from '../domain/about.ts';
+import { type About, differing, type Here, linkTo, openLink } from '../domain/temporal-ui/about.ts';
 import { isOurs, keyOf } from './search-attributes.ts';
 
 /**

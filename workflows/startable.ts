@@ -1,4 +1,5 @@
 import type { SearchAttributePair } from '@temporalio/common';
+import { withoutSecrets } from '../domain/producers/producer.ts';
 import {
   ABOUT_HOUSEKEEPING,
   type About,
@@ -8,8 +9,7 @@ import {
   aboutRule,
   type ShownIncident,
   type ShownRule,
-} from '../domain/about.ts';
-import { withoutSecrets } from '../domain/producer.ts';
+} from '../domain/temporal-ui/about.ts';
 import {
   deadLetterWorkflowId,
   HOUSEKEEPING_WORKFLOW_ID,

@@ -1,5 +1,5 @@
 import { v5 as uuidv5 } from 'uuid';
-import type { NoticeDocument } from '../../domain/notice.ts';
+import type { NoticeDocument } from '../../domain/incidents/notice.ts';
 
 /** A way to reach people. One file each, beside this one. */
 export interface Channel {

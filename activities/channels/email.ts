@@ -1,6 +1,6 @@
 import { createTransport } from 'nodemailer';
-import type { NoticeDocument } from '../../domain/notice.ts';
-import { cut, factsOf, subjectOf, textOf } from '../../domain/notice-text.ts';
+import type { NoticeDocument } from '../../domain/incidents/notice.ts';
+import { cut, factsOf, subjectOf, textOf } from '../../domain/incidents/notice-text.ts';
 import { type Channel, FinalFailure, messageId, RetryableFailure } from './channel.ts';
 import { inTime } from './in-time.ts';
 import { redactor } from './redact.ts';

@@ -1,4 +1,4 @@
-import { cut } from '../../domain/notice-text.ts';
+import { cut } from '../../domain/incidents/notice-text.ts';
 import { RetryableFailure } from './channel.ts';
 import type { Redact } from './redact.ts';
 

@@ -1,5 +1,5 @@
-import type { NoticeDocument } from '../../domain/notice.ts';
-import { cut, factsOf, subjectOf } from '../../domain/notice-text.ts';
+import type { NoticeDocument } from '../../domain/incidents/notice.ts';
+import { cut, factsOf, subjectOf } from '../../domain/incidents/notice-text.ts';
 import { type Channel, FinalFailure, RetryableFailure } from './channel.ts';
 import { postJson } from './http.ts';
 import { redactor } from './redact.ts';

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { type Orm, transaction } from '../../db/orm.ts';
 import { dayOf, ensureDay } from '../../db/partitions.ts';
-import { admitGroups, countOverflow } from '../../db/queries/append.ts';
+import { admitGroups, countOverflow } from '../../db/queries/events/append.ts';
 import {
   addBackfilled,
   admittedOf,
@@ -13,13 +13,13 @@ import {
   holdBackfill,
   markReady,
   type Position,
-} from '../../db/queries/backfill.ts';
-import type { Version } from '../../db/queries/judging.ts';
-import { notePending } from '../../db/queries/revisions.ts';
-import { DAY_MS, MAX_AHEAD_MS } from '../../domain/event.ts';
-import { OVERFLOW_GROUP } from '../../domain/group.ts';
-import { bucketOf } from '../../domain/window.ts';
-import { type CompiledRule, compileRule } from '../../ingest/rule-set.ts';
+} from '../../db/queries/rules/backfill.ts';
+import type { Version } from '../../db/queries/rules/judging.ts';
+import { notePending } from '../../db/queries/rules/revisions.ts';
+import { DAY_MS, MAX_AHEAD_MS } from '../../domain/events/event.ts';
+import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
+import { bucketOf } from '../../domain/rules/window.ts';
+import { type CompiledRule, compileRule } from '../../ingest/append/rule-set.ts';
 import { takeUpReceived } from './take-up-received.ts';
 
 /** What a backfill takes at once. Tests take less. */

@@ -1,6 +1,6 @@
-import type { GroupStanding, LastStanding } from '../../db/queries/judging.ts';
-import type { PendingRow } from '../../db/queries/pending.ts';
-import type { Change } from '../../domain/walk.ts';
+import type { GroupStanding, LastStanding } from '../../db/queries/rules/judging.ts';
+import type { PendingRow } from '../../db/queries/rules/pending.ts';
+import type { Change } from '../../domain/rules/walk.ts';
 
 /**
  * Where the record may be wrong:

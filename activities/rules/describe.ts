@@ -1,14 +1,14 @@
 import type { Sql } from '../../db/orm.ts';
-import { countedEvents, type RuleWords, type Version } from '../../db/queries/judging.ts';
-import type { AlertRow } from '../../db/queries/received-writes.ts';
-import type { Event } from '../../domain/event.ts';
-import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/group.ts';
-import { incidentWords, keyLabels } from '../../domain/received-alert.ts';
-import type { ReceivedEpisode } from '../../domain/received-episodes.ts';
-import { countOf } from '../../domain/rule.ts';
-import { worse } from '../../domain/severity.ts';
-import type { Episode } from '../../domain/transition.ts';
-import { compileRule } from '../../ingest/rule-set.ts';
+import type { AlertRow } from '../../db/queries/received-alerts/writes.ts';
+import { countedEvents, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
+import type { Event } from '../../domain/events/event.ts';
+import { worse } from '../../domain/events/severity.ts';
+import { incidentWords, keyLabels } from '../../domain/received-alerts/alert.ts';
+import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
+import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
+import { countOf } from '../../domain/rules/rule.ts';
+import type { Episode } from '../../domain/rules/transition.ts';
+import { compileRule } from '../../ingest/append/rule-set.ts';
 import { newestTimes } from './exact-times.ts';
 
 /** What an incident says of itself. */

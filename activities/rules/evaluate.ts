@@ -1,9 +1,9 @@
 import { type Orm, sqlOf } from '../../db/orm.ts';
-import { forgetSettled } from '../../db/queries/counts-kept.ts';
-import { forgetRegrouped } from '../../db/queries/forget-groups.ts';
-import { loadRule } from '../../db/queries/judging.ts';
-import { hasLeftGroups, standingCounts } from '../../db/queries/revisions.ts';
-import { firesWhen, type Here, type ShownRule } from '../../domain/about.ts';
+import { forgetSettled } from '../../db/queries/rules/counts-kept.ts';
+import { forgetRegrouped } from '../../db/queries/rules/forget-groups.ts';
+import { loadRule } from '../../db/queries/rules/judging.ts';
+import { hasLeftGroups, standingCounts } from '../../db/queries/rules/revisions.ts';
+import { firesWhen, type Here, type ShownRule } from '../../domain/temporal-ui/about.ts';
 import { type JudgeDeps, judgePending } from './judge.ts';
 import { judgeLeft, removeDeleted, settle, successorOf } from './settle.ts';
 

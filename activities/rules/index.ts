@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
-import { loadRule } from '../../db/queries/judging.ts';
-import type { Here } from '../../domain/about.ts';
-import { signalRules } from '../../ingest/signal-rule.ts';
+import { loadRule } from '../../db/queries/rules/judging.ts';
+import type { Here } from '../../domain/temporal-ui/about.ts';
+import { signalIncidents } from '../../temporal-config/signals/incidents.ts';
+import { signalRules } from '../../temporal-config/signals/rules.ts';
 import { withProgress } from '../progress.ts';
-import { signalIncidents } from '../signal-incidents.ts';
 import { backfill } from './backfill.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
 

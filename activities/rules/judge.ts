@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { isPassing } from '../../db/errors.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
 import {
   announced,
@@ -11,12 +12,11 @@ import {
   readWatermark,
   updateGroups,
   type Version,
-} from '../../db/queries/judging.ts';
-import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/pending.ts';
-import { reconcile } from '../../domain/incident.ts';
-import { windowSpecOf } from '../../domain/rule.ts';
-import type { Horizon } from '../../domain/transition.ts';
-import { isPassing } from '../../ingest/store-errors.ts';
+} from '../../db/queries/rules/judging.ts';
+import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/rules/pending.ts';
+import { reconcile } from '../../domain/incidents/incident.ts';
+import { windowSpecOf } from '../../domain/rules/rule.ts';
+import type { Horizon } from '../../domain/rules/transition.ts';
 import { cameLate, changesOf, deferredBefore } from './changes.ts';
 import { describeCounted, describeReceived } from './describe.ts';
 import { LEFT_BEHIND, missingIncidents, recordAtHandOver } from './left-behind.ts';

@@ -1,5 +1,5 @@
-import type { GroupIncident, LastStanding, Version } from '../../db/queries/judging.ts';
-import type { IncidentChange } from '../../domain/incident.ts';
+import type { GroupIncident, LastStanding, Version } from '../../db/queries/rules/judging.ts';
+import type { IncidentChange } from '../../domain/incidents/incident.ts';
 
 /**
  * Where a group stands for a revision that has handed over: its row is the successor's by now, and proves

@@ -2,14 +2,14 @@ import { LockMode } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { IncidentEntity } from '../../db/entities/incident.ts';
 import type { Sql } from '../../db/orm.ts';
-import { acknowledge } from '../../db/queries/incident-writes.ts';
-import { type GroupStanding, readWatermark, type Version } from '../../db/queries/judging.ts';
-import { episodesOnRecord, foldedHolds } from '../../db/queries/received-judging.ts';
-import type { AlertRow } from '../../db/queries/received-writes.ts';
-import { OVERFLOW_GROUP } from '../../domain/group.ts';
-import { judgeReceived, type ReceivedEpisode } from '../../domain/received-episodes.ts';
-import type { Horizon, Standing } from '../../domain/transition.ts';
-import { lastOpened } from '../../domain/walk.ts';
+import { acknowledge } from '../../db/queries/incidents/writes.ts';
+import { episodesOnRecord, foldedHolds } from '../../db/queries/received-alerts/judging.ts';
+import type { AlertRow } from '../../db/queries/received-alerts/writes.ts';
+import { type GroupStanding, readWatermark, type Version } from '../../db/queries/rules/judging.ts';
+import { judgeReceived, type ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
+import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
+import type { Horizon, Standing } from '../../domain/rules/transition.ts';
+import { lastOpened } from '../../domain/rules/walk.ts';
 import type { GroupToWeigh, Weighed } from './weigh.ts';
 
 /** Received alerts of some groups, as judging needs them. */

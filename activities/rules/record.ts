@@ -1,10 +1,10 @@
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { v5 as uuidv5 } from 'uuid';
 import { IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
-import type { GroupIncident } from '../../db/queries/judging.ts';
-import type { IncidentChange } from '../../domain/incident.ts';
-import type { NoticeKind } from '../../domain/notice.ts';
-import type { Episode } from '../../domain/transition.ts';
+import type { GroupIncident } from '../../db/queries/rules/judging.ts';
+import type { IncidentChange } from '../../domain/incidents/incident.ts';
+import type { NoticeKind } from '../../domain/incidents/notice.ts';
+import type { Episode } from '../../domain/rules/transition.ts';
 import { type Described, type Description, metadataOf } from './describe.ts';
 
 /**

@@ -2,8 +2,8 @@ import { LockMode } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { type Incident, IncidentEntity } from '../../db/entities/incident.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
-import { announced, holdVersion, type RuleWords, type Version } from '../../db/queries/judging.ts';
-import { putOffGroups, putOffNoLonger } from '../../db/queries/pending.ts';
+import { announced, holdVersion, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
+import { putOffGroups, putOffNoLonger } from '../../db/queries/rules/pending.ts';
 import {
   busyGroups,
   closeRevisions,
@@ -15,8 +15,8 @@ import {
   resetGroups,
   settleLeft,
   youngestOutboxId,
-} from '../../db/queries/revisions.ts';
-import { takeOutbox } from '../../db/queries/wake.ts';
+} from '../../db/queries/rules/revisions.ts';
+import { takeOutbox } from '../../db/queries/rules/wake.ts';
 import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
 import { addEntry, addNotice } from './record.ts';
 

@@ -1,10 +1,10 @@
 import { type Orm, transaction } from '../../db/orm.ts';
-import { admitGroups } from '../../db/queries/append.ts';
-import { markReady } from '../../db/queries/backfill.ts';
-import { keepVersion, type Version } from '../../db/queries/judging.ts';
-import { foldAlerts, groupsAfter } from '../../db/queries/received-judging.ts';
-import { notePending } from '../../db/queries/revisions.ts';
-import { OVERFLOW_GROUP } from '../../domain/group.ts';
+import { admitGroups } from '../../db/queries/events/append.ts';
+import { foldAlerts, groupsAfter } from '../../db/queries/received-alerts/judging.ts';
+import { markReady } from '../../db/queries/rules/backfill.ts';
+import { keepVersion, type Version } from '../../db/queries/rules/judging.ts';
+import { notePending } from '../../db/queries/rules/revisions.ts';
+import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 
 /** Has a new revision judge the alerts that are active: nothing of them is counted. */
 export async function takeUpReceived(orm: Orm, version: Version): Promise<void> {

@@ -1,9 +1,9 @@
 import type { Sql } from '../../db/orm.ts';
-import { bucketCounts, type GroupIncident, type Version } from '../../db/queries/judging.ts';
-import { type WindowSpec, windowSpecOf } from '../../domain/rule.ts';
-import type { Episode, Horizon, Judged } from '../../domain/transition.ts';
-import { type Change, PAGE_BUCKETS, Walk } from '../../domain/walk.ts';
-import { type CutEdge, NeedsTimes, WindowCounts } from '../../domain/window.ts';
+import { bucketCounts, type GroupIncident, type Version } from '../../db/queries/rules/judging.ts';
+import { type WindowSpec, windowSpecOf } from '../../domain/rules/rule.ts';
+import type { Episode, Horizon, Judged } from '../../domain/rules/transition.ts';
+import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';
+import { type CutEdge, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
 import { countInBucket, readTimes } from './exact-times.ts';
 
 /** A group to be weighed: where its events changed (epoch ms), and its incidents that may matter. */

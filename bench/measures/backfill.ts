@@ -1,9 +1,9 @@
 import { backfill } from '../../activities/rules/backfill.ts';
 import { connect, sqlOf } from '../../db/orm.ts';
-import { loadRule } from '../../db/queries/judging.ts';
-import { createRule } from '../../db/queries/rule-changes.ts';
-import { DAY_MS } from '../../domain/event.ts';
-import { RULE_DEFAULTS, type RuleDefinition } from '../../domain/rule.ts';
+import { createRule } from '../../db/queries/rules/changes.ts';
+import { loadRule } from '../../db/queries/rules/judging.ts';
+import { DAY_MS } from '../../domain/events/event.ts';
+import { RULE_DEFAULTS, type RuleDefinition } from '../../domain/rules/rule.ts';
 import { expectStatus } from '../../test/support/load.ts';
 import type { Bench, Figure } from '../bench.ts';
 import { fillEvents } from '../fill.ts';

@@ -1,4 +1,4 @@
-import type { Event } from '../../domain/event.ts';
+import type { Event } from '../../domain/events/event.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 /** PostgreSQL counts microseconds from 2000. */

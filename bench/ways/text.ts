@@ -1,4 +1,4 @@
-import type { Event } from '../../domain/event.ts';
+import type { Event } from '../../domain/events/event.ts';
 
 const SPECIAL = /[\\\n\r\t]/g;
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };

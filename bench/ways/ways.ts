@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Event } from '../../domain/event.ts';
+import type { Event } from '../../domain/events/event.ts';
 import { copyIn } from '../copy.ts';
 import { binaryRows } from './binary.ts';
 import { textRows } from './text.ts';

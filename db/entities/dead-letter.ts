@@ -1,5 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { Json } from '../../domain/event.ts';
+import type { Json } from '../../domain/events/event.ts';
 
 /** What could not be stored: a whole batch, or one invalid event of it. */
 export const DeadLetterEntity = defineEntity({
@@ -10,7 +10,7 @@ export const DeadLetterEntity = defineEntity({
     sourceId: p.string().length(100),
     kind: p.string().length(8).$type<'batch' | 'event'>(),
     state: p.string().length(16).$type<'waiting' | 'redriven' | 'discarded'>(),
-    /** Kind of failure, as workflows/policies.ts names it. */
+    /** Kind of failure, as workflows/retry-policies.ts names it. */
     failure: p.string().length(32),
     reason: p.text(),
     /** The invalid field of an event. */

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { IncidentState } from '../../domain/incident.ts';
-import type { DeliveryOutcome, NoticeKind } from '../../domain/notice.ts';
+import type { IncidentState } from '../../domain/incidents/incident.ts';
+import type { DeliveryOutcome, NoticeKind } from '../../domain/incidents/notice.ts';
 
 /**
  * One episode of one group of one rule. `id` is derived from (rule, group, episode), so that it can't be

@@ -1,5 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { Role } from '../../domain/role.ts';
+import type { Role } from '../../domain/keys/role.ts';
 
 /** What somebody, or some program, comes in with. Revoked ones stay: the record names them. */
 export const ApiKeyEntity = defineEntity({

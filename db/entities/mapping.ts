@@ -1,5 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { MappingDefinition } from '../../domain/mapping.ts';
+import type { MappingDefinition } from '../../domain/events/mapping.ts';
 
 /** How the records of a log shipper are read, under the name that its requests go to. */
 export const MappingEntity = defineEntity({

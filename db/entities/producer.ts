@@ -1,5 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { ProducerSettings } from '../../domain/producer.ts';
+import type { ProducerSettings } from '../../domain/producers/producer.ts';
 
 /**
  * A source that Tocsin runs itself. Its workflow does the work; this row is what it was told and how far it

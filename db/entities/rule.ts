@@ -1,5 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { RuleDefinition } from '../../domain/rule.ts';
+import type { RuleDefinition } from '../../domain/rules/rule.ts';
 
 /** An alert rule as people edit it. Only the API writes it. */
 export const AlertRuleEntity = defineEntity({

@@ -1,8 +1,8 @@
 import { storableText } from '../../db/storable.ts';
+import { receivedSeverity } from '../../domain/events/severity.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { alertmanagerKey, NEVER, type ReceivedAlert } from '../../domain/received-alert.ts';
-import { receivedSeverity } from '../../domain/severity.ts';
-import type { InvalidEvent } from '../validate.ts';
+import { alertmanagerKey, NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import type { InvalidEvent } from '../append/validate.ts';
 
 /**
  * How long an alert without an end holds unless it is sent again: Alertmanager's `resolve_timeout`, in

@@ -1,8 +1,8 @@
 import { CloudEvent, ValidationError } from 'cloudevents';
 import { z } from 'zod';
-import type { Json } from '../../domain/event.ts';
-import { parseExact } from '../exact-json.ts';
-import type { InvalidEvent } from '../validate.ts';
+import type { Json } from '../../domain/events/event.ts';
+import type { InvalidEvent } from '../append/validate.ts';
+import { parseExact } from './exact-json.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
 import { type EventInput, type Mapped, unmapped } from './mapped.ts';

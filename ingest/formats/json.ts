@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { MappingDefinition } from '../../domain/mapping.ts';
-import { parsePath } from '../../domain/path.ts';
+import type { MappingDefinition } from '../../domain/events/mapping.ts';
+import { parsePath } from '../../domain/events/path.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
 import { type EventInput, type Mapped, unmapped } from './mapped.ts';

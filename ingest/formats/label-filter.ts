@@ -1,4 +1,4 @@
-import type { LabelMatcher } from '../../domain/label-matcher.ts';
+import type { LabelMatcher } from '../../domain/received-alerts/label-matcher.ts';
 
 /**
  * A value without quotes must not begin with a space. If two parts could match spaces, many spaces would take

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { eventInput, InvalidEvent } from '../validate.ts';
+import type { eventInput, InvalidEvent } from '../append/validate.ts';
 
 /** An event as senders give it, from a format that has its own names for everything. */
 export type EventInput = z.input<typeof eventInput>;

@@ -1,6 +1,6 @@
 import { inFull } from '../../domain/decimal.ts';
-import type { Json } from '../../domain/event.ts';
-import { MAX_DEPTH } from '../validate.ts';
+import type { Json } from '../../domain/events/event.ts';
+import { MAX_DEPTH } from '../append/validate.ts';
 
 /*
  * Values as OTLP writes them. Protobuf has int64 as Long, and bytes as bytes. JSON has int64 as a string or

@@ -1,4 +1,4 @@
-import type { Json } from '../../domain/event.ts';
+import type { Json } from '../../domain/events/event.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
 import { type EventInput, type Mapped, unmapped } from './mapped.ts';

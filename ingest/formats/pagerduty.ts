@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { receivedSeverity } from '../../domain/events/severity.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { NEVER, pagerdutyKey, type ReceivedAlert } from '../../domain/received-alert.ts';
-import { receivedSeverity } from '../../domain/severity.ts';
-import { cutText } from '../repair.ts';
+import { NEVER, pagerdutyKey, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
 import { fitSource, shortened } from './fit.ts';
 import type { EventInput, Mapped } from './mapped.ts';
+import { cutText } from './repair.ts';
 
 /**
  * Longest summary and dedup_key, in characters. PagerDuty has the same limits, and refuses or cuts what is

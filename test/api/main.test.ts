@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import { makeSecret } from '../../domain/key.ts';
+import { makeSecret } from '../../domain/keys/key.ts';
 import { spawnRole } from '../support/processes.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/temporary.ts';

@@ -6,9 +6,9 @@ import pg from 'pg';
 import { loadConfig } from '../../config.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';
 import { ensureDay } from '../../db/partitions.ts';
-import { forgetAudit, insertAudit, settleAudit } from '../../db/queries/audit.ts';
-import { dropPartitions } from '../../db/queries/retention.ts';
-import { DAY_MS } from '../../domain/event.ts';
+import { dropPartitions } from '../../db/queries/events/retention.ts';
+import { forgetAudit, insertAudit, settleAudit } from '../../db/queries/keys/audit.ts';
+import { DAY_MS } from '../../domain/events/event.ts';
 import { spawnRole } from '../support/processes.ts';
 import { postgresUrl } from '../support/servers.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BUDGETS } from '../../api/limits.ts';
-import { makeSecret } from '../../domain/key.ts';
+import { BUDGETS } from '../../api/http/limits.ts';
+import { makeSecret } from '../../domain/keys/key.ts';
 import { eventAt } from '../support/load.ts';
 import { System } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';

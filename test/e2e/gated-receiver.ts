@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Received, Receiver } from '../channels/receiver.ts';
+import type { Received, Receiver } from '../incidents/channels/receiver.ts';
 
 export interface GatedReceiver extends Receiver {
   /** Keeps answers back until the function that it returns is called. */

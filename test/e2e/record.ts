@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { NoticeDocument } from '../../domain/notice.ts';
-import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
-import type { Received } from '../channels/receiver.ts';
+import type { NoticeDocument } from '../../domain/incidents/notice.ts';
+import { type RuleDefinition, windowSpecOf } from '../../domain/rules/rule.ts';
+import type { Received } from '../incidents/channels/receiver.ts';
 import { modelEpisodes } from '../support/model.ts';
 import type { System } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';

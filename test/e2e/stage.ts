@@ -1,4 +1,4 @@
-import { type Receiver, receiver } from '../channels/receiver.ts';
+import { type Receiver, receiver } from '../incidents/channels/receiver.ts';
 import { ROLES, type RoleName, System } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';
 

@@ -4,7 +4,7 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { type RunningTemporal, startTemporal } from '../../embedded/temporal.ts';
+import { type RunningTemporal, startTemporal } from '../../embedded/temporal/temporal.ts';
 import { chromium, open } from '../support/browser.ts';
 import { steadyPort } from '../support/ports.ts';
 import { temporaryDirectory } from '../support/temporary.ts';

@@ -3,8 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { identityOf } from '../../embedded/identity.ts';
-import { type RunningTemporal, startTemporal, type TemporalOptions } from '../../embedded/temporal.ts';
+import { identityOf } from '../../embedded/processes/identity.ts';
+import {
+  type RunningTemporal,
+  startTemporal,
+  type TemporalOptions,
+} from '../../embedded/temporal/temporal.ts';
 import { RETENTION_DAYS, register, searchAttributes } from '../../temporal-config/register.ts';
 import { steadyPort } from '../support/ports.ts';
 import { rejectsWithSentence } from '../support/sentence.ts';

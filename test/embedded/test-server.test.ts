@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { timeSkippingServer } from '../../embedded/test-server.ts';
+import { timeSkippingServer } from '../../embedded/temporal/test-server.ts';
 
 describe('time-skipping test server', () => {
   it('lets two days pass at once', async function () {

@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { askedToStop } from '../../embedded/stop-request.ts';
+import { askedToStop } from '../../embedded/processes/stop-request.ts';
 
 /**
  * Stands for `npm start` in tests: says in files of the working directory who it is, that it lives, and that

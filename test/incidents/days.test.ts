@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { timeSkippingServer } from '../../embedded/test-server.ts';
+import { timeSkippingServer } from '../../embedded/temporal/test-server.ts';
 import { searchAttributes } from '../../temporal-config/register.ts';
-import { DELIVERY_SCHEDULE_MS } from '../../workflows/policies.ts';
-import { type Receiver, receiver } from '../channels/receiver.ts';
+import { DELIVERY_SCHEDULE_MS } from '../../workflows/retry-policies.ts';
 import { keepHistory } from '../support/histories.ts';
+import { type Receiver, receiver } from './channels/receiver.ts';
 import { type Stage, stage } from './stage.ts';
 
 /** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */

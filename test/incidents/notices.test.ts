@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { type Receiver, receiver } from '../channels/receiver.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { type Receiver, receiver } from './channels/receiver.ts';
 import { type Stage, stage } from './stage.ts';
 
 describe('notices of an incident', () => {

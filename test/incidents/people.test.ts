@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { incidentWorkflowId } from '../../workflows/ids.ts';
-import type { incident } from '../../workflows/incident.ts';
+import type { incident } from '../../workflows/incidents/incident.ts';
 import {
   acknowledgeIncident,
   commentIncident,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import { connect, transaction } from '../../db/orm.ts';
-import type { NoticeKind } from '../../domain/notice.ts';
+import type { NoticeKind } from '../../domain/incidents/notice.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 

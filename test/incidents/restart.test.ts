@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect } from '../../db/orm.ts';
 import { incidentStatus } from '../../workflows/messages.ts';
-import { type Receiver, receiver } from '../channels/receiver.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { type Receiver, receiver } from './channels/receiver.ts';
 import { type Stage, stage } from './stage.ts';
 
 describe('an incident whose workflow was lost', () => {

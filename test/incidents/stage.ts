@@ -9,12 +9,12 @@ import {
 import { pino } from 'pino';
 import { createChannels } from '../../activities/channels/index.ts';
 import type { ChannelConfig } from '../../activities/channels/settings.ts';
-import { createIncidentActivities } from '../../activities/incidents.ts';
-import { createNotifyActivities } from '../../activities/notify.ts';
+import { createIncidentActivities } from '../../activities/incidents/index.ts';
+import { createNotifyActivities } from '../../activities/incidents/notify.ts';
 import type { Orm } from '../../db/orm.ts';
 import { searchAttributes } from '../../temporal-config/register.ts';
 import { incidentWorkflowId } from '../../workflows/ids.ts';
-import type { incident } from '../../workflows/incident.ts';
+import type { incident } from '../../workflows/incidents/incident.ts';
 import { incidentChanged } from '../../workflows/messages.ts';
 import { QUEUES } from '../../workflows/queues.ts';
 import { freshNamespace, temporalAddress } from '../support/servers.ts';
@@ -23,7 +23,7 @@ import { record } from './record.ts';
 type Handle = WorkflowHandleWithSignaledRunId<typeof incident>;
 export type Stage = Awaited<ReturnType<typeof stage>>;
 
-const workflowsPath = join(import.meta.dirname, '../../workflows/incident.ts');
+const workflowsPath = join(import.meta.dirname, '../../workflows/incidents/incident.ts');
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
 /** The incident workflow's code, bundled once a run. */

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { loadConfig } from '../../config.ts';
-import { drainMs } from '../../embedded/role.ts';
+import { drainMs } from '../../embedded/processes/role.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
 import { ingestWorkers } from '../../workers/ingest.ts';
 import { notifyWorkers } from '../../workers/notify.ts';
 import { ruleWorkers } from '../../workers/rules.ts';
-import { receiver } from '../channels/receiver.ts';
 import { compose } from '../support/compose-file.ts';
+import { receiver } from './channels/receiver.ts';
 import { record } from './record.ts';
 import { incidentBundle, ownNamespace, signal } from './stage.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { WithStartWorkflowOperation } from '@temporalio/client';
-import { deadLetterId } from '../../domain/simulate.ts';
+import { deadLetterId } from '../../domain/producers/simulate.ts';
 import { addDeadLetter, type HeldBatch, redriveDeadLetters } from '../../workflows/messages.ts';
-import { FAILURES } from '../../workflows/policies.ts';
 import { QUEUES } from '../../workflows/queues.ts';
+import { FAILURES } from '../../workflows/retry-policies.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { simulated } from './settings.ts';

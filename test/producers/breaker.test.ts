@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { allowedInFlight, closedBreaker, failed, succeeded } from '../../workflows/breaker.ts';
+import { allowedInFlight, closedBreaker, failed, succeeded } from '../../workflows/producers/breaker.ts';
 
 const MINUTE = 60_000;
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
-import { createProbe, probeEvent } from '../../activities/ingest/http-check.ts';
+import { createProbe, probeEvent } from '../../activities/producers/http-check.ts';
 import { parseNetwork } from '../../domain/network.ts';
-import { addressFlaw, PRIVATE_NETWORKS } from '../../domain/probe-address.ts';
-import type { HttpCheckSettings } from '../../domain/producer.ts';
-import { redactedUrl } from '../../domain/producer.ts';
-import { FAILURES } from '../../workflows/policies.ts';
+import { addressFlaw, PRIVATE_NETWORKS } from '../../domain/producers/probe-address.ts';
+import type { HttpCheckSettings } from '../../domain/producers/producer.ts';
+import { redactedUrl } from '../../domain/producers/producer.ts';
+import { FAILURES } from '../../workflows/retry-policies.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Stage, stage } from './stage.ts';

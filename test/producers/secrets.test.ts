@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ProducerEntity } from '../../db/entities/producer.ts';
-import { type HttpCheckSettings, withoutSecrets } from '../../domain/producer.ts';
+import { type HttpCheckSettings, withoutSecrets } from '../../domain/producers/producer.ts';
 import { producerWorkflowId } from '../../workflows/ids.ts';
 import { resumeProducer } from '../../workflows/messages.ts';
 import { producerWorkflow } from '../../workflows/startable.ts';

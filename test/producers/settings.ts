@@ -1,4 +1,4 @@
-import type { SimulatedSettings } from '../../domain/producer.ts';
+import type { SimulatedSettings } from '../../domain/producers/producer.ts';
 
 /** Settings of a simulated source: 20 events/s in ticks of 200 ms, without bursts. */
 export const simulated = (changes: Partial<SimulatedSettings> = {}): SimulatedSettings => ({

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { SimulatedSettings } from '../../domain/producer.ts';
-import { simulateBatch } from '../../domain/simulate.ts';
-import { batchSize, MAX_BATCH_EVENTS, nextSpan, type Span, settingsFlaw } from '../../domain/tick.ts';
+import type { SimulatedSettings } from '../../domain/producers/producer.ts';
+import { simulateBatch } from '../../domain/producers/simulate.ts';
+import {
+  batchSize,
+  MAX_BATCH_EVENTS,
+  nextSpan,
+  type Span,
+  settingsFlaw,
+} from '../../domain/producers/tick.ts';
 import { simulated } from './settings.ts';
 
 const START = Date.UTC(2026, 0, 1);

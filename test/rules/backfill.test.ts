@@ -3,11 +3,11 @@ import { sql } from 'kysely';
 import { backfill } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
 import { sqlOf } from '../../db/orm.ts';
-import { eventsToBackfill } from '../../db/queries/backfill.ts';
-import { dropPartitions } from '../../db/queries/retention.ts';
-import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
-import { DAY_MS } from '../../domain/event.ts';
-import type { RuleDefinition } from '../../domain/rule.ts';
+import { dropPartitions } from '../../db/queries/events/retention.ts';
+import { eventsToBackfill } from '../../db/queries/rules/backfill.ts';
+import { createRule, deleteRule } from '../../db/queries/rules/changes.ts';
+import { DAY_MS } from '../../domain/events/event.ts';
+import type { RuleDefinition } from '../../domain/rules/rule.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { waitFor } from '../support/wait-for.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { sqlOf } from '../../db/orm.ts';
-import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
+import { createRule, deleteRule } from '../../db/queries/rules/changes.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

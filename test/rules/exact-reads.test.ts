@@ -3,12 +3,12 @@ import { sql } from 'kysely';
 import { portions } from '../../activities/rules/weigh.ts';
 import { sqlOf } from '../../db/orm.ts';
 import { dayOf, ensureDay } from '../../db/partitions.ts';
-import { countedEvents, loadRule } from '../../db/queries/judging.ts';
-import { notePending } from '../../db/queries/revisions.ts';
-import { createRule } from '../../db/queries/rule-changes.ts';
-import { DAY_MS, type Event } from '../../domain/event.ts';
-import { windowSpecOf } from '../../domain/rule.ts';
-import { type Change, PAGE_BUCKETS, Walk } from '../../domain/walk.ts';
+import { createRule } from '../../db/queries/rules/changes.ts';
+import { countedEvents, loadRule } from '../../db/queries/rules/judging.ts';
+import { notePending } from '../../db/queries/rules/revisions.ts';
+import { DAY_MS, type Event } from '../../domain/events/event.ts';
+import { windowSpecOf } from '../../domain/rules/rule.ts';
+import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { explaining } from '../support/touched.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { createRule } from '../../db/queries/rule-changes.ts';
-import type { Event } from '../../domain/event.ts';
+import { createRule } from '../../db/queries/rules/changes.ts';
+import type { Event } from '../../domain/events/event.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { settle } from '../../activities/rules/settle.ts';
 import { sqlOf } from '../../db/orm.ts';
-import { trimCounts } from '../../db/queries/counts-kept.ts';
-import { failingGroups } from '../../db/queries/pending.ts';
-import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
-import { takeUnanswered } from '../../db/queries/wake.ts';
-import { DAY_MS } from '../../domain/event.ts';
+import { createRule, deleteRule } from '../../db/queries/rules/changes.ts';
+import { trimCounts } from '../../db/queries/rules/counts-kept.ts';
+import { failingGroups } from '../../db/queries/rules/pending.ts';
+import { takeUnanswered } from '../../db/queries/rules/wake.ts';
+import { DAY_MS } from '../../domain/events/event.ts';
 import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { transaction } from '../../db/orm.ts';
-import { createRule } from '../../db/queries/rule-changes.ts';
-import { ruleProgress } from '../../db/queries/rule-reads.ts';
-import { RuleSet } from '../../ingest/rule-set.ts';
+import { createRule } from '../../db/queries/rules/changes.ts';
+import { ruleProgress } from '../../db/queries/rules/reads.ts';
+import { RuleSet } from '../../ingest/append/rule-set.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

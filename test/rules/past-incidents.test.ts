@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { sqlOf } from '../../db/orm.ts';
-import { forgetIncidents } from '../../db/queries/forget-records.ts';
-import { failingGroups } from '../../db/queries/pending.ts';
-import { createRule, deleteRule } from '../../db/queries/rule-changes.ts';
-import { takeOutbox } from '../../db/queries/wake.ts';
-import { DAY_MS } from '../../domain/event.ts';
+import { createRule, deleteRule } from '../../db/queries/rules/changes.ts';
+import { failingGroups } from '../../db/queries/rules/pending.ts';
+import { takeOutbox } from '../../db/queries/rules/wake.ts';
+import { forgetIncidents } from '../../db/queries/system/forget-records.ts';
+import { DAY_MS } from '../../domain/events/event.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { explaining } from '../support/touched.ts';
 

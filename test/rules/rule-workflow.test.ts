@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
-import { AppendConnections } from '../../db/append-connections.ts';
+import { AppendConnections } from '../../db/connections/append-connections.ts';
 import { sqlOf } from '../../db/orm.ts';
-import { deleteRule } from '../../db/queries/rule-changes.ts';
-import { takeOutbox } from '../../db/queries/wake.ts';
-import { Append } from '../../ingest/append.ts';
+import { deleteRule } from '../../db/queries/rules/changes.ts';
+import { takeOutbox } from '../../db/queries/rules/wake.ts';
+import { Append } from '../../ingest/append/append.ts';
 import { tidyNow } from '../../workflows/housekeeping.ts';
 import { HOUSEKEEPING_WORKFLOW_ID, incidentWorkflowId } from '../../workflows/ids.ts';
 import { ruleState, wakeRule } from '../../workflows/messages.ts';

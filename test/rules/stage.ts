@@ -4,11 +4,11 @@ import { bundleWorkflowCode, NativeConnection, type WorkflowBundleWithSourceMap 
 import { loadConfig } from '../../config.ts';
 import { type Incident, IncidentEntity } from '../../db/entities/incident.ts';
 import { connect } from '../../db/orm.ts';
-import { createRule, type RuleInput } from '../../db/queries/rule-changes.ts';
-import { Deafness } from '../../ingest/deafness.ts';
-import { startHeartbeat } from '../../ingest/heartbeat.ts';
+import { createRule, type RuleInput } from '../../db/queries/rules/changes.ts';
 import { createIngest } from '../../ingest/ingest.ts';
-import { signalRule } from '../../ingest/signal-rule.ts';
+import { Deafness } from '../../process/deafness.ts';
+import { startHeartbeat } from '../../process/heartbeat.ts';
+import { signalRule } from '../../temporal-config/signals/rules.ts';
 import { keepHousekeeping } from '../../workers/housekeeper.ts';
 import { ruleWorkers } from '../../workers/rules.ts';
 import { startSweep } from '../../workers/sweep.ts';

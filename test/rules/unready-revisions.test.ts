@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createRule, deleteRule, type RuleInput } from '../../db/queries/rule-changes.ts';
+import { createRule, deleteRule, type RuleInput } from '../../db/queries/rules/changes.ts';
 import { anEvent, aRule, Crash, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

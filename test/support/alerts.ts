@@ -1,4 +1,9 @@
-import { alertmanagerKey, NEVER, pagerdutyKey, type ReceivedAlert } from '../../domain/received-alert.ts';
+import {
+  alertmanagerKey,
+  NEVER,
+  pagerdutyKey,
+  type ReceivedAlert,
+} from '../../domain/received-alerts/alert.ts';
 
 /** How long Prometheus' alerts hold unless they are sent again, as it does each minute. */
 export const HOLDS_MS = 4 * 60_000;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { WindowSpec } from '../../domain/rule.ts';
+import type { WindowSpec } from '../../domain/rules/rule.ts';
 
 /**
  * Small windows, thresholds and timers in buckets of a second, so that a few events make them fire and end.

@@ -1,8 +1,8 @@
 import { pino } from 'pino';
-import { AppendConnections } from '../../db/append-connections.ts';
+import { AppendConnections } from '../../db/connections/append-connections.ts';
 import { connect } from '../../db/orm.ts';
-import { Append } from '../../ingest/append.ts';
-import { Buffer } from '../../ingest/buffer.ts';
+import { Append } from '../../ingest/append/append.ts';
+import { Buffer } from '../../ingest/append/buffer.ts';
 import { anEvent } from './engine.ts';
 
 /**

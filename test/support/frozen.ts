@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 import type { Pool, PoolClient } from 'pg';
+import { releaseBroken } from '../../db/connections/pool.ts';
 import { type Orm, ormOptions, sqlOf } from '../../db/orm.ts';
-import { releaseBroken } from '../../db/pool.ts';
 
 type Query = (...args: unknown[]) => unknown;
 

@@ -4,9 +4,9 @@ import { sql } from 'kysely';
 import { v5 as uuidv5 } from 'uuid';
 import { IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
 import { sqlOf } from '../../db/orm.ts';
-import { createRule, type RuleInput } from '../../db/queries/rule-changes.ts';
-import type { Event } from '../../domain/event.ts';
-import { type RuleDefinition, windowSpecOf } from '../../domain/rule.ts';
+import { createRule, type RuleInput } from '../../db/queries/rules/changes.ts';
+import type { Event } from '../../domain/events/event.ts';
+import { type RuleDefinition, windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Engine } from './engine.ts';
 import { modelEpisodes } from './model.ts';
 

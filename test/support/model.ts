@@ -1,5 +1,5 @@
-import type { WindowSpec } from '../../domain/rule.ts';
-import type { Episode, Start } from '../../domain/transition.ts';
+import type { WindowSpec } from '../../domain/rules/rule.ts';
+import type { Episode, Start } from '../../domain/rules/transition.ts';
 
 /** How many times lie in [t − W, t], counted one by one. */
 export function countAt(times: readonly number[], spec: WindowSpec, t: number): number {

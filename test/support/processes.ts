@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Exit, launch, signalTo } from '../../embedded/process.ts';
+import { type Exit, launch, signalTo } from '../../embedded/processes/process.ts';
 import { temporaryDirectory } from './temporary.ts';
 
 export type Role = {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import pg from 'pg';
-import { remember } from '../../embedded/orphans.ts';
-import { startPostgres } from '../../embedded/postgres.ts';
-import { signalTo } from '../../embedded/process.ts';
-import { startTemporal } from '../../embedded/temporal.ts';
+import { startPostgres } from '../../embedded/postgres/postgres.ts';
+import { remember } from '../../embedded/processes/orphans.ts';
+import { signalTo } from '../../embedded/processes/process.ts';
+import { startTemporal } from '../../embedded/temporal/temporal.ts';
 import { register } from '../../temporal-config/register.ts';
 import { killSpawned, spawnRole } from './processes.ts';
 import { quietSdk, sdkSaid } from './sdk-log.ts';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import pg from 'pg';
-import { remember } from '../../embedded/orphans.ts';
-import { startPostgres } from '../../embedded/postgres.ts';
-import { type Exit, signalTo, within } from '../../embedded/process.ts';
-import { startTemporal } from '../../embedded/temporal.ts';
+import { startPostgres } from '../../embedded/postgres/postgres.ts';
+import { remember } from '../../embedded/processes/orphans.ts';
+import { type Exit, signalTo, within } from '../../embedded/processes/process.ts';
+import { startTemporal } from '../../embedded/temporal/temporal.ts';
 import { buildWorkflows } from '../../workers/workflow-bundle.ts';
 import { steadyPorts } from './ports.ts';
 import { type Role, spawnRole } from './processes.ts';

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endOrphans, remember, remembered } from '../../embedded/orphans.ts';
+import { endOrphans, remember, remembered } from '../../embedded/processes/orphans.ts';
 
 const prefix = 'tocsin-test-';
 /** A folder apart from `run`, whose processes any start on this directory would end. */

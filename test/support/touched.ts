@@ -1,7 +1,7 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
+import { releaseBroken } from '../../db/connections/pool.ts';
 import { type Orm, ormOptions } from '../../db/orm.ts';
-import { releaseBroken } from '../../db/pool.ts';
 
 type Query = (...args: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>;
 

@@ -1,8 +1,8 @@
-import { type IncidentOnRecord, reconcile } from '../../domain/incident.ts';
-import type { WindowSpec } from '../../domain/rule.ts';
-import type { Horizon, Judged } from '../../domain/transition.ts';
-import { type Change, Walk } from '../../domain/walk.ts';
-import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/window.ts';
+import { type IncidentOnRecord, reconcile } from '../../domain/incidents/incident.ts';
+import type { WindowSpec } from '../../domain/rules/rule.ts';
+import type { Horizon, Judged } from '../../domain/rules/transition.ts';
+import { type Change, Walk } from '../../domain/rules/walk.ts';
+import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
 
 /** A group's record, kept as the judge keeps it: each judging walks along what changed since the last. */
 export class WalkedGroup {

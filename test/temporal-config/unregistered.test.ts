@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { createRule } from '../../db/queries/rule-changes.ts';
-import { signalRule } from '../../ingest/signal-rule.ts';
+import { createRule } from '../../db/queries/rules/changes.ts';
 import { KnownAttributes } from '../../temporal-config/known-attributes.ts';
 import { register, searchAttributes } from '../../temporal-config/register.ts';
+import { signalRule } from '../../temporal-config/signals/rules.ts';
 import { ruleWorkflowId } from '../../workflows/ids.ts';
 import { ruleState } from '../../workflows/messages.ts';
 import { aRule, silent } from '../support/engine.ts';
 import { freshNamespace, temporalAddress } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { failedTasks, type Stage, stage } from '../upgrade/stage.ts';
-import { seen } from '../workers/shown.ts';
+import { seen } from '../workers/temporal-ui/shown.ts';
 
 const names = Object.keys(searchAttributes);
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import type { State } from '@temporalio/worker';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { QUIET_AFTER_MS } from '../../domain/watermark.ts';
+import { QUIET_AFTER_MS } from '../../domain/rules/watermark.ts';
 import { createHealth } from '../../workers/health.ts';
 import { serveMetrics } from '../../workers/metrics-server.ts';
 

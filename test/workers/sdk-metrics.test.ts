@@ -279,7 +279,7 @@ describe('the alerts about the SDK', () => {
     if (!hasPromtool()) this.skip();
     execFileSync('promtool', ['check', 'rules', join(root, 'deploy/prometheus/tocsin-alerts.yml')]);
     const { status, stdout, stderr } = spawnSync('promtool', [
-      ...['test', 'rules', join(root, 'test/metrics/alerts-of-the-sdk.yml')],
+      ...['test', 'rules', join(root, 'test/workers/alerts-of-the-sdk.yml')],
     ]);
     assert.equal(status, 0, `${stdout}${stderr}`);
   });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { CloudEvent, HTTP } from 'cloudevents';
 import fc from 'fast-check';
+import { validateEvent } from '../../../ingest/append/validate.ts';
 import { fromBinaryCloudEvent, fromCloudEvent } from '../../../ingest/formats/cloudevents.ts';
-import { validateEvent } from '../../../ingest/validate.ts';
 
 const ID = '6f8a2e0c-3b1d-4c5e-9f70-1a2b3c4d5e6f';
 const given = { specversion: '1.0', id: ID, source: '/shop/checkout', type: 'com.example.order' };

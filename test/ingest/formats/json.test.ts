@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { BUILT_IN, type MappingDefinition } from '../../../domain/mapping.ts';
+import { BUILT_IN, type MappingDefinition } from '../../../domain/events/mapping.ts';
 import { mapper } from '../../../ingest/formats/json.ts';
 
 const NOTHING: MappingDefinition = {

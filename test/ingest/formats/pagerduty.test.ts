@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { NEVER } from '../../../domain/received-alert.ts';
+import { NEVER } from '../../../domain/received-alerts/alert.ts';
 import { fromPagerDuty, pagerdutyEvent } from '../../../ingest/formats/pagerduty.ts';
 
 const NOW = Date.parse('2026-11-24T17:31:00Z');

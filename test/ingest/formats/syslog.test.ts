@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { Event } from '../../../domain/event.ts';
-import { BUILT_IN, type MappingDefinition } from '../../../domain/mapping.ts';
+import type { Event } from '../../../domain/events/event.ts';
+import { BUILT_IN, type MappingDefinition } from '../../../domain/events/mapping.ts';
+import { validateEvent } from '../../../ingest/append/validate.ts';
 import { mapper } from '../../../ingest/formats/json.ts';
-import { validateEvent } from '../../../ingest/validate.ts';
 
 const NOW = Date.UTC(2003, 9, 12);
 

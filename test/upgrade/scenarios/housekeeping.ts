@@ -1,5 +1,5 @@
-import { createRule } from '../../../db/queries/rule-changes.ts';
-import { signalRule } from '../../../ingest/signal-rule.ts';
+import { createRule } from '../../../db/queries/rules/changes.ts';
+import { signalRule } from '../../../temporal-config/signals/rules.ts';
 import { HOUSEKEEPING_WORKFLOW_ID, ruleWorkflowId } from '../../../workflows/ids.ts';
 import { HOUSEKEEPING } from '../../../workflows/startable.ts';
 import { aRule } from '../../support/engine.ts';

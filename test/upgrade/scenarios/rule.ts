@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Incident, IncidentEntity } from '../../../db/entities/incident.ts';
-import { createRule, deleteRule } from '../../../db/queries/rule-changes.ts';
-import { signalRule } from '../../../ingest/signal-rule.ts';
+import { createRule, deleteRule } from '../../../db/queries/rules/changes.ts';
+import { signalRule } from '../../../temporal-config/signals/rules.ts';
 import { ruleWorkflowId } from '../../../workflows/ids.ts';
 import { ruleState } from '../../../workflows/messages.ts';
 import { anEvent, aRule } from '../../support/engine.ts';

@@ -1,0 +1,113 @@
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  insertDeadLetters,
+  type NewDeadLetter,
+  settleDeadLetters,
+} from '../../db/queries/dead-letters/writes.ts';
+import { producerRow } from '../../db/queries/producers/progress.ts';
+import { withoutSecrets } from '../../domain/producers/producer.ts';
+import { deadLetterId } from '../../domain/producers/simulate.ts';
+import { batchSize } from '../../domain/producers/tick.ts';
+import type { Here } from '../../domain/temporal-ui/about.ts';
+import { addDeadLetter, type HeldBatch } from '../../workflows/messages.ts';
+import { FAILURES } from '../../workflows/retry-policies.ts';
+import { deadLetterWorkflow } from '../../workflows/startable.ts';
+import type { IngestActivityDependencies } from '../producers/emit.ts';
+import { createRedriveActivities } from './redrive.ts';
+
+/** How long a producer waits before it asks a full dead-letter workflow again. */
+const FULL_RETRY_DELAY = '30s';
+/** Heartbeat of a batch that its dead-letter workflow has. */
+const HELD = 'held';
+
+/** The activities of queue `producers`: what has to go on while ingest is throttled. */
+export function createProducerActivities(
+  deps: Omit<IngestActivityDependencies, 'probe'> & { client: Client; here: () => Promise<Here> },
+) {
+  const { orm, client, clock, here } = deps;
+  return {
+    /** What the source's row says; null when it is gone. */
+    async producerRow(sourceId: string) {
+      const row = await producerRow(orm, sourceId);
+      return row && { ...row, settings: withoutSecrets(row.settings), here: await here() };
+    },
+
+    /**
+     * Puts a batch that failed for good on record. Its source's dead-letter workflow retries what may pass,
+     * and holds what PostgreSQL does not take; the batch stays here too until it has its row, since anybody
+     * may end a workflow.
+     * @throws ApplicationFailure, always retryable: without a row, the producer keeps the batch.
+     */
+    async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
+      const { source_id, first_sequence, tick_at } = failed.batch;
+      const held = {
+        ...failed,
+        batch: { ...failed.batch, settings: withoutSecrets(failed.batch.settings) },
+        id: deadLetterId('batch', source_id, first_sequence, tick_at),
+      };
+      const missing = await insertDeadLetters(orm, [batchRow(held)]).then(
+        () => null,
+        (error: unknown) => error as Error,
+      );
+      if (missing === null && held.failure !== FAILURES.transient) return;
+      if (missing === null || activityInfo().heartbeatDetails !== HELD) await hold(held);
+      if (missing === null) return;
+      heartbeat(HELD);
+      const message = `the dead-letter workflow holds the batch until PostgreSQL has stored it: ${missing.message}`;
+      throw ApplicationFailure.create({ message, type: FAILURES.transient, cause: missing });
+    },
+
+    /** Makes the rows of held batches. A batch that is there already stays as it is. */
+    async recordDeadLetters(held: HeldBatch[]): Promise<void> {
+      await insertDeadLetters(orm, held.map(batchRow));
+    },
+
+    /** The same as on the queue `ingest`. Runs that began before redrives were throttled call it here. */
+    ...createRedriveActivities(deps),
+
+    /** Gives dead letters up: they stay on record as discarded. */
+    async discardBatches({ source_id: sourceId, ids }: { source_id: string; ids: string[] }) {
+      return {
+        discarded: await settleDeadLetters(orm, { sourceId, ids, state: 'discarded', at: clock() }),
+      };
+    },
+  };
+
+  /** Gives a batch to its source's dead-letter workflow. */
+  async function hold(held: HeldBatch): Promise<void> {
+    const { type, ...options } = deadLetterWorkflow(held.batch.source_id);
+    try {
+      await client.workflow.executeUpdateWithStart(addDeadLetter, {
+        args: [held],
+        startWorkflowOperation: new WithStartWorkflowOperation(type, {
+          ...options,
+          workflowIdConflictPolicy: 'USE_EXISTING',
+        }),
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+      const message = error.cause?.message ?? error.message;
+      throw ApplicationFailure.create({ message, type: 'full', nextRetryDelay: FULL_RETRY_DELAY });
+    }
+  }
+}
+
+export type ProducerActivities = ReturnType<typeof createProducerActivities>;
+
+function batchRow(held: HeldBatch): NewDeadLetter {
+  const { batch, events } = held;
+  return {
+    id: held.id,
+    source_id: batch.source_id,
+    kind: 'batch',
+    failure: held.failure || FAILURES.transient,
+    reason: held.reason,
+    field: null,
+    content: events ? { batch, events } : { batch },
+    event_count: batchSize(batch.settings, batch) || 0,
+    created_at: held.failed_at,
+    unheard: { from_at: batch.from_at, to_at: batch.tick_at },
+  };
+}

@@ -1,0 +1,132 @@
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import type { Logger } from 'pino';
+import { IncidentEntity } from '../../db/entities/incident.ts';
+import { isDataError } from '../../db/errors.ts';
+import { type Orm, sqlOf, transaction } from '../../db/orm.ts';
+import {
+  type Attempt,
+  endAttempt,
+  finishNotice,
+  outstandingNotices,
+} from '../../db/queries/incidents/notices.ts';
+import {
+  acknowledgeIncidentRow,
+  addNoticeEntry,
+  commentIncidentRow,
+  type PersonsRequest,
+  resolveIncidentRow,
+  type WriteOutcome,
+} from '../../db/queries/incidents/writes.ts';
+import type {
+  DeliveryOutcome,
+  IncidentOutline,
+  NoticeKind,
+  OutstandingNotice,
+} from '../../domain/incidents/notice.ts';
+import type { Here } from '../../domain/temporal-ui/about.ts';
+import { DELIVERY_SCHEDULE_MS, FAILURES, type Failure } from '../../workflows/retry-policies.ts';
+import { outlineOf } from './facts.ts';
+
+export interface IncidentDependencies {
+  orm: Orm;
+  /** Epoch milliseconds. */
+  clock: () => number;
+  log: Logger;
+  /** Names of the configured channels. */
+  channels: readonly string[];
+  /** Facts that incident workflows show and cannot know. */
+  here: () => Promise<Here>;
+  /** Pauses between attempts, in milliseconds. */
+  scheduleMs?: readonly number[];
+}
+
+/** What an incident's workflow has to know when it looks. */
+export interface IncidentView {
+  outline: IncidentOutline;
+  notices: OutstandingNotice[];
+  channels: readonly string[];
+  schedule_ms: readonly number[];
+  /** Absent in histories of earlier releases. */
+  here?: Here;
+}
+
+type NoticeOf = { incident_id: string; notice_id: string; kind: NoticeKind };
+
+export type IncidentActivities = ReturnType<typeof createIncidentActivities>;
+
+/**
+ * Reads and writes of incident workflows. All idempotent; a person's request is told apart by its `request`.
+ */
+export function createIncidentActivities(dependencies: IncidentDependencies) {
+  const { orm, clock, log, channels, here, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
+  return {
+    /** The incident as it is on record, or null when it is gone. */
+    async loadIncident({ incident_id }: { incident_id: string }): Promise<IncidentView | null> {
+      // The notices after the row: those of a change that came in between are seen, and a later look shows
+      // the row.
+      const row = await orm.em.fork().findOne(IncidentEntity, incident_id);
+      if (!row) return null;
+      const notices = await outstandingNotices(sqlOf(orm), incident_id);
+      return { outline: outlineOf(row), notices, channels, schedule_ms: scheduleMs, here: await here() };
+    },
+
+    /** @throws ApplicationFailure `rejected` unless it is open, `gone` */
+    async acknowledge(request: PersonsRequest & { comment?: string }): Promise<void> {
+      await confirmed(acknowledgeIncidentRow(orm, request, clock()));
+    },
+
+    /** @throws ApplicationFailure `rejected` when it is resolved, `gone` */
+    async resolve(request: PersonsRequest & { comment?: string }): Promise<void> {
+      await confirmed(resolveIncidentRow(orm, request, clock()));
+    },
+
+    /** @throws ApplicationFailure `gone` */
+    async comment(request: PersonsRequest & { text: string }): Promise<void> {
+      await confirmed(commentIncidentRow(orm, request, clock()));
+    },
+
+    /** Puts on record how a notice ended on a channel: on its last attempt, and on the timeline. */
+    async settleDelivery(
+      settled: NoticeOf & Attempt & { outcome: Exclude<DeliveryOutcome, 'retry'>; detail: string },
+    ): Promise<void> {
+      const { incident_id, notice_id, kind, channel, attempt, outcome, detail } = settled;
+      await transaction(orm, async (db) => {
+        await endAttempt(db, settled, { outcome, detail });
+        const entry = { notice_id, notice: kind, channel, attempts: attempt, detail };
+        const word = outcome === 'sent' ? 'notice_sent' : 'notice_failed';
+        const first = await addNoticeEntry(db, incident_id, word, entry, clock());
+        if (first && outcome === 'failed') log.error({ incident_id, ...entry }, 'gave up on a notice');
+      });
+    },
+
+    /** Every channel has the notice, or gave up on it. */
+    async finishNotice({ notice_id }: { notice_id: string }): Promise<void> {
+      await finishNotice(sqlOf(orm), notice_id);
+    },
+
+    /** There is no channel to send the notice through: said on the timeline and in the log, once. */
+    async notifiedNobody({ incident_id, notice_id, kind }: NoticeOf): Promise<void> {
+      const first = await transaction(orm, async (db) => {
+        await addNoticeEntry(db, incident_id, 'notified_nobody', { notice_id, notice: kind }, clock());
+        return finishNotice(db, notice_id);
+      });
+      if (first) log.warn({ incident_id, notice: kind }, 'nobody was notified: no channel is configured');
+    },
+  };
+}
+
+/** Answers a person: what the incident's state or PostgreSQL stands against is not tried again. */
+async function confirmed(write: Promise<WriteOutcome>): Promise<void> {
+  const outcome = await write.catch((error: unknown) => {
+    if (isDataError(error)) throw answer('PostgreSQL cannot store this text', FAILURES.refused);
+    throw error;
+  });
+  if (!outcome.done) throw answer(outcome.conflict, outcome.gone ? FAILURES.gone : FAILURES.rejected);
+}
+
+function answer(message: string, type: Failure): ApplicationFailure {
+  // Benign: not a fault that the worker should log.
+  return ApplicationFailure.create({
+    ...{ message, type, nonRetryable: true, category: ApplicationFailureCategory.BENIGN },
+  });
+}

@@ -1,0 +1,110 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { Logger } from 'pino';
+import { IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
+import { type Orm, sqlOf } from '../../db/orm.ts';
+import { type Attempt, beginAttempt, endAttempt, wasSent } from '../../db/queries/incidents/notices.ts';
+import type { Attempted, NoticeDocument } from '../../domain/incidents/notice.ts';
+import { FAILURES } from '../../workflows/retry-policies.ts';
+import { type Channel, FinalFailure, RetryableFailure } from '../channels/channel.ts';
+import { inTime } from '../channels/in-time.ts';
+import { factsOf } from './facts.ts';
+
+export interface NotifyDependencies {
+  orm: Orm;
+  channels: readonly Channel[];
+  /** Epoch milliseconds. */
+  clock: () => number;
+  log: Logger;
+  /** Where people reach the API. */
+  publicUrl: string;
+  /** How long a channel may take, in milliseconds. */
+  timeoutMs?: number;
+  /** How long putting an outcome on record may take, in milliseconds. */
+  recordMs?: number;
+}
+
+export type NotifyActivities = ReturnType<typeof createNotifyActivities>;
+
+/** Sending of notices. */
+export function createNotifyActivities(dependencies: NotifyDependencies) {
+  const { orm, clock, log, publicUrl, timeoutMs = 15_000, recordMs = 5_000 } = dependencies;
+  const byName = new Map(dependencies.channels.map((channel) => [channel.name, channel]));
+
+  /**
+   * Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent
+   * again.
+   */
+  async function begin(attempt: Attempt): Promise<NoticeDocument | Attempted> {
+    const db = sqlOf(orm);
+    if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt was delivered' };
+    const em = orm.em.fork();
+    const notice = await em.findOne(NoticeEntity, attempt.notice_id);
+    const incident = notice && (await em.findOne(IncidentEntity, notice.incidentId));
+    if (!incident) return { outcome: 'failed', detail: 'the incident no longer exists' };
+    await beginAttempt(db, attempt, clock());
+    return {
+      ...{ id: notice.id, kind: notice.kind, at: notice.at.toISOString() },
+      incident: factsOf(incident),
+      rule: { id: incident.ruleId, name: incident.ruleName },
+      links: { incident: `${publicUrl.replace(/\/+$/, '')}/incidents/${incident.id}` },
+    };
+  }
+
+  async function send(document: NoticeDocument, name: string): Promise<Attempted> {
+    const channel = byName.get(name);
+    // Not final: while settings are rolled out, another worker may know it.
+    if (!channel) return { outcome: 'retry', detail: 'this worker has no channel of this name' };
+    try {
+      const signal = AbortSignal.timeout(timeoutMs);
+      const { detail } = await inTime(channel.send(document, signal), signal);
+      return { outcome: 'sent', detail };
+    } catch (error) {
+      if (error instanceof FinalFailure) return { outcome: 'failed', detail: error.message };
+      if (error instanceof RetryableFailure) {
+        return { outcome: 'retry', detail: error.message, retry_after_ms: error.retryAfterMs };
+      }
+      // Nothing is known to be free of secrets but what the channel throws by its contract.
+      return { outcome: 'retry', detail: `error in the channel: ${(error as Error).name}` };
+    }
+  }
+
+  /**
+   * Once sent, a failure here would only make it be sent again, as would waiting long: the workflow puts the
+   * last outcome on record too.
+   */
+  async function record(attempt: Attempt, outcome: Parameters<typeof endAttempt>[2]): Promise<void> {
+    try {
+      await inTime(endAttempt(sqlOf(orm), attempt, outcome), AbortSignal.timeout(recordMs));
+    } catch (error) {
+      log.warn(
+        { ...attempt, reason: (error as Error).message },
+        'could not record the outcome of a delivery yet',
+      );
+    }
+  }
+
+  return {
+    /**
+     * Makes one attempt. Its row is written before anything is sent: a crash in between leaves a trace, and
+     * counts as an attempt. So a notice can arrive twice, under one message id, and never without a row.
+     * @throws ApplicationFailure `transient` when our own database is away: then nothing was sent
+     */
+    async deliver(attempt: Attempt): Promise<Attempted> {
+      const document = await begin(attempt).catch((error: unknown) => {
+        throw ApplicationFailure.create({
+          message: `nothing was sent because PostgreSQL is unavailable: ${(error as Error).message}`,
+          type: FAILURES.transient,
+        });
+      });
+      if ('outcome' in document) return document;
+      const startedAt = clock();
+      const delivered = await send(document, attempt.channel);
+      const durationMs = Math.max(0, Math.round(clock() - startedAt));
+      const { outcome, detail } = delivered;
+      const level = outcome === 'sent' ? 'info' : 'warn';
+      log[level]({ ...attempt, outcome, detail, durationMs }, 'notice delivery');
+      await record(attempt, { outcome, detail, durationMs });
+      return delivered;
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { Orm } from '../../db/orm.ts';
+import { findMapping } from '../../db/queries/mappings/rows.ts';
+import { BUILT_IN } from '../../domain/events/mapping.ts';
+import { mapper } from '../../ingest/formats/json.ts';
+
+type Mapper = ReturnType<typeof mapper>;
+
+/** How long a mapping may have been changed elsewhere before this process goes by it, in milliseconds. */
+const KNOWN_FOR_MS = 5_000;
+
+/** Mappings that are known at once. */
+const MOST_KNOWN = 1000;
+
+/** Mappings by name, ready to be used, without asking PostgreSQL for each request. */
+export class Mappings {
+  readonly #orm: Orm;
+  readonly #clock: () => number;
+  readonly #builtIn = new Map(Object.entries(BUILT_IN).map(([name, given]) => [name, mapper(given)]));
+  readonly #known = new Map<string, { map: Mapper; until: number }>();
+
+  constructor({ orm, clock }: { orm: Orm; clock: () => number }) {
+    this.#orm = orm;
+    this.#clock = clock;
+  }
+
+  /** Null when there is none of that name. */
+  async find(name: string): Promise<Mapper | null> {
+    const builtIn = this.#builtIn.get(name);
+    if (builtIn) return builtIn;
+    const known = this.#known.get(name);
+    if (known && known.until > this.#clock()) return known.map;
+    const row = await findMapping(this.#orm, name);
+    this.#known.delete(name);
+    if (!row) return null;
+    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+    const map = mapper(row.definition);
+    this.#known.set(name, { map, until: this.#clock() + KNOWN_FOR_MS });
+    return map;
+  }
+
+  /** It was changed or removed here. */
+  forget(name: string): void {
+    this.#known.delete(name);
+  }
+}

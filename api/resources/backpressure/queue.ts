@@ -1,0 +1,87 @@
+import { QUEUES } from '../../../workflows/queues.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { Conflict } from '../../http/problem.ts';
+import { answered } from '../../temporal.ts';
+
+/** `temporal.api.enums.v1.TaskQueueType`: activities. */
+const ACTIVITY_QUEUE = 2;
+
+/** `temporal.api.enums.v1.RateLimitSource`. */
+const SOURCES = { 1: 'api', 2: 'worker', 3: 'temporal' } as const;
+
+/**
+ * Seconds. Workers ask for tasks at least once a minute. One that asked so long before the latest has
+ * stopped.
+ */
+const GONE_AFTER = 90;
+
+/** What Temporal says of the ingest queue. */
+export interface QueueState {
+  /** Batches that wait for a worker; approximate. */
+  backlog: number;
+  /** Age of the oldest of them, in seconds. */
+  oldest_seconds: number;
+  /** The limit in force, activities a second; null if the server does not tell. */
+  activities_per_second: number | null;
+  /** Who set it; `temporal`: nobody. */
+  set_by: (typeof SOURCES)[keyof typeof SOURCES];
+  /** The limits that live workers ask for, ascending. That of the worker that asked last applies. */
+  worker_limits: number[];
+}
+
+/** Asks Temporal for the ingest queue. @throws Unavailable */
+export async function queueState({ client }: ApiDeps): Promise<QueueState> {
+  const { stats, config, effectiveRateLimit, pollers } = await answered(client, () =>
+    client.workflowService.describeTaskQueue({
+      namespace: client.options.namespace,
+      taskQueue: { name: QUEUES.ingest },
+      taskQueueType: ACTIVITY_QUEUE,
+      reportStats: true,
+      reportConfig: true,
+    }),
+  );
+  const asked = pollers.map(({ ratePerSecond, lastAccessTime }) => ({
+    limit: ratePerSecond ?? 0,
+    at: Number(lastAccessTime?.seconds ?? 0),
+  }));
+  const latest = Math.max(...asked.map(({ at }) => at));
+  const limits = asked.filter(({ limit, at }) => limit > 0 && at >= latest - GONE_AFTER);
+  const override = config?.queueRateLimit?.rateLimit?.requestsPerSecond;
+  const source = effectiveRateLimit?.rateLimitSource as keyof typeof SOURCES | undefined;
+  return {
+    backlog: Number(stats?.approximateBacklogCount ?? 0),
+    oldest_seconds: Number(stats?.approximateBacklogAge?.seconds ?? 0),
+    activities_per_second: effectiveRateLimit?.requestsPerSecond ?? override ?? null,
+    set_by: (source && SOURCES[source]) ?? (override == null ? 'worker' : 'api'),
+    worker_limits: [...new Set(limits.map(({ limit }) => limit))].sort((a, b) => a - b),
+  };
+}
+
+/**
+ * Refuses a redrive while the ingest queue, on which it would run, is stopped.
+ * @throws Conflict, Unavailable
+ */
+export async function requireFlow(deps: ApiDeps): Promise<void> {
+  const { activities_per_second } = await queueState(deps);
+  if (activities_per_second === 0)
+    throw new Conflict('the ingest queue is stopped: open it with PUT /backpressure');
+}
+
+/**
+ * Limits the ingest queue over all workers; 0 stops it, null leaves it to the workers.
+ * @throws Unavailable
+ */
+export async function limitQueue({ client }: ApiDeps, activitiesPerSecond: number | null): Promise<void> {
+  await answered(client, () =>
+    client.workflowService.updateTaskQueueConfig({
+      namespace: client.options.namespace,
+      identity: client.options.identity,
+      taskQueue: QUEUES.ingest,
+      taskQueueType: ACTIVITY_QUEUE,
+      updateQueueRateLimit: {
+        rateLimit: activitiesPerSecond === null ? null : { requestsPerSecond: activitiesPerSecond },
+        reason: 'PUT /backpressure',
+      },
+    }),
+  );
+}

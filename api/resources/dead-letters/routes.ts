@@ -1,0 +1,202 @@
+import { z } from 'zod';
+import { sqlOf } from '../../../db/orm.ts';
+import { findDeadLetter, listDeadLetters, waitingBySource } from '../../../db/queries/dead-letters/reads.ts';
+import { discardDeadLetters, redriveDeadLetters } from '../../../workflows/messages.ts';
+import { deadLetterWorkflow } from '../../../workflows/startable.ts';
+import { actorOf } from '../../auth/access.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { jsonBody } from '../../http/body/json.ts';
+import { cursorParameter, linkHeader, page } from '../../http/paging.ts';
+import { actor, idParams, queryInteger, withDefault } from '../../http/parameters.ts';
+import { Conflict, NotFound } from '../../http/problem.ts';
+import { type Route, route } from '../../http/route.ts';
+import { updateWithStart } from '../../temporal.ts';
+import { requireFlow } from '../backpressure/queue.ts';
+import {
+  BULK_LIMIT,
+  deadLetterDetailOut,
+  deadLetterKind,
+  deadLetterOut,
+  deadLetterState,
+  discardedOut,
+  redrivenOut,
+  selection,
+  showDeadLetter,
+} from './schema.ts';
+
+/** Dead letters in one message to their workflow. */
+const CHUNK = 100;
+
+/** How long a message may take: its batches go through the append one after the other. */
+const PATIENCE_MS = 30_000;
+
+const byPerson = z.object({ actor }).prefault({});
+const settled = { description: 'The dead letter as it is now', schema: deadLetterDetailOut };
+
+/**
+ * What could not be stored: reading it, and sending it through again or giving it up, by its source's
+ * workflow.
+ */
+export function deadLetterRoutes(deps: ApiDeps): Route[] {
+  const { orm, client } = deps;
+  const find = async (id: string) => {
+    const letter = await findDeadLetter(sqlOf(orm), id);
+    if (!letter) throw new NotFound('Dead letter');
+    return letter;
+  };
+  const findWaiting = async (id: string) => {
+    const letter = await find(id);
+    if (letter.state !== 'waiting') throw new Conflict(`the dead letter is ${letter.state} already`);
+    return letter;
+  };
+  const redrive = (sourceId: string, ids: string[], who: string) =>
+    updateWithStart(
+      client,
+      deadLetterWorkflow(sourceId),
+      redriveDeadLetters,
+      [{ ids, actor: who }],
+      PATIENCE_MS,
+    );
+  const discard = (sourceId: string, ids: string[], who: string) =>
+    updateWithStart(
+      client,
+      deadLetterWorkflow(sourceId),
+      discardDeadLetters,
+      [{ ids, actor: who }],
+      PATIENCE_MS,
+    );
+  const chosen = async ({ ids, source_id, failure, kind }: z.output<typeof selection>) => {
+    const filter = {
+      ids: ids ?? undefined,
+      source_id: source_id ?? undefined,
+      failure: failure ?? undefined,
+      kind: kind ?? undefined,
+    };
+    const sources = await waitingBySource(sqlOf(orm), filter, BULK_LIMIT);
+    return sources.flatMap(({ source_id, ids }) => chunks(ids).map((some) => ({ source_id, ids: some })));
+  };
+  return [
+    route({
+      method: 'get',
+      path: '/dead-letters',
+      role: 'read',
+      tags: ['dead letters'],
+      summary: 'List dead letters',
+      query: z.object({
+        limit: withDefault(queryInteger(1, 200), 50),
+        cursor: cursorParameter,
+        source_id: z.string().optional(),
+        state: deadLetterState.optional(),
+        kind: deadLetterKind.optional(),
+        failure: z.string().optional(),
+      }),
+      responses: {
+        200: {
+          description: 'Newest first, without their content',
+          schema: z.array(deadLetterOut),
+          headers: linkHeader,
+        },
+      },
+      async handle({ query: { limit, cursor, ...filter }, ...input }) {
+        const found = await listDeadLetters(sqlOf(orm), filter, { after: cursor, limit: limit + 1 });
+        const { rows, headers } = page(found, limit, ({ created_at, id }) => ({ at: created_at, id }), input);
+        return { status: 200, headers, body: rows.map(showDeadLetter) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/redrive',
+      role: 'operate',
+      tags: ['dead letters'],
+      summary: 'Redrive many dead letters',
+      description: `Tries again to store the oldest ${BULK_LIMIT} waiting dead letters that match. Those that fail again stay in the state \`waiting\`, with the new reason. The limit of the ingest queue applies, as it does to producers. While that queue is stopped, the answer is 409.`,
+      body: jsonBody(selection),
+      responses: { 200: { description: 'Which succeeded and which failed', schema: redrivenOut } },
+      problems: [409],
+      async handle({ body, principal }) {
+        const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
+        const messages = await chosen(body);
+        if (messages.length > 0) await requireFlow(deps);
+        for (const { source_id, ids } of messages) {
+          const { redriven, failed } = await redrive(source_id, ids, actorOf(principal, body.actor));
+          result.redriven.push(...redriven);
+          result.failed.push(...failed);
+        }
+        return { status: 200, body: result };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/discard',
+      role: 'operate',
+      tags: ['dead letters'],
+      summary: 'Discard many dead letters',
+      description: `Discards the oldest ${BULK_LIMIT} waiting dead letters that match. They stay on record.`,
+      body: jsonBody(selection),
+      responses: { 200: { description: 'The discarded dead letters', schema: discardedOut } },
+      problems: [409],
+      async handle({ body, principal }) {
+        const result: z.output<typeof discardedOut> = { discarded: [] };
+        for (const { source_id, ids } of await chosen(body)) {
+          result.discarded.push(...(await discard(source_id, ids, actorOf(principal, body.actor))).discarded);
+        }
+        return { status: 200, body: result };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/dead-letters/{id}',
+      role: 'read',
+      tags: ['dead letters'],
+      summary: 'One dead letter with its content',
+      params: idParams,
+      responses: { 200: { description: 'The dead letter', schema: deadLetterDetailOut } },
+      problems: [404],
+      handle: async ({ params }) => ({ status: 200, body: showDeadLetter(await find(params.id)) }),
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/{id}/redrive',
+      role: 'operate',
+      tags: ['dead letters'],
+      summary: 'Redrive a dead letter',
+      description:
+        'Tries again to store its events. Each event is stored once, however often you redrive. If it fails again, the answer is 409 with the reason. It is also 409 while the ingest queue is stopped.',
+      params: idParams,
+      body: jsonBody(byPerson),
+      responses: { 200: settled },
+      problems: [404, 409],
+      async handle({ params: { id }, body, principal }) {
+        const { source_id } = await findWaiting(id);
+        await requireFlow(deps);
+        const { failed } = await redrive(source_id, [id], actorOf(principal, body.actor));
+        const letter = await find(id);
+        if (failed.includes(id)) throw new Conflict(`failed again: ${letter.reason}`);
+        return { status: 200, body: showDeadLetter(letter) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/dead-letters/{id}/discard',
+      role: 'operate',
+      tags: ['dead letters'],
+      summary: 'Discard a dead letter',
+      description: 'Its events are given up: they are not stored, and cannot be redriven.',
+      params: idParams,
+      body: jsonBody(byPerson),
+      responses: { 200: settled },
+      problems: [404, 409],
+      async handle({ params: { id }, body, principal }) {
+        const { source_id } = await findWaiting(id);
+        await discard(source_id, [id], actorOf(principal, body.actor));
+        return { status: 200, body: showDeadLetter(await find(id)) };
+      },
+    }),
+  ];
+}
+
+function chunks(ids: readonly string[]): string[][] {
+  const parts: string[][] = [];
+  for (let i = 0; i < ids.length; i += CHUNK) parts.push(ids.slice(i, i + CHUNK));
+  return parts;
+}

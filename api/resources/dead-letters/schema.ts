@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { DeadLetterRow } from '../../../db/queries/dead-letters/reads.ts';
+import { actor, time, uuid } from '../../http/parameters.ts';
+
+/** Most dead letters that one request moves. */
+export const BULK_LIMIT = 1000;
+
+export const deadLetterKind = z.enum(['batch', 'event']);
+export const deadLetterState = z.enum(['waiting', 'redriven', 'discarded']);
+
+export const deadLetterOut = z
+  .object({
+    id: z.guid(),
+    source_id: z.string(),
+    kind: deadLetterKind.meta({
+      description: '`batch`: a whole batch; `event`: one invalid event of a batch',
+    }),
+    state: deadLetterState,
+    failure: z.string().meta({ description: 'Kind of failure' }),
+    reason: z.string(),
+    field: z.string().nullable().meta({ description: 'The invalid field of the event; null for a batch' }),
+    event_count: z.int(),
+    attempts: z.int(),
+    created_at: time,
+    updated_at: time,
+  })
+  .meta({ id: 'DeadLetter' });
+
+export const deadLetterDetailOut = deadLetterOut
+  .extend({ content: z.unknown().meta({ description: 'The batch or the event that Tocsin tried to store' }) })
+  .meta({ id: 'DeadLetterDetail' });
+
+/** Which to move: all that wait and fit. */
+export const selection = z
+  .object({
+    actor,
+    ids: z.array(uuid).max(BULK_LIMIT).nullish(),
+    source_id: z.string().max(100).nullish(),
+    failure: z.string().max(32).nullish(),
+    kind: deadLetterKind.nullish(),
+  })
+  .refine(
+    ({ ids, source_id, failure, kind }) => ids || source_id || failure || kind,
+    'give at least one of ids, source_id, failure and kind',
+  )
+  .meta({ id: 'DeadLetterSelection' });
+
+export const redrivenOut = z
+  .object({ redriven: z.array(z.guid()), failed: z.array(z.guid()) })
+  .meta({ id: 'Redriven' });
+export const discardedOut = z.object({ discarded: z.array(z.guid()) }).meta({ id: 'Discarded' });
+
+/** A dead letter as the API answers it. */
+export function showDeadLetter<T extends DeadLetterRow>(row: T) {
+  return {
+    ...row,
+    created_at: new Date(row.created_at).toISOString(),
+    updated_at: new Date(row.updated_at).toISOString(),
+  };
+}

@@ -1,0 +1,164 @@
+import { z } from 'zod';
+import { sqlOf } from '../../../db/orm.ts';
+import {
+  findIncident,
+  type IncidentRow,
+  incidentNotices,
+  incidentTimeline,
+  listIncidents,
+} from '../../../db/queries/incidents/reads.ts';
+import { spansWithin } from '../../../db/queries/system/deaf-spans.ts';
+import { INCIDENT_STATES } from '../../../domain/incidents/incident.ts';
+import { acknowledgeIncident, commentIncident, resolveIncident } from '../../../workflows/messages.ts';
+import { incidentWorkflow } from '../../../workflows/startable.ts';
+import { actorOf } from '../../auth/access.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { jsonBody } from '../../http/body/json.ts';
+import { cursorParameter, linkHeader, page } from '../../http/paging.ts';
+import {
+  actor,
+  idParams,
+  labelParameter,
+  queryInteger,
+  range,
+  uuid,
+  withDefault,
+} from '../../http/parameters.ts';
+import { Conflict, NotFound } from '../../http/problem.ts';
+import { type Route, route } from '../../http/route.ts';
+import { updateWithStart } from '../../temporal.ts';
+import { incidentDetailOut, incidentOut, showIncident, showIncidentDetail } from './schema.ts';
+
+/** Deaf spans shown of an incident. */
+const DEAF_SPANS = 50;
+
+const text = z.string().trim().min(1).max(10_000);
+const byPerson = z.object({ actor, comment: text.optional() });
+const acted = { description: 'The incident as it is now', schema: incidentOut };
+
+/** Reading incidents, and what people do with them: that goes through the incident's workflow. */
+export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
+  const find = async (id: string): Promise<IncidentRow> => {
+    const incident = await findIncident(sqlOf(orm), id);
+    if (!incident) throw new NotFound('Incident');
+    return incident;
+  };
+  const detail = async (id: string) => {
+    const db = sqlOf(orm);
+    const row = await find(id);
+    const { since: from, ended_at } = row;
+    const [timeline, notices, deaf] = await Promise.all([
+      incidentTimeline(db, id),
+      incidentNotices(db, id),
+      spansWithin(db, { from, to: ended_at ?? clock(), limit: DEAF_SPANS }),
+    ]);
+    return showIncidentDetail(row, timeline, notices, deaf);
+  };
+  return [
+    route({
+      method: 'get',
+      path: '/incidents',
+      role: 'read',
+      tags: ['incidents'],
+      summary: 'List incidents',
+      query: z.object({
+        limit: withDefault(queryInteger(1, 200), 50),
+        cursor: cursorParameter,
+        state: z.enum(INCIDENT_STATES).optional(),
+        rule_id: uuid.optional(),
+        severity: z.string().optional(),
+        label: labelParameter,
+        ...range,
+      }),
+      responses: {
+        200: {
+          description: 'Incidents by `opened_at`, newest first',
+          schema: z.array(incidentOut),
+          headers: linkHeader,
+        },
+      },
+      async handle({ query: { limit, cursor, label, ...filter }, ...input }) {
+        const found = await listIncidents(
+          sqlOf(orm),
+          { ...filter, labels: label },
+          { after: cursor, limit: limit + 1 },
+        );
+        const { rows, headers } = page(found, limit, ({ opened_at, id }) => ({ at: opened_at, id }), input);
+        return { status: 200, headers, body: rows.map(showIncident) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/incidents/{id}',
+      role: 'read',
+      tags: ['incidents'],
+      summary: 'One incident with its timeline and notices',
+      params: idParams,
+      responses: { 200: { description: 'The incident', schema: incidentDetailOut } },
+      problems: [404],
+      handle: async ({ params }) => ({ status: 200, body: await detail(params.id) }),
+    }),
+    route({
+      method: 'post',
+      path: '/incidents/{id}/acknowledge',
+      role: 'operate',
+      tags: ['incidents'],
+      summary: 'Acknowledge an open incident',
+      description:
+        'Says that somebody takes care of it. The incident stays until it is resolved. 409 if it is not open.',
+      params: idParams,
+      body: jsonBody(byPerson.prefault({})),
+      responses: { 200: acted },
+      problems: [404, 409],
+      async handle({ params: { id }, body, principal }) {
+        const incident = await find(id);
+        if (incident.state !== 'open') throw new Conflict(`the incident is ${incident.state} already`);
+        await updateWithStart(client, incidentWorkflow(id, incident), acknowledgeIncident, [
+          { ...body, actor: actorOf(principal, body.actor) },
+        ]);
+        return { status: 200, body: showIncident(await find(id)) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/incidents/{id}/resolve',
+      role: 'operate',
+      tags: ['incidents'],
+      summary: 'Resolve an incident by hand',
+      description: 'The group opens no new incident until the rule has stopped firing for it once.',
+      params: idParams,
+      body: jsonBody(byPerson.prefault({})),
+      responses: { 200: acted },
+      problems: [404, 409],
+      async handle({ params: { id }, body, principal }) {
+        const incident = await find(id);
+        if (incident.state === 'resolved') throw new Conflict('the incident is resolved already');
+        await updateWithStart(client, incidentWorkflow(id, incident), resolveIncident, [
+          { ...body, actor: actorOf(principal, body.actor) },
+        ]);
+        return { status: 200, body: showIncident(await find(id)) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/incidents/{id}/comments',
+      role: 'operate',
+      tags: ['incidents'],
+      summary: 'Comment on an incident, also a resolved one',
+      description: 'The comment becomes an entry of the timeline, with the name of the key.',
+      params: idParams,
+      body: jsonBody(z.object({ actor, text })),
+      responses: {
+        201: { description: 'The incident, with the comment in its timeline', schema: incidentDetailOut },
+      },
+      problems: [404, 409],
+      async handle({ params: { id }, body, principal }) {
+        const incident = await find(id);
+        await updateWithStart(client, incidentWorkflow(id, incident), commentIncident, [
+          { ...body, actor: actorOf(principal, body.actor) },
+        ]);
+        return { status: 201, body: await detail(id) };
+      },
+    }),
+  ];
+}

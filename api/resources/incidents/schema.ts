@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import type { IncidentRow, NoticeRow, TimelineRow } from '../../../db/queries/incidents/reads.ts';
+import { INCIDENT_STATES } from '../../../domain/incidents/incident.ts';
+import type { DeafSpan } from '../../../domain/system/deafness.ts';
+import { time } from '../../http/parameters.ts';
+import { deafSpanOut, showSpan } from '../system/deaf-span.ts';
+
+const texts = z.record(z.string(), z.string());
+
+export const incidentOut = z
+  .object({
+    id: z.guid(),
+    rule_id: z.guid(),
+    rule_name: z.string(),
+    severity: z.string(),
+    summary: z.string(),
+    metadata: z.record(z.string(), z.number()).meta({ description: '`observed_count` and `window_seconds`' }),
+    triggered_at: time.meta({ description: 'Equals opened_at' }),
+    state: z.enum(INCIDENT_STATES),
+    late: z.boolean().meta({
+      description: 'True if the events that opened it arrived more than a minute after they happened',
+    }),
+    since: time.meta({ description: 'When the condition began to hold' }),
+    opened_at: time.meta({ description: 'When the rule began to fire, by event time' }),
+    ended_at: time.nullable().meta({ description: 'When the rule stopped firing; null while it fires' }),
+    recorded_at: time.meta({ description: 'When Tocsin recorded the incident' }),
+    acknowledged_at: time.nullable(),
+    acknowledged_by: z.string().nullable(),
+    resolved_at: time.nullable(),
+    resolved_by: z.string().nullable().meta({ description: 'Who resolved it; null if the rule did' }),
+    resolve_reason: z.string().nullable(),
+    merged_into: z.guid().nullable().meta({
+      description:
+        'The incident that this one was merged into, because late events showed that both are one episode',
+    }),
+    reopened: z.int().meta({ description: 'How often it was reopened' }),
+    group: texts.meta({ description: "Values of the rule's `group_by` fields" }),
+    labels: texts,
+    annotations: texts,
+  })
+  .meta({ id: 'Incident' });
+
+export const incidentDetailOut = incidentOut
+  .extend({
+    timeline: z.array(
+      z.object({ at: time, kind: z.string(), actor: z.string(), detail: z.record(z.string(), z.unknown()) }),
+    ),
+    deaf_spans: z.array(deafSpanOut).meta({
+      description:
+        'Deaf spans between `since` and `ended_at` (or now): times in which Tocsin refused, lost or missed events. The latest 50, ' +
+        'newest first. Silence in a deaf span does not resolve an incident.',
+    }),
+    notices: z.array(
+      z.object({
+        id: z.guid(),
+        kind: z.string(),
+        at: time,
+        done: z.boolean().meta({
+          description:
+            'True when the notice was sent or given up on every channel, or when no channel was configured',
+        }),
+        deliveries: z.array(
+          z.object({
+            channel: z.string(),
+            attempt: z.int(),
+            at: time,
+            outcome: z.string(),
+            duration_ms: z.int(),
+            detail: z.string(),
+          }),
+        ),
+      }),
+    ),
+  })
+  .meta({ id: 'IncidentDetail' });
+
+const iso = (at: number) => new Date(at).toISOString();
+const isoOrNull = (at: number | null) => (at === null ? null : iso(at));
+
+/** An incident as the API answers it. */
+export function showIncident({ group_labels, ...row }: IncidentRow): z.output<typeof incidentOut> {
+  return {
+    ...row,
+    group: group_labels,
+    triggered_at: iso(row.opened_at),
+    since: iso(row.since),
+    opened_at: iso(row.opened_at),
+    ended_at: isoOrNull(row.ended_at),
+    recorded_at: iso(row.recorded_at),
+    acknowledged_at: isoOrNull(row.acknowledged_at),
+    resolved_at: isoOrNull(row.resolved_at),
+  };
+}
+
+/** An incident with all that happened to it. */
+export function showIncidentDetail(
+  row: IncidentRow,
+  timeline: readonly TimelineRow[],
+  notices: readonly NoticeRow[],
+  deaf: readonly DeafSpan[],
+): z.output<typeof incidentDetailOut> {
+  return {
+    ...showIncident(row),
+    timeline: timeline.map((entry) => ({ ...entry, at: iso(entry.at) })),
+    deaf_spans: deaf.map(showSpan),
+    notices: notices.map((notice) => ({
+      ...notice,
+      at: iso(notice.at),
+      deliveries: notice.deliveries.map((delivery) => ({ ...delivery, at: iso(delivery.at) })),
+    })),
+  };
+}

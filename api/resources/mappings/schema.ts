@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import type { MappingRow } from '../../../db/entities/mapping.ts';
+import { BUILT_IN, type MappingDefinition, TIME_FORMATS } from '../../../domain/events/mapping.ts';
+import { time } from '../../http/parameters.ts';
+
+const path = z.string().min(1).max(200);
+
+/** One path or several, of which the first that is there counts. */
+const paths = z
+  .union([path.transform((one) => [one]), z.array(path).max(20)])
+  .default([])
+  .meta({ override: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] } });
+
+const severity = z.string().min(1).max(32);
+
+const name = z
+  .string()
+  .max(64)
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/,
+    'must be lower-case letters and digits, with . _ - only between them',
+  );
+
+/** Looked up as it is: one that can't be is only not found. */
+export const mappingParams = z.object({ mapping: z.string().max(100) });
+
+export const mappingDefinition = z
+  .object({
+    id: paths.describe(
+      'What identifies a record within its source. A UUID becomes the `event_id` itself; Tocsin derives one from anything else.',
+    ),
+    source: paths,
+    type: paths,
+    severity: paths,
+    time: paths,
+    defaults: z
+      .object({
+        source: z.string().min(3).max(100).default('unknown'),
+        type: z.string().min(1).max(64).default('log'),
+        severity: severity.default('info'),
+      })
+      .prefault({}),
+    time_format: z.enum(TIME_FORMATS).default('auto'),
+    severities: z
+      .record(z.string().max(100), severity)
+      .refine((table) => Object.keys(table).length <= 200, 'must have at most 200 names')
+      .transform((table) =>
+        Object.fromEntries(Object.entries(table).map(([level, ours]) => [level.trim().toLowerCase(), ours])),
+      )
+      .default({})
+      .meta({
+        description:
+          'Severities for the values that the records use. The usual names of log levels are built in.',
+        override: { type: 'object', additionalProperties: { type: 'string' } },
+      }),
+    payload: z
+      .enum(['all', 'rest'])
+      .default('all')
+      .describe(
+        'What the payload contains: the whole record, or the fields that no event field was taken from',
+      ),
+    dedupe: z
+      .boolean()
+      .default(false)
+      .describe('If true, equal records that have a time are stored as one event'),
+  })
+  .meta({ id: 'MappingDefinition' });
+
+export const mappingIn = mappingDefinition.extend({ name }).meta({ id: 'MappingInput' });
+
+export const mappingOut = z
+  .object({
+    name: z.string(),
+    built_in: z.boolean(),
+    id: z.array(z.string()),
+    source: z.array(z.string()),
+    type: z.array(z.string()),
+    severity: z.array(z.string()),
+    time: z.array(z.string()),
+    defaults: z.object({ source: z.string(), type: z.string(), severity: z.string() }),
+    time_format: z.enum(TIME_FORMATS),
+    severities: z.record(z.string(), z.string()),
+    payload: z.enum(['all', 'rest']),
+    dedupe: z.boolean(),
+    created_at: time.nullable(),
+    updated_at: time.nullable(),
+  })
+  .meta({ id: 'Mapping' });
+
+/** A mapping as the API answers it. */
+export function showMapping({
+  name,
+  definition,
+  createdAt,
+  updatedAt,
+}: MappingRow): z.output<typeof mappingOut> {
+  const made = { created_at: createdAt.toISOString(), updated_at: updatedAt.toISOString() };
+  return { name, built_in: false, ...definition, ...made };
+}
+
+/** One that is always there; null for a name that isn't. */
+export function showBuiltIn(name: string): z.output<typeof mappingOut> | null {
+  const definition: MappingDefinition | undefined = Object.hasOwn(BUILT_IN, name)
+    ? BUILT_IN[name]
+    : undefined;
+  return definition ? { name, built_in: true, ...definition, created_at: null, updated_at: null } : null;
+}

@@ -1,0 +1,163 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { RuleInput } from '../../../db/queries/rules/changes.ts';
+import { compileGroupKey } from '../../../domain/rules/group.ts';
+import { defaultLateness, flawsOfReach, flawsOfThreshold, reachMs } from '../../../domain/rules/limits.ts';
+import { compileMatcher, type Matcher, MatcherError } from '../../../domain/rules/matcher.ts';
+import {
+  type Condition,
+  type CountCondition,
+  countOf,
+  RULE_DEFAULTS,
+  type RuleDefinition,
+} from '../../../domain/rules/rule.ts';
+import { type FieldError, Invalid } from '../../http/problem.ts';
+import type { RuleGiven } from './schema.ts';
+
+/** A new rule from what was given. @throws Invalid */
+export function newRule(given: RuleGiven & { name: string }, retentionMs: number): RuleInput {
+  return {
+    name: given.name,
+    enabled: given.enabled ?? true,
+    definition: definitionOf(given, null, retentionMs),
+    late: given.late ?? 'notify',
+    incident_severity: given.incident_severity || null,
+    labels: given.labels ?? {},
+    annotations: given.annotations ?? {},
+    sample: given.sample ?? false,
+  };
+}
+
+/** What changes of a rule; null and absent stay. @throws Invalid */
+export function rulePatchOf(
+  given: RuleGiven,
+  current: RuleDefinition,
+  retentionMs: number,
+): Partial<RuleInput> {
+  return {
+    name: given.name ?? undefined,
+    enabled: given.enabled ?? undefined,
+    definition: definitionOf(given, current, retentionMs),
+    late: given.late ?? undefined,
+    incident_severity: given.incident_severity === '' ? null : (given.incident_severity ?? undefined),
+    labels: given.labels ?? undefined,
+    annotations: given.annotations ?? undefined,
+  };
+}
+
+function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
+  if (current?.condition.kind === 'received') return receivedDefinitionOf(given, current);
+  const base = current ?? RULE_DEFAULTS;
+  const condition = conditionOf(given, current?.condition ?? null);
+  const definition: RuleDefinition = {
+    condition,
+    event_type: cleared(given.event_type, base.event_type),
+    severity: cleared(given.severity, base.severity),
+    match: (given.match as Matcher[] | null | undefined) ?? base.match,
+    group_by: given.group_by ?? base.group_by,
+    for_seconds: given.for_seconds ?? base.for_seconds,
+    keep_firing_seconds: given.keep_firing_seconds ?? base.keep_firing_seconds,
+    recovery_threshold: recoveryOf(given, base, condition),
+    allowed_lateness_seconds: given.allowed_lateness_seconds ?? base.allowed_lateness_seconds,
+    max_groups: given.max_groups ?? base.max_groups,
+  };
+  if (!current && typeof given.allowed_lateness_seconds !== 'number') {
+    definition.allowed_lateness_seconds = defaultLateness(definition, retentionMs);
+  }
+  const errors = flaws(definition);
+  // A rule of before a limit, or of a longer retention, can be changed otherwise, and disabled.
+  if (!current || reachMs(definition) !== reachMs(current))
+    errors.push(...flawsOfReach(definition, retentionMs));
+  if (!current || !isDeepStrictEqual(condition, current.condition))
+    errors.push(...flawsOfThreshold(definition));
+  if (errors.length > 0) throw new Invalid(errors);
+  return definition;
+}
+
+/** Fields of a definition that a rule for received alerts has no use for: their senders decide. */
+const COUNTING = [
+  ...['condition', 'threshold_count', 'window_seconds', 'event_type', 'severity', 'match', 'group_by'],
+  ...['for_seconds', 'keep_firing_seconds', 'recovery_threshold', 'allowed_lateness_seconds'],
+] as const;
+
+/**
+ * Of a built-in rule only the cap changes. All the rest may be written back as it was read. @throws Invalid
+ */
+function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
+  const shown: Record<string, unknown> = { ...current, ...countOf(current.condition) };
+  const changed = COUNTING.filter((field) => {
+    const value = given[field] ?? null;
+    return value !== null && value !== '' && value !== 0 && !isDeepStrictEqual(value, shown[field]);
+  });
+  if (changed.length > 0) {
+    const reason = 'cannot be set: this rule is built in, and the sender of the alerts decides it';
+    throw new Invalid(changed.map((field) => ({ field, reason })));
+  }
+  return { ...current, max_groups: given.max_groups ?? current.max_groups };
+}
+
+/**
+ * Zero clears it. One that was set before goes down with the threshold: clients of the reference don't know
+ * it.
+ */
+function recoveryOf(
+  { recovery_threshold: given }: RuleGiven,
+  { recovery_threshold: before }: Pick<RuleDefinition, 'recovery_threshold'>,
+  { threshold_count }: CountCondition,
+): number | null {
+  if (given === 0) return null;
+  return given ?? (before === null ? null : Math.min(before, threshold_count));
+}
+
+const cleared = (given: string | null | undefined, base: string | null) =>
+  given === '' ? null : (given ?? base);
+
+/**
+ * The condition from its two spellings. A client that reads a rule, changes one spelling and writes all of it
+ * back means the one it changed. @throws Invalid where both changed and disagree
+ */
+function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
+  const asked = given.condition;
+  if (asked?.kind === 'received') {
+    const reason = 'must be count: rules for received alerts are built in';
+    throw new Invalid([{ field: 'condition.kind', reason }]);
+  }
+  const before = current && countOf(current);
+  const pick = (name: 'threshold_count' | 'window_seconds'): number => {
+    const said = [given[name], asked?.[name]].filter((value) => typeof value === 'number');
+    const changed = [...new Set(said.filter((value) => value !== before?.[name]))];
+    if (changed.length > 1)
+      throw new Invalid([{ field: name, reason: 'differs from the value in condition' }]);
+    const value = changed[0] ?? before?.[name];
+    if (value === undefined) throw new Invalid([{ field: name, reason: 'is required' }]);
+    return value;
+  };
+  return {
+    kind: 'count',
+    threshold_count: pick('threshold_count'),
+    window_seconds: pick('window_seconds'),
+  };
+}
+
+/** What no single field's schema can see. */
+function flaws(definition: RuleDefinition): FieldError[] {
+  const { recovery_threshold, match, group_by } = definition;
+  const { threshold_count } = countOf(definition.condition);
+  const errors: FieldError[] = [];
+  const complain = (field: string, reason: string) => errors.push({ field, reason });
+  if (recovery_threshold !== null && recovery_threshold > threshold_count) {
+    complain('recovery_threshold', 'must not be above threshold_count');
+  }
+  if (new Set(group_by).size < group_by.length) complain('group_by', 'names a field twice');
+  for (const [i, matcher] of match.entries()) compiles(() => compileMatcher(matcher), `match.${i}`);
+  for (const [i, field] of group_by.entries()) compiles(() => compileGroupKey([field]), `group_by.${i}`);
+  return errors;
+
+  function compiles(compile: () => unknown, field: string) {
+    try {
+      compile();
+    } catch (error) {
+      if (!(error instanceof MatcherError)) throw error;
+      complain(field, error.message);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { retireProcess } from '../../../db/queries/system/retire-process.ts';
+import type { ApiDeps } from '../../deps.ts';
+import { idParams, time } from '../../http/parameters.ts';
+import { Conflict, NotFound } from '../../http/problem.ts';
+import { type Route, route } from '../../http/route.ts';
+
+const retiredOut = z
+  .object({
+    id: z.guid(),
+    role: z.string(),
+    started_at: time,
+    last_beat_at: time,
+    retired_at: time,
+  })
+  .meta({ id: 'RetiredProcess' });
+
+/** Processes that are gone for good. */
+export function processRoutes({ orm }: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/processes/{id}/retire',
+      role: 'operate',
+      tags: ['health'],
+      summary: 'Retire a dead process',
+      description:
+        'Says that a process is gone for good, so that the watermark no longer waits for it: silence from then on ends incidents again. ' +
+        'What Tocsin did not hear because of it stays on record as a deaf span. `GET /status` lists the processes, and says when a dead ' +
+        'one holds the watermark. 409 while the process is alive: its last heartbeat is at most 5 seconds old. A process that comes back ' +
+        'after it was retired counts again.',
+      params: idParams,
+      responses: {
+        200: { description: 'The process is retired; also if it was retired before', schema: retiredOut },
+      },
+      problems: [404, 409],
+      async handle({ params: { id } }) {
+        const found = await retireProcess(orm, id);
+        if (!found) throw new NotFound('Process');
+        const { role, started_at, beat_at, retired_at } = found;
+        if (retired_at === null) throw new Conflict(`the ${role} process is alive: stop it first`);
+        const body = {
+          ...{ id, role, started_at: isoOf(started_at) },
+          ...{ last_beat_at: isoOf(beat_at), retired_at: isoOf(retired_at) },
+        };
+        return { status: 200, body };
+      },
+    }),
+  ];
+}
+
+const isoOf = (at: number) => new Date(at).toISOString();

@@ -1,0 +1,138 @@
+import { sql } from 'kysely';
+import type { Json } from '../../../domain/events/event.ts';
+import { type Orm, sqlOf, transaction } from '../../orm.ts';
+import { storableJson, storableText } from '../../storable.ts';
+import { instant } from '../../time.ts';
+import { shareSamples } from '../events/removed-samples.ts';
+
+/** The latest instant of JavaScript, epoch milliseconds. */
+const LATEST_MS = 8.64e15;
+
+/** A dead letter to be kept. `content` is the batch or the event as it was to be stored. */
+export interface NewDeadLetter {
+  id: string;
+  source_id: string;
+  kind: 'batch' | 'event';
+  failure: string;
+  reason: string;
+  field: string | null;
+  content: unknown;
+  event_count: number;
+  /** Epoch milliseconds. */
+  created_at: number;
+  /**
+   * The times of its events, epoch milliseconds: a deaf span of its source. Null: they were heard, and are
+   * invalid.
+   */
+  unheard: { from_at: number; to_at: number } | null;
+}
+
+/**
+ * Keeps dead letters, each once by its id, with their deaf spans: what is there already stays as it is, and
+ * those of removed samples are dropped. One statement writes both, so there is no letter without its span.
+ * @returns how many are new
+ */
+export async function insertDeadLetters(orm: Orm, letters: readonly NewDeadLetter[]): Promise<number> {
+  if (letters.length === 0) return 0;
+  const rows = letters.map(({ unheard, ...letter }) => ({
+    ...letter,
+    ...storableSpan(unheard),
+    failure: letter.failure.slice(0, 32),
+    field: letter.field?.slice(0, 200) ?? null,
+    reason: letter.reason.slice(0, 2000),
+  }));
+  return transaction(orm, async (db) => {
+    await shareSamples(db);
+    const { rows: kept } = await sql`
+      with given as (
+        select * from jsonb_to_recordset(${storableJson(rows)}::jsonb) as letter (
+          id uuid, source_id text, kind text, failure text, reason text, field text, content jsonb,
+          event_count int, created_at float8, unheard_from float8, unheard_to float8)
+      ), kept as (
+        insert into dead_letters
+          (id, source_id, kind, state, failure, reason, field, content, event_count, attempts, created_at, updated_at)
+        select id, source_id, kind, 'waiting', failure, reason, field, content, event_count, 0,
+          to_timestamp(created_at / 1000), to_timestamp(created_at / 1000)
+        from given
+        where not exists (select from removed_samples r where r.source_id = given.source_id)
+        on conflict (id) do nothing
+        returning id
+      ), spans as (
+        insert into deaf_spans (whose, id, name, reason, from_at, to_at, letter_id)
+        select 'source', source_id, source_id, 'dead_letter', to_timestamp(unheard_from / 1000),
+          to_timestamp(unheard_to / 1000), id
+        from given where unheard_from is not null and id in (select id from kept)
+        on conflict (letter_id) where letter_id is not null do nothing
+      )
+      select id from kept`.execute(db);
+    return kept.length;
+  });
+}
+
+/** A batch may hold any times. What is no span of time must not keep its letter from being recorded. */
+function storableSpan(unheard: NewDeadLetter['unheard']) {
+  const { from_at, to_at } = unheard ?? { from_at: Number.NaN, to_at: Number.NaN };
+  const isSpan = from_at >= 0 && from_at <= to_at && to_at <= LATEST_MS;
+  return isSpan ? { unheard_from: from_at, unheard_to: to_at } : {};
+}
+
+export interface WaitingDeadLetter {
+  id: string;
+  source_id: string;
+  kind: 'batch' | 'event';
+  content: Json;
+}
+
+/**
+ * Those of a source's dead letters that still wait, oldest first. Ids that are not among them are left out.
+ */
+export async function waitingDeadLetters(
+  orm: Orm,
+  sourceId: string,
+  ids: readonly string[],
+): Promise<WaitingDeadLetter[]> {
+  const { rows } = await sql<WaitingDeadLetter>`
+    select id, source_id, kind, content from dead_letters
+    where id = any(${[...ids]}::uuid[]) and source_id = ${sourceId} and state = 'waiting'
+    order by created_at, id`.execute(sqlOf(orm));
+  return rows;
+}
+
+/**
+ * Settles waiting dead letters of a source, and says which: what was settled before is left out. `redriven`
+ * wins over `discarded`, because what a redrive stored is stored, whoever gave it up meanwhile. A redrive
+ * ends the deaf spans of its letters, in the same statement. `at`: epoch ms.
+ */
+export async function settleDeadLetters(
+  orm: Orm,
+  {
+    sourceId,
+    ids,
+    state,
+    at,
+  }: { sourceId: string; ids: string[]; state: 'redriven' | 'discarded'; at: number },
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with settled as (
+      update dead_letters set state = ${state}, updated_at = ${instant(at)},
+        attempts = attempts + ${state === 'redriven' ? 1 : 0}
+      where id = any(${ids}::uuid[]) and source_id = ${sourceId}
+        and (state = 'waiting' or state = 'discarded' and ${state} = 'redriven')
+      returning id
+    ), heard as (
+      delete from deaf_spans where ${state} = 'redriven' and letter_id in (select id from settled)
+    )
+    select id from settled`.execute(sqlOf(orm));
+  return rows.map(({ id }) => id);
+}
+
+/** A dead letter was tried again in vain: why now. `at`: epoch ms. */
+export async function failedAgain(
+  orm: Orm,
+  { id, reason, field, at }: { id: string; reason: string; field: string | null; at: number },
+): Promise<void> {
+  await sql`
+    update dead_letters set attempts = attempts + 1, reason = ${storableText(reason.slice(0, 2000))},
+      field = coalesce(${field}::text, field), updated_at = ${instant(at)}
+    where id = ${id} and state = 'waiting'`.execute(sqlOf(orm));
+}

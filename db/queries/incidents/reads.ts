@@ -1,0 +1,127 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { IncidentState } from '../../../domain/incidents/incident.ts';
+import type { Sql } from '../../orm.ts';
+import { instant, ms } from '../../time.ts';
+
+/** Times in epoch milliseconds; `from` and `to` of when it opened, `from` in and `to` out. */
+export interface IncidentFilter {
+  state?: IncidentState;
+  rule_id?: string;
+  severity?: string;
+  /** Each must be among its labels or those of its group. */
+  labels?: readonly { name: string; value: string }[];
+  from?: number;
+  to?: number;
+}
+
+/** An incident as it is on record. Times in epoch milliseconds. */
+export interface IncidentRow {
+  id: string;
+  rule_id: string;
+  rule_name: string;
+  summary: string;
+  severity: string;
+  state: IncidentState;
+  late: boolean;
+  since: number;
+  opened_at: number;
+  ended_at: number | null;
+  recorded_at: number;
+  acknowledged_at: number | null;
+  acknowledged_by: string | null;
+  resolved_at: number | null;
+  resolved_by: string | null;
+  resolve_reason: string | null;
+  merged_into: string | null;
+  reopened: number;
+  group_labels: Record<string, string>;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  metadata: Record<string, number>;
+}
+
+export interface TimelineRow {
+  at: number;
+  kind: string;
+  actor: string;
+  detail: Record<string, unknown>;
+}
+
+export interface DeliveryRow {
+  channel: string;
+  attempt: number;
+  at: number;
+  outcome: string;
+  duration_ms: number;
+  detail: string;
+}
+
+export interface NoticeRow {
+  id: string;
+  kind: string;
+  at: number;
+  done: boolean;
+  deliveries: DeliveryRow[];
+}
+
+const COLUMNS = sql`id, rule_id, rule_name, summary, severity, state, late, ${ms('since')} as since,
+  ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at, ${ms('recorded_at')} as recorded_at,
+  ${ms('acknowledged_at')} as acknowledged_at, acknowledged_by, ${ms('resolved_at')} as resolved_at, resolved_by,
+  resolve_reason, merged_into, reopened, group_labels, labels, annotations, metadata`;
+
+/** Incidents by when they opened, from new to old. `after`: only those that come after this one. */
+export async function listIncidents(
+  db: Sql,
+  filter: IncidentFilter,
+  { after, limit }: { after?: { at: number; id: string }; limit: number },
+): Promise<IncidentRow[]> {
+  const conditions = conditionsOf(filter);
+  if (after) conditions.push(sql`(opened_at, id) < (${instant(after.at)}, ${after.id}::uuid)`);
+  const { rows } = await sql<IncidentRow>`
+    select ${COLUMNS} from alert_incidents
+    where ${sql.join([sql`true`, ...conditions], sql` and `)}
+    order by alert_incidents.opened_at desc, id desc limit ${limit}`.execute(db);
+  return rows;
+}
+
+/** One incident, or null. */
+export async function findIncident(db: Sql, id: string): Promise<IncidentRow | null> {
+  const { rows } = await sql<IncidentRow>`
+    select ${COLUMNS} from alert_incidents where id = ${id}::uuid`.execute(db);
+  return rows[0] ?? null;
+}
+
+/** Everything that happened to an incident, in order. */
+export async function incidentTimeline(db: Sql, id: string): Promise<TimelineRow[]> {
+  const { rows } = await sql<TimelineRow>`
+    select ${ms('at')} as at, kind, actor, detail from incident_timeline
+    where incident_id = ${id}::uuid order by incident_timeline.id`.execute(db);
+  return rows;
+}
+
+/** An incident's notices in order, each with every attempt to deliver it. */
+export async function incidentNotices(db: Sql, id: string): Promise<NoticeRow[]> {
+  const { rows } = await sql<NoticeRow>`
+    select id, kind, ${ms('at')} as at, done,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('channel', d.channel, 'attempt', d.attempt,
+          'at', ${ms('d.at')}, 'outcome', d.outcome, 'duration_ms', d.duration_ms,
+          'detail', d.detail) order by d.at, d.channel, d.attempt)
+        from deliveries d where d.notice_id = notices.id and d.incident_id = notices.incident_id
+      ), '[]'::jsonb) as deliveries
+    from notices where incident_id = ${id}::uuid order by notices.at, id`.execute(db);
+  return rows;
+}
+
+function conditionsOf({ state, rule_id, severity, labels, from, to }: IncidentFilter): RawBuilder<unknown>[] {
+  const conditions: RawBuilder<unknown>[] = [];
+  if (state !== undefined) conditions.push(sql`state = ${state}`);
+  if (rule_id !== undefined) conditions.push(sql`rule_id = ${rule_id}::uuid`);
+  if (severity !== undefined) conditions.push(sql`severity = ${severity}`);
+  if (from !== undefined) conditions.push(sql`opened_at >= ${instant(from)}`);
+  if (to !== undefined) conditions.push(sql`opened_at < ${instant(to)}`);
+  for (const { name, value } of labels ?? []) {
+    conditions.push(sql`(labels ->> ${name}::text = ${value} or group_labels ->> ${name}::text = ${value})`);
+  }
+  return conditions;
+}

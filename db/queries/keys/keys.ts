@@ -1,0 +1,138 @@
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import { sql } from 'kysely';
+import { PREFIX_LENGTH } from '../../../domain/keys/key.ts';
+import { ROLES, type Role } from '../../../domain/keys/role.ts';
+import { type ApiKey, ApiKeyEntity } from '../../entities/key.ts';
+import { type Orm, type Sql, transaction } from '../../orm.ts';
+import { instant } from '../../time.ts';
+
+/** Keys from new to old, revoked ones among them. `after`: only those that come after this one. */
+export async function listKeys(
+  orm: Orm,
+  { after, limit }: { after?: { at: number; id: string }; limit: number },
+): Promise<ApiKey[]> {
+  const at = after && new Date(after.at);
+  return orm.em
+    .fork()
+    .find(
+      ApiKeyEntity,
+      after ? { $or: [{ createdAt: { $lt: at } }, { createdAt: at, id: { $lt: after.id } }] } : {},
+      { orderBy: { createdAt: 'desc', id: 'desc' }, limit },
+    );
+}
+
+/** One key, or null. */
+export async function findKey(orm: Orm, id: string): Promise<ApiKey | null> {
+  return orm.em.fork().findOne(ApiKeyEntity, { id });
+}
+
+/**
+ * Stores a new key by its secret's hash. Null where a key in force has its name already. `now` in epoch ms.
+ */
+export async function insertKey(
+  orm: Orm,
+  given: Pick<
+    ApiKey,
+    'name' | 'hash' | 'prefix' | 'roles' | 'rateLimit' | 'sources' | 'createdBy' | 'expiresAt'
+  >,
+  now: number,
+): Promise<ApiKey | null> {
+  const em = orm.em.fork();
+  const key = em.create(ApiKeyEntity, {
+    ...given,
+    id: crypto.randomUUID(),
+    createdAt: new Date(now),
+    lastUsedAt: null,
+    revokedAt: null,
+  });
+  try {
+    await em.persist(key).flush();
+  } catch (error) {
+    if (error instanceof UniqueConstraintViolationException) return null;
+    throw error;
+  }
+  return key;
+}
+
+/**
+ * Ends a key and its sessions; one that is revoked already stays as it is. False when there is none. `now` in
+ * epoch ms.
+ */
+export async function revokeKey(orm: Orm, id: string, now: number): Promise<boolean> {
+  return transaction(orm, async (db) => {
+    const { numAffectedRows } = await sql`
+      update api_keys set revoked_at = coalesce(revoked_at, ${instant(now)}) where id = ${id}::uuid`.execute(
+      db,
+    );
+    await sql`delete from sessions where key_id = ${id}::uuid`.execute(db);
+    return Number(numAffectedRows) > 0;
+  });
+}
+
+/**
+ * Makes sure of the key that the configuration names, with every role, and revokes the one that it named
+ * before. One that was revoked stays so: whoever did that must be able to rely on it.
+ * @returns the key as it is on record. `now` in epoch ms
+ */
+export async function ensureBootstrapKey(
+  orm: Orm,
+  { hash, prefix }: { hash: string; prefix: string },
+  now: number,
+): Promise<{ id: string; roles: Role[]; revoked: boolean }> {
+  return transaction(orm, async (db) => {
+    // Before the new one is there: it has the same name.
+    await sql`
+      with older as (
+        update api_keys set revoked_at = ${instant(now)}
+        where bootstrap and hash <> ${hash} and revoked_at is null returning id)
+      delete from sessions using older where key_id = older.id`.execute(db);
+    await sql`
+      insert into api_keys (id, name, hash, prefix, roles, bootstrap, created_at, created_by)
+      values (${crypto.randomUUID()}::uuid, 'bootstrap', ${hash}, ${prefix}, ${JSON.stringify(ROLES)}::jsonb, true,
+              ${instant(now)}, 'configuration')
+      on conflict do nothing`.execute(db);
+    const { rows } = await sql<{ id: string; roles: Role[]; revoked: boolean }>`
+      select id, roles, revoked_at is not null as revoked from api_keys where hash = ${hash}`.execute(db);
+    return rows[0]!;
+  });
+}
+
+/** A key as requests are judged by it, found by its own secret or by a session's. Times in epoch ms. */
+export interface Credential {
+  /** Of the secret by which it was found. */
+  hash: string;
+  id: string;
+  name: string;
+  roles: Role[];
+  rate_limit: number | null;
+  sources: string[] | null;
+  /** The earlier one of key and session. */
+  expires_at: number | null;
+  revoked: boolean;
+}
+
+/** The keys of these secrets, by hash; those that aren't known are missing. */
+export async function findCredentials(db: Sql, hashes: readonly string[]): Promise<Credential[]> {
+  const { rows } = await sql<Credential>`
+    select found.hash, k.id, k.name, k.roles, k.rate_limit, k.sources, k.revoked_at is not null as revoked,
+      (extract(epoch from least(k.expires_at, found.until)) * 1000)::float8 as expires_at
+    from (
+      select hash, id, expires_at as until from api_keys where hash = any(${[...hashes]}::text[])
+      union all
+      select hash, key_id, expires_at from sessions where hash = any(${[...hashes]}::text[])
+    ) found
+    join api_keys k on k.id = found.id`.execute(db);
+  return rows;
+}
+
+/** Notes when keys were last used, in epoch ms by id. */
+export async function noteUse(db: Sql, used: ReadonlyMap<string, number>): Promise<void> {
+  const rows = [...used].map(([id, at]) => ({ id, at }));
+  await sql`
+    update api_keys k set last_used_at = greatest(k.last_used_at, to_timestamp(x.at / 1000))
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(id uuid, at float8)
+    where k.id = x.id`.execute(db);
+}
+
+/** How a secret begins. */
+export const prefixOf = (secret: string) => secret.slice(0, PREFIX_LENGTH);

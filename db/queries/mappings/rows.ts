@@ -1,0 +1,49 @@
+import type { MappingDefinition } from '../../../domain/events/mapping.ts';
+import { MappingEntity, type MappingRow } from '../../entities/mapping.ts';
+import type { Orm } from '../../orm.ts';
+
+/** All mappings that were made, by name. */
+export async function listMappings(orm: Orm): Promise<MappingRow[]> {
+  return orm.em.fork().find(MappingEntity, {}, { orderBy: { name: 'asc' } });
+}
+
+/** One of them, or null. */
+export async function findMapping(orm: Orm, name: string): Promise<MappingRow | null> {
+  return orm.em.fork().findOne(MappingEntity, { name });
+}
+
+/** Stores a new one. Null when there is one of that name. `now` in epoch ms. */
+export async function insertMapping(
+  orm: Orm,
+  name: string,
+  definition: MappingDefinition,
+  now: number,
+): Promise<MappingRow | null> {
+  const em = orm.em.fork();
+  const at = new Date(now);
+  const row = { name, definition, createdAt: at, updatedAt: at };
+  const inserted = await em
+    .createQueryBuilder(MappingEntity)
+    .insert(row)
+    .onConflict('name')
+    .ignore()
+    .execute('run');
+  return inserted.affectedRows === 0 ? null : em.findOne(MappingEntity, { name });
+}
+
+/** Puts another definition in its place. Null when it is gone. `now` in epoch ms. */
+export async function replaceMapping(
+  orm: Orm,
+  name: string,
+  definition: MappingDefinition,
+  now: number,
+): Promise<MappingRow | null> {
+  const em = orm.em.fork();
+  const changed = await em.nativeUpdate(MappingEntity, { name }, { definition, updatedAt: new Date(now) });
+  return changed === 0 ? null : em.findOne(MappingEntity, { name });
+}
+
+/** Removes one. False when there was none. */
+export async function deleteMapping(orm: Orm, name: string): Promise<boolean> {
+  return (await orm.em.fork().nativeDelete(MappingEntity, { name })) > 0;
+}

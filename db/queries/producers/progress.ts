@@ -1,0 +1,30 @@
+import { sql } from 'kysely';
+import type { ProducerSettings } from '../../../domain/producers/producer.ts';
+import { type Orm, sqlOf } from '../../orm.ts';
+import { instant } from '../../time.ts';
+
+/** What a producer was told, or null when its row is gone. */
+export async function producerRow(
+  orm: Orm,
+  sourceId: string,
+): Promise<{ settings: ProducerSettings; paused: boolean } | null> {
+  const { rows } = await sql<{ settings: ProducerSettings; paused: boolean }>`
+    select settings, paused from producers where id = ${sourceId}`.execute(sqlOf(orm));
+  return rows[0] ?? null;
+}
+
+/**
+ * Moves a producer on: `stored` more events, and every event before `appendedThrough` (epoch ms) is appended,
+ * or will be an answer from its dead letters. Never goes back. False when the row is gone.
+ */
+export async function recordProgress(
+  orm: Orm,
+  { sourceId, stored, appendedThrough }: { sourceId: string; stored: number; appendedThrough: number },
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update producers set
+      appended = appended + ${stored},
+      appended_through = greatest(appended_through, ${instant(appendedThrough)})
+    where id = ${sourceId}`.execute(sqlOf(orm));
+  return (numAffectedRows ?? 0n) > 0n;
+}

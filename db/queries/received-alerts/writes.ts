@@ -1,0 +1,205 @@
+import { sql } from 'kysely';
+import { type KnownAlert, RECEIVING_RULES } from '../../../domain/received-alerts/alert.ts';
+import { LOCKS } from '../../locks.ts';
+import type { Sql } from '../../orm.ts';
+import { mergePending } from '../rules/wake.ts';
+import { deleteInChunks } from '../system/delete-in-chunks.ts';
+
+/** A received alert as it is on record. Times in epoch milliseconds. */
+export interface AlertRow extends KnownAlert {
+  rule_id: string;
+  key: string;
+  /** Its own key, or the overflow group: settled for an episode when that begins. */
+  group_key: string;
+  /** When its latest message came. */
+  updated_at: number;
+}
+
+/** A built-in rule, as far as receiving needs it. */
+export interface ReceivingRule {
+  id: string;
+  name: string;
+  enabled: boolean;
+  incident_severity: string | null;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  max_groups: number;
+}
+
+/** The columns of an alert, as a record set has them. */
+const COLUMNS = sql`rule_id uuid, key text, group_key text, labels jsonb, annotations jsonb, severity text, summary text,
+  generator_url text, starts_at bigint, ends_at bigint, ends text, not_before bigint, acknowledged_at bigint,
+  acknowledged_by text, updated_at bigint, senders jsonb`;
+
+/** The same as they are read, numbers as numbers. */
+export const ALERT = sql`a.rule_id, a.key, a.group_key, a.labels, a.annotations, a.severity, a.summary, a.generator_url,
+  a.starts_at::float8 as starts_at, a.ends_at::float8 as ends_at, a.ends, a.not_before::float8 as not_before,
+  a.acknowledged_at::float8 as acknowledged_at, a.acknowledged_by, a.updated_at::float8 as updated_at,
+  a.senders`;
+
+/**
+ * Takes part in the rule set, as appends do: until this transaction ends no rule changes, so that what it
+ * notes is noted for the revision in force. Returns the rules as a younger statement sees them.
+ */
+export async function enterReceiving(db: Sql, ids: readonly string[]): Promise<ReceivingRule[]> {
+  await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
+  const { rows } = await sql<ReceivingRule>`
+    select id, name, enabled, incident_severity, labels, annotations, (definition->>'max_groups')::int as max_groups
+    from alert_rules where id = any(${ids}::uuid[])`.execute(db);
+  return rows;
+}
+
+/** Locks the rows of these alerts, in order, and returns those that there are. */
+export async function lockAlerts(
+  db: Sql,
+  keys: readonly { rule_id: string; key: string }[],
+): Promise<AlertRow[]> {
+  const { rows } = await sql<AlertRow>`
+    select ${ALERT} from received_alerts a
+    join jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(rule_id uuid, key text) using (rule_id, key)
+    order by rule_id, key for update of a`.execute(db);
+  return rows;
+}
+
+/** Puts alerts on record that weren't. False when somebody else did that meanwhile: look again. */
+export async function insertAlerts(db: Sql, rows: readonly AlertRow[]): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    insert into received_alerts select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})
+    order by rule_id, key on conflict do nothing`.execute(db);
+  return Number(numAffectedRows ?? 0) === rows.length;
+}
+
+/** Writes alerts that changed. */
+export async function updateAlerts(db: Sql, rows: readonly AlertRow[]): Promise<void> {
+  await sql`
+    update received_alerts a set group_key = x.group_key, labels = x.labels, annotations = x.annotations,
+      severity = x.severity, summary = x.summary, generator_url = x.generator_url, starts_at = x.starts_at,
+      ends_at = x.ends_at, ends = x.ends, not_before = x.not_before, acknowledged_at = x.acknowledged_at,
+      acknowledged_by = x.acknowledged_by, updated_at = x.updated_at, senders = x.senders
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})
+    where a.rule_id = x.rule_id and a.key = x.key`.execute(db);
+}
+
+/** Writes alerts that were only sent again: what moves is their end. */
+export async function refreshAlerts(db: Sql, rows: readonly AlertRow[]): Promise<void> {
+  const moved = rows.map(({ rule_id, key, ends_at, ends, updated_at, senders }) => ({
+    ...{ rule_id, key, ends_at, ends, updated_at, senders },
+  }));
+  await sql`
+    update received_alerts a set ends_at = x.ends_at, ends = x.ends, updated_at = x.updated_at, senders = x.senders
+    from jsonb_to_recordset(${JSON.stringify(moved)}::jsonb)
+      as x(rule_id uuid, key text, ends_at bigint, ends text, updated_at bigint, senders jsonb)
+    where a.rule_id = x.rule_id and a.key = x.key`.execute(db);
+}
+
+/** Keeps episodes that another one followed. */
+export async function keepPast(db: Sql, rows: readonly AlertRow[]): Promise<void> {
+  await sql`
+    insert into past_received_alerts as p
+    select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})
+    on conflict (rule_id, key, starts_at) do update set ends_at = greatest(p.ends_at, excluded.ends_at)`.execute(
+    db,
+  );
+}
+
+/**
+ * Notes groups for judging by the revision in force, if that judges. Returns rules with something noted that
+ * wasn't there before.
+ */
+export async function notePendingAlerts(
+  db: Sql,
+  groups: readonly { rule_id: string; group_key: string; from_at: number; to_at: number }[],
+): Promise<string[]> {
+  const { rows } = await sql<{ rule_id: string }>`
+    with noted as (
+      insert into pending_evaluations as p (rule_id, revision, group_key, late, from_at, to_at)
+      select x.rule_id, v.revision, x.group_key, false, min(x.from_at), max(x.to_at)
+      from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb)
+        as x(rule_id uuid, group_key text, from_at bigint, to_at bigint)
+      join rule_versions v on v.rule_id = x.rule_id and v.superseded_at is null and v.enabled
+      group by 1, 2, 3 order by 1, 2, 3
+      ${mergePending}
+      returning rule_id, xmax = 0 as fresh
+    )
+    select distinct rule_id from noted where fresh`.execute(db);
+  return rows.map(({ rule_id }) => rule_id);
+}
+
+/**
+ * Locks the alerts of an incident of PagerDuty's, and its rule: to be called before the incident is locked,
+ * as receivers do.
+ */
+export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void> {
+  const ofIncident = sql`alert_incidents i where i.id = ${incidentId} and i.rule_id = ${RECEIVING_RULES.pagerduty}`;
+  const { rows } = await sql`select from ${ofIncident}`.execute(db);
+  if (rows.length === 0) return;
+  await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
+  await sql`
+    select from received_alerts a where (a.rule_id, a.group_key) in (select i.rule_id, i.group_key from ${ofIncident})
+    order by a.key for update`.execute(db);
+}
+
+/**
+ * Ends a group's alerts of PagerDuty because a person resolved their incident, and notes that for judging, as
+ * PagerDuty has it: many of its senders trigger and never resolve, and their next trigger must be heard.
+ * Those of other protocols go on until their senders say otherwise. `at` in epoch ms.
+ */
+export async function endPagedAlerts(
+  db: Sql,
+  { rule_id, group_key }: { rule_id: string; group_key: string },
+  at: number,
+): Promise<void> {
+  if (rule_id !== RECEIVING_RULES.pagerduty) return;
+  const { rows } = await sql<{ starts_at: number }>`
+    update received_alerts set ends = 'resolved', ends_at = greatest(${at}::bigint, starts_at + 1), updated_at = ${at}::bigint
+    where rule_id = ${rule_id} and group_key = ${group_key} and ends <> 'resolved'
+    returning starts_at::float8 as starts_at`.execute(db);
+  if (rows.length === 0) return;
+  await notePendingAlerts(
+    db,
+    rows.map(({ starts_at }) => ({
+      ...{ rule_id, group_key, from_at: starts_at, to_at: Math.max(starts_at, at) },
+    })),
+  );
+}
+
+/** Has open incidents say what their alerts say now, without a word to anybody. */
+export async function rewordIncidents(
+  db: Sql,
+  words: readonly {
+    rule_id: string;
+    group_key: string;
+    summary: string;
+    severity: string;
+    labels: Record<string, string>;
+    annotations: Record<string, string>;
+  }[],
+): Promise<void> {
+  await sql`
+    update alert_incidents i set summary = x.summary, severity = x.severity, labels = x.labels, annotations = x.annotations
+    from (
+      select i.id, x.* from jsonb_to_recordset(${JSON.stringify(words)}::jsonb)
+        as x(rule_id uuid, group_key text, summary text, severity text, labels jsonb, annotations jsonb)
+      join alert_incidents i using (rule_id, group_key)
+      where i.ended_at is null and i.merged_into is null
+      order by i.id for update of i
+    ) x where i.id = x.id`.execute(db);
+}
+
+/**
+ * Removes alerts that ended before `before` (epoch ms) and whose end was judged, or will not be: their group
+ * stands at something later, and nothing is pending for it.
+ */
+export async function forgetAlerts(db: Sql, before: number, progress?: () => void): Promise<number> {
+  const done = sql`t.ends_at < ${Math.floor(before)}::bigint
+    and not exists (
+      select from pending_evaluations p where p.rule_id = t.rule_id and p.group_key = t.group_key)
+    and not exists (
+      select from rule_groups g where g.rule_id = t.rule_id and g.group_key = t.group_key
+        and g.state <> 'ok' and coalesce(g.deferred_from, g.next_due) <= t.ends_at)`;
+  let gone = 0;
+  for (const table of ['received_alerts', 'past_received_alerts']) {
+    gone += await deleteInChunks(db, table, done, progress);
+  }
+  return gone;
+}

@@ -1,0 +1,249 @@
+import { LockMode } from '@mikro-orm/core';
+import type { SqlEntityManager } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
+import { type RuleDefinition, windowSpecOf } from '../../../domain/rules/rule.ts';
+import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../../entities/rule.ts';
+import { LOCKS, lockRuleSet, newRuleSetVersion } from '../../locks.ts';
+import { type Orm, type Sql, transaction } from '../../orm.ts';
+import { instant, ms } from '../../time.ts';
+
+/** A rule as people give it, validated. */
+export interface RuleInput {
+  name: string;
+  enabled: boolean;
+  definition: RuleDefinition;
+  late: 'notify' | 'record';
+  incident_severity: string | null;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  sample: boolean;
+}
+
+/** What becomes of the incidents that are open when a rule changes. */
+export interface OpenIncidents {
+  count: number;
+  outcome:
+    | 'unchanged'
+    | 'go on if the new revision still fires for their group'
+    | 'resolved: rule changed'
+    | 'resolved: rule disabled'
+    | 'resolved: rule deleted';
+}
+
+/** Stores a new rule and its first revision. `now` in epoch ms. */
+export async function createRule(orm: Orm, input: RuleInput, now: number): Promise<AlertRule> {
+  return transaction(orm, async (db, em) => {
+    const at = new Date(now);
+    const rule = em.create(AlertRuleEntity, {
+      id: crypto.randomUUID(),
+      name: input.name,
+      enabled: input.enabled,
+      definition: input.definition,
+      late: input.late,
+      incidentSeverity: input.incident_severity,
+      labels: input.labels,
+      annotations: input.annotations,
+      sample: input.sample,
+      revision: 1,
+      createdAt: at,
+      updatedAt: at,
+      deletedAt: null,
+    });
+    await em.flush();
+    await newRevision(db, em, rule, now);
+    return rule;
+  });
+}
+
+/**
+ * Changes what is given. A change of what is counted or when it fires is a new revision, in force from this
+ * commit on; anything else changes the row alone.
+ * @param patchOf what to change of the rule as it is now: it is locked, so that changes made at once don't
+ * undo each other
+ * @returns null when there is no such rule
+ */
+export async function updateRule(
+  orm: Orm,
+  id: string,
+  patchOf: (rule: AlertRule) => Partial<RuleInput>,
+  now: number,
+): Promise<{ rule: AlertRule; open_incidents: OpenIncidents } | null> {
+  return transaction(orm, async (db, em) => {
+    const rule = await lockRule(em, id);
+    if (!rule) return null;
+    const patch = patchOf(rule);
+    const before = { definition: rule.definition, enabled: rule.enabled };
+    const judging = await lastReady(db, id);
+    if (patch.name !== undefined) rule.name = patch.name;
+    if (patch.enabled !== undefined) rule.enabled = patch.enabled;
+    if (patch.definition !== undefined) rule.definition = patch.definition;
+    if (patch.late !== undefined) rule.late = patch.late;
+    if (patch.incident_severity !== undefined) rule.incidentSeverity = patch.incident_severity;
+    if (patch.labels !== undefined) rule.labels = patch.labels;
+    if (patch.annotations !== undefined) rule.annotations = patch.annotations;
+    rule.updatedAt = new Date(now);
+    const count = await openIncidents(db, id);
+    const changed = rule.enabled !== before.enabled || !same(rule.definition, before.definition);
+    if (!changed) return { rule, open_incidents: { count, outcome: 'unchanged' } };
+    rule.revision++;
+    await em.flush();
+    await newRevision(db, em, rule, now);
+    return { rule, open_incidents: { count, outcome: outcomeOf(judging ?? before, rule) } };
+  });
+}
+
+/**
+ * Deletes a rule: it counts and judges no more from this commit on. Its workflow settles what came before,
+ * resolves its open incidents and removes the rest; incidents stay on record.
+ * @returns null when there is no such rule
+ */
+export async function deleteRule(
+  orm: Orm,
+  id: string,
+  now: number,
+): Promise<{ open_incidents: OpenIncidents } | null> {
+  return transaction(orm, async (db, em) => {
+    const rule = await lockRule(em, id);
+    if (!rule) return null;
+    const count = await openIncidents(db, id);
+    rule.enabled = false;
+    rule.deletedAt = new Date(now);
+    rule.revision++;
+    await em.flush();
+    await newRevision(db, em, rule, now);
+    return { open_incidents: { count, outcome: 'resolved: rule deleted' } };
+  });
+}
+
+/**
+ * Gives every enabled rule that counts a new revision of the same words, so that it counts anew: for when
+ * events were removed.
+ */
+export async function recountRules(orm: Orm, now: number): Promise<string[]> {
+  const ids = await transaction(orm, async (_db, em) =>
+    (await em.find(AlertRuleEntity, { enabled: true, deletedAt: null }, { fields: ['id', 'definition'] }))
+      .filter(({ definition }) => definition.condition.kind === 'count')
+      .map(({ id }) => id),
+  );
+  for (const id of ids) {
+    await transaction(orm, async (db, em) => {
+      const rule = await lockRule(em, id);
+      if (!rule?.enabled) return;
+      rule.revision++;
+      await em.flush();
+      await newRevision(db, em, rule, now);
+    });
+  }
+  return ids;
+}
+
+/**
+ * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is
+ * taken, so each event is either visible in it, and counted by the backfill, or appended later, and counted
+ * there. All that can be looked up beforehand is: appends wait for this lock.
+ */
+async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
+  const { effectiveAt, groupsFrom } = await nextInstant(db, rule, now);
+  // Its counts must not be dropped by who doesn't know yet how far back it looks. Waits for a partition on
+  // its way out.
+  await sql`select pg_advisory_xact_lock_shared(${LOCKS.retention})`.execute(db);
+  await lockRuleSet(db);
+  const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
+    db,
+  );
+  const { snapshot } = rows[0]!;
+  const spec = windowSpecOf(rule.definition);
+  await sql`
+    update rule_versions set superseded_at = ${instant(effectiveAt)}, until_snapshot = ${snapshot}
+    where rule_id = ${rule.id} and superseded_at is null`.execute(db);
+  em.create(RuleVersionEntity, {
+    ruleId: rule.id,
+    revision: rule.revision,
+    definition: rule.definition,
+    enabled: rule.enabled,
+    effectiveAt: new Date(effectiveAt),
+    snapshot,
+    countedFrom: new Date(effectiveAt - spec.windowMs),
+    windowMs: spec.windowMs,
+    bucketMs: spec.bucketMs,
+    threshold: spec.threshold,
+    ready: !rule.enabled,
+    countedTo: null,
+    countedToId: null,
+    groupsFrom,
+    forgetting: false,
+    supersededAt: null,
+    handedOver: false,
+    untilSnapshot: null,
+    settled: false,
+  });
+  await em.flush();
+  await newRuleSetVersion(db, rule.id);
+}
+
+/**
+ * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not
+ * ready yet, from the instant of that one. It has judged nothing, so its successor judges in its place and
+ * misses no window. `groupsFrom`: the revision that brought its `group_by`.
+ */
+async function nextInstant(db: Sql, rule: AlertRule, now: number) {
+  // A judge in hand ends before the rule-set lock is taken, or every append would wait for it too.
+  const { rows: replaced } = await sql<{
+    pending: boolean;
+    effective_at: number;
+    groups_from: number;
+    group_by: string[];
+  }>`
+    select enabled and not ready as pending, ${ms('effective_at')} as effective_at, groups_from,
+      definition->'group_by' as group_by
+    from rule_versions where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(db);
+  const [before] = replaced;
+  if (!before) return { effectiveAt: now, groupsFrom: 0 };
+  const regrouped = !same(before.group_by, rule.definition.group_by);
+  const groupsFrom = regrouped ? rule.revision : before.groups_from;
+  if (rule.enabled && before.pending) return { effectiveAt: before.effective_at, groupsFrom };
+  const { rows } = await sql<{ latest: number | null }>`
+    select (extract(epoch from max(opened_at)) * 1000)::float8 as latest from alert_incidents
+    where rule_id = ${rule.id} and ended_at is null`.execute(db);
+  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened
+  // before.
+  const effectiveAt = Math.max(now, before.effective_at + 1, (rows[0]?.latest ?? 0) + 1);
+  return { effectiveAt, groupsFrom };
+}
+
+async function lockRule(em: SqlEntityManager, id: string): Promise<AlertRule | null> {
+  return em.findOne(AlertRuleEntity, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+async function openIncidents(db: Sql, ruleId: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from alert_incidents where rule_id = ${ruleId} and state <> 'resolved'`.execute(
+    db,
+  );
+  return rows[0]!.n;
+}
+
+/** The last revision that was ready: what is open is its, until another one is ready. Null without any. */
+async function lastReady(db: Sql, ruleId: string): Promise<Judging | null> {
+  const { rows } = await sql<Judging>`
+    select definition, enabled from rule_versions
+    where rule_id = ${ruleId} and ready order by revision desc limit 1`.execute(db);
+  return rows[0] ?? null;
+}
+
+type Judging = Pick<AlertRule, 'definition' | 'enabled'>;
+
+function outcomeOf(judging: Judging, rule: AlertRule): OpenIncidents['outcome'] {
+  if (!rule.enabled || !judging.enabled) return 'resolved: rule disabled';
+  if (!same(judging.definition.group_by, rule.definition.group_by)) return 'resolved: rule changed';
+  return 'go on if the new revision still fires for their group';
+}
+
+/** Equal as data, whatever the order of keys: PostgreSQL's jsonb keeps its own. */
+function same(a: unknown, b: unknown): boolean {
+  const canonical = (value: unknown) =>
+    JSON.stringify(value, (_key, v) =>
+      v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v,
+    );
+  return canonical(a) === canonical(b);
+}

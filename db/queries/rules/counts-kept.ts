@@ -1,0 +1,167 @@
+import { sql } from 'kysely';
+import { DAY_MS } from '../../../domain/events/event.ts';
+import { type Orm, type Sql, sqlOf } from '../../orm.ts';
+import { partitionDays } from '../../partitions.ts';
+
+/** Counts of one revision, and from when on it may still need them. Epoch ms. */
+export interface KeptCounts {
+  rule_id: string;
+  revision: number;
+  kept_from: number;
+}
+
+/**
+ * From when on each revision that still counts or judges may need its counts: as far back as it may look from
+ * now, or from the oldest instant of it that is not judged yet. Disabled rules need none.
+ * @param now epoch ms
+ */
+export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
+  const { rows } = await sql<KeptCounts>`
+    with waiting as (
+      select rule_id, revision, min(from_at)::float8 as oldest from pending_evaluations group by rule_id, revision
+    ), busy as (
+      select rule_id, min(
+        least(deferred_from, next_due, case when state = 'pending' then since end))::float8 as oldest
+      from rule_groups where next_due is not null group by rule_id
+    ), unwoken as (
+      select (extract(epoch from min(created_at)) * 1000)::float8 as oldest from wake_outbox
+    )
+    select v.rule_id, v.revision, least(
+        ${now}::float8, u.oldest, w.oldest, b.oldest, extract(epoch from v.superseded_at) * 1000,
+        case when v.ready then null else extract(epoch from v.effective_at) * 1000 end
+      )::float8 - 2 * v.window_ms - v.bucket_ms - 1000 * (
+        (v.definition->>'allowed_lateness_seconds')::float8 + (v.definition->>'for_seconds')::float8
+        + (v.definition->>'keep_firing_seconds')::float8) as kept_from
+    from rule_versions v cross join unwoken u
+    left join waiting w using (rule_id, revision) left join busy b using (rule_id)
+    where v.enabled and not v.settled and v.window_ms > 0`.execute(db);
+  return rows;
+}
+
+/** From when on any rule may need counts: `now` when none does. Epoch ms. */
+export async function oldestCountKept(db: Sql, now: number): Promise<number> {
+  return (await countsKept(db, now)).reduce((oldest, { kept_from }) => Math.min(oldest, kept_from), now);
+}
+
+/** Counts deleted in one statement. */
+const CHUNK = 5000;
+
+/**
+ * Deletes counts that their rule needs no more, in partitions that stay because another rule looks back
+ * further. Appends don't wait for it: they count for nothing that old.
+ * @param clock epoch ms
+ * @param progress called after each piece of work
+ */
+export async function trimCounts(orm: Orm, clock: () => number, progress: () => void): Promise<number> {
+  const db = sqlOf(orm);
+  let gone = 0;
+  for (const { name, day, state } of await partitionDays(db, 'window_counts')) {
+    if (state !== 'attached') continue;
+    // In this order: a revision that is made in between has nothing in the list.
+    const present = await revisionsIn(db, name);
+    const kept = new Map(
+      (await countsKept(db, clock())).map((k) => [`${k.rule_id} ${k.revision}`, k.kept_from] as const),
+    );
+    progress();
+    for (const { rule_id, revision } of present) {
+      const before = kept.get(`${rule_id} ${revision}`) ?? day + DAY_MS;
+      if (before > day) {
+        gone += await deleteCounts(
+          db,
+          { rule_id, revision },
+          { from: day, before: Math.min(before, day + DAY_MS) },
+          progress,
+        );
+      }
+    }
+  }
+  return gone;
+}
+
+/** The revisions that a partition has counts of, found one by one along its key. */
+async function revisionsIn(db: Sql, partition: string): Promise<{ rule_id: string; revision: number }[]> {
+  const first = (after: ReturnType<typeof sql>) => sql`
+    (select rule_id, revision from ${sql.table(partition)} ${after} order by rule_id, revision limit 1)`;
+  const { rows } = await sql<{ rule_id: string; revision: number }>`
+    with recursive present as (
+      ${first(sql``)}
+      union all
+      select n.rule_id, n.revision from present p
+      cross join lateral ${first(sql`where (rule_id, revision) > (p.rule_id, p.revision)`)} n
+    )
+    select rule_id, revision from present`.execute(db);
+  return rows;
+}
+
+/**
+ * Deletes a revision's counts of some buckets, epoch ms, a few at a time. Their times are deleted first: a
+ * crash in between leaves counts, and so the next round continues.
+ */
+async function deleteCounts(
+  db: Sql,
+  { rule_id, revision }: { rule_id: string; revision: number },
+  { from, before }: { from: number; before: number },
+  progress: () => void,
+): Promise<number> {
+  const mine = sql`c.rule_id = ${rule_id} and c.revision = ${revision}
+    and c.bucket >= ${Math.floor(from)}::bigint and c.bucket < ${Math.floor(before)}::bigint`;
+  await deleteByKey(db, 'window_times', mine, 'first', progress);
+  return deleteByKey(db, 'window_counts', mine, 'slot', progress);
+}
+
+/**
+ * The rows are found by their key, so that PostgreSQL reads only where the revision has rows, even if its
+ * statistics of the table are wrong.
+ */
+async function deleteByKey(
+  db: Sql,
+  name: 'window_times' | 'window_counts',
+  mine: ReturnType<typeof sql>,
+  last: 'first' | 'slot',
+  progress: () => void,
+): Promise<number> {
+  const [table, column] = [sql.table(name), sql.ref(last)];
+  let gone = 0;
+  for (;;) {
+    const { numAffectedRows } = await sql`
+      delete from ${table} c using (
+        select c.group_key, c.bucket, c.${column} from ${table} c where ${mine} limit ${CHUNK} for update skip locked) x
+      where ${mine} and c.group_key = x.group_key and c.bucket = x.bucket and c.${column} = x.${column}`.execute(
+      db,
+    );
+    const deleted = Number(numAffectedRows ?? 0);
+    gone += deleted;
+    progress();
+    if (deleted < CHUNK) return gone;
+  }
+}
+
+/** Every bucket there can be. */
+const ALL_TIME = { from: 0, before: Number.MAX_SAFE_INTEGER };
+
+/** Removes revisions that are settled, with what they counted, bit by bit. */
+export async function forgetSettled(
+  orm: Orm,
+  ruleId: string | null,
+  progress: () => void = () => {},
+): Promise<void> {
+  const db = sqlOf(orm);
+  const { rows } = await sql<{ rule_id: string; revision: number }>`
+    select rule_id, revision from rule_versions
+    where settled ${ruleId === null ? sql`` : sql`and rule_id = ${ruleId}`} order by rule_id, revision`.execute(
+    db,
+  );
+  for (const version of rows) {
+    const { rule_id, revision } = version;
+    progress();
+    await deleteCounts(db, version, ALL_TIME, progress);
+    // What another process has in hand is left to it. The row stays until all is gone, so that a crash there
+    // leaves nothing that nobody looks for.
+    const left = (table: string) => sql`(
+      select from ${sql.table(table)} c where c.rule_id = v.rule_id and c.revision = v.revision)`;
+    await sql`
+      delete from rule_versions v
+      where rule_id = ${rule_id} and revision = ${revision} and settled
+        and not exists ${left('window_times')} and not exists ${left('window_counts')}`.execute(db);
+  }
+}

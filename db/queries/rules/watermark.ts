@@ -1,0 +1,59 @@
+import { sql } from 'kysely';
+import { RECEIVING_RULES } from '../../../domain/received-alerts/alert.ts';
+import {
+  type Listeners,
+  type ListeningProcess,
+  LONGEST_HOLD_MS,
+  RESENT_WITHIN_MS,
+  type RunningProducer,
+} from '../../../domain/rules/watermark.ts';
+import type { Sql } from '../../orm.ts';
+import { ms } from '../../time.ts';
+import { spansInForce } from '../system/deaf-spans.ts';
+import { databaseNow } from '../system/heartbeat.ts';
+
+/**
+ * Ingest processes and running producers, how far each is, and whom they did not hear; `now` is the
+ * database's clock, epoch ms. Beats are read before deaf spans: a span that a later beat brings begins no
+ * earlier than the beat read here, so it can't be missed.
+ */
+export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
+  const processes = await sql<ListeningProcess>`
+    select id, role, ${ms('started_at')} as started_at, ${ms('beat_at')} as beat_at,
+      ${ms('oldest_unappended')} as oldest_unappended, ended_at is not null as ended,
+      retired_at is not null as retired
+    from processes where ingests`.execute(db);
+  const producers = await sql<RunningProducer>`
+    select id, ${ms('appended_through')} as appended_through from producers
+    where not paused and appended_through is not null`.execute(db);
+  const standing = await sql`
+    select from rule_groups where rule_id = ${RECEIVING_RULES.alertmanager}::uuid and state = 'firing' limit 1`.execute(
+    db,
+  );
+  const patience = standing.rows.length > 0 ? RESENT_WITHIN_MS : 0;
+  const deaf = await spansInForce(db, patience);
+  const now = await databaseNow(db);
+  return { processes: processes.rows, producers: producers.rows, deaf, patience, now };
+}
+
+/** Moves the watermark on, never back. Returns where it stands. Epoch ms. */
+export async function advanceWatermark(db: Sql, value: number, now: number): Promise<number> {
+  const { rows } = await sql<{ value: number }>`
+    update watermark set value = greatest(value, ${Math.floor(value)}::bigint), computed_at = ${Math.floor(now)}::bigint
+    returning value::float8 as value`.execute(db);
+  return rows[0]!.value;
+}
+
+/**
+ * Forgets processes that are long gone: retired ones, and those after which another of their role has come.
+ * The last of an ingest role stays: as long as nobody takes its place, nobody hears its senders. An ingest
+ * worker that ended in order has none where no producer runs.
+ */
+export async function forgetProcesses(db: Sql): Promise<void> {
+  await sql`
+    delete from processes p
+    where beat_at < now() - ${LONGEST_HOLD_MS} * interval '1 millisecond' and (not ingests or retired_at is not null
+      or exists (select from processes o where o.role = p.role and o.ingests and o.beat_at > p.beat_at)
+      or role = 'ingest' and ended_at is not null and not exists (
+        select from producers where not paused and appended_through is not null))`.execute(db);
+}

@@ -1,0 +1,64 @@
+import { sql } from 'kysely';
+import { DEAD_LETTER_SCHEDULE_MS } from '../../../domain/dead-letters/dead-letter.ts';
+import type { ProducerSettings } from '../../../domain/producers/producer.ts';
+import type { Sql } from '../../orm.ts';
+import { ms } from '../../time.ts';
+
+/** Retries of a dead letter by itself, as many as its workflow's schedule has. */
+const MOST_RETRIES = DEAD_LETTER_SCHEDULE_MS.length;
+/** As many as one workflow retries by itself; further ones follow when these are settled. */
+const MOST_LETTERS = 1000;
+
+const retried = sql`state = 'waiting' and kind = 'batch' and failure = 'transient' and attempts < ${MOST_RETRIES}`;
+
+interface ExpectedProducer {
+  id: string;
+  settings: ProducerSettings;
+  paused: boolean;
+}
+
+/**
+ * What should have a running workflow: rules with something to judge, producers, unresolved incidents, and
+ * sources with dead letters that are retried by themselves.
+ */
+export async function expectedWorkflows(db: Sql): Promise<{
+  rules: { id: string }[];
+  producers: ExpectedProducer[];
+  incidents: { id: string }[];
+  sources: string[];
+}> {
+  const rules = await sql<{ id: string }>`
+    select id from alert_rules r where enabled or deleted_at is not null or exists (
+      select from rule_versions v where v.rule_id = r.id and v.superseded_at is not null and not v.settled)`.execute(
+    db,
+  );
+  const producers = await sql<ExpectedProducer>`select id, settings, paused from producers`.execute(db);
+  const incidents = await sql<{
+    id: string;
+  }>`select id from alert_incidents where state <> 'resolved'`.execute(db);
+  const sources = await sql<{ id: string }>`
+    select distinct source_id as id from dead_letters where ${retried}`.execute(db);
+  return {
+    rules: rules.rows,
+    producers: producers.rows,
+    incidents: incidents.rows,
+    sources: sources.rows.map(({ id }) => id),
+  };
+}
+
+/**
+ * A source's dead letters that are retried by themselves, as its workflow's input has them. Times in epoch
+ * ms.
+ */
+export async function lettersToRetry(
+  db: Sql,
+  sourceId: string,
+): Promise<{ id: string; retries: number; next_at: number }[]> {
+  const { rows } = await sql<{ id: string; attempts: number; updated_at: number }>`
+    select id, attempts, ${ms('updated_at')} as updated_at from dead_letters
+    where source_id = ${sourceId} and ${retried} order by created_at, id limit ${MOST_LETTERS}`.execute(db);
+  return rows.map(({ id, attempts, updated_at }) => ({
+    ...{ id, retries: attempts },
+    next_at: updated_at + DEAD_LETTER_SCHEDULE_MS[attempts]!,
+  }));
+}

@@ -1,0 +1,192 @@
+import { sql } from 'kysely';
+import { lockRuleSet, newRuleSetVersion } from '../../locks.ts';
+import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
+import { removeSampleProducers, samplesEmptied } from '../events/removed-samples.ts';
+import { BACKFILL_SLOT } from '../rules/backfill.ts';
+import { recountRules } from '../rules/changes.ts';
+import { removeRule } from '../rules/revisions.ts';
+import { forgetSpansOf } from './deaf-spans.ts';
+
+/** What was removed, in rows. */
+export interface Removed {
+  rules: number;
+  producers: number;
+  events: number;
+  incidents: number;
+  dead_letters: number;
+}
+
+/**
+ * Events, and dead letters, removed by one statement at the most: it must end within the API's statement
+ * timeout.
+ */
+const CHUNK = 5000;
+
+/**
+ * Incidents removed in one transaction at the most: each takes its timeline, notices and deliveries along.
+ */
+const INCIDENTS_CHUNK = 500;
+
+/**
+ * Pauses the sample producers, so that one that is started meanwhile emits nothing. `now`: epoch ms. Returns
+ * their ids.
+ */
+export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    update producers set paused = true, updated_at = to_timestamp(${now}::float8 / 1000)
+    where sample returning id`.execute(sqlOf(orm));
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Removes sample producers and rules with all that they stored. Nothing that the producers still have on its
+ * way is stored later. After a crash on the way the next call takes up what this one left. Rules that remain
+ * count anew, since events they had counted are gone.
+ * @param now epoch ms
+ * @returns what was removed; in `signal` the sample rules' ids and the rules that count anew, in `incidents`
+ * those that were removed before they were resolved: all want a signal
+ */
+export async function removeSamples(
+  orm: Orm,
+  now: number,
+): Promise<{ removed: Removed; signal: string[]; incidents: string[] }> {
+  const db = sqlOf(orm);
+  const { producers, sources } = await removeSampleProducers(orm);
+  const rules = await sql<{ id: string }>`select id from alert_rules where sample`.execute(db);
+  const ruleIds = rules.rows.map(({ id }) => id);
+  let removedIncidents = 0;
+  const unresolved: string[] = [];
+  for (const id of ruleIds) {
+    // What is over goes first, bit by bit.
+    removedIncidents += await inChunks(INCIDENTS_CHUNK, () =>
+      transaction(orm, async (tx) => (await removeIncidents(tx, id, 'resolved')).length),
+    );
+    await transaction(orm, async (tx) => {
+      // A judge in hand ends before the lock is taken, or every append would wait for it too.
+      await sql`select 1 from rule_versions where rule_id = ${id} order by revision for update`.execute(tx);
+      await lockRuleSet(tx);
+      // The set of rules is another one now: appends must not count for this one any more.
+      await sql`update rule_versions set enabled = false where rule_id = ${id} and superseded_at is null`.execute(
+        tx,
+      );
+      await newRuleSetVersion(tx, id);
+    });
+    const last = await transaction(orm, async (tx) => {
+      await removeRule(tx, id);
+      return removeIncidents(tx, id);
+    });
+    removedIncidents += last.length;
+    unresolved.push(...last.filter(({ state }) => state !== 'resolved').map((incident) => incident.id));
+  }
+  const { events, recounted } = await removeEventsOf(orm, sources, now);
+  const deadLetters = await inChunks(CHUNK, async () =>
+    affected(
+      await sql`
+        delete from dead_letters where id = any(array(
+          select id from dead_letters where source_id = any(${sources}::text[]) limit ${CHUNK}))`.execute(db),
+    ),
+  );
+  await forgetSpansOf(db, sources);
+  await samplesEmptied(db, sources);
+  const removed = {
+    rules: ruleIds.length,
+    producers,
+    events,
+    incidents: removedIncidents,
+    dead_letters: deadLetters,
+  };
+  return { removed, signal: [...ruleIds, ...recounted], incidents: unresolved };
+}
+
+/**
+ * Removes all events of the sources. Rules that may have counted them count anew: their ids want a signal.
+ * `now`: epoch ms.
+ */
+async function removeEventsOf(
+  orm: Orm,
+  sources: readonly string[],
+  now: number,
+): Promise<{ events: number; recounted: string[] }> {
+  let events = 0;
+  for (const source of sources) {
+    let from: number | null = null;
+    do {
+      const chunk: { n: number; through: number | null } = await transaction(orm, (tx) =>
+        removeEvents(tx, source, from),
+      );
+      events += chunk.n;
+      from = chunk.through;
+    } while (from !== null);
+  }
+  return { events, recounted: events > 0 ? await recountRules(orm, now) : [] };
+}
+
+/**
+ * Removes a chunk of a source's events, oldest first, and takes them out of the rollups. Beginning where the
+ * last chunk ended keeps off what is dead in the index; arrays keep the planner from reading a whole
+ * partition for a join.
+ * @param from where the chunk before ended, epoch ms
+ * @returns how many, and where it ended; null when there is nothing left
+ */
+async function removeEvents(
+  db: Sql,
+  source: string,
+  from: number | null,
+): Promise<{ n: number; through: number | null }> {
+  const { rows: chunk } = await sql<{ event_id: string; at: number }>`
+    select event_id, (extract(epoch from occurred_at) * 1000)::float8 as at from events
+    where source_id = ${source}
+      ${from === null ? sql`` : sql`and occurred_at >= to_timestamp(${from}::float8 / 1000)`}
+    order by occurred_at limit ${CHUNK}`.execute(db);
+  if (chunk.length === 0) return { n: 0, through: null };
+  const [first, last] = [chunk[0]!.at, chunk.at(-1)!.at];
+  const ids = chunk.map(({ event_id }) => event_id);
+  const { rows } = await sql<{ n: number }>`
+    with gone as (
+      delete from events where source_id = ${source} and event_id = any(${ids}::uuid[])
+        and occurred_at between to_timestamp(${first}::float8 / 1000) and to_timestamp(${last}::float8 / 1000)
+      returning event_id, severity, event_type, (floor(extract(epoch from occurred_at) / 60) * 60000)::bigint as minute
+    ), ids as (
+      delete from event_ids where event_id = any(${ids}::uuid[])
+    ), rolled as (
+      insert into event_rollups as r (minute, severity, event_type, slot, n)
+      select minute, severity, event_type, ${BACKFILL_SLOT}::smallint, -count(*) from gone group by 1, 2, 3
+      on conflict (minute, severity, event_type, slot) do update set n = r.n + excluded.n
+    )
+    select count(*)::int as n from gone`.execute(db);
+  return { n: rows[0]!.n, through: chunk.length < CHUNK ? null : last };
+}
+
+/**
+ * Removes a rule's incidents with all that is told about them: all of them, or a chunk of those in a state.
+ */
+async function removeIncidents(
+  db: Sql,
+  ruleId: string,
+  state?: string,
+): Promise<{ id: string; state: string }[]> {
+  const { rows } = await sql<{ id: string; state: string }>`
+    select id, state from alert_incidents where rule_id = ${ruleId}
+    ${state === undefined ? sql`` : sql`and state = ${state} limit ${INCIDENTS_CHUNK}`} for update`.execute(
+    db,
+  );
+  const ids = rows.map(({ id }) => id);
+  for (const table of ['incident_timeline', 'deliveries', 'notices']) {
+    await sql`delete from ${sql.table(table)} where incident_id = any(${ids}::uuid[])`.execute(db);
+  }
+  await sql`delete from alert_incidents where id = any(${ids}::uuid[])`.execute(db);
+  return rows;
+}
+
+/** Repeats until a chunk isn't full. Returns the sum. */
+async function inChunks(size: number, remove: () => Promise<number>): Promise<number> {
+  let sum = 0;
+  let chunk: number;
+  do {
+    chunk = await remove();
+    sum += chunk;
+  } while (chunk === size);
+  return sum;
+}
+
+const affected = (result: { numAffectedRows?: bigint | undefined }) => Number(result.numAffectedRows ?? 0);

@@ -1,0 +1,89 @@
+import { v5 as uuidv5 } from 'uuid';
+import type { Event } from '../events/event.ts';
+import { reserved } from '../reserved-id.ts';
+import type { SimulatedSettings } from './producer.ts';
+import { extraRate, fnv1a, MAX_BATCH_EVENTS, ordinals, type Span } from './tick.ts';
+
+const NAMESPACE = '5a7b4a6e-3c1d-5f0b-9d6e-0f5d0a3e2b71';
+
+/**
+ * Id of a producer's event, of (source, sequence, tick). A batch that is made again has the same ids.
+ * @param kind `undefined` for batches of before ids were reserved: one that was stored then must not be
+ * stored again under another id
+ */
+export function producedEventId(
+  sourceId: string,
+  sequence: number,
+  tickAt: number,
+  kind: 'reserved' | undefined,
+): string {
+  const id = uuidv5(`event/${sourceId}/${sequence}/${tickAt}`, NAMESPACE);
+  return kind === 'reserved' ? reserved(id) : id;
+}
+
+/** Id of the dead letter of a batch, or of one event of it. */
+export function deadLetterId(kind: 'batch' | 'event', sourceId: string, sequence: number, tickAt: number) {
+  return uuidv5(`dead-letter/${kind}/${sourceId}/${sequence}/${tickAt}`, NAMESPACE);
+}
+
+/**
+ * The events of a batch, ordered by sequence: a pure function of its arguments. Times are whole milliseconds
+ * within the span and never after its tick.
+ */
+export function simulateBatch(
+  sourceId: string,
+  settings: SimulatedSettings,
+  firstSequence: number,
+  span: Span & { ids?: 'reserved' },
+): Event[] {
+  return moments(settings, span).map(({ at, back, burst }, i) => {
+    const sequence = firstSequence + i;
+    const random = mulberry32(fnv1a(`${settings.seed}/${sourceId}/${sequence}`));
+    const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)]!;
+    return {
+      event_id: producedEventId(sourceId, sequence, span.tick_at, span.ids),
+      source_id: sourceId,
+      occurred_at: Math.max(span.from_at + 1, Math.min(span.tick_at, at - Math.floor(random() * back))),
+      severity: burst?.severity ?? pick(settings.severities),
+      event_type: burst?.event_type ?? pick(settings.event_types),
+      payload: { value: 50 + Math.floor(random() * 50), unit: 'percent', sequence },
+    };
+  });
+}
+
+/** When each event is due, and how far before that (ms) it may be put so that they are not evenly spaced. */
+function moments(settings: SimulatedSettings, span: Span) {
+  const { steady, extra } = ordinals(settings, span);
+  const { burst } = settings;
+  const due: { at: number; back: number; burst: SimulatedSettings['burst'] }[] = [];
+  const spacing = 1000 / settings.rate_per_second;
+  for (let k = steady.from + 1; k <= steady.to; k += 1) {
+    due.push({ at: Math.ceil(k * spacing), back: spacing, burst: null });
+  }
+  if (burst) {
+    const length = burst.length_seconds * 1000;
+    const extraSpacing = 1000 / extraRate(settings);
+    // Extra events are evenly due in the time that bursts make up; the last instant of one is not yet the
+    // next.
+    const firstStart = Math.floor(span.from_at / (burst.every_seconds * 1000));
+    for (let k = extra.from + 1; k <= extra.to; k += 1) {
+      const cycle = Math.max(firstStart, Math.ceil((k * extraSpacing) / length) - 1);
+      const into = Math.max(0, Math.ceil(k * extraSpacing - cycle * length));
+      const at = cycle * burst.every_seconds * 1000 + Math.min(into, length);
+      due.push({ at, back: Math.min(into, extraSpacing), burst });
+    }
+  }
+  return due.sort((a, b) => a.at - b.at).slice(0, MAX_BATCH_EVENTS);
+}
+
+/** mulberry32 by Tommy Ettinger (public domain): small, seeded, good enough for made-up events. */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

@@ -1,0 +1,51 @@
+import { v5 as uuidv5 } from 'uuid';
+import type { Event } from '../../domain/events/event.ts';
+import { keyLabels, NEVER, RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { reserved } from '../../domain/reserved-id.ts';
+
+/**
+ * Namespace of the ids of these events (UUIDv5). Never changes: it is what keeps a change from being stored
+ * twice.
+ */
+const NAMESPACE = '2f0f8a0e-9a0b-4c43-9d65-4a2b7d7f0c11';
+
+export type AlertStatus = 'firing' | 'resolved' | 'acknowledged';
+
+/** Which alert, of which protocol. */
+type Identity = Pick<ReceivedAlert, 'protocol' | 'key'>;
+type Told = Pick<
+  ReceivedAlert,
+  'labels' | 'annotations' | 'severity' | 'summary' | 'generator_url' | 'starts_at' | 'ends_at'
+>;
+
+/**
+ * The event that tells of an alert's change: `alert.firing`, `alert.resolved` or `alert.acknowledged`. It
+ * happened when we were told (`at`, epoch ms); since when the alert fires is in its payload, and may be
+ * longer ago than events are kept.
+ */
+export function alertEvent({ protocol, key }: Identity, status: AlertStatus, alert: Told, at: number): Event {
+  const over = status === 'resolved';
+  const identity = [
+    RECEIVING_RULES[protocol],
+    key,
+    alert.starts_at,
+    status,
+    ...(over ? [alert.ends_at] : []),
+  ];
+  return {
+    event_id: reserved(uuidv5(JSON.stringify(identity), NAMESPACE)),
+    source_id: protocol,
+    occurred_at: at,
+    severity: alert.severity,
+    event_type: `alert.${status}`,
+    payload: {
+      ...keyLabels(protocol, key),
+      summary: alert.summary,
+      labels: alert.labels,
+      annotations: alert.annotations,
+      generator_url: alert.generator_url,
+      starts_at: new Date(alert.starts_at).toISOString(),
+      ends_at: over && alert.ends_at < NEVER ? new Date(alert.ends_at).toISOString() : null,
+    },
+  };
+}

@@ -1,0 +1,216 @@
+import type { Sql } from '../../db/orm.ts';
+import {
+  admittedGroups,
+  type RuleInForce,
+  rulesChanged,
+  rulesInForce,
+} from '../../db/queries/events/append.ts';
+import type { Event } from '../../domain/events/event.ts';
+import { compileGroupKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
+import { compileMatchers, type Matcher, type Predicate } from '../../domain/rules/matcher.ts';
+import type { RuleDefinition } from '../../domain/rules/rule.ts';
+import { windowSpecOf } from '../../domain/rules/rule.ts';
+import { GroupTally } from './tally.ts';
+
+/** What this process knows of a rule's groups, until the rule changes. */
+export interface KnownGroups {
+  readonly admitted: Set<string>;
+  /**
+   * `room`: there may be room for others. `full`: there was none; which groups are admitted will be read.
+   * `complete`: those in `admitted` are all, and there is no room.
+   */
+  state: 'room' | 'full' | 'complete';
+}
+
+/** A rule ready to be asked about events. */
+export interface CompiledRule {
+  id: string;
+  revision: number;
+  /** The only event type it counts; null for any. */
+  eventType: string | null;
+  matches: Predicate;
+  groupKey: (event: Event) => string;
+  bucketMs: number;
+  /** Events older than this on arrival are not counted, in milliseconds. */
+  latenessMs: number;
+  maxGroups: number;
+  /** The revision that brought its `group_by`. */
+  groupsFrom: number;
+  /** Null while idle groups are let go of: then it is asked anew for every append. */
+  known: KnownGroups | null;
+}
+
+/** The equality filters are matchers like any other. */
+function matchersOf({ event_type, severity, match }: RuleDefinition): Matcher[] {
+  const filters: Matcher[] = [];
+  if (event_type !== null) filters.push({ field: 'event_type', op: '=', value: event_type });
+  if (severity !== null) filters.push({ field: 'severity', op: '=', value: severity });
+  return [...filters, ...match];
+}
+
+/** @throws MatcherError */
+export function compileRule({
+  rule_id,
+  revision,
+  definition,
+  groups_from,
+  forgetting = false,
+}: RuleInForce & { forgetting?: boolean }): CompiledRule {
+  return {
+    id: rule_id,
+    revision,
+    eventType: definition.event_type,
+    matches: compileMatchers(matchersOf(definition)),
+    groupKey: compileGroupKey(definition.group_by),
+    bucketMs: windowSpecOf(definition).bucketMs,
+    latenessMs: definition.allowed_lateness_seconds * 1000,
+    // The only group of a rule that doesn't group always has a place.
+    maxGroups: definition.group_by.length === 0 ? 1 : definition.max_groups,
+    groupsFrom: groups_from,
+    known: forgetting ? null : { admitted: new Set(), state: 'room' },
+  };
+}
+
+/** Groups of all rules together that a process remembers at the most: about 100 bytes each. */
+const MOST_KNOWN = 1_000_000;
+
+/**
+ * The enabled rules at one version of the rule set. Rules are found by the event type they ask for, so that
+ * an event is never compared with rules of other types: cost follows matches, not rules. A change of a rule
+ * costs that rule alone.
+ */
+export class RuleSet {
+  #version: number;
+  readonly #rules = new Map<string, CompiledRule>();
+  readonly #byType = new Map<string, Map<string, CompiledRule>>();
+  readonly #anyType = new Map<string, CompiledRule>();
+  /** Rules that were found full, whose groups must be read. */
+  readonly #full = new Set<CompiledRule>();
+  #known = 0;
+
+  constructor(version: number, rules: readonly CompiledRule[]) {
+    this.#version = version;
+    for (const rule of rules) this.#add(rule);
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The rule as it is known; undefined when it is not enabled. */
+  rule(id: string): CompiledRule | undefined {
+    return this.#rules.get(id);
+  }
+
+  /**
+   * Goes on to a later version, reading the rules that changed. Whoever counted by the version before is
+   * done: a change waits for the appends under way.
+   */
+  async update(db: Sql, version: number): Promise<void> {
+    const changed = this.#version === 0 ? null : await rulesChanged(db, this.#version, version);
+    const inForce = await rulesInForce(db, changed);
+    // Another append may have been quicker, and may know of later changes.
+    if (version <= this.#version) return;
+    for (const id of changed ?? [...this.#rules.keys()]) this.#remove(id);
+    for (const rule of inForce) this.#add(compileRule(rule));
+    this.#version = version;
+  }
+
+  /**
+   * Reads which groups the rules have that were found full: events of all others need not be asked about any
+   * more.
+   */
+  async completeFull(db: Sql): Promise<void> {
+    for (const rule of this.#full) {
+      this.#full.delete(rule);
+      const { known } = rule;
+      if (!known || this.#known + rule.maxGroups > MOST_KNOWN) continue;
+      const groups = await admittedGroups(db, rule.id, rule.groupsFrom);
+      if (this.#rules.get(rule.id) !== rule) continue;
+      this.#known += groups.length - known.admitted.size;
+      for (const key of groups) known.admitted.add(key);
+      known.state = 'complete';
+    }
+  }
+
+  /** Believes what a committed append found out about groups of a rule, which may have changed since. */
+  learn(rule: CompiledRule, admitted: readonly string[], full: boolean): void {
+    const { known } = rule;
+    if (!known || this.#rules.get(rule.id) !== rule) return;
+    const before = known.admitted.size;
+    for (const key of admitted) known.admitted.add(key);
+    this.#known += known.admitted.size - before;
+    if (full && known.state === 'room') {
+      known.state = 'full';
+      this.#full.add(rule);
+    }
+    if (this.#known > MOST_KNOWN) this.#forgetKnown();
+  }
+
+  /**
+   * What events, which arrive at `now` (epoch ms), add to each group of each rule that counts some of them.
+   */
+  matchAll(events: readonly Event[], now: number): GroupTally[] {
+    const groups: GroupTally[] = [];
+    for (const [type, same] of Map.groupBy(events, ({ event_type }) => event_type)) {
+      for (const rule of this.#byType.get(type)?.values() ?? []) count(rule, same, now, groups);
+    }
+    for (const rule of this.#anyType.values()) count(rule, events, now, groups);
+    return groups;
+  }
+
+  #add(rule: CompiledRule): void {
+    this.#rules.set(rule.id, rule);
+    if (rule.eventType === null) this.#anyType.set(rule.id, rule);
+    else {
+      const same = this.#byType.get(rule.eventType);
+      if (same) same.set(rule.id, rule);
+      else this.#byType.set(rule.eventType, new Map([[rule.id, rule]]));
+    }
+  }
+
+  #remove(id: string): void {
+    const rule = this.#rules.get(id);
+    if (!rule) return;
+    this.#rules.delete(id);
+    this.#full.delete(rule);
+    this.#known -= rule.known?.admitted.size ?? 0;
+    if (rule.eventType === null) this.#anyType.delete(id);
+    else {
+      const same = this.#byType.get(rule.eventType)!;
+      same.delete(id);
+      if (same.size === 0) this.#byType.delete(rule.eventType);
+    }
+  }
+
+  #forgetKnown(): void {
+    for (const { known } of this.#rules.values()) {
+      known?.admitted.clear();
+      if (known) known.state = 'room';
+    }
+    this.#full.clear();
+    this.#known = 0;
+  }
+}
+
+/**
+ * Rule by rule, and not event by event: what an event costs more for each rule that counts it is an addition.
+ */
+function count(rule: CompiledRule, events: readonly Event[], now: number, into: GroupTally[]): void {
+  const groups = new Map<string, GroupTally>();
+  const { known } = rule;
+  const full = known?.state === 'complete';
+  for (const event of events) {
+    if (now - event.occurred_at > rule.latenessMs || !rule.matches(event)) continue;
+    let key = rule.groupKey(event);
+    // A full rule has one group for all that have no place: nothing is kept of each of them.
+    if (full && !known.admitted.has(key)) key = OVERFLOW_GROUP;
+    let group = groups.get(key);
+    if (!group) {
+      group = new GroupTally(rule, key);
+      groups.set(key, group);
+      into.push(group);
+    }
+    group.add(event.occurred_at, now);
+  }
+}

@@ -1,0 +1,129 @@
+import { type Event, LATE_AFTER_MS } from '../../domain/events/event.ts';
+import { type CountToAdd, countToAdd, keepsTimes, type TimesRow } from '../../domain/rules/kept-times.ts';
+import { bucketOf } from '../../domain/rules/window.ts';
+import type { CompiledRule } from './rule-set.ts';
+
+const MINUTE_MS = 60_000;
+
+/** When the first and the last of some events happened, epoch ms. */
+interface Span {
+  from: number;
+  to: number;
+}
+
+/**
+ * What the events of one append mean for one group of a rule. Built once a group and added to once an event.
+ */
+export class GroupTally {
+  readonly rule: CompiledRule;
+  readonly group: string;
+  events = 0;
+  /** When the events happened, by start of bucket; epoch ms. */
+  readonly buckets = new Map<number, number[]>();
+  inTime: Span | null = null;
+  late: Span | null = null;
+
+  constructor(rule: CompiledRule, group: string) {
+    this.rule = rule;
+    this.group = group;
+  }
+
+  /** An event at `at` that arrives at `now`, both epoch ms. */
+  add(at: number, now: number): void {
+    this.events++;
+    const bucket = bucketOf(at, this.rule.bucketMs);
+    const times = this.buckets.get(bucket);
+    if (times) times.push(at);
+    else this.buckets.set(bucket, [at]);
+    if (now - at > LATE_AFTER_MS) this.late = around(this.late, at, at);
+    else this.inTime = around(this.inTime, at, at);
+  }
+
+  /** Takes in the events of another group of the same rule. */
+  merge({ events, buckets, inTime, late }: GroupTally): void {
+    this.events += events;
+    for (const [bucket, more] of buckets) {
+      const times = this.buckets.get(bucket);
+      if (times) for (const at of more) times.push(at);
+      else this.buckets.set(bucket, [...more]);
+    }
+    if (inTime) this.inTime = around(this.inTime, inTime.from, inTime.to);
+    if (late) this.late = around(this.late, late.from, late.to);
+  }
+}
+
+/** The span, made longer where it must be; a new one where there was none. */
+function around(span: Span | null, from: number, to: number): Span {
+  if (span === null) return { from, to };
+  if (from < span.from) span.from = from;
+  if (to > span.to) span.to = to;
+  return span;
+}
+
+/** A row of window_counts to be added to. Columns have one-letter names, because every append sends them. */
+interface CountRow extends CountToAdd {
+  r: string;
+  v: number;
+  g: string;
+  b: number;
+}
+
+/** Times in a row of their own. */
+type KeptRow = TimesRow & Pick<CountRow, 'r' | 'v' | 'g' | 'b'>;
+
+/** A group of a rule that events touched, and when: what may have to be judged. */
+interface TouchedRow {
+  r: string;
+  v: number;
+  g: string;
+  /** The events came late. */
+  l: boolean;
+  f: number;
+  t: number;
+}
+
+interface RollupRow {
+  m: number;
+  s: string;
+  t: string;
+  n: number;
+}
+
+/** What an append adds, apart from the events themselves. */
+export interface Tally {
+  counts: CountRow[];
+  times: KeptRow[];
+  touched: TouchedRow[];
+  rollups: RollupRow[];
+}
+
+/** What new events, and the groups of rules that they fall into, mean for windows and rollups, as rows. */
+export function tally(events: readonly Event[], groups: readonly GroupTally[]): Tally {
+  const counts: CountRow[] = [];
+  const times: KeptRow[] = [];
+  const touched: TouchedRow[] = [];
+  for (const { rule, group: g, buckets, inTime, late } of groups) {
+    const [r, v] = [rule.id, rule.revision];
+    const keep = keepsTimes(rule.bucketMs);
+    for (const [b, at] of buckets) {
+      const { count, rows } = countToAdd(at, b, keep);
+      counts.push({ r, v, g, b, ...count });
+      for (const row of rows) times.push({ r, v, g, b, ...row });
+    }
+    if (late) touched.push({ r, v, g, l: true, f: late.from, t: late.to });
+    if (inTime) touched.push({ r, v, g, l: false, f: inTime.from, t: inTime.to });
+  }
+  return { counts, times, touched, rollups: rollupsOf(events) };
+}
+
+function rollupsOf(events: readonly Event[]): RollupRow[] {
+  const rollups = new Map<string, RollupRow>();
+  for (const { occurred_at, severity, event_type } of events) {
+    const m = bucketOf(occurred_at, MINUTE_MS);
+    const key = `${m} ${severity}\0${event_type}`;
+    const rollup = rollups.get(key);
+    if (rollup) rollup.n++;
+    else rollups.set(key, { m, s: severity, t: event_type, n: 1 });
+  }
+  return [...rollups.values()];
+}

@@ -1,0 +1,141 @@
+import type { Client } from '@temporalio/client';
+import { Gauge, type Registry } from 'prom-client';
+import { type Orm, sqlOf } from '../../db/orm.ts';
+import { wedgedOf } from '../../db/queries/system/housekeeping-rounds.ts';
+import { readSystem, type SystemReading } from '../../db/queries/system/metrics.ts';
+import { QUIET_AFTER_MS } from '../../domain/rules/watermark.ts';
+import { WORKER_ROLES } from '../../workflows/queues.ts';
+import { readBacklog } from './backlog.ts';
+import { PATIENCE_MS, sharedLook } from './shared-look.ts';
+
+/** How long what was read counts for further scrapes, in milliseconds. */
+const DATABASE_FRESH_MS = 5_000;
+const TEMPORAL_FRESH_MS = 10_000;
+
+/** Roles that there should be a process of: without one they count as none, and not as unknown. */
+const ROLES: readonly string[] = ['api', ...WORKER_ROLES.filter((role) => role !== 'all')];
+
+type Samples = readonly (readonly [labels: Record<string, string>, value: number | null])[];
+
+/**
+ * The state of the whole system, as its rows and Temporal have it: every API process tells the same. What
+ * can't be read is absent, never old: `tocsin_up` says why.
+ */
+export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; client: Client }): void {
+  const database = sharedLook(() => readSystem(sqlOf(orm)), DATABASE_FRESH_MS);
+  const temporal = sharedLook(() => readBacklog(client, PATIENCE_MS), TEMPORAL_FRESH_MS);
+
+  const gauge = (name: string, help: string, labelNames: string[], look: () => Promise<Samples>) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      async collect() {
+        const samples = await look();
+        this.reset();
+        if (labelNames.length === 0) this.remove();
+        for (const [labels, value] of samples) if (value !== null) this.set(labels, value);
+      },
+    });
+  const read = (
+    name: string,
+    help: string,
+    labelNames: string[],
+    samples: (found: SystemReading) => Samples,
+  ) =>
+    gauge(name, help, labelNames, async () => {
+      const found = await database();
+      return found ? samples(found) : [];
+    });
+
+  gauge('tocsin_up', 'Whether what the system needs answers', ['component'], async () => {
+    const [rows, tasks] = await Promise.all([database(), temporal()]);
+    return [
+      [{ component: 'postgres' }, rows ? 1 : 0],
+      [{ component: 'temporal' }, tasks ? 1 : 0],
+    ];
+  });
+  gauge(
+    'tocsin_task_queue_backlog',
+    'Tasks that wait for a worker, approximately',
+    ['queue', 'kind'],
+    async () => ((await temporal()) ?? []).map(({ queue, kind, tasks }) => [{ queue, kind }, tasks]),
+  );
+
+  read('tocsin_incidents', 'Incidents that are not resolved', ['state'], ({ state }) => [
+    [{ state: 'open' }, state.incidents_open],
+    [{ state: 'acknowledged' }, state.incidents_acknowledged],
+  ]);
+  read('tocsin_dead_letters', 'Dead letters on record', ['state'], ({ dead_letters }) => {
+    const counts = new Map(dead_letters.map(({ state, n }) => [state, n]));
+    return ['waiting', 'redriven', 'discarded'].map((state) => [{ state }, counts.get(state) ?? 0]);
+  });
+  read('tocsin_waiting', 'What waits for its turn', ['what'], ({ state }) => [
+    [{ what: 'wakes' }, state.outbox],
+    [{ what: 'evaluations' }, state.evaluations],
+    [{ what: 'notices' }, state.notices],
+    [{ what: 'rules' }, state.rules_not_ready],
+  ]);
+  read('tocsin_failing_groups', 'Groups of rules that cannot be judged', [], ({ state }) => [
+    [{}, state.groups_failing],
+  ]);
+  read('tocsin_waiting_seconds', 'How long the oldest of it has waited', ['what'], ({ state }) => [
+    [{ what: 'wakes' }, Math.max(0, state.outbox_age ?? 0)],
+    [{ what: 'evaluations' }, Math.max(0, state.evaluations_age ?? 0)],
+    [{ what: 'notices' }, Math.max(0, state.notices_age ?? 0)],
+  ]);
+  read(
+    'tocsin_watermark_lag_seconds',
+    'How far the clock is ahead of the instant up to which everything is appended',
+    [],
+    ({ state }) => [[{}, state.watermark === 0 ? null : Math.max(0, (state.now - state.watermark) / 1000)]],
+  );
+  read('tocsin_processes', 'Processes whose heartbeat is young', ['role'], ({ state, processes }) => {
+    const alive = new Map(ROLES.map((role) => [role, 0]));
+    for (const { role, beat_at, ended } of processes) {
+      alive.set(role, (alive.get(role) ?? 0) + (!ended && state.now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
+    }
+    return [...alive].map(([role, n]) => [{ role }, n]);
+  });
+  read(
+    'tocsin_deaf_spans',
+    'Deaf spans that touch the last hour, each of one sender, producer or process',
+    ['reason'],
+    ({ deaf }) => deaf.map(({ reason, spans }) => [{ reason }, spans]),
+  );
+  read(
+    'tocsin_deaf_seconds',
+    'Seconds of the last hour in which somebody was not heard for this reason',
+    ['reason'],
+    ({ deaf }) => deaf.map(({ reason, seconds }) => [{ reason }, seconds]),
+  );
+  read('tocsin_rule_overflow_events', 'Events folded into the overflow groups of full rules', [], (found) => [
+    [{}, found.overflow],
+  ]);
+  read(
+    'tocsin_housekeeping_success_timestamp_seconds',
+    'When a step of housekeeping last succeeded',
+    ['step'],
+    ({ rounds }) =>
+      rounds.map(({ step, succeeded_at }) => [{ step }, succeeded_at === null ? 0 : succeeded_at / 1000]),
+  );
+  read(
+    'tocsin_wedged_workflows',
+    'Workflows whose code fails each time they are to go on',
+    [],
+    ({ rounds }) => [[{}, wedgedOf(rounds).length]],
+  );
+  read('tocsin_database_bytes', 'Size of the database', [], (found) => [[{}, found.database_bytes]]);
+  read('tocsin_partitions', 'Days that a partitioned table has', ['table'], ({ days }) =>
+    Object.entries(days).map(([table, list]) => [{ table }, list.length]),
+  );
+  read('tocsin_partition_oldest_timestamp_seconds', 'The oldest of them', ['table'], ({ days }) =>
+    Object.entries(days).map(([table, list]) => [{ table }, seconds(list[0])]),
+  );
+  read('tocsin_partition_newest_timestamp_seconds', 'The newest of them', ['table'], ({ days }) =>
+    Object.entries(days).map(([table, list]) => [{ table }, seconds(list.at(-1))]),
+  );
+}
+
+const seconds = (day: number | undefined) => (day === undefined ? null : day / 1000);

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { endWithAdmission } from '../../../api/auth/readmission.ts';
+import { Problem, Unavailable } from '../../../api/http/problem.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+describe('a streamed answer', () => {
+  /** A stream whose admission is asked for again and again, and fails as it is told to. */
+  const streaming = () => {
+    const there = { asked: 0, error: null as unknown };
+    const stream = new PassThrough();
+    const admit = async () => {
+      there.asked++;
+      if (there.error) throw there.error;
+    };
+    endWithAdmission(stream, admit, 1);
+    const asked = (times: number) => waitFor(() => there.asked >= times, { what: 'the key to be asked for' });
+    return { stream, there, asked };
+  };
+
+  it('goes on while its key is good, and while that can not be told', async () => {
+    const { stream, there, asked } = streaming();
+    await asked(3);
+    there.error = new Unavailable('PostgreSQL is away', 1);
+    await asked(there.asked + 3);
+    assert.ok(!stream.destroyed);
+    stream.destroy();
+  });
+
+  it('ends when its key has ended, or lost its role', async () => {
+    for (const status of [401, 403]) {
+      const { stream, there } = streaming();
+      there.error = new Problem(status, 'no more');
+      await waitFor(() => stream.destroyed, { what: 'the stream to end' });
+    }
+  });
+
+  it('asks for no key after its end', async () => {
+    const { stream, there, asked } = streaming();
+    await asked(1);
+    stream.destroy();
+    await waitFor(() => stream.closed, { what: 'the stream to close' });
+    const { asked: before } = there;
+    const other = streaming();
+    await other.asked(5);
+    other.stream.destroy();
+    assert.equal(there.asked, before);
+  });
+});

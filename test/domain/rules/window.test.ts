@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { WindowSpec } from '../../../domain/rules/rule.ts';
+import { bucketMsOf } from '../../../domain/rules/rule.ts';
+import { judge } from '../../../domain/rules/transition.ts';
+import { bucketOf, NeedsTimes, WindowCounts } from '../../../domain/rules/window.ts';
+
+const BASE = 1_700_000_000_000;
+const spec: WindowSpec = {
+  windowMs: 10_000,
+  bucketMs: 1000,
+  threshold: 2,
+  recovery: 2,
+  forMs: 0,
+  keepFiringMs: 0,
+};
+
+/** Counts with every event's exact time known. */
+function exactly(...times: number[]): WindowCounts {
+  const known = new Map<number, number[]>();
+  for (const time of times.toSorted((a, b) => a - b)) {
+    const bucket = bucketOf(time, spec.bucketMs);
+    known.set(bucket, [...(known.get(bucket) ?? []), time]);
+  }
+  return new WindowCounts(spec, new Map(), known);
+}
+
+describe('the edges of a window', () => {
+  for (const at of [BASE, BASE + 1, BASE + 999]) {
+    it(`are both in it, to the millisecond (event at +${at - BASE} ms)`, () => {
+      const counts = exactly(at);
+      assert.equal(counts.countAt(at - 1), 0);
+      assert.equal(counts.countAt(at), 1);
+      assert.equal(counts.countAt(at + spec.windowMs), 1);
+      assert.equal(counts.countAt(at + spec.windowMs + 1), 0);
+    });
+  }
+
+  it('let two events a whole window apart make a window of two, for one millisecond', () => {
+    const [first, second] = [BASE + 17, BASE + 17 + spec.windowMs];
+    const horizon = { openUpTo: BASE + 100_000, endUpTo: BASE + 100_000 };
+    const start = { at: BASE - 1000, firing: null };
+    assert.deepEqual(judge(exactly(first, second), spec, start, horizon).episodes, [
+      { since: second, opened_at: second, ended_at: second + 1 },
+    ]);
+    assert.deepEqual(judge(exactly(first, second + 1), spec, start, horizon).episodes, []);
+  });
+
+  it('are asked for by their buckets, and only where buckets leave the answer open', () => {
+    const counts = new WindowCounts(
+      spec,
+      new Map([
+        [BASE, 1],
+        [BASE + 5000, 1],
+      ]),
+      new Map(),
+    );
+    // At +9.5 s the first bucket is wholly in; at +10.5 s it is cut.
+    assert.equal(counts.nextAtLeast(BASE + 9500, 2), BASE + 9500);
+    assert.throws(
+      () => counts.nextBelow(BASE + 10_500, 2),
+      (error) => error instanceof NeedsTimes && error.buckets.length === 1 && error.buckets[0] === BASE,
+    );
+  });
+
+  it('lie in buckets of a sixtieth of the window, and of a second at least', () => {
+    assert.equal(bucketMsOf(1000), 1000);
+    assert.equal(bucketMsOf(60_000), 1000);
+    assert.equal(bucketMsOf(61_000), 1017);
+    assert.equal(bucketMsOf(3_600_000), 60_000);
+  });
+});

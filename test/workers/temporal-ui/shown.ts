@@ -1,0 +1,55 @@
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { waitFor } from '../../support/wait-for.ts';
+
+/** What somebody sees of a workflow, in lists and on its page. */
+export interface Seen {
+  memo: Record<string, unknown>;
+  attributes: Record<string, unknown>;
+  summary: string | undefined;
+  details: string | undefined;
+}
+
+/** As the server has it. */
+export async function seen(handle: WorkflowHandle): Promise<Seen> {
+  const described = await handle.describe();
+  const pairs = described.typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]);
+  // The server's own come and go with tasks.
+  const { TemporalChangeVersion: _, BuildIds: __, ...attributes } = Object.fromEntries(pairs);
+  return {
+    memo: described.memo ?? {},
+    attributes,
+    summary: await described.staticSummary(),
+    details: await described.staticDetails(),
+  };
+}
+
+/** The current details, which the Web UI asks the workflow for. */
+export async function told(handle: WorkflowHandle): Promise<string> {
+  const metadata = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+  return metadata.currentDetails ?? '';
+}
+
+/** Ids of the workflows that a filter of the Web UI's list finds, once they are `count`. */
+export function listed(client: Client, query: string, count = 1): Promise<string[]> {
+  return waitFor(
+    async () => {
+      const ids: string[] = [];
+      for await (const { workflowId } of client.workflow.list({ query })) ids.push(workflowId);
+      return ids.length === count ? ids.sort() : null;
+    },
+    { what: `${count} workflows by ${query}` },
+  );
+}
+
+const UPSERTS = [
+  'workflowPropertiesModifiedEventAttributes',
+  'upsertWorkflowSearchAttributesEventAttributes',
+] as const;
+
+/** How often the run has changed its memo or search attributes itself, apart from noting its patch. */
+export async function changes(handle: WorkflowHandle): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).filter((event) =>
+    UPSERTS.some((name) => event[name] && !JSON.stringify(event[name]).includes('TemporalChangeVersion')),
+  ).length;
+}

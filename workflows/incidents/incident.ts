@@ -1,0 +1,162 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  allHandlersFinished,
+  condition,
+  currentUpdateInfo,
+  proxyActivities,
+  proxyLocalActivities,
+  setHandler,
+  upsertSearchAttributes,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { IncidentActivities, IncidentView } from '../../activities/incidents/index.ts';
+import { aboutIncident } from '../../domain/temporal-ui/about.ts';
+import { firmly } from '../firmly.ts';
+import {
+  acknowledgeIncident,
+  type By,
+  commentIncident,
+  incidentChanged,
+  incidentStatus,
+  resolveIncident,
+} from '../messages.ts';
+import { FAILURES, firmPolicy, localPolicy } from '../retry-policies.ts';
+import { INCIDENT_STATE, RULE_ID, SEVERITY } from '../search-attributes.ts';
+import { continueShown, Shown, shows, until } from '../shown.ts';
+import { createDeliveries, keyOf } from './deliveries.ts';
+import { incidentDetails } from './details.ts';
+
+const read = { summary: 'Read the incident and its notices' };
+const loadIncident = firmly(
+  proxyLocalActivities<IncidentActivities>({ ...localPolicy, ...read }).loadIncident,
+  proxyActivities<IncidentActivities>({ ...firmPolicy, ...read }).loadIncident,
+);
+const person = { summary: 'Record what a person did' };
+const local = proxyLocalActivities<IncidentActivities>({ ...localPolicy, ...person });
+const firm = proxyActivities<IncidentActivities>({ ...firmPolicy, ...person });
+const acknowledge = firmly(local.acknowledge, firm.acknowledge);
+const resolve = firmly(local.resolve, firm.resolve);
+const comment = firmly(local.comment, firm.comment);
+
+export interface IncidentInput {
+  incident_id: string;
+  /** From an earlier run: when deliveries are due that were asked to wait longer than their schedule says. */
+  resume?: { next_at: Record<string, number> };
+}
+
+/** Signals and updates that one run takes; the server's hint to continue as new doesn't count them. */
+const MOST_MESSAGES = 1000;
+
+/**
+ * One incident, from its row until it is resolved and everybody heard of it. The row is the truth and the
+ * rule's workflow its other writer: this one looks at it whenever it is told to, sends its notices, and takes
+ * what people do with it.
+ */
+export async function incident({ incident_id, resume }: IncidentInput): Promise<void> {
+  const deliveries = createDeliveries(incident_id, resume?.next_at);
+  const shown = new Shown();
+  let view = null as IncidentView | null;
+  let changed = true;
+  let looking = false;
+  let messages = 0;
+
+  setHandler(incidentChanged, () => {
+    messages += 1;
+    changed = true;
+  });
+  setHandler(acknowledgeIncident, (input) => byPerson((request) => acknowledge({ ...input, ...request })), {
+    validator: (_input: By) => {
+      if (known() === 'acknowledged') throw rejection('incident is already acknowledged');
+      if (known() === 'resolved') throw rejection('incident is resolved');
+    },
+  });
+  setHandler(resolveIncident, (input) => byPerson((request) => resolve({ ...input, ...request })), {
+    validator: (_input: By) => {
+      if (known() === 'resolved') throw rejection('incident is resolved');
+    },
+  });
+  setHandler(commentIncident, (input) => byPerson((request) => comment({ ...input, ...request })));
+  setHandler(incidentStatus, () => ({
+    state: view?.outline.state ?? 'gone',
+    sending: deliveries.outstanding().map(({ notice_id, channel, attempt, next_at, stage }) => ({
+      ...{ notice: notice_id, channel, attempt },
+      next_at: stage === 'sending' ? null : next_at,
+    })),
+  }));
+
+  /** The state as far as it is certain. Where it isn't, the write itself decides, under the row's lock. */
+  function known() {
+    return changed || looking ? undefined : view?.outline.state;
+  }
+
+  async function byPerson(write: (request: { incident_id: string; request: string }) => Promise<void>) {
+    messages += 1;
+    try {
+      await write({ incident_id, request: currentUpdateInfo()?.id ?? uuid4() });
+    } catch (error) {
+      // The reason itself, not that an activity had one.
+      throw error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
+        ? error.cause
+        : error;
+    } finally {
+      changed = true;
+    }
+  }
+
+  async function look(): Promise<void> {
+    while (changed) {
+      changed = false;
+      looking = true;
+      const before = view;
+      view = await loadIncident({ incident_id });
+      looking = false;
+      if (!view) return;
+      shown.learn(view.here);
+      if (shows()) shown.keep(aboutIncident(incident_id, view.outline));
+      else tag(view, before);
+      await deliveries.take(view);
+    }
+  }
+
+  const over = () => !view || (view.outline.state === 'resolved' && deliveries.outstanding().length === 0);
+  const tooLong = () => messages >= MOST_MESSAGES || workflowInfo().continueAsNewSuggested;
+  const mayLeave = () => (over() || tooLong()) && !deliveries.busy() && allHandlersFinished();
+
+  async function untilSomethingHappens(): Promise<void> {
+    const seen = deliveries.turns();
+    const next = tooLong() ? null : deliveries.nextDue();
+    const something = () => changed || mayLeave() || deliveries.turns() !== seen;
+    if (next === null) await condition(something);
+    else await until(something, next - Date.now(), 'Next attempt');
+    if (deliveries.failure()) throw deliveries.failure();
+  }
+
+  do {
+    await look();
+    if (view && !tooLong()) deliveries.sendDue();
+    shown.tell(incidentDetails(view, deliveries.outstanding(), deliveries.last()));
+    if (!mayLeave()) await untilSomethingHappens();
+  } while (!mayLeave() || (changed && !tooLong()));
+  if (over() && !changed) return;
+  const next_at = Object.fromEntries(
+    deliveries.outstanding().map((one) => [keyOf(one.notice_id, one.channel), one.next_at]),
+  );
+  await continueShown<typeof incident>({ incident_id, resume: { next_at } });
+}
+
+function rejection(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, FAILURES.rejected);
+}
+
+/** What runs that began under 0.1.0 set until they find today's code. */
+function tag({ outline }: IncidentView, before: IncidentView | null): void {
+  const { state, severity } = outline;
+  if (before?.outline.state === state && before.outline.severity === severity) return;
+  upsertSearchAttributes([
+    { key: RULE_ID, value: outline.rule_id },
+    { key: INCIDENT_STATE, value: state },
+    { key: SEVERITY, value: severity },
+  ]);
+}
