@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson, sortedEntries } from '../canonical-json.ts';
 
 /** How alerts come from outside: each protocol has its built-in rule. */
 export const RECEIVING_PROTOCOLS = ['alertmanager', 'pagerduty'] as const;
@@ -234,8 +235,8 @@ function reworded(before: KnownAlert, after: KnownAlert): boolean {
     before.severity !== after.severity ||
     before.summary !== after.summary ||
     before.generator_url !== after.generator_url ||
-    canonical(before.labels) !== canonical(after.labels) ||
-    canonical(before.annotations) !== canonical(after.annotations)
+    canonicalJson(before.labels) !== canonicalJson(after.labels) ||
+    canonicalJson(before.annotations) !== canonicalJson(after.annotations)
   );
 }
 
@@ -259,18 +260,16 @@ export function incidentWords(
   };
 }
 
-/** The same text for the same pairs: senders and PostgreSQL's jsonb each have an order of their own. */
-function canonical(pairs: Record<string, string>): string {
-  return JSON.stringify(Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
 /**
  * The identity of an Alertmanager alert: 32 hex digits of its label set, whatever their order. Labels without
  * a value don't count.
  */
 export function alertmanagerKey(labels: Record<string, string>): string {
   const set = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
-  return createHash('sha256').update(canonical(set)).digest('hex').slice(0, 32);
+  return createHash('sha256')
+    .update(JSON.stringify(sortedEntries(set)))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
 import type { Event, Json } from '../events/event.ts';
 import { fieldOf, parseField } from './matcher.ts';
 
@@ -23,7 +24,7 @@ export function compileGroupKey(groupBy: readonly string[]): (event: Event) => s
   if (groupBy.length === 0) return () => SOLE_GROUP;
   const paths = groupBy.map(parseField);
   return (event) => {
-    const key = JSON.stringify(paths.map((path) => canonical(fieldOf(event, path) ?? null)));
+    const key = canonicalJson(paths.map((path) => fieldOf(event, path) ?? null));
     if (key.length <= MAX_KEY) return key;
     return JSON.stringify({
       // Cut between the halves of a surrogate pair it would be a label that PostgreSQL refuses.
@@ -31,17 +32,6 @@ export function compileGroupKey(groupBy: readonly string[]): (event: Event) => s
       sha256: createHash('sha256').update(key).digest('hex'),
     });
   };
-}
-
-/**
- * The same value with its keys in order: PostgreSQL's jsonb keeps its own, and an event read back must be of
- * the same group.
- */
-function canonical(value: Json): Json {
-  if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map(canonical);
-  const sorted = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(sorted.map(([key, item]) => [key, canonical(item)]));
 }
 
 /** Whether a key is too short for its values: only an event of the group has them. */
@@ -65,7 +55,7 @@ export function groupLabels(groupBy: readonly string[], groupKey: string): Recor
  */
 export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<string, string> {
   return Object.fromEntries(
-    groupBy.map((field) => [field, labelOf(canonical(fieldOf(event, parseField(field)) ?? null))]),
+    groupBy.map((field) => [field, labelOf(fieldOf(event, parseField(field)) ?? null)]),
   );
 }
 
@@ -74,7 +64,7 @@ export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<
  * "1", null and "null" are not the same to whoever reads them. No two values have the same label.
  */
 function labelOf(value: Json): string {
-  const label = typeof value === 'string' && !isJson(value) ? value : JSON.stringify(value);
+  const label = typeof value === 'string' && !isJson(value) ? value : canonicalJson(value);
   if (label.length <= MAX_KEY) return label;
   const hash = createHash('sha256').update(label).digest('hex').slice(0, 8);
   return `${label.slice(0, MAX_KEY - 9).replace(/[\ud800-\udbff]$/, '')}~${hash}`;

@@ -1,6 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
+import { canonicalJson } from '../../../domain/canonical-json.ts';
 import { type RuleDefinition, windowSpecOf } from '../../../domain/rules/rule.ts';
 import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../../entities/rule.ts';
 import { LOCKS, lockRuleSet, newRuleSetVersion } from '../../locks.ts';
@@ -240,10 +241,4 @@ function outcomeOf(judging: Judging, rule: AlertRule): OpenIncidents['outcome'] 
 }
 
 /** Equal as data, whatever the order of keys: PostgreSQL's jsonb keeps its own. */
-function same(a: unknown, b: unknown): boolean {
-  const canonical = (value: unknown) =>
-    JSON.stringify(value, (_key, v) =>
-      v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v,
-    );
-  return canonical(a) === canonical(b);
-}
+const same = (a: unknown, b: unknown) => canonicalJson(a) === canonicalJson(b);

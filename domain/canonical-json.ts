@@ -1,0 +1,18 @@
+/**
+ * The one text that equal JSON values have, whatever the order of their keys: senders and PostgreSQL's jsonb
+ * each keep their own. Group keys are made of it, so its bytes never change.
+ */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(inOrder(value));
+}
+
+function inOrder(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(inOrder);
+  return Object.fromEntries(sortedEntries(value).map(([key, item]) => [key, inOrder(item)]));
+}
+
+/** The members of an object by name, in the order of UTF-16 code units. Hashes of label sets are made of it. */
+export function sortedEntries(object: object): [name: string, value: unknown][] {
+  return Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1));
+}
