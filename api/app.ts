@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
 import { observeRequests } from '../process/metrics/requests.ts';
-import { isRecorded, recorder } from './auth/audit.ts';
+import { auditor, isRecorded } from './auth/audit.ts';
 import { sessionCookie } from './auth/cookie.ts';
 import { endWithAdmission } from './auth/readmission.ts';
 import type { ApiDeps } from './deps.ts';
@@ -28,7 +28,7 @@ import { allRoutes } from './resources/index.ts';
 export function createApp(deps: ApiDeps): Koa {
   const routes = allRoutes(deps);
   const { addresses } = deps;
-  const shared = { ...deps, budgets: bodyBudgets(addresses.of), record: recorder(deps) };
+  const shared = { ...deps, budgets: bodyBudgets(addresses.of), record: auditor(deps) };
   const app = new Koa();
   app.on('error', brokenConnections(deps.log));
   app.use(securityHeaders(deps.settings));
@@ -73,7 +73,7 @@ function plainPaths(plain: Plain): Middleware {
 /** What all endpoints have in common. */
 interface Shared extends ApiDeps {
   budgets: BodyBudgets;
-  record: ReturnType<typeof recorder>;
+  record: ReturnType<typeof auditor>;
 }
 
 function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, record }: Shared): Middleware {

@@ -8,7 +8,7 @@ import type { DiskReport } from '../process/disk/guard.ts';
 import type { Access } from './auth/access.ts';
 import type { Keyring } from './auth/keyring.ts';
 import type { Addresses } from './http/address.ts';
-import type { Rejections } from './intake/rejections/recorder.ts';
+import type { Rejections } from './intake/rejections/rejections.ts';
 
 /** What the API is made from. */
 export interface ApiDeps {

@@ -20,7 +20,7 @@ import { createApp } from './app.ts';
 import { openDoor } from './auth/door.ts';
 import { addressesBehind } from './http/address.ts';
 import { apiServer } from './http/server.ts';
-import { Rejections } from './intake/rejections/recorder.ts';
+import { Rejections } from './intake/rejections/rejections.ts';
 
 /** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 10_000;

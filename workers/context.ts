@@ -8,7 +8,7 @@ import type {
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { Orm } from '../db/orm.ts';
-import type { Here } from '../domain/temporal-ui/about.ts';
+import type { Installation } from '../domain/temporal-ui/about.ts';
 import { KnownAttributes } from '../temporal-config/known-attributes.ts';
 
 /** What every worker is made from. Built once a process, in main.ts. */
@@ -47,7 +47,12 @@ export function commonOptions({ config, connection, interceptors }: WorkerContex
 /**
  * Facts for the Web UI that workflows cannot know. Activities return them, because only a process knows them.
  */
-export function hereOf({ config, connection, log, ...context }: WorkerContext): () => Promise<Here> {
+export function installationOf({
+  config,
+  connection,
+  log,
+  ...context
+}: WorkerContext): () => Promise<Installation> {
   const known =
     context.known ?? new KnownAttributes({ connection, namespace: config.TEMPORAL_NAMESPACE, log });
   return async () => ({ api: config.PUBLIC_URL, attributes: await known.names() });

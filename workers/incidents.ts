@@ -1,7 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import { createIncidentActivities } from '../activities/incidents/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import { commonOptions, hereOf, type WorkerContext } from './context.ts';
+import { commonOptions, installationOf, type WorkerContext } from './context.ts';
 
 /** Incident workflows, and their reads and writes. Nothing is sent from here. */
 export async function incidentWorkers(context: WorkerContext): Promise<Worker[]> {
@@ -12,7 +12,13 @@ export async function incidentWorkers(context: WorkerContext): Promise<Worker[]>
     ...commonOptions(context),
     taskQueue: QUEUES.incidents,
     workflowBundle,
-    activities: createIncidentActivities({ orm, clock, log, channels, here: hereOf(context) }),
+    activities: createIncidentActivities({
+      orm,
+      clock,
+      log,
+      channels,
+      installation: installationOf(context),
+    }),
     // About 1 MB each; an incident that isn't cached costs a replay of its short history.
     maxCachedWorkflows: 200,
   });

@@ -6,7 +6,7 @@ import { createProbe } from '../activities/producers/http-check.ts';
 import { parseNetwork } from '../domain/network.ts';
 import type { Ingest } from '../ingest/outcome.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import { commonOptions, hereOf, type WorkerContext } from './context.ts';
+import { commonOptions, installationOf, type WorkerContext } from './context.ts';
 
 /** Batches appended at once: they share commits, so more of them cost little but memory. */
 const CONCURRENT_BATCHES = 50;
@@ -38,7 +38,7 @@ export async function ingestWorkers(context: WorkerContext & { ingest: Ingest })
       ...base,
       taskQueue: QUEUES.producers,
       workflowBundle,
-      activities: createProducerActivities({ ...activity, client, here: hereOf(context) }),
+      activities: createProducerActivities({ ...activity, client, installation: installationOf(context) }),
       maxCachedWorkflows: CACHED_WORKFLOWS,
       maxConcurrentActivityTaskExecutions: 20,
     }),

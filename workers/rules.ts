@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createHousekeepingActivities } from '../activities/housekeeping/index.ts';
 import { createRuleActivities } from '../activities/rules/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
-import { commonOptions, hereOf, type WorkerContext } from './context.ts';
+import { commonOptions, installationOf, type WorkerContext } from './context.ts';
 
 /** Judges rules and keeps the house. */
 export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
@@ -13,7 +13,7 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
       taskQueue: QUEUES.rules,
       workflowBundle,
       activities: {
-        ...createRuleActivities({ ...context, here: hereOf(context) }),
+        ...createRuleActivities({ ...context, installation: installationOf(context) }),
         ...createHousekeepingActivities({
           ...context,
           retentionDays: config.RETENTION_DAYS,

@@ -36,8 +36,8 @@ export async function housekeeping(): Promise<void> {
     // One must not keep the other from being done: a partition that won't go is no reason to leave workflows
     // down.
     const [partitions, started] = await Promise.allSettled([keepPartitions(), reconcile()]);
-    shown.keep(ABOUT_HOUSEKEEPING);
-    shown.tell([
+    shown.upsert(ABOUT_HOUSEKEEPING);
+    shown.setDetails([
       `Next round at ${new Date(Date.now() + EVERY_MS).toISOString()}.`,
       `${partitionsLine(partitions)}\n${startedLine(started)}`,
     ]);

@@ -8,7 +8,7 @@ import {
   type Workflow,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type About, differing, type Here, linkTo, openLink } from '../domain/temporal-ui/about.ts';
+import { type About, differing, type Installation, linkTo, openLink } from '../domain/temporal-ui/about.ts';
 import { isOurs, keyOf } from './search-attributes.ts';
 
 /**
@@ -22,23 +22,23 @@ export const shows = () => patched('shown');
  * has set the same already, so a run adds to its history only what has changed since.
  */
 export class Shown {
-  #here: Here | undefined;
+  #installation: Installation | undefined;
   #about: About | undefined;
 
-  /** Takes what a worker told. Without it, only search attributes that the run already has are updated. */
-  learn(here: Here | undefined): void {
-    this.#here = here ?? this.#here;
+  /** Without an installation, only search attributes that the run already has are updated. */
+  setInstallation(installation: Installation | undefined): void {
+    this.#installation = installation ?? this.#installation;
   }
 
-  /** Updates the memo and the search attributes that differ. */
-  keep(about: About): void {
+  /** Upserts what differs of the memo and the search attributes. */
+  upsert(about: About): void {
     this.#about = about;
     const { memo = {}, typedSearchAttributes: attributes } = workflowInfo();
     const setTo = (name: string) => attributes.get(keyOf(name));
-    const api = this.#here && { api: linkTo(this.#here.api, about.path) };
+    const api = this.#installation && { api: linkTo(this.#installation.api, about.path) };
     const words = differing({ ...about.memo, ...api }, (name) => memo[name] as string | undefined);
     const known = Object.entries(about.attributes).filter(
-      ([name]) => this.#here?.attributes.includes(name) || setTo(name) !== undefined,
+      ([name]) => this.#installation?.attributes.includes(name) || setTo(name) !== undefined,
     );
     const pairs = Object.entries(differing(Object.fromEntries(known), setTo)).map(([name, value]) => ({
       ...{ key: keyOf(name), value },
@@ -49,10 +49,10 @@ export class Shown {
   }
 
   /**
-   * Says in Markdown what the workflow does and waits for now. It costs no history: the Web UI asks by a
-   * query.
+   * Sets the current details: in Markdown, what the workflow does and waits for now. They cost no history,
+   * because the Web UI reads them by a query.
    */
-  tell(paragraphs: readonly string[]): void {
+  setDetails(paragraphs: readonly string[]): void {
     const api = workflowInfo().memo?.api;
     const link = typeof api === 'string' && /^https?:/.test(api) ? [openLink(api)] : [];
     const title = this.#about ? [`**${this.#about.title}**`] : [];

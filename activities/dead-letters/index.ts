@@ -10,7 +10,7 @@ import { producerRow } from '../../db/queries/producers/progress.ts';
 import { withoutSecrets } from '../../domain/producers/producer.ts';
 import { deadLetterId } from '../../domain/producers/simulate.ts';
 import { batchSize } from '../../domain/producers/tick.ts';
-import type { Here } from '../../domain/temporal-ui/about.ts';
+import type { Installation } from '../../domain/temporal-ui/about.ts';
 import { addDeadLetter, type HeldBatch } from '../../workflows/messages.ts';
 import { FAILURES } from '../../workflows/retry-policies.ts';
 import { deadLetterWorkflow } from '../../workflows/startable.ts';
@@ -24,14 +24,17 @@ const HELD = 'held';
 
 /** The activities of queue `producers`: what has to go on while ingest is throttled. */
 export function createProducerActivities(
-  deps: Omit<IngestActivityDependencies, 'probe'> & { client: Client; here: () => Promise<Here> },
+  deps: Omit<IngestActivityDependencies, 'probe'> & {
+    client: Client;
+    installation: () => Promise<Installation>;
+  },
 ) {
-  const { orm, client, clock, here } = deps;
+  const { orm, client, clock, installation } = deps;
   return {
     /** What the source's row says; null when it is gone. */
     async producerRow(sourceId: string) {
       const row = await producerRow(orm, sourceId);
-      return row && { ...row, settings: withoutSecrets(row.settings), here: await here() };
+      return row && { ...row, settings: withoutSecrets(row.settings), installation: await installation() };
     },
 
     /**

@@ -33,7 +33,12 @@ export function createRedriveActivities(deps: Dependencies) {
         } catch (error) {
           failed.push(letter.id);
           const { message } = error as Error;
-          await failedAgain(orm, { id: letter.id, reason: message, field: fieldOf(error), at: clock() });
+          await failedAgain(orm, {
+            id: letter.id,
+            reason: message,
+            field: invalidFieldOf(error),
+            at: clock(),
+          });
         }
       }
       const { source_id: sourceId } = input;
@@ -77,7 +82,7 @@ class StillInvalid extends Error {
   }
 }
 
-const fieldOf = (error: unknown) => (error instanceof StillInvalid ? error.field : null);
+const invalidFieldOf = (error: unknown) => (error instanceof StillInvalid ? error.field : null);
 
 /** A check belongs to its time: a dead letter that doesn't carry what was found has nothing to store. */
 async function probedNothing(): Promise<never> {

@@ -73,7 +73,7 @@ export function createHousekeepingActivities({
       dead_letters: number;
     }> {
       const { wedged, ...started } = await recorded('workflows', async (progress) => {
-        const started = await reconcile(progress);
+        const started = await startAllMissing(progress);
         const wedged = await wedgedWorkflows(client, sqlOf(orm), clock(), progress);
         for (const one of wedged)
           log.error(one, 'a workflow cannot continue: its code fails at each attempt');
@@ -143,7 +143,7 @@ export function createHousekeepingActivities({
     return { made, dropped };
   }
 
-  async function reconcile(progress: Progress) {
+  async function startAllMissing(progress: Progress) {
     const db = sqlOf(orm);
     const { rules, producers, incidents, sources } = await expectedWorkflows(db);
     progress();

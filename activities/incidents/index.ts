@@ -23,7 +23,7 @@ import type {
   NoticeKind,
   OutstandingNotice,
 } from '../../domain/incidents/notice.ts';
-import type { Here } from '../../domain/temporal-ui/about.ts';
+import type { Installation } from '../../domain/temporal-ui/about.ts';
 import { DELIVERY_SCHEDULE_MS, FAILURES, type Failure } from '../../workflows/retry-policies.ts';
 import { outlineOf } from './facts.ts';
 
@@ -35,7 +35,7 @@ export interface IncidentDependencies {
   /** Names of the configured channels. */
   channels: readonly string[];
   /** Facts that incident workflows show and cannot know. */
-  here: () => Promise<Here>;
+  installation: () => Promise<Installation>;
   /** Pauses between attempts, in milliseconds. */
   scheduleMs?: readonly number[];
 }
@@ -47,7 +47,7 @@ export interface IncidentView {
   channels: readonly string[];
   schedule_ms: readonly number[];
   /** Absent in histories of earlier releases. */
-  here?: Here;
+  installation?: Installation;
 }
 
 type NoticeOf = { incident_id: string; notice_id: string; kind: NoticeKind };
@@ -58,7 +58,7 @@ export type IncidentActivities = ReturnType<typeof createIncidentActivities>;
  * Reads and writes of incident workflows. All idempotent; a person's request is told apart by its `request`.
  */
 export function createIncidentActivities(dependencies: IncidentDependencies) {
-  const { orm, clock, log, channels, here, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
+  const { orm, clock, log, channels, installation, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
   return {
     /** The incident as it is on record, or null when it is gone. */
     async loadIncident({ incident_id }: { incident_id: string }): Promise<IncidentView | null> {
@@ -67,7 +67,13 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
       const row = await orm.em.fork().findOne(IncidentEntity, incident_id);
       if (!row) return null;
       const notices = await outstandingNotices(sqlOf(orm), incident_id);
-      return { outline: outlineOf(row), notices, channels, schedule_ms: scheduleMs, here: await here() };
+      return {
+        outline: outlineOf(row),
+        notices,
+        channels,
+        schedule_ms: scheduleMs,
+        installation: await installation(),
+      };
     },
 
     /** @throws ApplicationFailure `rejected` unless it is open, `gone` */

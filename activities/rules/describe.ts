@@ -1,5 +1,5 @@
 import type { Sql } from '../../db/orm.ts';
-import type { AlertRow } from '../../db/queries/received-alerts/writes.ts';
+import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.ts';
 import { countedEvents, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
 import type { Event } from '../../domain/events/event.ts';
 import { worse } from '../../domain/events/severity.ts';
@@ -71,7 +71,7 @@ async function labelsOf(
  */
 export function describeReceived(
   { version, words, groupKey }: Described,
-  { alerts }: ReceivedEpisode<AlertRow>,
+  { alerts }: ReceivedEpisode<ReceivedAlertRow>,
 ): Description {
   const { condition, group_by, max_groups } = version.definition;
   if (condition.kind !== 'received') throw new Error('a count rule has no received alerts');

@@ -3,7 +3,7 @@ import { forgetSettled } from '../../db/queries/rules/counts-kept.ts';
 import { forgetRegrouped } from '../../db/queries/rules/forget-groups.ts';
 import { loadRule } from '../../db/queries/rules/judging.ts';
 import { hasLeftGroups, standingCounts } from '../../db/queries/rules/revisions.ts';
-import { firesWhen, type Here, type ShownRule } from '../../domain/temporal-ui/about.ts';
+import { firesWhen, type Installation, type ShownRule } from '../../domain/temporal-ui/about.ts';
 import { type JudgeDeps, judgePending } from './judge.ts';
 import { judgeLeft, removeDeleted, settle, successorOf } from './settle.ts';
 
@@ -22,7 +22,7 @@ export interface Evaluated {
   firing: number;
   pending: number;
   /** What the workflow shows of the rule. Absent if it shows that already, and in histories of 0.1.0. */
-  about?: { rule: ShownRule & { fires_when: string }; here: Here; mark: string };
+  about?: { rule: ShownRule & { fires_when: string }; installation: Installation; mark: string };
 }
 
 export interface EvaluateDeps extends JudgeDeps {

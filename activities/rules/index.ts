@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/rules/judging.ts';
-import type { Here } from '../../domain/temporal-ui/about.ts';
+import type { Installation } from '../../domain/temporal-ui/about.ts';
 import { signalIncidents } from '../../temporal-config/signals/incidents.ts';
 import { signalRules } from '../../temporal-config/signals/rules.ts';
 import { withProgress } from '../progress.ts';
@@ -16,14 +16,14 @@ export function createRuleActivities({
   client,
   clock,
   log,
-  here,
+  installation,
 }: {
   orm: Orm;
   client: Client;
   clock: () => number;
   log: Logger;
   /** Facts that rule workflows show and cannot know. */
-  here: () => Promise<Here>;
+  installation: () => Promise<Installation>;
 }) {
   return {
     /**
@@ -41,7 +41,7 @@ export function createRuleActivities({
         },
         rule_id,
       );
-      const about = rule && { rule, here: await here() };
+      const about = rule && { rule, installation: await installation() };
       const mark = createHash('sha256')
         .update(JSON.stringify(about ?? null))
         .digest('base64url')

@@ -3,8 +3,8 @@ import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { IncidentEntity } from '../../db/entities/incident.ts';
 import type { Sql } from '../../db/orm.ts';
 import { acknowledge } from '../../db/queries/incidents/writes.ts';
-import { episodesOnRecord, foldedHolds } from '../../db/queries/received-alerts/judging.ts';
-import type { AlertRow } from '../../db/queries/received-alerts/writes.ts';
+import { episodesOnRecord, overflowHolds } from '../../db/queries/received-alerts/judging.ts';
+import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.ts';
 import { type GroupStanding, readWatermark, type Version } from '../../db/queries/rules/judging.ts';
 import { judgeReceived, type ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
@@ -14,7 +14,7 @@ import type { GroupToWeigh, Weighed } from './weigh.ts';
 
 /** Received alerts of some groups, as judging needs them. */
 export interface ReceivedGroups {
-  alerts: AlertRow[];
+  alerts: ReceivedAlertRow[];
   /**
    * From when on a group's incidents may be concerned, epoch ms: nothing of it that is judged began earlier.
    */
@@ -48,7 +48,7 @@ export async function readReceived(
 
 /**
  * Whether the overflow group, which fires, goes on doing so whatever changed from `from` (epoch ms) on: one
- * alert that holds from there past the watermark is enough. In a storm thousands are folded, and each that
+ * alert that holds from there past the watermark is enough. In a storm it has thousands, and each that
  * comes or goes has the group judged. Its deadline is that alert's: no later than that of all of them.
  */
 async function overflowGoesOn(
@@ -60,13 +60,13 @@ async function overflowGoesOn(
   const { state, since, deferred_from } = standings.get(OVERFLOW_GROUP)!;
   if (state !== 'firing' || since === null || since > from) return null;
   if (superseded_at !== null || deferred_from !== null) return null;
-  const holdsTo = await foldedHolds(db, rule_id, { from, watermark: await readWatermark(db) });
+  const holdsTo = await overflowHolds(db, rule_id, { from, watermark: await readWatermark(db) });
   return holdsTo === null ? null : { state, since, due: holdsTo };
 }
 
 /** What judging made of a group of received alerts. */
 export interface WeighedAlerts extends Weighed {
-  episodes: (ReceivedEpisode<AlertRow> & { observed: number })[];
+  episodes: (ReceivedEpisode<ReceivedAlertRow> & { observed: number })[];
 }
 
 /** Works out, for each group, when its alerts fired. */

@@ -1,6 +1,6 @@
 import { type Orm, transaction } from '../../db/orm.ts';
 import { admitGroups } from '../../db/queries/events/append.ts';
-import { foldAlerts, groupsAfter } from '../../db/queries/received-alerts/judging.ts';
+import { groupsAfter, moveToOverflow } from '../../db/queries/received-alerts/judging.ts';
 import { markReady } from '../../db/queries/rules/backfill.ts';
 import { keepVersion, type Version } from '../../db/queries/rules/judging.ts';
 import { notePending } from '../../db/queries/rules/revisions.ts';
@@ -17,7 +17,7 @@ export async function takeUpReceived(orm: Orm, version: Version): Promise<void> 
     const wanted = keys.map((group_key) => ({ rule_id, group_key, max_groups, groups_from }));
     const admitted = new Set((await admitGroups(db, wanted)).map(({ group_key }) => group_key));
     const refused = keys.filter((key) => !admitted.has(key));
-    if (refused.length > 0) await foldAlerts(db, rule_id, refused, OVERFLOW_GROUP);
+    if (refused.length > 0) await moveToOverflow(db, rule_id, refused, OVERFLOW_GROUP);
     await notePending(db, rule_id, revision, await groupsAfter(db, rule_id, effective_at));
     await markReady(db, version);
   });

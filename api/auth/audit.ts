@@ -48,7 +48,7 @@ interface Act {
  * process that dies half-way; its entry has no status then. A second write that fails is logged with all of
  * it.
  */
-export function recorder({
+export function auditor({
   orm,
   clock,
   log,

@@ -19,7 +19,7 @@ import { sessionRoutes } from './keys/session.ts';
 import { mappingRoutes } from './mappings/routes.ts';
 import { producerRoutes } from './producers/routes.ts';
 import { rejectionRoutes } from './rejections/routes.ts';
-import { alertRoutes } from './rules/routes.ts';
+import { ruleRoutes } from './rules/routes.ts';
 import { healthRoutes } from './system/health.ts';
 import { metricsRoutes } from './system/metrics.ts';
 import { processRoutes } from './system/processes.ts';
@@ -38,7 +38,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...eventStreamRoutes(deps),
     ...eventExportRoutes(deps),
     ...eventRoutes(deps),
-    ...alertRoutes(deps),
+    ...ruleRoutes(deps),
     ...incidentRoutes(deps),
     ...producerRoutes(deps),
     ...backpressureRoutes(deps),

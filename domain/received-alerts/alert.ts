@@ -70,10 +70,10 @@ export interface KnownAlert
 }
 
 /** What a message came to. `ignored`: it speaks of an episode that is over or that we never knew. */
-export type MergeOutcome = 'opened' | 'refreshed' | 'resolved' | 'acknowledged' | 'ignored';
+export type MessageOutcome = 'opened' | 'refreshed' | 'resolved' | 'acknowledged' | 'ignored';
 
-export interface Merged {
-  outcome: MergeOutcome;
+export interface Applied {
+  outcome: MessageOutcome;
   /** As it is now; null where nothing is known still. */
   alert: KnownAlert | null;
   /** The episode that `alert` follows, when a new one began. */
@@ -103,14 +103,14 @@ export interface Merged {
  * @param now epoch ms, the time of receipt
  * @param sender who sent it; null where the alert's key says that already
  */
-export function merge(
+export function applyMessage(
   known: KnownAlert | null,
   received: ReceivedAlert,
   now: number,
   by: string,
   sender: string | null = null,
-): Merged {
-  const alone = mergeAlone(known, received, now, by);
+): Applied {
+  const alone = applyAlone(known, received, now, by);
   if (sender === null || received.action === 'acknowledge' || !alone.alert) return alone;
   const { [sender]: own, ...rest } = known?.senders ?? {};
   const others = Object.fromEntries(Object.entries(rest).filter(([, until]) => until > now));
@@ -143,7 +143,7 @@ function keepLatest(senders: Record<string, number>): Record<string, number> {
   return Object.fromEntries(entries.sort(([, a], [, b]) => b - a).slice(0, MOST_SENDERS));
 }
 
-function mergeAlone(known: KnownAlert | null, received: ReceivedAlert, now: number, by: string): Merged {
+function applyAlone(known: KnownAlert | null, received: ReceivedAlert, now: number, by: string): Applied {
   if (received.action === 'acknowledge') return acknowledge(known, now, by);
   return resolves(received, now) ? resolve(known, received) : trigger(known, received, now);
 }
@@ -153,7 +153,7 @@ export function resolves({ action, ends_at, ends_explicit }: ReceivedAlert, now:
   return action === 'resolve' || (ends_explicit && ends_at <= now);
 }
 
-function trigger(known: KnownAlert | null, received: ReceivedAlert, now: number): Merged {
+function trigger(known: KnownAlert | null, received: ReceivedAlert, now: number): Applied {
   if (known === null) return begin(null, received);
   const over = known.ends === 'resolved' || (known.ends_at <= now && received.starts_at >= known.ends_at);
   if (over) return begin(known, received);
@@ -172,7 +172,7 @@ function trigger(known: KnownAlert | null, received: ReceivedAlert, now: number)
   return { outcome: 'refreshed', alert, past: null, changed, reworded: reworded(known, alert) };
 }
 
-function begin(past: KnownAlert | null, received: ReceivedAlert): Merged {
+function begin(past: KnownAlert | null, received: ReceivedAlert): Applied {
   const starts_at = Math.max(received.starts_at, past?.ends_at ?? received.starts_at);
   const alert: KnownAlert = {
     ...wordsOf(received),
@@ -188,7 +188,7 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Merged {
   return { outcome: 'opened', alert, past: ended, changed: true, reworded: false };
 }
 
-function resolve(known: KnownAlert | null, received: ReceivedAlert): Merged {
+function resolve(known: KnownAlert | null, received: ReceivedAlert): Applied {
   const ignored = unchanged('ignored', known);
   if (known === null) return ignored;
   // PagerDuty's has no time of its own but that of the process that took it, whose clock may be behind that
@@ -208,14 +208,14 @@ function resolve(known: KnownAlert | null, received: ReceivedAlert): Merged {
   return { outcome, alert, past: null, changed: true, reworded: false };
 }
 
-function acknowledge(known: KnownAlert | null, now: number, by: string): Merged {
+function acknowledge(known: KnownAlert | null, now: number, by: string): Applied {
   if (known === null || known.ends === 'resolved' || known.ends_at <= now) return unchanged('ignored', known);
   if (known.acknowledged_at !== null) return unchanged('refreshed', known);
   const alert = { ...known, acknowledged_at: now, acknowledged_by: by };
   return { outcome: 'acknowledged', alert, past: null, changed: true, reworded: false };
 }
 
-const unchanged = (outcome: MergeOutcome, alert: KnownAlert | null): Merged => ({
+const unchanged = (outcome: MessageOutcome, alert: KnownAlert | null): Applied => ({
   ...{ outcome, alert, past: null, changed: false, reworded: false },
 });
 

@@ -37,7 +37,7 @@ export interface RuleDefinition {
   recovery_threshold: number | null;
   /** An event older than this on arrival is stored but no longer judged by this rule. */
   allowed_lateness_seconds: number;
-  /** Groups beyond this many are folded into one overflow group. */
+  /** Groups beyond this many share one overflow group. */
   max_groups: number;
 }
 

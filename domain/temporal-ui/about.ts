@@ -26,8 +26,8 @@ export interface About {
   attributes: Partial<Record<AttributeName, string | null>>;
 }
 
-/** Facts for the Web UI that workflow code cannot know by itself: a worker tells them. */
-export interface Here {
+/** What the Web UI must know of the installation. Workflow code cannot know it: activities return it. */
+export interface Installation {
   /** Address of the API. */
   api: string;
   /** Search attributes that the namespace has: setting another would stop the workflow. */

@@ -5,7 +5,7 @@ import { type Orm, sqlOf } from '../../db/orm.ts';
 import { queuedEvents, unqueueEvents } from '../../db/queries/received-alerts/events.ts';
 import { storableText } from '../../db/storable.ts';
 import type { Event } from '../../domain/events/event.ts';
-import { type MergeOutcome, NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { type MessageOutcome, NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
 import type { DiskGuard } from '../../process/disk/guard.ts';
 import { ruleSignals } from '../../temporal-config/signals/rules.ts';
 import { type InvalidEvent, MAX_PAYLOAD, validateEvent } from '../append/validate.ts';
@@ -16,7 +16,7 @@ import { recordAlerts } from './record.ts';
 
 /** What became of one received alert. */
 export type Received =
-  | { status: 'accepted'; outcome: MergeOutcome }
+  | { status: 'accepted'; outcome: MessageOutcome }
   | { status: 'invalid'; errors: InvalidEvent[] };
 
 /** The way in for alerts that somebody else judged. */

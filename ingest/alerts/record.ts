@@ -3,12 +3,12 @@ import { type Orm, type Sql, transaction } from '../../db/orm.ts';
 import { admitGroups, countOverflow } from '../../db/queries/events/append.ts';
 import { queueEvents } from '../../db/queries/received-alerts/events.ts';
 import {
-  type AlertRow,
   enterReceiving,
   insertAlerts,
   keepPast,
   lockAlerts,
   notePendingAlerts,
+  type ReceivedAlertRow,
   type ReceivingRule,
   refreshAlerts,
   rewordIncidents,
@@ -16,10 +16,10 @@ import {
 } from '../../db/queries/received-alerts/writes.ts';
 import type { Event } from '../../domain/events/event.ts';
 import {
+  applyMessage,
   incidentWords,
   type KnownAlert,
-  type MergeOutcome,
-  merge,
+  type MessageOutcome,
   RECEIVING_RULES,
   type ReceivedAlert,
   resolves,
@@ -51,7 +51,7 @@ interface Sender {
 }
 
 export interface Recorded {
-  outcomes: MergeOutcome[];
+  outcomes: MessageOutcome[];
   /** Events that tell of it, queued in the same transaction. */
   events: Event[];
   /** Rules that now have something to judge and have not been told. */
@@ -62,7 +62,7 @@ export interface Recorded {
 interface Draft {
   rule_id: string;
   key: string;
-  before: AlertRow | null;
+  before: ReceivedAlertRow | null;
   alert: KnownAlert | null;
   /** A new episode began: it needs a place under the rule's cap. */
   began: boolean;
@@ -75,7 +75,7 @@ interface Draft {
 }
 
 /**
- * Merges messages into what is on record, in the order given, notes the groups to be judged and queues the
+ * Applies messages to what is on record, in the order given, notes the groups to be judged and queues the
  * events that tell of it: in one transaction, which holds the alerts' rows. @param now epoch ms, the time of
  * receipt
  */
@@ -116,12 +116,12 @@ async function attempt(
       return [id, { ...key, before, alert: before, ...nothing }];
     }),
   );
-  const outcomes: MergeOutcome[] = [];
+  const outcomes: MessageOutcome[] = [];
   const events: Event[] = [];
   for (const message of messages) {
     const draft = drafts.get(idOfMessage(message))!;
     const before = draft.alert;
-    const outcome = apply(draft, message, by, now);
+    const outcome = applyTo(draft, message, by, now);
     outcomes.push(outcome);
     const event = eventOf(message, before, draft.alert, outcome, now);
     if (event) events.push(event);
@@ -135,9 +135,9 @@ const ruleOf = ({ protocol }: ReceivedAlert) => RECEIVING_RULES[protocol];
 const idOf = (rule_id: string, key: string) => `${rule_id} ${key}`;
 const idOfMessage = (message: ReceivedAlert) => idOf(ruleOf(message), message.key);
 
-/** Merges one message into a draft, and says what came of it. */
-function apply(draft: Draft, message: ReceivedAlert, { by, sender }: Sender, now: number): MergeOutcome {
-  const { outcome, alert, past, changed, reworded } = merge(draft.alert, message, now, by, sender);
+/** Applies one message to a draft, and returns what came of it. */
+function applyTo(draft: Draft, message: ReceivedAlert, { by, sender }: Sender, now: number): MessageOutcome {
+  const { outcome, alert, past, changed, reworded } = applyMessage(draft.alert, message, now, by, sender);
   if (past) draft.past.push({ alert: past, onRecord: draft.before !== null && !draft.began });
   if (outcome === 'opened') draft.began = true;
   draft.alert = alert;
@@ -154,7 +154,7 @@ function eventOf(
   message: ReceivedAlert,
   before: KnownAlert | null,
   alert: KnownAlert | null,
-  outcome: MergeOutcome,
+  outcome: MessageOutcome,
   now: number,
 ): Event | null {
   if (outcome === 'opened') return alertEvent(message, 'firing', alert!, now);
@@ -219,10 +219,13 @@ async function write(
 }
 
 /**
- * From when on its group may fire otherwise. Of folded alerts this is told apart from their start: one that
+ * From when on its group may fire otherwise. In the overflow group this is told apart from its start: one that
  * is resolved changes nothing of what went before, and the group can be judged by others that hold.
  */
-function firstChange({ group_key, starts_at, ends_at }: AlertRow, before: AlertRow | null): number {
+function firstChange(
+  { group_key, starts_at, ends_at }: ReceivedAlertRow,
+  before: ReceivedAlertRow | null,
+): number {
   if (group_key !== OVERFLOW_GROUP || before?.starts_at !== starts_at) return starts_at;
   return Math.min(before.ends_at, ends_at);
 }
@@ -257,8 +260,8 @@ function groupOf({ rule_id, key, began, before }: Draft, placed: ReadonlySet<str
   return placed.has(idOf(rule_id, key)) ? key : OVERFLOW_GROUP;
 }
 
-function rowOf({ rule_id, key }: Draft, alert: KnownAlert, group_key: string, now: number): AlertRow {
+function rowOf({ rule_id, key }: Draft, alert: KnownAlert, group_key: string, now: number): ReceivedAlertRow {
   return { ...alert, senders: alert.senders ?? {}, rule_id, key, group_key, updated_at: now };
 }
 
-const rowsOf = (some: readonly { row: AlertRow }[]) => some.map(({ row }) => row);
+const rowsOf = (some: readonly { row: ReceivedAlertRow }[]) => some.map(({ row }) => row);

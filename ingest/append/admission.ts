@@ -42,7 +42,7 @@ export async function admit(
       else {
         const overflow = overflowing.get(rule.id) ?? new GroupTally(rule, OVERFLOW_GROUP);
         overflowing.set(rule.id, overflow);
-        overflow.merge(tally);
+        overflow.addAll(tally);
       }
     }
   }

@@ -40,7 +40,7 @@ export class GroupTally {
   }
 
   /** Takes in the events of another group of the same rule. */
-  merge({ events, buckets, inTime, late }: GroupTally): void {
+  addAll({ events, buckets, inTime, late }: GroupTally): void {
     this.events += events;
     for (const [bucket, more] of buckets) {
       const times = this.buckets.get(bucket);

@@ -110,7 +110,7 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
     ['reason'],
     ({ deaf }) => deaf.map(({ reason, seconds }) => [{ reason }, seconds]),
   );
-  read('tocsin_rule_overflow_events', 'Events folded into the overflow groups of full rules', [], (found) => [
+  read('tocsin_rule_overflow_events', 'Events counted in the overflow groups of full rules', [], (found) => [
     [{}, found.overflow],
   ]);
   read(

@@ -19,7 +19,7 @@ import { addressesBehind } from '../../api/http/address.ts';
 import { problemsOf } from '../../api/http/openapi.ts';
 import type { Route } from '../../api/http/route.ts';
 import { apiServer } from '../../api/http/server.ts';
-import { Rejections } from '../../api/intake/rejections/recorder.ts';
+import { Rejections } from '../../api/intake/rejections/rejections.ts';
 import { allRoutes } from '../../api/resources/index.ts';
 import { loadConfig } from '../../config.ts';
 import { connect, type Orm, sqlOf } from '../../db/orm.ts';

@@ -89,7 +89,7 @@ describe('an attempt to deliver', () => {
     assert.equal((await rows())[0]?.outcome, 'retry');
     const { settleDelivery } = createIncidentActivities({
       ...{ orm, clock: Date.now, log, channels: ['ops'] },
-      here: async () => ({ api: 'http://tocsin.test', attributes: [] }),
+      installation: async () => ({ api: 'http://tocsin.test', attributes: [] }),
     });
     const settled = { incident_id, notice_id, kind: 'opened' as const, channel: 'ops', attempt: 1 };
     for (let twice = 0; twice < 2; twice += 1) {

@@ -99,12 +99,15 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
       }),
     });
   const names = channels.map(({ name }) => name);
-  const here = async () => ({ api: 'http://tocsin.test/', attributes: Object.keys(searchAttributes) });
+  const installation = async () => ({
+    api: 'http://tocsin.test/',
+    attributes: Object.keys(searchAttributes),
+  });
   await run({
     ...shared,
     taskQueue: QUEUES.incidents,
     workflowBundle: await incidentBundle(),
-    activities: createIncidentActivities({ ...base, channels: names, scheduleMs, here }),
+    activities: createIncidentActivities({ ...base, channels: names, scheduleMs, installation }),
   });
   if (notify) await startNotify();
 

@@ -336,7 +336,7 @@ describe('a received alert', () => {
       engine.now += 1000;
     });
 
-    it('is folded into one incident with the others, which is as long as the last of them', async () => {
+    it('shares one incident with the others, which is as long as the last of them', async () => {
       const began = engine.now;
       await arrive(began, ...[1, 2, 3, 4, 5].map((i) => host(i)));
       const overflow = async () =>
@@ -346,9 +346,9 @@ describe('a received alert', () => {
       assert.deepEqual(others, []);
       assert.match(incident!.summary, /More than 2 alerts are active; this incident stands for 3 more/);
       assert.deepEqual(incident!.groupLabels, { overflow: 'true' });
-      const folded = await sql<{ key: string }>`
+      const crowded = await sql<{ key: string }>`
         select key from received_alerts where group_key = '*' order by key`.execute(sqlOf(engine.orm));
-      for (const [i, { key }] of folded.rows.entries()) {
+      for (const [i, { key }] of crowded.rows.entries()) {
         assert.equal((await overflow())[0]?.state, 'open');
         const at = began + 1000 * (i + 1);
         await arrive(at, resolved(began, at, { key }));

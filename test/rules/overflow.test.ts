@@ -20,7 +20,7 @@ describe('a rule with more groups than it may have', () => {
   const overflow = async (rule: string) => (await ruleProgress(engine.orm, [rule])).get(rule)?.overflow;
   const keys = async (rule: string) => (await engine.incidents(rule)).map(({ groupKey }) => groupKey);
 
-  it('folds the rest into one group, with one incident that says so', async () => {
+  it('counts the rest in one group, with one incident that says so', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'c', 'd', 'e', 'f'));
@@ -70,7 +70,7 @@ describe('a rule with more groups than it may have', () => {
     assert.equal(await overflow(id), 3);
   });
 
-  it('never folds away the only group of a rule that has no groups', async () => {
+  it('never takes the only group of a rule without groups for an overflow group', async () => {
     const { id } = await createRule(engine.orm, aRule({ definition: { max_groups: 1 } }), NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'c'));

@@ -150,8 +150,8 @@ export class HeldLetters {
       ...(state === 'retrying' ? [`- ${retrying} batches on record are retried`] : []),
       ...(this.#lastFailure === null ? [] : [`- Last failure: ${this.#lastFailure}`]),
     ];
-    this.#shown.keep(aboutDeadLetters(this.#sourceId, state));
-    this.#shown.tell([waiting, ...(lines.length > 0 ? [lines.join('\n')] : [])]);
+    this.#shown.upsert(aboutDeadLetters(this.#sourceId, state));
+    this.#shown.setDetails([waiting, ...(lines.length > 0 ? [lines.join('\n')] : [])]);
   }
 
   #resting() {

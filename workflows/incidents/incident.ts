@@ -113,8 +113,8 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
       view = await loadIncident({ incident_id });
       looking = false;
       if (!view) return;
-      shown.learn(view.here);
-      if (shows()) shown.keep(aboutIncident(incident_id, view.outline));
+      shown.setInstallation(view.installation);
+      if (shows()) shown.upsert(aboutIncident(incident_id, view.outline));
       else tag(view, before);
       await deliveries.take(view);
     }
@@ -136,7 +136,7 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   do {
     await look();
     if (view && !tooLong()) deliveries.sendDue();
-    shown.tell(incidentDetails(view, deliveries.outstanding(), deliveries.last()));
+    shown.setDetails(incidentDetails(view, deliveries.outstanding(), deliveries.last()));
     if (!mayLeave()) await untilSomethingHappens();
   } while (!mayLeave() || (changed && !tooLong()));
   if (over() && !changed) return;

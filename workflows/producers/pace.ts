@@ -171,8 +171,8 @@ export class Pace {
   /** Updates what the Temporal Web UI shows. `ending`: why it emits no more. */
   describe(ending?: string): void {
     const status = this.status();
-    this.shown.keep(aboutProducer(this.sourceId, this.settings, status.state));
-    this.shown.tell(producerDetails(status, this.breaker, ending));
+    this.shown.upsert(aboutProducer(this.sourceId, this.settings, status.state));
+    this.shown.setDetails(producerDetails(status, this.breaker, ending));
   }
 
   #blocked(): boolean {

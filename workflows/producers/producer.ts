@@ -132,7 +132,7 @@ export async function producer(input: ProducerInput): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     if (!shows()) upsertSearchAttributes([{ key: SOURCE_ID, value: input.source_id }]);
     const row = await keeper.producerRow(input.source_id);
-    pace.shown.learn(row?.here);
+    pace.shown.setInstallation(row?.installation);
     if (row === null) stopping = true;
     // The row is where a first run starts. What updates said since is newer: they reach the workflow before
     // the row.

@@ -67,11 +67,13 @@ export async function alertRule({ rule_id, evaluations = 0 }: AlertRuleInput): P
     if (result.gone) return;
     about = result.about ?? about;
     if (about) {
-      shown.learn(about.here);
-      shown.keep(aboutRule(rule_id, about.rule, standingOf(about.rule.enabled, result)));
+      shown.setInstallation(about.installation);
+      shown.upsert(aboutRule(rule_id, about.rule, standingOf(about.rule.enabled, result)));
     }
     if (result.backfill !== null) {
-      shown.tell([`**Counting** the events that were in its window before revision ${result.revision}.`]);
+      shown.setDetails([
+        `**Counting** the events that were in its window before revision ${result.revision}.`,
+      ]);
       await backfillRule({ rule_id, revision: result.backfill });
     }
     if (result.more) woken = true;
@@ -79,7 +81,7 @@ export async function alertRule({ rule_id, evaluations = 0 }: AlertRuleInput): P
     state.firing = result.firing;
     state.pending = result.pending;
     state.last_evaluated_at = Date.now();
-    shown.tell(detailsOf(result, state, about));
+    shown.setDetails(detailsOf(result, state, about));
     const due =
       workflowInfo().continueAsNewSuggested || evaluated >= EVALUATIONS_A_RUN || signals >= SIGNALS_A_RUN;
     if (due) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AlertRow } from '../../../db/queries/received-alerts/writes.ts';
+import type { ReceivedAlertRow } from '../../../db/queries/received-alerts/writes.ts';
 import { time } from '../../http/parameters.ts';
 
 const texts = z.record(z.string(), z.string());
@@ -58,7 +58,7 @@ export const alertmanagerStatus = z
   .meta({ id: 'AlertmanagerStatus' });
 
 /** An alert as Alertmanager answers it. */
-export function showGettable(alert: AlertRow): z.output<typeof gettableAlert> {
+export function showGettable(alert: ReceivedAlertRow): z.output<typeof gettableAlert> {
   const at = (ms: number) => new Date(ms).toISOString();
   return {
     fingerprint: alert.key,
@@ -84,11 +84,11 @@ export function showGroup({ alertname, alerts }: NamedAlerts): z.output<typeof a
 
 interface NamedAlerts {
   alertname: string;
-  alerts: readonly AlertRow[];
+  alerts: readonly ReceivedAlertRow[];
 }
 
 /** Groups alerts by their `alertname`. */
-export function groupsOf(alerts: readonly AlertRow[]): NamedAlerts[] {
+export function groupsOf(alerts: readonly ReceivedAlertRow[]): NamedAlerts[] {
   const groups = Map.groupBy(alerts, ({ labels }) => labels.alertname ?? '');
   return [...groups].map(([alertname, members]) => ({ alertname, alerts: members }));
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { sqlOf } from '../../../db/orm.ts';
 import { activeAlertPages, activeAlerts } from '../../../db/queries/received-alerts/reads.ts';
-import type { AlertRow } from '../../../db/queries/received-alerts/writes.ts';
+import type { ReceivedAlertRow } from '../../../db/queries/received-alerts/writes.ts';
 import { compileLabelMatchers } from '../../../domain/received-alerts/label-matcher.ts';
 import { MatcherError } from '../../../domain/rules/matcher.ts';
 import type { Received } from '../../../ingest/alerts/receive.ts';
@@ -82,7 +82,7 @@ const GROUPED_CHARACTERS = 4 << 20;
 const GROUPINGS = { ofOne: 8, ofAll: 16 };
 
 /** Groups as JSON, one after the other. */
-function* asGroups(alerts: readonly AlertRow[]): Generator<string> {
+function* asGroups(alerts: readonly ReceivedAlertRow[]): Generator<string> {
   let before = '[';
   for (const group of groupsOf(alerts)) {
     yield before + JSON.stringify(showGroup(group));
@@ -92,8 +92,11 @@ function* asGroups(alerts: readonly AlertRow[]): Generator<string> {
 }
 
 /** A list as JSON, as it is read. */
-async function* asList(first: readonly AlertRow[], rest: AsyncIterator<AlertRow[]>): AsyncGenerator<string> {
-  const write = (alerts: readonly AlertRow[]) =>
+async function* asList(
+  first: readonly ReceivedAlertRow[],
+  rest: AsyncIterator<ReceivedAlertRow[]>,
+): AsyncGenerator<string> {
+  const write = (alerts: readonly ReceivedAlertRow[]) =>
     alerts.map((alert) => JSON.stringify(showGettable(alert))).join(',');
   yield `[${write(first)}`;
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield `,${write(next.value)}`;

@@ -9,7 +9,7 @@ import {
 } from '../../../ingest/formats/pagerduty.ts';
 import { repair } from '../../../ingest/formats/repair.ts';
 import { requireSource } from '../../auth/access.ts';
-import { recorder } from '../../auth/audit.ts';
+import { auditor } from '../../auth/audit.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { readJson } from '../../http/body/json.ts';
 import { BODY_DEPTH, PAGE_LIMIT } from '../../http/limits.ts';
@@ -54,7 +54,7 @@ function mendedBody<S extends z.ZodType>(schema: S): BodySpec<z.output<S>> {
 export function pagerdutyRoutes(deps: ApiDeps): Route[] {
   const { access, alerts, clock } = deps;
   const intake = new Intake(deps);
-  const record = recorder(deps);
+  const record = auditor(deps);
   return [
     route({
       method: 'post',

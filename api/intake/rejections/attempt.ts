@@ -7,7 +7,7 @@ import { BufferFull, DiskFull, StoreUnavailable } from '../../../ingest/outcome.
 import type { Principal } from '../../auth/access.ts';
 import { problemOf } from '../../http/middleware/problems.ts';
 import { BudgetSpent, type Problem, RateExceeded, TooManyKeys } from '../../http/problem.ts';
-import type { Rejections } from './recorder.ts';
+import type { Rejections } from './rejections.ts';
 
 /**
  * A request to store something. What it brings and can't be stored is noted in it, however deep in the

@@ -3,7 +3,7 @@ import { deleteSession, insertSession } from '../../../db/queries/keys/sessions.
 import { hashOf, isSecret, makeSecret } from '../../../domain/keys/key.ts';
 import { ROLES } from '../../../domain/keys/role.ts';
 import type { Principal } from '../../auth/access.ts';
-import { recorder } from '../../auth/audit.ts';
+import { auditor } from '../../auth/audit.ts';
 import { sessionCookie } from '../../auth/cookie.ts';
 import { bearerOf } from '../../auth/key-access.ts';
 import type { ApiDeps } from '../../deps.ts';
@@ -33,7 +33,7 @@ const cookieHeader = { 'Set-Cookie': { description: 'The session cookie, if the 
  */
 export function sessionRoutes(deps: ApiDeps): Route[] {
   const { orm, access, keyring, clock, settings } = deps;
-  const record = recorder(deps);
+  const record = auditor(deps);
   const cookie = sessionCookie(settings.publicUrl);
   const show = ({ name, roles, expiresAt }: Principal): z.output<typeof sessionOut> => ({
     auth: access.mode,

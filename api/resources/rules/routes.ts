@@ -16,7 +16,7 @@ import { changedRuleOut, ruleIn, ruleOut, rulePatch } from './schema.ts';
 const SHOWN = Object.keys(changedRuleOut.shape);
 
 /** Alert rules. The row is the truth; its workflow is told, and finds out by itself if that fails. */
-export function alertRoutes(deps: ApiDeps): Route[] {
+export function ruleRoutes(deps: ApiDeps): Route[] {
   const { orm, clock, settings } = deps;
   const show = async (rule: AlertRule) => showRule(rule, (await ruleProgress(orm, [rule.id])).get(rule.id));
   return [

@@ -41,7 +41,7 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
   ]);
   // The clock that all processes share, where it can be asked.
   const now = database?.state.now ?? deps.clock();
-  return describe(now, database, temporal, deps.settings.channels, deps.disk.report());
+  return assess(now, database, temporal, deps.settings.channels, deps.disk.report());
 }
 
 /** What the database says. */
@@ -56,8 +56,8 @@ interface Found {
   rounds: Round[];
 }
 
-/** Turns what was found into the document. Decides what counts as impaired. */
-export function describe(
+/** Decides from what was found whether the system is impaired, and by what. */
+export function assess(
   now: number,
   database: Found | null,
   temporal: Status['temporal'],

@@ -1,30 +1,30 @@
 import { sql } from 'kysely';
 import { OVERFLOW_GROUP } from '../../../domain/rules/group.ts';
 import type { Sql } from '../../orm.ts';
-import { ALERT, type AlertRow } from './writes.ts';
+import { ALERT, type ReceivedAlertRow } from './writes.ts';
 
 /**
  * The overflow group as a literal: only then does PostgreSQL know that a partial index covers the question.
  */
-const FOLDED = sql.lit(OVERFLOW_GROUP);
+const OVERFLOW = sql.lit(OVERFLOW_GROUP);
 
 /**
  * An alert without its words, which the overflow group doesn't repeat: they may be many kilobytes of each.
  */
-const FOLDED_ALERT = sql`a.rule_id, a.key, a.group_key, '{}'::jsonb as labels, '{}'::jsonb as annotations, a.severity, '' as summary,
+const OVERFLOW_ALERT = sql`a.rule_id, a.key, a.group_key, '{}'::jsonb as labels, '{}'::jsonb as annotations, a.severity, '' as summary,
   null as generator_url, a.starts_at::float8 as starts_at, a.ends_at::float8 as ends_at, a.ends,
   a.not_before::float8 as not_before, null::float8 as acknowledged_at, null as acknowledged_by,
   a.updated_at::float8 as updated_at, '{}'::jsonb as senders`;
 
-/** Folded alerts looked at to find one that goes on. */
-const FOLDED_LOOKED_AT = 50;
+/** Alerts of the overflow group looked at to find one that goes on. */
+const OVERFLOW_LOOKED_AT = 50;
 
 /**
- * Until when one of the rule's folded alerts holds that began before `from`, was not resolved, and holds past
- * `watermark`; null where none of the youngest does. Those are the least likely to have been forgotten by
+ * Until when one of the alerts in the rule's overflow group holds that began before `from`, was not resolved,
+ * and holds past `watermark`; null where none of the youngest does. Those are the least likely to have been forgotten by
  * their senders. Epoch ms.
  */
-export async function foldedHolds(
+export async function overflowHolds(
   db: Sql,
   ruleId: string,
   { from, watermark }: { from: number; watermark: number },
@@ -32,8 +32,8 @@ export async function foldedHolds(
   const { rows } = await sql<{ holds_to: number | null }>`
     select max(ends_at)::float8 as holds_to from (
       select ends_at from received_alerts
-      where rule_id = ${ruleId} and group_key = ${FOLDED} and ends <> 'resolved' and starts_at < ${Math.floor(from)}::bigint
-      order by starts_at desc limit ${FOLDED_LOOKED_AT}) a
+      where rule_id = ${ruleId} and group_key = ${OVERFLOW} and ends <> 'resolved' and starts_at < ${Math.floor(from)}::bigint
+      order by starts_at desc limit ${OVERFLOW_LOOKED_AT}) a
     where ends_at > ${Math.floor(watermark)}::bigint`.execute(db);
   return rows[0]!.holds_to;
 }
@@ -41,19 +41,19 @@ export async function foldedHolds(
 /**
  * Episodes of the groups' alerts that end at or after each group's `from` (epoch ms). The latest ones are
  * held until this transaction ends: an alert is reworded either before it is judged, or once its incident is
- * on record. Folded ones aren't, as their incident has words of its own. `past` ones are over for good.
+ * on record. Those of the overflow group aren't: its incident has words of its own. `past` ones are over for good.
  */
 export async function episodesOnRecord(
   db: Sql,
   ruleId: string,
   groups: readonly { group_key: string; from: number }[],
-): Promise<AlertRow[]> {
+): Promise<ReceivedAlertRow[]> {
   const own = groups.filter(({ group_key }) => group_key !== OVERFLOW_GROUP);
   const latest = await ownOnRecord(db, ruleId, own, { table: 'received_alerts', held: true });
   const past = await ownOnRecord(db, ruleId, own, { table: 'past_received_alerts', held: false });
   const overflow = groups.find(({ group_key }) => group_key === OVERFLOW_GROUP);
-  const folded = overflow ? await foldedOnRecord(db, ruleId, overflow.from) : [];
-  return [...latest, ...past, ...folded];
+  const crowded = overflow ? await overflowOnRecord(db, ruleId, overflow.from) : [];
+  return [...latest, ...past, ...crowded];
 }
 
 /**
@@ -66,9 +66,9 @@ async function ownOnRecord(
   ruleId: string,
   groups: readonly { group_key: string; from: number }[],
   { table, held }: { table: string; held: boolean },
-): Promise<AlertRow[]> {
+): Promise<ReceivedAlertRow[]> {
   if (groups.length === 0) return [];
-  const { rows } = await sql<AlertRow>`
+  const { rows } = await sql<ReceivedAlertRow>`
     select x.* from (
       select * from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as w(group_key text, "from" float8) order by group_key
     ) g cross join lateral (
@@ -79,11 +79,11 @@ async function ownOnRecord(
   return rows;
 }
 
-async function foldedOnRecord(db: Sql, ruleId: string, from: number): Promise<AlertRow[]> {
+async function overflowOnRecord(db: Sql, ruleId: string, from: number): Promise<ReceivedAlertRow[]> {
   const table = (name: string) => sql`
-    select ${FOLDED_ALERT} from ${sql.table(name)} a
-    where a.rule_id = ${ruleId} and a.group_key = ${FOLDED} and a.ends_at >= ${Math.floor(from)}::bigint`;
-  const { rows } = await sql<AlertRow>`
+    select ${OVERFLOW_ALERT} from ${sql.table(name)} a
+    where a.rule_id = ${ruleId} and a.group_key = ${OVERFLOW} and a.ends_at >= ${Math.floor(from)}::bigint`;
+  const { rows } = await sql<ReceivedAlertRow>`
     ${table('received_alerts')} union all ${table('past_received_alerts')}`.execute(db);
   return rows;
 }
@@ -132,8 +132,8 @@ export async function groupsAfter(
   return rows;
 }
 
-/** Folds alerts into the overflow group for which there is no more room. */
-export async function foldAlerts(
+/** Moves alerts for which there is no more room to the overflow group. */
+export async function moveToOverflow(
   db: Sql,
   ruleId: string,
   groupKeys: readonly string[],

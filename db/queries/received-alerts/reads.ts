@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { RECEIVING_RULES, type ReceivingProtocol } from '../../../domain/received-alerts/alert.ts';
 import { compileLabelMatchers, type LabelMatcher } from '../../../domain/received-alerts/label-matcher.ts';
 import type { Sql } from '../../orm.ts';
-import { ALERT, type AlertRow } from './writes.ts';
+import { ALERT, type ReceivedAlertRow } from './writes.ts';
 
 /**
  * Alerts read at once, and the characters in them: labels are matched here, so that SQL and rules have one
@@ -28,7 +28,10 @@ interface Wanted {
  * at the most.
  * @throws MatcherError at once
  */
-export function activeAlertPages(db: Sql, { matchers, ...wanted }: Wanted): AsyncGenerator<AlertRow[]> {
+export function activeAlertPages(
+  db: Sql,
+  { matchers, ...wanted }: Wanted,
+): AsyncGenerator<ReceivedAlertRow[]> {
   return pages(db, compileLabelMatchers(matchers), wanted);
 }
 
@@ -36,11 +39,11 @@ async function* pages(
   db: Sql,
   matches: (labels: Record<string, string>) => boolean,
   { protocol, now, limit }: Omit<Wanted, 'matchers'>,
-): AsyncGenerator<AlertRow[]> {
+): AsyncGenerator<ReceivedAlertRow[]> {
   let left = limit;
   let size = FIRST_PAGE;
   for (let after: string | null = null; left > 0; ) {
-    const { rows } = (await sql<AlertRow>`
+    const { rows } = (await sql<ReceivedAlertRow>`
       select * from (
         select *, sum(length(labels::text) + length(annotations::text) + length(summary)) over (
           order by key rows between unbounded preceding and 1 preceding) as before
@@ -51,7 +54,7 @@ async function* pages(
           order by a.key limit ${size}
         ) page
       ) measured where coalesce(before, 0) < ${PAGE_CHARACTERS} order by key`.execute(db)) as {
-      rows: AlertRow[];
+      rows: ReceivedAlertRow[];
     };
     if (rows.length === 0) return;
     const found = rows.filter(({ labels }) => matches(labels)).slice(0, left);
@@ -64,7 +67,7 @@ async function* pages(
 
 /** The same as one list, which ends early once it has so many characters: what it takes in memory. */
 export async function activeAlerts(db: Sql, wanted: Wanted, characters = Number.POSITIVE_INFINITY) {
-  const alerts: AlertRow[] = [];
+  const alerts: ReceivedAlertRow[] = [];
   let size = 0;
   // One more tells whether there are others.
   for await (const page of activeAlertPages(db, { ...wanted, limit: wanted.limit + 1 })) {

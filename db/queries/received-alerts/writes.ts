@@ -6,7 +6,7 @@ import { mergePending } from '../rules/wake.ts';
 import { deleteInChunks } from '../system/delete-in-chunks.ts';
 
 /** A received alert as it is on record. Times in epoch milliseconds. */
-export interface AlertRow extends KnownAlert {
+export interface ReceivedAlertRow extends KnownAlert {
   rule_id: string;
   key: string;
   /** Its own key, or the overflow group: settled for an episode when that begins. */
@@ -53,8 +53,8 @@ export async function enterReceiving(db: Sql, ids: readonly string[]): Promise<R
 export async function lockAlerts(
   db: Sql,
   keys: readonly { rule_id: string; key: string }[],
-): Promise<AlertRow[]> {
-  const { rows } = await sql<AlertRow>`
+): Promise<ReceivedAlertRow[]> {
+  const { rows } = await sql<ReceivedAlertRow>`
     select ${ALERT} from received_alerts a
     join jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k(rule_id uuid, key text) using (rule_id, key)
     order by rule_id, key for update of a`.execute(db);
@@ -62,7 +62,7 @@ export async function lockAlerts(
 }
 
 /** Puts alerts on record that weren't. False when somebody else did that meanwhile: look again. */
-export async function insertAlerts(db: Sql, rows: readonly AlertRow[]): Promise<boolean> {
+export async function insertAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<boolean> {
   const { numAffectedRows } = await sql`
     insert into received_alerts select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})
     order by rule_id, key on conflict do nothing`.execute(db);
@@ -70,7 +70,7 @@ export async function insertAlerts(db: Sql, rows: readonly AlertRow[]): Promise<
 }
 
 /** Writes alerts that changed. */
-export async function updateAlerts(db: Sql, rows: readonly AlertRow[]): Promise<void> {
+export async function updateAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<void> {
   await sql`
     update received_alerts a set group_key = x.group_key, labels = x.labels, annotations = x.annotations,
       severity = x.severity, summary = x.summary, generator_url = x.generator_url, starts_at = x.starts_at,
@@ -81,7 +81,7 @@ export async function updateAlerts(db: Sql, rows: readonly AlertRow[]): Promise<
 }
 
 /** Writes alerts that were only sent again: what moves is their end. */
-export async function refreshAlerts(db: Sql, rows: readonly AlertRow[]): Promise<void> {
+export async function refreshAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<void> {
   const moved = rows.map(({ rule_id, key, ends_at, ends, updated_at, senders }) => ({
     ...{ rule_id, key, ends_at, ends, updated_at, senders },
   }));
@@ -93,7 +93,7 @@ export async function refreshAlerts(db: Sql, rows: readonly AlertRow[]): Promise
 }
 
 /** Keeps episodes that another one followed. */
-export async function keepPast(db: Sql, rows: readonly AlertRow[]): Promise<void> {
+export async function keepPast(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<void> {
   await sql`
     insert into past_received_alerts as p
     select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})

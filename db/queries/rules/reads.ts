@@ -6,7 +6,7 @@ import { type Orm, sqlOf } from '../../orm.ts';
 export interface RuleProgress {
   /** The backfill of its current revision is done. */
   ready: boolean;
-  /** Events folded into the overflow group. */
+  /** Events counted in the overflow group. */
   overflow: number;
 }
 

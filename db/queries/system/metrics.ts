@@ -14,7 +14,7 @@ export interface SystemReading {
   processes: ProcessState[];
   /** Dead letters by state. */
   dead_letters: { state: string; n: number }[];
-  /** Events that were folded into the overflow groups of rules that are full. */
+  /** Events that were counted in the overflow groups of rules that are full. */
   overflow: number;
   /** Days of each partitioned table, oldest first, epoch milliseconds. */
   days: Record<'events' | 'window_counts', number[]>;

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { type Access, openAccess } from '../../../api/auth/access.ts';
 import { Problem } from '../../../api/http/problem.ts';
 import { beginning } from '../../../api/intake/rejections/beginning.ts';
-import { type Refusal, Rejections } from '../../../api/intake/rejections/recorder.ts';
+import { type Refusal, Rejections } from '../../../api/intake/rejections/rejections.ts';
 import { connect, sqlOf } from '../../../db/orm.ts';
 import { forgetRejections, KEPT_OF_A_KEY } from '../../../db/queries/rejections/rows.ts';
 import { unobserved } from '../../../ingest/observer.ts';
@@ -262,7 +262,7 @@ describe('the beginning of an item', () => {
 
 describe('rejections while PostgreSQL is away', () => {
   const NOON = Date.UTC(2026, 4, 4, 12);
-  const recorder = (orm: Awaited<ReturnType<typeof connect>>) =>
+  const counting = (orm: Awaited<ReturnType<typeof connect>>) =>
     new Rejections({ orm, clock: () => NOON, log: silent, registry: new Registry(), observer: unobserved });
 
   it('add up, the last few are held, and all come on record once it is back', async () => {
@@ -272,7 +272,7 @@ describe('rejections while PostgreSQL is away', () => {
     await client.connect();
     try {
       await client.query('alter table rejections rename to away');
-      const rejections = recorder(orm);
+      const rejections = counting(orm);
       for (let round = 0; round < 4; round++) {
         for (let i = 0; i < 12; i++) rejections.note(refusal({ detail: `${round}` }));
         await rejections.flush();
@@ -298,7 +298,7 @@ describe('rejections while PostgreSQL is away', () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     try {
-      const rejections = recorder(orm);
+      const rejections = counting(orm);
       rejections.note(refusal({ route: 'x'.repeat(200) }));
       await rejections.flush();
       rejections.note(refusal({ key: 'k'.repeat(200), key_name: 'n'.repeat(500), detail: 'd'.repeat(900) }));
@@ -313,7 +313,7 @@ describe('rejections while PostgreSQL is away', () => {
 
   it('take bounded room, whoever sends', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 1);
-    const rejections = recorder(away);
+    const rejections = counting(away);
     try {
       for (let key = 0; key < 2000; key++) rejections.note(refusal({ key: `key-${key}` }));
       assert.equal(rejections.held, 500);
@@ -326,7 +326,7 @@ describe('rejections while PostgreSQL is away', () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 4);
     try {
-      const two = [recorder(orm), recorder(orm)];
+      const two = [counting(orm), counting(orm)];
       for (let round = 0; round < 10; round++) {
         for (const [i, rejections] of two.entries()) {
           for (const reason of i === 0 ? ['a', 'b', 'c'] : ['c', 'b', 'a']) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import type { ApiDeps } from '../../../api/deps.ts';
-import { describe as describeStatus } from '../../../api/resources/system/status.ts';
+import { assess } from '../../../api/resources/system/status.ts';
 import { connect } from '../../../db/orm.ts';
 import type { FailingGroup } from '../../../db/queries/rules/pending.ts';
 import type { Round } from '../../../db/queries/system/housekeeping-rounds.ts';
@@ -161,7 +161,7 @@ describe('what counts as impaired', () => {
       reachable: temporal !== false,
       dead_letter_sources: temporal === true ? 0 : null,
     };
-    return describeStatus(now, database, answer, ['hook'], { ...roomy, ...disk });
+    return assess(now, database, answer, ['hook'], { ...roomy, ...disk });
   };
 
   it('is nothing while everything runs', () => {

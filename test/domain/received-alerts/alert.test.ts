@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { receivedSeverity } from '../../../domain/events/severity.ts';
 import {
+  type Applied,
   alertmanagerKey,
+  applyMessage,
   type KnownAlert,
-  type Merged,
-  merge,
   NEVER,
   pagerdutyKey,
   type ReceivedAlert,
@@ -18,17 +18,17 @@ const T = 1_000_000_000;
 /** Messages in the order in which they came, each with its time of receipt. */
 function receive(
   ...messages: readonly [at: number, message: ReceivedAlert][]
-): Merged & { all: KnownAlert[] } {
-  let last: Merged = { outcome: 'ignored', alert: null, past: null, changed: false, reworded: false };
+): Applied & { all: KnownAlert[] } {
+  let last: Applied = { outcome: 'ignored', alert: null, past: null, changed: false, reworded: false };
   const all: KnownAlert[] = [];
   for (const [at, message] of messages) {
-    last = merge(last.alert, message, at, 'ada');
+    last = applyMessage(last.alert, message, at, 'ada');
     if (last.past) all.push(last.past);
   }
   if (last.alert) all.push(last.alert);
   return { ...last, all };
 }
-const span = ({ alert }: Merged) => alert && [alert.starts_at - T, alert.ends_at - T, alert.ends];
+const span = ({ alert }: Applied) => alert && [alert.starts_at - T, alert.ends_at - T, alert.ends];
 
 describe('messages about one alert', () => {
   it('begin an episode', () => {
@@ -138,13 +138,16 @@ describe('messages about one alert', () => {
   it('of PagerDuty go on until they are resolved, however long', () => {
     const merged = receive([T, paged('trigger', T)], [T + 1e10, paged('trigger', T + 1e10)]);
     assert.deepEqual([merged.alert?.starts_at, merged.alert?.ends_at, merged.changed], [T, NEVER, false]);
-    assert.equal(merge(merged.alert, paged('resolve', T + 2e10), T + 2e10, 'ada').alert?.ends_at, T + 2e10);
+    assert.equal(
+      applyMessage(merged.alert, paged('resolve', T + 2e10), T + 2e10, 'ada').alert?.ends_at,
+      T + 2e10,
+    );
   });
 
   it('of PagerDuty end it in the order in which they came, whatever the clocks of those who took them', () => {
     const merged = receive([T, paged('trigger', T)], [T - 7, paged('resolve', T - 7)]);
     assert.deepEqual([merged.outcome, span(merged)], ['resolved', [0, 1, 'resolved']]);
-    assert.equal(merge(merged.alert, paged('resolve', T - 3), T - 3, 'ada').outcome, 'ignored');
+    assert.equal(applyMessage(merged.alert, paged('resolve', T - 3), T - 3, 'ada').outcome, 'ignored');
   });
 
   it('acknowledge an episode once, and not the next one', () => {
@@ -202,8 +205,8 @@ describe('messages about one alert', () => {
       fc.property(stream, (messages) => {
         let known: KnownAlert | null = null;
         for (const [at, one] of messages) {
-          const once: Merged = merge(known, one, at, 'ada');
-          const twice = merge(once.alert, one, at, 'ada');
+          const once: Applied = applyMessage(known, one, at, 'ada');
+          const twice = applyMessage(once.alert, one, at, 'ada');
           assert.deepEqual(twice.alert, once.alert);
           assert.deepEqual([twice.changed, twice.reworded, twice.past], [false, false, null]);
           known = once.alert;

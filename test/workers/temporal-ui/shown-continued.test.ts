@@ -18,7 +18,7 @@ import { freshNamespace, temporalAddress } from '../../support/servers.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { changes, seen, told } from './shown.ts';
 
-const here = { api: 'https://tocsin.test', attributes: Object.keys(searchAttributes) };
+const installation = { api: 'https://tocsin.test', attributes: Object.keys(searchAttributes) };
 const outline = {
   ...{ rule_id: 'rule-1', rule_name: 'Renamed', severity: 'low', state: 'acknowledged' as const },
   ...{ summary: 'It is on fire', since: '2026-01-01T00:00:00.000Z', opened_at: '2026-01-01T00:00:00.000Z' },
@@ -35,15 +35,15 @@ const answers = {
       : {
           about: {
             rule: { name: 'Renamed', severity: 'low', enabled: true, fires_when: 'it must' },
-            ...{ here, mark: 'mark' },
+            ...{ installation, mark: 'mark' },
           },
         }),
   }),
-  producerRow: async () => ({ settings: simulated({ tick_ms: 50 }), paused: false, here }),
+  producerRow: async () => ({ settings: simulated({ tick_ms: 50 }), paused: false, installation }),
   emitBatch: async () => ({ stored: 10, duplicates: 0, refused: 0 }),
   loadIncident: async () => ({
     outline,
-    ...{ notices: [], channels: ['ops'], schedule_ms: [3_600_000], here },
+    ...{ notices: [], channels: ['ops'], schedule_ms: [3_600_000], installation },
   }),
   recordDeadLetters: async () => undefined,
   redriveBatches: async ({ ids }: { ids: string[] }) => ({ redriven: [], failed: ids }),

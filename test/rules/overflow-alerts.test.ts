@@ -13,7 +13,7 @@ const { alertmanager } = RECEIVING_RULES;
 
 const named = (name: string) => ({ labels: { alertname: name } });
 
-describe('alerts that are folded into the overflow group', () => {
+describe('alerts in the overflow group', () => {
   let engine: Engine;
   beforeEach(async () => {
     engine = await Engine.start(NOON);
@@ -32,14 +32,14 @@ describe('alerts that are folded into the overflow group', () => {
       endedAt?.getTime() ?? null,
     ]);
 
-  /** Folds alerts that began before now, one a millisecond, with words of a kilobyte each. */
-  async function addFolded(n: number): Promise<void> {
+  /** Puts alerts into the overflow group that began before now, one a millisecond, with words of a kilobyte each. */
+  async function addAlerts(n: number): Promise<void> {
     const db = sqlOf(engine.orm);
     await receive(firing(engine.now - n, named('first')));
     await sql`
       insert into received_alerts (rule_id, key, group_key, labels, annotations, severity, summary, starts_at, ends_at, ends,
         updated_at, senders)
-      select rule_id, 'folded-' || i, '*', labels, jsonb_build_object('text', repeat(md5(i::text), 32)), severity, summary,
+      select rule_id, 'alert-' || i, '*', labels, jsonb_build_object('text', repeat(md5(i::text), 32)), severity, summary,
         starts_at + i, ends_at, ends, updated_at, '{}'
       from received_alerts, generate_series(1, ${n - 1}::int) i`.execute(db);
     await sql`analyze received_alerts`.execute(db);
@@ -47,7 +47,7 @@ describe('alerts that are folded into the overflow group', () => {
   }
 
   it('come and go without a look at all the others', async () => {
-    await addFolded(10_000);
+    await addAlerts(10_000);
     const changes: [string, () => ReceivedAlert[]][] = [
       ['one begins', () => [firing(engine.now, named('one'))]],
       ['others begin', () => [1, 2, 3].map((i) => firing(engine.now, named(`other-${i}`)))],
