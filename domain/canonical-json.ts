@@ -12,7 +12,7 @@ function inOrder(value: unknown): unknown {
   return Object.fromEntries(sortedEntries(value).map(([key, item]) => [key, inOrder(item)]));
 }
 
-/** The members of an object by name, in the order of UTF-16 code units. Hashes of label sets are made of it. */
+/** The members of an object, ordered by the UTF-16 code units of their names. */
 export function sortedEntries(object: object): [name: string, value: unknown][] {
   return Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1));
 }

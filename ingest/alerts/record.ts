@@ -219,8 +219,8 @@ async function write(
 }
 
 /**
- * From when on its group may fire otherwise. In the overflow group this is told apart from its start: one that
- * is resolved changes nothing of what went before, and the group can be judged by others that hold.
+ * From when on its group may fire otherwise. In the overflow group this is told apart from its start: one
+ * that is resolved changes nothing of what went before, and the group can be judged by others that hold.
  */
 function firstChange(
   { group_key, starts_at, ends_at }: ReceivedAlertRow,

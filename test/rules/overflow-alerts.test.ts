@@ -32,7 +32,10 @@ describe('alerts in the overflow group', () => {
       endedAt?.getTime() ?? null,
     ]);
 
-  /** Puts alerts into the overflow group that began before now, one a millisecond, with words of a kilobyte each. */
+  /**
+   * Puts alerts into the overflow group that began before now, one a millisecond, with words of a kilobyte
+   * each.
+   */
   async function addAlerts(n: number): Promise<void> {
     const db = sqlOf(engine.orm);
     await receive(firing(engine.now - n, named('first')));

@@ -21,8 +21,8 @@ const OVERFLOW_LOOKED_AT = 50;
 
 /**
  * Until when one of the alerts in the rule's overflow group holds that began before `from`, was not resolved,
- * and holds past `watermark`; null where none of the youngest does. Those are the least likely to have been forgotten by
- * their senders. Epoch ms.
+ * and holds past `watermark`; null where none of the youngest does. Those are the least likely to have been
+ * forgotten by their senders. Epoch ms.
  */
 export async function overflowHolds(
   db: Sql,
@@ -41,7 +41,8 @@ export async function overflowHolds(
 /**
  * Episodes of the groups' alerts that end at or after each group's `from` (epoch ms). The latest ones are
  * held until this transaction ends: an alert is reworded either before it is judged, or once its incident is
- * on record. Those of the overflow group aren't: its incident has words of its own. `past` ones are over for good.
+ * on record. Those of the overflow group aren't: its incident has words of its own. `past` ones are over for
+ * good.
  */
 export async function episodesOnRecord(
   db: Sql,
