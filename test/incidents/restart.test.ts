@@ -4,7 +4,18 @@ import { incidentStatus } from '../../workflows/messages.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Receiver, receiver } from './channels/receiver.ts';
-import { type Stage, stage } from './stage.ts';
+import { type Handle, type Stage, stage } from './stage.ts';
+
+/** How a run's history ends: tells a run that is slow from one that waits, or whose tasks fail. */
+async function lastOf({ workflowId, signaledRunId, client }: Handle) {
+  const run = client.getHandle(workflowId, signaledRunId);
+  const { raw, status } = await run.describe();
+  const { events } = await run.fetchHistory();
+  const last = (events ?? []).slice(-12).map(({ eventId, eventType, workflowTaskFailedEventAttributes }) => {
+    return [Number(eventId), eventType, workflowTaskFailedEventAttributes?.failure?.message];
+  });
+  return { status: status.name, task: raw.pendingWorkflowTask, activities: raw.pendingActivities, last };
+}
 
 describe('an incident whose workflow was lost', () => {
   let there: Stage;
@@ -149,6 +160,7 @@ describe('an incident whose workflow was lost', () => {
     const later = there.client.workflow.getHandle(first.workflowId);
     await waitFor(async () => (await later.describe()).runId !== first.signaledRunId, {
       what: 'another run',
+      seen: () => lastOf(first),
     });
     await waitFor(async () => (await later.query(incidentStatus)).sending.length === 1, {
       what: 'it to look',

@@ -20,7 +20,7 @@ import { QUEUES } from '../../workflows/queues.ts';
 import { freshNamespace, temporalAddress } from '../support/servers.ts';
 import { record } from './record.ts';
 
-type Handle = WorkflowHandleWithSignaledRunId<typeof incident>;
+export type Handle = WorkflowHandleWithSignaledRunId<typeof incident>;
 export type Stage = Awaited<ReturnType<typeof stage>>;
 
 const workflowsPath = join(import.meta.dirname, '../../workflows/incidents/incident.ts');

@@ -2,11 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Polls until `condition` returns something truthy and resolves to that. An error it throws counts as "not
- * yet". Throws an Error naming `what` after `timeoutMs` (default 30,000), with the last error as its cause.
+ * yet". Throws an Error after `timeoutMs` (default 30,000) that names `what`, the last error (mocha does not
+ * print causes) and what `seen` tells of the state of things.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 30_000, everyMs = 25, what }: { timeoutMs?: number; everyMs?: number; what: string },
+  {
+    timeoutMs = 30_000,
+    everyMs = 25,
+    what,
+    seen,
+  }: { timeoutMs?: number; everyMs?: number; what: string; seen?: () => unknown },
 ): Promise<NonNullable<Awaited<T>>> {
   const giveUp = Date.now() + timeoutMs;
   let cause: unknown;
@@ -18,7 +24,22 @@ export async function waitFor<T>(
     } catch (error) {
       cause = error;
     }
-    if (Date.now() >= giveUp) throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause });
+    if (Date.now() >= giveUp) throw new Error(await failureOf(timeoutMs, what, cause, seen), { cause });
     await sleep(everyMs);
   }
+}
+
+async function failureOf(timeoutMs: number, what: string, cause: unknown, seen?: () => unknown) {
+  const because = [];
+  for (let error = cause; error instanceof Error; error = error.cause) because.push(error.message);
+  const state =
+    seen &&
+    (await Promise.resolve()
+      .then(seen)
+      .catch((error: unknown) => String(error)));
+  return [
+    `waited ${timeoutMs} ms for ${what}`,
+    ...(because.length > 0 ? [`the last error: ${because.join(': ')}`] : []),
+    ...(seen ? [`seen: ${JSON.stringify(state)}`] : []),
+  ].join('; ');
 }
