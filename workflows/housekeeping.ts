@@ -3,7 +3,7 @@ import type { HousekeepingActivities } from '../activities/housekeeping/index.ts
 import { ABOUT_HOUSEKEEPING } from '../domain/temporal-ui/about.ts';
 import { codeSpan } from '../domain/temporal-ui/text.ts';
 import { reasonOf } from './failure-of.ts';
-import { housekeepingPolicy } from './retry-policies.ts';
+import { retryPolicies } from './retry-policies.ts';
 import { continueShown, Shown, until } from './shown.ts';
 
 /** Pause between rounds, in milliseconds. */
@@ -11,11 +11,11 @@ const EVERY_MS = 60_000;
 const ROUNDS_A_RUN = 500;
 
 const { keepPartitions } = proxyActivities<HousekeepingActivities>({
-  ...housekeepingPolicy,
+  ...retryPolicies.housekeeping,
   summary: 'Partitions ahead, retention behind',
 });
 const { reconcile } = proxyActivities<HousekeepingActivities>({
-  ...housekeepingPolicy,
+  ...retryPolicies.housekeeping,
   summary: 'Start what should run',
 });
 

@@ -1,8 +1,8 @@
 import type { ActivityOptions, LocalActivityOptions, RetryPolicy } from '@temporalio/common';
 
 /**
- * Retry policies, declared by kind of failure. An activity says which kind it met by the `type` of the
- * ApplicationFailure it throws; what isn't named here is taken for transient and retried.
+ * Kinds of failure. An activity says which kind it met by the `type` of the ApplicationFailure that it
+ * throws. What is not named here counts as transient and is tried again.
  */
 export const FAILURES = {
   /** The batch itself is wrong: trying again can't help. */
@@ -37,61 +37,35 @@ const backoff = (initial: string, longest: string | number, attempts?: number): 
 });
 
 /**
- * Appending a producer's batch: quick at first, then patient, for ten minutes of trying; then it is a dead
- * letter. Counted in tries, because time spent in a throttled queue, or while no worker runs, is not trying.
+ * How an activity is tried, by the name of what it is for: the limits of one try, and the pauses between
+ * tries.
  */
-export const emitPolicy = {
-  startToCloseTimeout: '30s',
-  retry: backoff('500ms', LONGEST_PRODUCER_BACKOFF_MS, 64),
-} satisfies ActivityOptions;
-
-/** Reads and writes of our own tables: they must happen, so they are tried for as long as it takes. */
-export const recordPolicy = {
-  startToCloseTimeout: '30s',
-  retry: backoff('200ms', '10s'),
-} satisfies ActivityOptions;
-
-/**
- * The same in the workflow's own process: short reads, and judging. What fails three times is left to
- * firmPolicy.
- */
-export const localPolicy = {
-  startToCloseTimeout: '60s',
-  localRetryThreshold: '2s',
-  retry: backoff('200ms', '1s', 3),
-} satisfies LocalActivityOptions;
-
-/**
- * The same once more, by the server, which tells of its retries and writes no history for them. See
- * firmly.ts.
- */
-export const firmPolicy = {
-  startToCloseTimeout: '60s',
-  retry: backoff('1s', '10s'),
-} satisfies ActivityOptions;
-
-/** Counting what was in a new rule's window: as long as it makes progress. */
-export const backfillPolicy = {
-  startToCloseTimeout: '6h',
-  heartbeatTimeout: '2m',
-  retry: backoff('1s', '30s'),
-} satisfies ActivityOptions;
-
-/** Housekeeping: what fails a few times is told and tried again in the next round. */
-export const housekeepingPolicy = {
-  startToCloseTimeout: '30m',
-  heartbeatTimeout: '2m',
-  retry: backoff('1s', '10s', 4),
-} satisfies ActivityOptions;
-
-/**
- * One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy can
- * say.
- */
-export const deliverPolicy = {
-  startToCloseTimeout: '30s',
-  retry: { maximumAttempts: 1 },
-} satisfies ActivityOptions;
+export const retryPolicies = {
+  /**
+   * Appends a producer's batch: soon at first, then patiently, for ten minutes of trying. Then the batch is a
+   * dead letter. Limited by the number of tries, because time in a throttled queue, or while no worker runs,
+   * is not trying.
+   */
+  append: {
+    startToCloseTimeout: '30s',
+    retry: backoff('500ms', LONGEST_PRODUCER_BACKOFF_MS, 64),
+  },
+  /** Reads and writes our own tables, which must happen: tried for as long as it takes. */
+  record: { startToCloseTimeout: '30s', retry: backoff('200ms', '10s') },
+  /** Short reads, and judging, in the workflow's own process. What fails three times is left to `firm`. */
+  local: { startToCloseTimeout: '60s', localRetryThreshold: '2s', retry: backoff('200ms', '1s', 3) },
+  /** The same by the server, which shows its retries and writes no history for them. See firmly.ts. */
+  firm: { startToCloseTimeout: '60s', retry: backoff('1s', '10s') },
+  /** Counts what was in a new rule's window: for as long as it makes progress. */
+  backfill: { startToCloseTimeout: '6h', heartbeatTimeout: '2m', retry: backoff('1s', '30s') },
+  /** A step of housekeeping: what fails four times is reported, and tried again in the next round. */
+  housekeeping: { startToCloseTimeout: '30m', heartbeatTimeout: '2m', retry: backoff('1s', '10s', 4) },
+  /**
+   * One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy
+   * can say.
+   */
+  deliver: { startToCloseTimeout: '30s', retry: { maximumAttempts: 1 } },
+} satisfies Record<string, ActivityOptions | LocalActivityOptions>;
 
 /**
  * Pauses between attempts at one delivery, in milliseconds: Standard Webhooks' schedule, about three days.

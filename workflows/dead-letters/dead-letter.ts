@@ -20,7 +20,7 @@ import {
   redriveDeadLetters,
 } from '../messages.ts';
 import { QUEUES } from '../queues.ts';
-import { FAILURES, recordPolicy } from '../retry-policies.ts';
+import { FAILURES, retryPolicies } from '../retry-policies.ts';
 import { SOURCE_ID } from '../search-attributes.ts';
 import { continueShown, shows } from '../shown.ts';
 import { HeldLetters } from './held-letters.ts';
@@ -33,17 +33,17 @@ const LETTERS_A_DISCARD = 500;
 /** Marks runs that redrive on the ingest queue. */
 const THROTTLED = 'redrive-on-ingest-queue';
 
-const keeper = proxyActivities<ProducerActivities>({ ...recordPolicy, taskQueue: QUEUES.producers });
+const keeper = proxyActivities<ProducerActivities>({ ...retryPolicies.record, taskQueue: QUEUES.producers });
 /** Somebody waits for the answer: while PostgreSQL is away that is a no within a minute. */
 const answering = proxyActivities<ProducerActivities>({
-  ...recordPolicy,
+  ...retryPolicies.record,
   scheduleToCloseTimeout: '1m',
   taskQueue: QUEUES.producers,
 });
 /** Redrives use the queue of the producers, so its limit applies to them too. */
-const throttled = proxyActivities<RedriveActivities>({ ...recordPolicy, taskQueue: QUEUES.ingest });
+const throttled = proxyActivities<RedriveActivities>({ ...retryPolicies.record, taskQueue: QUEUES.ingest });
 const throttledAnswering = proxyActivities<RedriveActivities>({
-  ...recordPolicy,
+  ...retryPolicies.record,
   scheduleToCloseTimeout: '1m',
   taskQueue: QUEUES.ingest,
 });

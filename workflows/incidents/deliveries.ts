@@ -19,10 +19,10 @@ import {
 import { codeSpan } from '../../domain/temporal-ui/text.ts';
 import { firmly } from '../firmly.ts';
 import { QUEUES } from '../queues.ts';
-import { deliverPolicy, FAILURES, firmPolicy, localPolicy } from '../retry-policies.ts';
+import { FAILURES, retryPolicies } from '../retry-policies.ts';
 
-const local = proxyLocalActivities<IncidentActivities>(localPolicy);
-const firm = proxyActivities<IncidentActivities>(firmPolicy);
+const local = proxyLocalActivities<IncidentActivities>(retryPolicies.local);
+const firm = proxyActivities<IncidentActivities>(retryPolicies.firm);
 const settleDelivery = firmly(local.settleDelivery, firm.settleDelivery);
 const finishNotice = firmly(local.finishNotice, firm.finishNotice);
 const notifiedNobody = firmly(local.notifiedNobody, firm.notifiedNobody);
@@ -154,7 +154,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   async function attempt(delivery: Delivery): Promise<void> {
     const { notice_id, kind, channel, attempt } = delivery;
     const { deliver } = proxyActivities<NotifyActivities>({
-      ...deliverPolicy,
+      ...retryPolicies.deliver,
       taskQueue: QUEUES.notify,
       summary: `${kind} through ${codeSpan(channel, 80)}, attempt ${attempt}`,
     });

@@ -22,7 +22,7 @@ import {
   incidentStatus,
   resolveIncident,
 } from '../messages.ts';
-import { FAILURES, firmPolicy, localPolicy } from '../retry-policies.ts';
+import { FAILURES, retryPolicies } from '../retry-policies.ts';
 import { INCIDENT_STATE, RULE_ID, SEVERITY } from '../search-attributes.ts';
 import { continueShown, Shown, shows, until } from '../shown.ts';
 import { createDeliveries, keyOf } from './deliveries.ts';
@@ -30,12 +30,12 @@ import { incidentDetails } from './details.ts';
 
 const read = { summary: 'Read the incident and its notices' };
 const loadIncident = firmly(
-  proxyLocalActivities<IncidentActivities>({ ...localPolicy, ...read }).loadIncident,
-  proxyActivities<IncidentActivities>({ ...firmPolicy, ...read }).loadIncident,
+  proxyLocalActivities<IncidentActivities>({ ...retryPolicies.local, ...read }).loadIncident,
+  proxyActivities<IncidentActivities>({ ...retryPolicies.firm, ...read }).loadIncident,
 );
 const person = { summary: 'Record what a person did' };
-const local = proxyLocalActivities<IncidentActivities>({ ...localPolicy, ...person });
-const firm = proxyActivities<IncidentActivities>({ ...firmPolicy, ...person });
+const local = proxyLocalActivities<IncidentActivities>({ ...retryPolicies.local, ...person });
+const firm = proxyActivities<IncidentActivities>({ ...retryPolicies.firm, ...person });
 const acknowledge = firmly(local.acknowledge, firm.acknowledge);
 const resolve = firmly(local.resolve, firm.resolve);
 const comment = firmly(local.comment, firm.comment);

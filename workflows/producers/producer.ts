@@ -23,7 +23,7 @@ import {
   stopProducer,
 } from '../messages.ts';
 import { QUEUES } from '../queues.ts';
-import { emitPolicy, recordPolicy } from '../retry-policies.ts';
+import { retryPolicies } from '../retry-policies.ts';
 import { SOURCE_ID } from '../search-attributes.ts';
 import { continueShown, shows } from '../shown.ts';
 import { failed, succeeded } from './breaker.ts';
@@ -43,8 +43,8 @@ import {
  */
 const BATCHES_A_RUN = 250;
 
-const ingest = proxyActivities<IngestActivities>({ ...emitPolicy, taskQueue: QUEUES.ingest });
-const keeper = proxyActivities<ProducerActivities>({ ...recordPolicy, taskQueue: QUEUES.producers });
+const ingest = proxyActivities<IngestActivities>({ ...retryPolicies.append, taskQueue: QUEUES.ingest });
+const keeper = proxyActivities<ProducerActivities>({ ...retryPolicies.record, taskQueue: QUEUES.producers });
 
 /**
  * One source of events, for as long as its row is there: emits a batch a tick, falls behind its ticks rather

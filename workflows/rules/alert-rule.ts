@@ -12,7 +12,7 @@ import type { RuleActivities } from '../../activities/rules/index.ts';
 import { aboutRule, standingOf } from '../../domain/temporal-ui/about.ts';
 import { firmly } from '../firmly.ts';
 import { type RuleState, ruleChanged, ruleState, wakeRule } from '../messages.ts';
-import { backfillPolicy, firmPolicy, localPolicy } from '../retry-policies.ts';
+import { retryPolicies } from '../retry-policies.ts';
 import { RULE_ID } from '../search-attributes.ts';
 import { continueShown, Shown, shows } from '../shown.ts';
 
@@ -25,11 +25,11 @@ const SIGNALS_A_RUN = 5000;
 
 const summary = 'Judge what is pending';
 const evaluateRule = firmly(
-  proxyLocalActivities<RuleActivities>({ ...localPolicy, summary }).evaluateRule,
-  proxyActivities<RuleActivities>({ ...firmPolicy, summary }).evaluateRule,
+  proxyLocalActivities<RuleActivities>({ ...retryPolicies.local, summary }).evaluateRule,
+  proxyActivities<RuleActivities>({ ...retryPolicies.firm, summary }).evaluateRule,
 );
 const { backfillRule } = proxyActivities<RuleActivities>({
-  ...backfillPolicy,
+  ...retryPolicies.backfill,
   summary: 'Count what was in the window before',
 });
 
