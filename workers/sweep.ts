@@ -9,8 +9,7 @@ import { advanceWatermark, listeners } from '../db/queries/rules/watermark.ts';
 import { extendSpans } from '../db/queries/system/deaf-spans.ts';
 import { holdsOf, spansOfTheAbsent } from '../domain/rules/watermark.ts';
 import { type Repetition, repeat } from '../process/repeat.ts';
-import { signalIncident } from '../temporal-config/signals/incidents.ts';
-import { SignalQueue } from '../temporal-config/signals/queue.ts';
+import { incidentSignals } from '../temporal-config/signals/incidents.ts';
 import { ruleSignals } from '../temporal-config/signals/rules.ts';
 
 const EVERY_MS = 1000;
@@ -40,10 +39,7 @@ export interface SweepDeps {
  */
 export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   const rules = ruleSignals({ orm, client }, log);
-  const incidents = new SignalQueue(
-    (id) => signalIncident({ orm, client }, id),
-    (error) => log.warn({ err: error }, 'could not signal an incident'),
-  );
+  const incidents = incidentSignals({ orm, client }, log);
   const due = overdueIncidents(orm, clock);
   const rounds: [what: string, round: () => Promise<void>][] = [
     ['the watermark', () => moveWatermark(orm)],

@@ -4,8 +4,8 @@ import type { Logger } from 'pino';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { loadRule } from '../../db/queries/rules/judging.ts';
 import type { Installation } from '../../domain/temporal-ui/about.ts';
-import { signalIncidents } from '../../temporal-config/signals/incidents.ts';
-import { signalRules } from '../../temporal-config/signals/rules.ts';
+import { incidentSignals } from '../../temporal-config/signals/incidents.ts';
+import { ruleSignals } from '../../temporal-config/signals/rules.ts';
 import { withProgress } from '../progress.ts';
 import { backfill } from './backfill.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
@@ -36,8 +36,8 @@ export function createRuleActivities({
           orm,
           clock,
           log,
-          signalIncidents: (ids) => signalIncidents({ orm, client }, ids, log),
-          signalRules: (ids) => signalRules({ orm, client }, ids, log),
+          signalIncidents: (ids) => incidentSignals({ orm, client }, log).add(ids),
+          signalRules: (ids) => ruleSignals({ orm, client }, log).add(ids),
         },
         rule_id,
       );

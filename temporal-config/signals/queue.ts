@@ -1,9 +1,11 @@
-import { PARALLEL } from './signal.ts';
+/** Most workflows that one queue signals at once. */
+const PARALLEL = 16;
 
 /**
- * Signals that are sent apart from whoever asks for them, a few at once: with Temporal away each takes
- * seconds to fail, and nobody may stand in line behind them. A workflow that waits already is not noted
- * twice, so what waits is bounded by their number.
+ * Sends signals, a few at once. Whoever must not wait for Temporal adds to it and goes on: with Temporal away
+ * each signal takes seconds to fail. A workflow that waits already is not noted twice, so what waits is
+ * bounded by their number. One queue serves its callers in turn: those who wait for its signals have one of
+ * their own, so that none waits for the signals of another.
  */
 export class SignalQueue {
   readonly #signal: (id: string) => Promise<void>;
