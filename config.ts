@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { parseChannels } from './activities/channels/settings.ts';
+import { channelsSetting } from './activities/channels/settings.ts';
 import { databaseUrl } from './db/connections/address.ts';
 import { ConfigError } from './domain/config-error.ts';
 import { isSecret } from './domain/keys/key.ts';
@@ -121,10 +121,7 @@ const schema = z.object({
   /** The same, below which no more events are taken; with 10 GiB free they always are. */
   DISK_REFUSE_PERCENT: z.coerce.number().min(0).max(100).default(5),
   /** JSON list of notification channels, or CHANNELS_FILE for a file that holds it. */
-  CHANNELS: z
-    .string()
-    .default('[]')
-    .transform((text, context) => parseChannels(text, context)),
+  CHANNELS: channelsSetting,
   CHANNELS_FILE: z.string().optional(),
   /**
    * Address people reach the API by: for links in notices, and the name under which it takes changes from

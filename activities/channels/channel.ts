@@ -1,9 +1,19 @@
 import { v5 as uuidv5 } from 'uuid';
+import type { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
 
-/** A way to reach people. One file each, beside this one. */
+/** A kind of channel: one file each, beside this one, and a line in `index.ts`. */
+export interface ChannelKind<S extends z.ZodType<{ kind: string; name: string }>> {
+  readonly kind: z.output<S>['kind'];
+  /** Its settings in CHANNELS. */
+  readonly schema: S;
+  /** @param clock epoch milliseconds */
+  create(settings: z.output<S>, clock: () => number): Channel;
+}
+
+/** A configured way to reach people. */
 export interface Channel {
-  /** As configured; unique, and what `deliveries` rows carry. */
+  /** As configured. Unique: `deliveries` rows have it. */
   readonly name: string;
   readonly kind: string;
   /**

@@ -1,17 +1,20 @@
 import { createTransport } from 'nodemailer';
+import { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
 import { cut, factsOf, subjectOf, textOf } from '../../domain/incidents/notice-text.ts';
-import { type Channel, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { type Channel, type ChannelKind, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { channelName, urlWith } from './fields.ts';
 import { inTime } from './in-time.ts';
 import { redactor } from './redact.ts';
 
-export interface EmailConfig {
-  name: string;
+const schema = z.strictObject({
+  kind: z.literal('email'),
+  name: channelName,
   /** smtp://user:password@host:port */
-  smtp: string;
-  from: string;
-  to: readonly string[];
-}
+  smtp: urlWith(/^smtps?$/),
+  from: z.string().min(3),
+  to: z.array(z.email()).min(1),
+});
 
 /** Longest silence of the SMTP server in milliseconds, so that no connection outlives its attempt by much. */
 const SILENCE_MS = 15_000;
@@ -22,7 +25,7 @@ const SILENCE_MS = 15_000;
  * When some recipients are refused for now, all get it again under that id, which mail programs show once:
  * better twice than never. Those refused for good are named.
  */
-export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
+function create({ name, smtp, from, to }: z.output<typeof schema>): Channel {
   const redact = redactor([smtp]);
   const transport = createTransport({
     url: smtp,
@@ -60,6 +63,8 @@ export function emailChannel({ name, smtp, from, to }: EmailConfig): Channel {
     },
   };
 }
+
+export const email = { kind: 'email', schema, create } satisfies ChannelKind<typeof schema>;
 
 function htmlOf(notice: NoticeDocument): string {
   const rows = factsOf(notice).map(

@@ -1,21 +1,27 @@
+import type { z } from 'zod';
 import type { Channel } from './channel.ts';
-import { emailChannel } from './email.ts';
-import type { ChannelConfig } from './settings.ts';
-import { slackChannel } from './slack.ts';
-import { webhookChannel } from './webhook.ts';
+import { email } from './email.ts';
+import { slack } from './slack.ts';
+import { webhook } from './webhook.ts';
 
-/** The configured channels, in their order. `clock` in epoch milliseconds. */
-export function createChannels(configs: readonly ChannelConfig[], clock: () => number): Channel[] {
-  return configs.map((config) => createChannel(config, clock));
+/** Every kind of channel. A new one is a file beside this one, and a line here. */
+export const CHANNEL_KINDS = { webhook, slack, email };
+
+type Kind = keyof typeof CHANNEL_KINDS;
+type Settings = { [K in Kind]: z.output<(typeof CHANNEL_KINDS)[K]['schema']> };
+
+/** The settings of a channel, of any kind. */
+export type ChannelSettings = Settings[Kind];
+
+/** The table as the compiler checks it: each line has the name of its kind, and takes the settings of it. */
+const kinds: { [K in Kind]: { kind: K; create(settings: Settings[K], clock: () => number): Channel } } =
+  CHANNEL_KINDS;
+
+function createChannel<K extends Kind>(settings: Settings[K], clock: () => number): Channel {
+  return kinds[settings.kind as K].create(settings, clock);
 }
 
-function createChannel(config: ChannelConfig, clock: () => number): Channel {
-  switch (config.kind) {
-    case 'webhook':
-      return webhookChannel(config, clock);
-    case 'slack':
-      return slackChannel(config, clock);
-    case 'email':
-      return emailChannel(config);
-  }
+/** The configured channels, in their order. `clock` in epoch milliseconds. */
+export function createChannels(all: readonly ChannelSettings[], clock: () => number): Channel[] {
+  return all.map((settings) => createChannel(settings, clock));
 }

@@ -1,11 +1,15 @@
+import { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
 import { cut, factsOf, subjectOf } from '../../domain/incidents/notice-text.ts';
-import { type Channel, FinalFailure, RetryableFailure } from './channel.ts';
+import { type Channel, type ChannelKind, FinalFailure, RetryableFailure } from './channel.ts';
+import { channelName, webUrl } from './fields.ts';
 import { postJson } from './http.ts';
 import { redactor } from './redact.ts';
 
+const schema = z.strictObject({ kind: z.literal('slack'), name: channelName, url: webUrl });
+
 /** A Slack incoming webhook. Success is 200 `ok`; of the 4xx only 408 and 429 may pass. */
-export function slackChannel({ name, url }: { name: string; url: string }, clock: () => number): Channel {
+function create({ name, url }: z.output<typeof schema>, clock: () => number): Channel {
   const redact = redactor([url]);
   return {
     name,
@@ -21,6 +25,8 @@ export function slackChannel({ name, url }: { name: string; url: string }, clock
     },
   };
 }
+
+export const slack = { kind: 'slack', schema, create } satisfies ChannelKind<typeof schema>;
 
 /** 12 lines of these have less than a section's 3,000 characters, however much of them must be escaped. */
 const MOST_FACTS = 12;

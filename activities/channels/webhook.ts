@@ -1,20 +1,37 @@
 import { Webhook } from 'standardwebhooks';
-import { type Channel, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { z } from 'zod';
+import { type Channel, type ChannelKind, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { channelName, webUrl } from './fields.ts';
 import { postJson } from './http.ts';
 import { redactor } from './redact.ts';
 
-export interface WebhookConfig {
-  name: string;
-  url: string;
-  /** `whsec_…`; several while one rotates: each signs. None: unsigned. */
-  secrets: readonly string[];
-}
+/** Standard Webhooks has the key between 24 and 64 bytes. */
+const secret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]+=*$/, 'must be whsec_ and base64')
+  .superRefine((given, context) => {
+    const text = given.slice('whsec_'.length);
+    const key = Buffer.from(text, 'base64');
+    const complain = (message: string) => context.addIssue({ code: 'custom', message });
+    if (key.toString('base64') !== text) complain('is not whole base64 after whsec_');
+    else if (key.length < 24 || key.length > 64) {
+      complain(`must have 24 to 64 bytes in base64 after whsec_, but has ${key.length}`);
+    }
+  });
+
+const schema = z.strictObject({
+  kind: z.literal('webhook'),
+  name: channelName,
+  url: webUrl,
+  /** Several while one rotates: each signs. None: unsigned. */
+  secrets: z.array(secret).default([]),
+});
 
 /**
  * The notice document by Standard Webhooks (github.com/standard-webhooks/standard-webhooks): 2xx is success,
  * 410 means never again, everything else, 3xx included, is tried again.
  */
-export function webhookChannel({ name, url, secrets }: WebhookConfig, clock: () => number): Channel {
+function create({ name, url, secrets }: z.output<typeof schema>, clock: () => number): Channel {
   const signers = secrets.map((secret) => new Webhook(secret));
   const redact = redactor([url], secrets);
   return {
@@ -30,7 +47,12 @@ export function webhookChannel({ name, url, secrets }: WebhookConfig, clock: () 
         'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
         ...(signature === '' ? {} : { 'webhook-signature': signature }),
       };
-      const { status, detail, retryAfterMs } = await postJson(url, body, { headers, redact, signal, clock });
+      const { status, detail, retryAfterMs } = await postJson(url, body, {
+        headers,
+        redact,
+        signal,
+        clock,
+      });
       if (status >= 200 && status < 300) return { detail };
       if (status === 410) throw new FinalFailure(`${detail}: the receiver has disabled this channel`);
       if (status >= 300 && status < 400) {
@@ -40,3 +62,5 @@ export function webhookChannel({ name, url, secrets }: WebhookConfig, clock: () 
     },
   };
 }
+
+export const webhook = { kind: 'webhook', schema, create } satisfies ChannelKind<typeof schema>;

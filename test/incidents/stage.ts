@@ -7,8 +7,7 @@ import {
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker';
 import { pino } from 'pino';
-import { createChannels } from '../../activities/channels/index.ts';
-import type { ChannelConfig } from '../../activities/channels/settings.ts';
+import { type ChannelSettings, createChannels } from '../../activities/channels/index.ts';
 import { createIncidentActivities } from '../../activities/incidents/index.ts';
 import { createNotifyActivities } from '../../activities/incidents/notify.ts';
 import type { Orm } from '../../db/orm.ts';
@@ -53,7 +52,7 @@ export async function ownNamespace() {
 }
 
 type Options = {
-  channels: ChannelConfig[];
+  channels: ChannelSettings[];
   /** Pauses between attempts, in milliseconds. */
   scheduleMs?: number[];
   /** Of the two workers, those that run at first. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { emailChannel } from '../../../activities/channels/email.ts';
+import { email } from '../../../activities/channels/email.ts';
 import { sampleNotice } from './notice.ts';
 
 const failure = (responseCode: number, message: string) =>
@@ -43,10 +43,9 @@ describe('an e-mail', () => {
   }
 
   const send = (smtp: string, kind: 'opened' | 'resolved' = 'opened', signal = AbortSignal.timeout(5000)) =>
-    emailChannel({ name: 'mail', smtp, from: 'tocsin@example.com', to: ['a@example.com'] }).send(
-      { ...sampleNotice(kind), id: kind === 'opened' ? OPENED : RESOLVED },
-      signal,
-    );
+    email
+      .create({ kind: 'email', name: 'mail', smtp, from: 'tocsin@example.com', to: ['a@example.com'] })
+      .send({ ...sampleNotice(kind), id: kind === 'opened' ? OPENED : RESOLVED }, signal);
   const header = (mail: string, name: string) =>
     new RegExp(`^${name}: (.*)$`, 'im').exec(mail.replace(/\r\n[ \t]+/g, ' '))?.[1]?.trim();
 
@@ -70,7 +69,13 @@ describe('an e-mail', () => {
     const url = await listen();
     const notice = sampleNotice();
     notice.incident.rule_name = 'x\r\nBcc: everyone@example.com';
-    const channel = emailChannel({ name: 'mail', smtp: url, from: 't@example.com', to: ['a@example.com'] });
+    const channel = email.create({
+      kind: 'email',
+      name: 'mail',
+      smtp: url,
+      from: 't@example.com',
+      to: ['a@example.com'],
+    });
     await channel.send(notice, AbortSignal.timeout(5000));
     assert.equal(header(mails[0]!, 'Bcc'), undefined);
     assert.equal(header(mails[0]!, 'Subject'), 'Opened: [critical] x Bcc: everyone@example.com');
@@ -94,10 +99,13 @@ describe('an e-mail', () => {
       },
     });
     const to = (...codes: number[]) =>
-      emailChannel({
-        ...{ name: 'mail', smtp: url, from: 'tocsin@example.com' },
-        to: codes.map((code) => `${code}@example.com`),
-      }).send(sampleNotice(), AbortSignal.timeout(5000));
+      email
+        .create({
+          kind: 'email',
+          ...{ name: 'mail', smtp: url, from: 'tocsin@example.com' },
+          to: codes.map((code) => `${code}@example.com`),
+        })
+        .send(sampleNotice(), AbortSignal.timeout(5000));
     await assert.rejects(to(250, 450), { name: 'RetryableFailure', message: /450@example\.com.*not you/ });
     await assert.rejects(to(450, 250, 550), { name: 'RetryableFailure' });
     await assert.rejects(to(450, 550), { name: 'RetryableFailure' });

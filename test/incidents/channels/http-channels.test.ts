@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import type { Channel } from '../../../activities/channels/channel.ts';
-import { slackChannel } from '../../../activities/channels/slack.ts';
-import { webhookChannel } from '../../../activities/channels/webhook.ts';
+import { slack } from '../../../activities/channels/slack.ts';
+import { webhook } from '../../../activities/channels/webhook.ts';
 import { sampleNotice } from './notice.ts';
 import { type Received, type Reply, receiver } from './receiver.ts';
 
 const now = Date.parse('2026-03-01T10:00:00Z');
 
 const makers: Record<string, (url: string) => Channel> = {
-  webhook: (url) => webhookChannel({ name: 'ops', url, secrets: [] }, () => now),
-  slack: (url) => slackChannel({ name: 'chat', url }, () => now),
+  webhook: (url) => webhook.create({ kind: 'webhook', name: 'ops', url, secrets: [] }, () => now),
+  slack: (url) => slack.create({ kind: 'slack', name: 'chat', url }, () => now),
 };
 
 type Expected = 'sent' | 'retry' | 'final';

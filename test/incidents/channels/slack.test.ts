@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { slackChannel } from '../../../activities/channels/slack.ts';
+import { slack } from '../../../activities/channels/slack.ts';
 import { sampleNotice } from './notice.ts';
 import { receiver } from './receiver.ts';
 
@@ -17,10 +17,9 @@ describe('a Slack message', () => {
             'x'.repeat(shift) + text.repeat(300),
           ]),
         );
-        await slackChannel({ name: 'chat', url: there.url }, Date.now).send(
-          notice,
-          AbortSignal.timeout(5000),
-        );
+        await slack
+          .create({ kind: 'slack', name: 'chat', url: there.url }, Date.now)
+          .send(notice, AbortSignal.timeout(5000));
         const { blocks } = JSON.parse(there.received.at(-1)!.body);
         const header: string = blocks[0].text.text;
         const facts: string = blocks[1].text.text;
@@ -44,7 +43,9 @@ describe('a Slack message', () => {
       );
       notice.incident.annotations = { ...notice.incident.annotations, ...annotations };
       notice.incident.rule_name = 'long '.repeat(40);
-      await slackChannel({ name: 'chat', url: there.url }, Date.now).send(notice, AbortSignal.timeout(5000));
+      await slack
+        .create({ kind: 'slack', name: 'chat', url: there.url }, Date.now)
+        .send(notice, AbortSignal.timeout(5000));
       const { text, blocks } = JSON.parse(there.received[0]!.body);
       assert.match(text, /^Opened: \[critical\] long/);
       const [header, facts, link] = blocks;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
-import { webhookChannel } from '../../../activities/channels/webhook.ts';
+import { webhook } from '../../../activities/channels/webhook.ts';
 import { sampleNotice } from './notice.ts';
 import { type Receiver, receiver } from './receiver.ts';
 
@@ -15,10 +15,9 @@ describe('a webhook', () => {
   afterEach(() => there.close());
 
   const send = (channel: { secrets?: string[]; url?: string; name?: string }, now = Date.now()) =>
-    webhookChannel({ name: 'ops', url: there.url, secrets: [], ...channel }, () => now).send(
-      sampleNotice(),
-      AbortSignal.timeout(5000),
-    );
+    webhook
+      .create({ kind: 'webhook', name: 'ops', url: there.url, secrets: [], ...channel }, () => now)
+      .send(sampleNotice(), AbortSignal.timeout(5000));
   const headersOf = (index: number) => there.received[index]!.headers as Record<string, string>;
 
   it('is signed so that each of its secrets verifies it, and no other', async () => {
