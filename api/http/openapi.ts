@@ -14,14 +14,14 @@ const problem = z
       .optional()
       .meta({ description: 'What is wrong with each field' }),
   })
-  .meta({ id: 'Problem', description: 'RFC 9457' });
+  .meta({ id: 'Problem', description: 'An error, as RFC 9457 defines it. `detail` says what went wrong.' });
 
 const PROBLEM: Readonly<Record<string, z.ZodType>> = { 'application/problem+json': problem };
 
 /**
- * OpenAPI 3.1 of the routes, from the schemas that validate their requests.
- * @param auth whether keys are asked for
- * @param sessionCookie its name
+ * Generates the OpenAPI 3.1 document from the routes and the schemas that validate their requests.
+ * @param auth whether the API requires keys
+ * @param sessionCookie name of the session cookie
  */
 export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys', sessionCookie: string) {
   const paths: ZodOpenApiPathsObject = {};
@@ -81,7 +81,7 @@ export function openApiDocument(routes: readonly Route[], auth: 'open' | 'keys',
   return portable(document);
 }
 
-/** What each group of operations is about. */
+/** Descriptions of the tags, which group the operations. */
 const TAGS: Readonly<Record<string, string>> = {
   alerts: 'Alert rules',
   analytics: 'Counts of events over time',
@@ -94,15 +94,15 @@ const TAGS: Readonly<Record<string, string>> = {
   keys: 'Keys, roles, sessions and the audit log',
   mappings: 'How the records of log shippers become events',
   producers: 'Producers: workflows that emit events',
-  'received alerts': 'Alerts from other systems, by the protocols of Alertmanager and PagerDuty',
+  'received alerts': 'Alerts that other systems send, in the protocols of Alertmanager and PagerDuty',
   rejections: 'Refused events and requests',
   samples: 'Sample producers and rules for trying Tocsin out',
 };
 
 /**
- * What tools stumble over, and nobody needs: patterns of Unicode classes, which are no regular expressions in
- * Python, and empty objects as defaults, whose own properties have defaults (orval's zod does not compile
- * with them).
+ * Removes what client generators cannot handle: patterns with Unicode classes (`\p{…}`), which are invalid
+ * regular expressions in Python, and empty objects as defaults, with which the code that orval generates for
+ * zod does not compile.
  */
 function portable<T>(document: T): T {
   return JSON.parse(JSON.stringify(document), function (key, value: unknown) {
@@ -121,7 +121,10 @@ function portable<T>(document: T): T {
   }) as T;
 }
 
-/** Any one of these opens a route; `{}` is nothing at all. The lists name the role that a key needs. */
+/**
+ * The alternative ways to authenticate for a route. `{}` means that none is needed. The lists name the role
+ * that the key needs.
+ */
 function securityOf({ role, token }: Route, auth: 'open' | 'keys'): Record<string, string[]>[] {
   if (role === null) return [];
   if (auth === 'open') return token ? [{ ingestToken: [] }] : [{}];
@@ -149,7 +152,7 @@ function contentOf({ schema, media }: Pick<ResponseSpec, 'schema' | 'media'>) {
   return { content: Object.fromEntries(media.map((type) => [type, bySchema(type)])) };
 }
 
-/** Statuses of the problems that a route may answer: its own, and those that follow from what it takes. */
+/** The error statuses of a route: those it declares, and those that every route with its kind of input has. */
 export function problemsOf(route: Route): number[] {
   const statuses = new Set(route.problems ?? []);
   if (route.role) for (const status of [401, 403, 429, 503]) statuses.add(status);
@@ -170,7 +173,7 @@ function failures(route: Route): ZodOpenApiResponsesObject {
   ) as ZodOpenApiResponsesObject;
 }
 
-/** `GET /events/{id}` is `getEventsId`: clients generated from the document name their functions by it. */
+/** Makes `getEventsId` of `GET /events/{id}`. Generated clients name their functions by it. */
 function operationId({ method, path }: Route): string {
   const words = path.replaceAll(/[{}]/g, '').split(/[/_-]/).filter(Boolean);
   return method + words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join('');

@@ -11,7 +11,7 @@ export function queryInteger(min: number, max: number) {
     .meta({ override: { type: 'integer', minimum: min, maximum: max, pattern: undefined } });
 }
 
-/** A default that OpenAPI shows too: behind a transform it would be left out. */
+/** Adds a default that OpenAPI shows too. Without the override, a schema with a transform would hide it. */
 export function withDefault<S extends z.ZodType<number>>(schema: S, value: number) {
   return schema.default(value as z.util.NoUndefined<z.output<S>>).meta({ override: { default: value } });
 }
@@ -31,7 +31,7 @@ export const queryTime = z
   .refine((at) => at >= 0 && at < 253_402_300_800_000, 'must be between 1970 and 9999')
   .meta({ override: { type: 'string', format: 'date-time', pattern: undefined } });
 
-/** Both ends of a stretch of time, for lists: `from` is in, `to` is not. */
+/** The two parameters that limit a list to a time range. `from` is included, `to` is excluded. */
 export const range = {
   from: queryTime.optional().meta({ description: 'Start of the time range, included' }),
   to: queryTime.optional().meta({ description: 'End of the time range, excluded' }),
@@ -44,24 +44,24 @@ export const idParams = z.object({ id: uuid });
 /** An instant in an answer. */
 export const time = z.iso.datetime();
 
-/** Line ends, and characters that hide the text beside them or reverse its direction. */
+/** Characters that make text look different from what it contains: line ends, invisible, and bidi controls. */
 const DECEIVING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
-/** Text in which readers see what it contains. */
+/** Text without characters that could mislead its readers. */
 export const plainText = z
   .string()
   .refine((text) => !DECEIVING.test(text), 'must not contain control or invisible characters');
 
-/** A name that records and timelines show. Readers must not mistake it for another name. */
+/** A name that audit entries and timelines show. It must not look like a different name. */
 export const shownName = (longest: number) => plainText.trim().min(1).max(longest);
 
-/** Who asks, for the timeline. */
+/** The name of the person who acts, for the timeline. */
 export const actor = shownName(200).optional().meta({
   description:
-    'The person who acts, if the key belongs to somebody else. The timeline shows the name as a claim of the key.',
+    'The person who acts, if the request uses the key of a program or of somebody else. Tocsin cannot verify the name, so the timeline adds the name of the key.',
 });
 
-/** `label=name:value`, as often as there are labels to ask for. A value may have colons, a name not. */
+/** The parameter `label=name:value`, which may be repeated. A value may contain colons, a name may not. */
 export const labelParameter = z
   .array(
     z

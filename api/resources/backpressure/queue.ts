@@ -10,26 +10,26 @@ const ACTIVITY_QUEUE = 2;
 const SOURCES = { 1: 'api', 2: 'worker', 3: 'temporal' } as const;
 
 /**
- * Seconds. Workers ask for tasks at least once a minute. One that asked so long before the latest has
- * stopped.
+ * Seconds. A live worker polls at least once a minute, so a worker that polled this long before the latest
+ * poll has stopped.
  */
 const GONE_AFTER = 90;
 
-/** What Temporal says of the ingest queue. */
+/** The state of the ingest queue, as Temporal reports it. */
 export interface QueueState {
   /** Batches that wait for a worker; approximate. */
   backlog: number;
   /** Age of the oldest of them, in seconds. */
   oldest_seconds: number;
-  /** The limit in force, activities a second; null if the server does not tell. */
+  /** The limit in force, in activities per second; null if Temporal does not report one. */
   activities_per_second: number | null;
-  /** Who set it; `temporal`: nobody. */
+  /** Who set the limit. `temporal` means that nobody did. */
   set_by: (typeof SOURCES)[keyof typeof SOURCES];
-  /** The limits that live workers ask for, ascending. That of the worker that asked last applies. */
+  /** The different limits of live workers, ascending. That of the worker that polled last applies. */
   worker_limits: number[];
 }
 
-/** Asks Temporal for the ingest queue. @throws Unavailable */
+/** Asks Temporal for the state of the ingest queue. @throws Unavailable */
 export async function queueState({ client }: ApiDeps): Promise<QueueState> {
   const { stats, config, effectiveRateLimit, pollers } = await answered(client, () =>
     client.workflowService.describeTaskQueue({
@@ -58,7 +58,7 @@ export async function queueState({ client }: ApiDeps): Promise<QueueState> {
 }
 
 /**
- * Refuses a redrive while the ingest queue, on which it would run, is stopped.
+ * Checks that the ingest queue is not stopped. A redrive runs on that queue and would wait for ever.
  * @throws Conflict, Unavailable
  */
 export async function requireFlow(deps: ApiDeps): Promise<void> {
@@ -68,7 +68,7 @@ export async function requireFlow(deps: ApiDeps): Promise<void> {
 }
 
 /**
- * Limits the ingest queue over all workers; 0 stops it, null leaves it to the workers.
+ * Limits the ingest queue for all workers together. 0 stops it; null restores the limit of the workers.
  * @throws Unavailable
  */
 export async function limitQueue({ client }: ApiDeps, activitiesPerSecond: number | null): Promise<void> {

@@ -16,15 +16,15 @@ const backpressureOut = z
     buffered: z.int().meta({ description: 'Events accepted but not stored yet, in all live processes' }),
     activities_per_second: z.number().nullable().meta({
       description:
-        'The limit that Temporal applies; 0 means that the queue is stopped, null that Temporal does not tell',
+        'The limit in force, in batches per second. 0: the queue is stopped. Null: Temporal did not report a limit.',
     }),
     set_by: z.enum(['api', 'worker', 'temporal']).meta({
       description:
-        '`api`: by PUT /backpressure. `worker`: by the configuration of the workers. `temporal`: by neither; no worker has asked for batches yet.',
+        '`api`: by PUT /backpressure. `worker`: by the configuration of the workers. `temporal`: by neither, because no worker has polled the queue yet.',
     }),
     worker_limits: z.array(z.number()).meta({
       description:
-        'The limits that live workers are configured with (`INGEST_RATE_LIMIT`). If there are several, the workers differ: until PUT /backpressure sets a limit, that of the worker that last asked for batches applies.',
+        'The different limits that live workers are configured with (`INGEST_RATE_LIMIT`). If there is more than one and PUT /backpressure has set none, the limit of the worker that polled last applies.',
     }),
   })
   .meta({ id: 'Backpressure' });
@@ -36,7 +36,7 @@ const limitIn = z.object({
   }),
 });
 
-/** The ingest queue, where producers are held back. */
+/** Routes that show and limit the ingest queue. Its limit slows producers down. */
 export function backpressureRoutes(deps: ApiDeps): Route[] {
   const { orm, clock } = deps;
   const look = async (): Promise<z.output<typeof backpressureOut>> => {

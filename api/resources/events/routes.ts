@@ -43,7 +43,7 @@ export function eventRoutes({ orm }: ApiDeps): Route[] {
         ...range,
       }),
       description:
-        'Payloads have no index, so a payload filter searches the events. A long search, and one that finds large events, stops early: it answers with what it has found so far, `Tocsin-Searched-To` says how far it looked, and the next page continues there. Such a page may have fewer events than `limit`, or none. Without a payload filter every page but the last is full.',
+        'Payloads have no index, so a payload filter reads one event after the other. If that takes long, or if the events found are large, the search stops early and answers with what it has found. `Tocsin-Searched-To` then says how far it came, and the next page continues there. Such a page may have fewer events than `limit`, or none. Without a payload filter every page except the last is full.',
       responses: { 200: { ...list, headers: { ...linkHeader, ...searchedTo } } },
       async handle({ query: { limit, offset, cursor, from, to, ...filter }, ...input }) {
         const piece = { after: cursor, offset, limit: limit + 1 };

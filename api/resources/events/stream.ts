@@ -56,7 +56,7 @@ export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDe
       tags: ['events'],
       summary: 'Events as they are committed',
       description:
-        'Server-sent events. Each event is sent once, in the order of the commits. With `Last-Event-ID` (or `lastEventId` in the query) the stream continues where an earlier connection ended. `event: gap` says that the events in between can no longer be found.',
+        'Server-sent events. Each event is sent once, in the order of the commits. With `Last-Event-ID` (or `lastEventId` in the query) the stream continues where an earlier connection ended. `event: gap` means that some events since that connection are missing from the stream; `data` says why.',
       query: z.object({ ...eventFilter, ...polyfills }),
       headers: z.object({ 'Last-Event-ID': z.string().optional() }),
       responses: {

@@ -29,14 +29,14 @@ import { type Route, route } from '../../http/route.ts';
 import { updateWithStart } from '../../temporal.ts';
 import { incidentDetailOut, incidentOut, showIncident, showIncidentDetail } from './schema.ts';
 
-/** Deaf spans shown of an incident. */
+/** How many deaf spans the API shows with one incident. */
 const DEAF_SPANS = 50;
 
 const text = z.string().trim().min(1).max(10_000);
 const byPerson = z.object({ actor, comment: text.optional() });
 const acted = { description: 'The incident as it is now', schema: incidentOut };
 
-/** Reading incidents, and what people do with them: that goes through the incident's workflow. */
+/** Routes of incidents. What people do to an incident goes through its workflow. */
 export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
   const find = async (id: string): Promise<IncidentRow> => {
     const incident = await findIncident(sqlOf(orm), id);
@@ -105,7 +105,7 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       tags: ['incidents'],
       summary: 'Acknowledge an open incident',
       description:
-        'Says that somebody takes care of it. The incident stays until it is resolved. 409 if it is not open.',
+        'Records who works on the incident. It stays acknowledged until it is resolved. 409 if it is not open.',
       params: idParams,
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },
@@ -125,7 +125,8 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       role: 'operate',
       tags: ['incidents'],
       summary: 'Resolve an incident by hand',
-      description: 'The group opens no new incident until the rule has stopped firing for it once.',
+      description:
+        'If the rule is still firing for this group, it opens no new incident for it. A new incident can open once the rule has stopped firing and fires again.',
       params: idParams,
       body: jsonBody(byPerson.prefault({})),
       responses: { 200: acted },

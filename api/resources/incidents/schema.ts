@@ -14,13 +14,20 @@ export const incidentOut = z
     rule_name: z.string(),
     severity: z.string(),
     summary: z.string(),
-    metadata: z.record(z.string(), z.number()).meta({ description: '`observed_count` and `window_seconds`' }),
-    triggered_at: time.meta({ description: 'Equals opened_at' }),
+    metadata: z.record(z.string(), z.number()).meta({
+      description:
+        '`observed_count`: how many events were in the window. `window_seconds`: the length of the window.',
+    }),
+    triggered_at: time.meta({ description: 'The same as `opened_at`, for clients of the reference system' }),
     state: z.enum(INCIDENT_STATES),
     late: z.boolean().meta({
-      description: 'True if the events that opened it arrived more than a minute after they happened',
+      description:
+        'True if the events that opened the incident arrived more than a minute after they happened',
     }),
-    since: time.meta({ description: 'When the condition began to hold' }),
+    since: time.meta({
+      description:
+        'When the condition of the rule began to hold. With `for_seconds`, this is earlier than `opened_at`.',
+    }),
     opened_at: time.meta({ description: 'When the rule began to fire, by event time' }),
     ended_at: time.nullable().meta({ description: 'When the rule stopped firing; null while it fires' }),
     recorded_at: time.meta({ description: 'When Tocsin recorded the incident' }),
@@ -31,9 +38,9 @@ export const incidentOut = z
     resolve_reason: z.string().nullable(),
     merged_into: z.guid().nullable().meta({
       description:
-        'The incident that this one was merged into, because late events showed that both are one episode',
+        'Id of the incident that this one was merged into. Late events showed that the rule never stopped firing between the two.',
     }),
-    reopened: z.int().meta({ description: 'How often it was reopened' }),
+    reopened: z.int().meta({ description: 'How many times late events reopened the incident' }),
     group: texts.meta({ description: "Values of the rule's `group_by` fields" }),
     labels: texts,
     annotations: texts,
@@ -57,7 +64,7 @@ export const incidentDetailOut = incidentOut
         at: time,
         done: z.boolean().meta({
           description:
-            'True when the notice was sent or given up on every channel, or when no channel was configured',
+            'True once every configured channel has either delivered the notice or given up; also true without channels',
         }),
         deliveries: z.array(
           z.object({
@@ -77,7 +84,7 @@ export const incidentDetailOut = incidentOut
 const iso = (at: number) => new Date(at).toISOString();
 const isoOrNull = (at: number | null) => (at === null ? null : iso(at));
 
-/** An incident as the API answers it. */
+/** Converts the row of an incident into the form that the API answers. */
 export function showIncident({ group_labels, ...row }: IncidentRow): z.output<typeof incidentOut> {
   return {
     ...row,
@@ -92,7 +99,7 @@ export function showIncident({ group_labels, ...row }: IncidentRow): z.output<ty
   };
 }
 
-/** An incident with all that happened to it. */
+/** Converts an incident, its timeline, its notices and the deaf spans during it into the API's form. */
 export function showIncidentDetail(
   row: IncidentRow,
   timeline: readonly TimelineRow[],

@@ -57,7 +57,7 @@ export const mappingDefinition = z
       .enum(['all', 'rest'])
       .default('all')
       .describe(
-        'What the payload contains: the whole record, or the fields that no event field was taken from',
+        'What the payload contains. `all`: the whole record. `rest`: only the fields of the record that did not become a field of the event.',
       ),
     dedupe: z
       .boolean()
@@ -87,7 +87,7 @@ export const mappingOut = z
   })
   .meta({ id: 'Mapping' });
 
-/** A mapping as the API answers it. */
+/** Converts a mapping into the form that the API answers. */
 export function showMapping({
   name,
   definition,

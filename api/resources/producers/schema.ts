@@ -47,7 +47,7 @@ const httpCheck = z
       }, 'must not carry credentials')
       .meta({
         description:
-          'Keys without the role `operate` see `***` for the values in the query, and so does the audit log',
+          'The values of its query parameters are shown as `***` in the audit log and to keys without the role `operate`',
       }),
     interval_seconds: z.int().min(5).max(86_400).default(60),
     timeout_ms: z.int().min(100).max(60_000).default(10_000),

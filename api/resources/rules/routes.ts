@@ -12,10 +12,13 @@ import { tellRule } from '../../temporal.ts';
 import { newRule, rulePatchOf } from './input.ts';
 import { changedRuleOut, ruleIn, ruleOut, rulePatch } from './schema.ts';
 
-/** A rule may be written back as it was read. */
+/** Fields that a request body may contain without effect, so that clients can send back a rule they read. */
 const SHOWN = Object.keys(changedRuleOut.shape);
 
-/** Alert rules. The row is the truth; its workflow is told, and finds out by itself if that fails. */
+/**
+ * Routes of alert rules. They change the row of a rule, then signal its workflow. If the signal fails, the
+ * sweep repeats it.
+ */
 export function ruleRoutes(deps: ApiDeps): Route[] {
   const { orm, clock, settings } = deps;
   const show = async (rule: AlertRule) => showRule(rule, (await ruleProgress(orm, [rule.id])).get(rule.id));
@@ -27,7 +30,7 @@ export function ruleRoutes(deps: ApiDeps): Route[] {
       tags: ['alerts'],
       summary: 'Create a rule',
       description:
-        'Give either `threshold_count` and `window_seconds`, or `condition`. Tocsin first counts the events that are already stored; `ready` is true when this is done.',
+        'Give either `threshold_count` and `window_seconds`, or `condition`. Tocsin first counts the events that are already stored. When that is done, `ready` is true and the rule is judged.',
       body: jsonBody(ruleIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Created', schema: ruleOut } },
       async handle({ body }) {
@@ -99,7 +102,7 @@ export function ruleRoutes(deps: ApiDeps): Route[] {
       tags: ['alerts'],
       summary: 'Delete a rule',
       description:
-        'The rule is judged no more. The header `X-Open-Incidents` says what happens to its open incidents.',
+        'Tocsin stops judging the rule. The header `X-Open-Incidents` says what happens to its open incidents.',
       params: idParams,
       responses: {
         204: {

@@ -3,7 +3,7 @@ import { RECEIVING_PROTOCOLS } from '../../../domain/received-alerts/alert.ts';
 import { MATCH_OPERATORS, type Matcher } from '../../../domain/rules/matcher.ts';
 import { plainText, time } from '../../http/parameters.ts';
 
-/** Ten years, in seconds: nothing about a rule is longer. */
+/** The longest time that any field of a rule may have, in seconds: ten years. */
 const LONGEST = 315_360_000;
 
 const seconds = (min: number) => z.int().min(min).max(LONGEST);
@@ -54,9 +54,11 @@ const condition = z.discriminatedUnion('kind', [
 const thresholdCount = z.int().min(1).max(2_147_483_647).meta({
   description: 'Short form of `condition`. At most 1,000,000 with a window above ten minutes.',
 });
-const TOGETHER =
-  'The sum of `window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` must not exceed the retention of events, nor 100,000 buckets. A bucket is a sixtieth of the window, and at least 1 s.';
-const windowSeconds = seconds(1).meta({ description: `Short form of \`condition\`. ${TOGETHER}` });
+const TOGETHER = 'Counts toward the limit that is described at `window_seconds`.';
+const windowSeconds = seconds(1).meta({
+  description:
+    'Short form of `condition`. Limit: the sum of `window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` must not exceed the retention of events, nor 100,000 buckets. A bucket is a sixtieth of the window, and at least 1 s.',
+});
 
 const settings = {
   name: plainText.min(3).max(200),
@@ -88,11 +90,11 @@ const settings = {
       'A firing rule stops when fewer than this many events are in the window. Absent or 0 means `threshold_count`. If `threshold_count` is later set below this value, this value is lowered to it.',
   }),
   allowed_lateness_seconds: seconds(0).meta({
-    description: `Events that are older than this on arrival are stored but not judged. If absent: 3600, or less if the other times leave less. ${TOGETHER}`,
+    description: `Events that are older than this on arrival are stored but not judged. Default: 3600, or less where the limit leaves less. ${TOGETHER}`,
   }),
   late: z.enum(['notify', 'record']).meta({
     description:
-      'What happens to incidents that late events open: `notify` tells people, `record` only stores them',
+      'What happens to incidents that late events open. `notify`: they are sent to the channels. `record`: they are only stored.',
   }),
   incident_severity: z.string().max(32).meta({
     description:
@@ -110,7 +112,7 @@ const settings = {
 };
 
 const partial = z.object(settings).partial();
-/** Null means not given, as in the reference. */
+/** All fields of a rule, each optional. Null means "not given", as in the reference system. */
 const given = z.object(
   Object.fromEntries(Object.entries(partial.shape).map(([name, schema]) => [name, schema.nullable()])) as {
     [K in keyof typeof settings]: z.ZodNullable<z.ZodOptional<(typeof settings)[K]>>;
@@ -127,7 +129,7 @@ export type RuleGiven = z.output<typeof rulePatch> & { sample?: boolean | null }
 
 export const openIncidents = z.object({
   count: z.int(),
-  outcome: z.string().meta({ description: 'What happens to these incidents' }),
+  outcome: z.string().meta({ description: 'A sentence that says what happens to these incidents' }),
 });
 
 export const ruleOut = z

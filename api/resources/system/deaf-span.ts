@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { DEAF_REASONS, type DeafSpan } from '../../../domain/system/deafness.ts';
 import { time } from '../../http/parameters.ts';
 
-/** A time in which silence says nothing. */
+/** A time in which events may be missing, so that the absence of events proves nothing. */
 export const deafSpanOut = z
   .object({
     whose: z.enum(['process', 'source', 'key']).meta({
       description:
-        'Whose events were not heard: those of one of our processes, of a producer, or of the holder of a key',
+        'Whose events may be missing. `process`: those sent to one process of Tocsin; `source`: those of a producer; `key`: those sent with one key.',
     }),
     name: z
       .string()
@@ -16,14 +16,14 @@ export const deafSpanOut = z
       description:
         '`buffer_full`, `body_budget`, `disk_full`, `store_unavailable`, `failed`, `over_rate`, `too_slow`: requests were refused; ' +
         '`gap`: a process sent no heartbeat for a while; `lost`: a process vanished; `stuck`: a producer is so far behind that the watermark no longer waits for it; ' +
-        '`dead_letter`: a batch of a producer became a dead letter, and is not redriven',
+        '`dead_letter`: a batch of a producer became a dead letter, and has not been redriven',
     }),
     from: time,
     to: time.meta({ description: 'When Tocsin last refused or missed something' }),
   })
   .meta({ id: 'DeafSpan' });
 
-/** A span as the API answers it. */
+/** Converts a deaf span into the form that the API answers. */
 export function showSpan({ whose, name, reason, from_at, to_at }: DeafSpan): z.output<typeof deafSpanOut> {
   return {
     whose,

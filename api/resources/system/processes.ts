@@ -15,7 +15,7 @@ const retiredOut = z
   })
   .meta({ id: 'RetiredProcess' });
 
-/** Processes that are gone for good. */
+/** Routes for processes that will not come back. */
 export function processRoutes({ orm }: ApiDeps): Route[] {
   return [
     route({
@@ -25,10 +25,10 @@ export function processRoutes({ orm }: ApiDeps): Route[] {
       tags: ['health'],
       summary: 'Retire a dead process',
       description:
-        'Says that a process is gone for good, so that the watermark no longer waits for it: silence from then on ends incidents again. ' +
-        'What Tocsin did not hear because of it stays on record as a deaf span. `GET /status` lists the processes, and says when a dead ' +
-        'one holds the watermark. 409 while the process is alive: its last heartbeat is at most 5 seconds old. A process that comes back ' +
-        'after it was retired counts again.',
+        'Tells Tocsin that a dead process will not come back. The watermark then no longer waits for it, so incidents can be resolved again. ' +
+        'The time in which the process may have missed events stays on record as a deaf span. `GET /status` lists the processes, and says ' +
+        'whether a dead one holds the watermark. 409 while the process is alive, that is, while its last heartbeat is at most 5 seconds old. ' +
+        'A retired process that starts sending heartbeats again is no longer retired.',
       params: idParams,
       responses: {
         200: { description: 'The process is retired; also if it was retired before', schema: retiredOut },

@@ -4,7 +4,7 @@ import { deafSpanOut } from './deaf-span.ts';
 
 const queue = z.object({ count: z.int(), oldest_seconds: z.number().nullable() });
 
-/** How PostgreSQL's disk is. */
+/** The state of the disk that PostgreSQL writes to. */
 export const diskOut = z
   .object({
     state: z.enum(['ok', 'low', 'full', 'unknown']).meta({
@@ -31,7 +31,7 @@ export const statusOut = z
       reachable: z.boolean(),
       dead_letter_sources: z.int().nullable().meta({
         description:
-          'Sources with a running dead-letter workflow: Temporal holds their dead letters until PostgreSQL has stored them, or retries them. Null if Temporal cannot say.',
+          'How many sources have a running dead-letter workflow. Such a workflow holds dead letters that PostgreSQL has not stored yet, or redrives them. Null if Temporal does not answer.',
       }),
     }),
     disk: diskOut,
@@ -54,12 +54,12 @@ export const statusOut = z
       .optional()
       .meta({
         description:
-          'All processes except retired ones. One that is not alive stays listed for 15 minutes, and the last of a role that takes events ' +
-          'until another takes its place; `POST /processes/{id}/retire` removes it.',
+          'All processes except retired ones. A dead process stays listed for 15 minutes. If it was the last one of a role that receives events, ' +
+          'it stays until another process of that role starts, or until `POST /processes/{id}/retire` removes it.',
       }),
     watermark: z.object({ at: time.nullable(), lag_seconds: z.number().nullable() }).optional().meta({
       description:
-        'Everything that happened before this instant is stored, as far as Tocsin knows. Incidents end only up to it.',
+        'Everything that happened before this instant is stored, as far as Tocsin knows. An incident is resolved only once the watermark has passed its end.',
     }),
     deaf_spans: z
       .array(deafSpanOut)
@@ -95,7 +95,7 @@ export const statusOut = z
       .optional()
       .meta({
         description:
-          'Workflows that cannot continue because their code fails at each attempt, as housekeeping found them within the last minute',
+          'Workflows that cannot continue because their code fails at each attempt. Housekeeping looks for them every minute.',
       }),
     incidents: z.object({ open: z.int(), acknowledged: z.int() }).optional(),
   })
