@@ -24,7 +24,7 @@ import { check, parseQuery, type Route } from './http/route.ts';
 import { attemptedBy, noteRefusals } from './intake/rejections/attempt.ts';
 import { allRoutes } from './resources/index.ts';
 
-/** The API as a Koa app; the caller listens. Holds nothing that has to be closed. */
+/** Creates the API as a Koa app. The caller makes it listen. The app holds nothing that must be closed. */
 export function createApp(deps: ApiDeps): Koa {
   const routes = allRoutes(deps);
   const { addresses } = deps;
@@ -54,12 +54,12 @@ export function createApp(deps: ApiDeps): Koa {
   return app;
 }
 
-/** Endpoints by path and method, of the paths without parameters. */
+/** The handlers of paths without parameters, by path and method. */
 type Plain = Map<string, Map<string, Middleware>>;
 
 /**
- * A path without parameters is nobody else's: `GET /dead-letters/discard` asks for no dead letter of that
- * name. Nor are the busiest paths searched for among all the others.
+ * Routes requests whose path has no parameters, before all others. `GET /dead-letters/discard` is then never
+ * read as the dead letter with the id `discard`, and the busiest paths are found without a search.
  */
 function plainPaths(plain: Plain): Middleware {
   return (ctx, next) => {
@@ -70,7 +70,7 @@ function plainPaths(plain: Plain): Middleware {
   };
 }
 
-/** What all endpoints have in common. */
+/** What all endpoints share. */
 interface Shared extends ApiDeps {
   budgets: BodyBudgets;
   record: ReturnType<typeof auditor>;
@@ -82,12 +82,12 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
   const checkHeaders = headerCheck(route);
   const budget = budgets[route.role === null ? 'strangers' : (takes ?? 'control')];
   const answer: Middleware = async (ctx) => {
-    // Known before anything can go wrong.
+    // Set first, so that metrics and logs know the route even if the request fails.
     ctx.state.route = route.path;
     ctx.state.dialect = route.dialect;
     const principal = await access.admit(ctx.req, route);
     attemptedBy(principal);
-    // A body that would be refused for want of room costs least unread.
+    // If there is no room for events, the request is refused before its body is read, which costs least.
     way?.requireRoom();
     const search = new URLSearchParams(ctx.querystring);
     const { params = {} } = ctx as unknown as { params?: Record<string, string> };
@@ -97,7 +97,7 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
     try {
       const input = {
         params: route.params ? check(route.params, params, 'path') : {},
-        // Another protocol's clients may know parameters that we don't.
+        // Clients of other protocols may send parameters that we do not know; those are ignored.
         query: route.query ? parseQuery(route.query, search, route.dialect !== undefined) : {},
         body: await route.body?.read(body, ctx.req),
         request: ctx.req,
@@ -120,8 +120,9 @@ function endpoint(route: Route, { access, ingest, alerts, rejections, budgets, r
 }
 
 /**
- * Checks the headers that a route reads; where all are optional, only when one of them is there. @throws
- * Invalid
+ * Makes the check of the headers that a route declares. If all of them are optional, it skips requests that
+ * have none.
+ * @throws Invalid
  */
 function headerCheck({ headers }: Route): (given: IncomingHttpHeaders) => void {
   if (!headers) return () => {};
@@ -148,7 +149,7 @@ function send(ctx: Context, { status, headers, type, body }: Sent): void {
   }
 }
 
-/** A handler's answer, whatever its route declares. */
+/** What a handler returns, of any route. */
 interface Sent {
   status: number;
   headers?: Record<string, string>;
@@ -156,7 +157,7 @@ interface Sent {
   body?: unknown;
 }
 
-/** No route took the request: wrong path, or wrong method for it. */
+/** Answers requests that no route took: the path or the method is unknown. */
 const nothingHere: Middleware = (ctx) => {
   const { matched = [] } = ctx as unknown as { matched?: { methods: string[] }[] };
   const allowed = [...new Set(matched.flatMap(({ methods }) => methods))];
@@ -164,7 +165,7 @@ const nothingHere: Middleware = (ctx) => {
   otherMethods(ctx, allowed);
 };
 
-/** Says which methods a path takes. @throws Problem 405 unless that was the question */
+/** Answers OPTIONS with the methods that a path takes. @throws Problem 405 for other methods */
 function otherMethods(ctx: Context, allowed: readonly string[]): void {
   const Allow = [...allowed, ...(allowed.includes('GET') && !allowed.includes('HEAD') ? ['HEAD'] : [])].join(
     ', ',
@@ -176,8 +177,8 @@ function otherMethods(ctx: Context, allowed: readonly string[]): void {
 }
 
 /**
- * CloudEvents' handshake for webhooks: a sender asks by OPTIONS before it delivers. Anyone may: it is the key
- * that lets events in. Azure Event Grid delivers nothing without it.
+ * The headers that answer a webhook sender's handshake: CloudEvents senders ask with OPTIONS before they
+ * deliver, and Azure Event Grid requires the answer. No key is needed for it, because it stores nothing.
  */
 function webhookConsent({ path, headers }: Context): Record<string, string> {
   if (path !== '/events' || headers['webhook-request-origin'] === undefined) return {};

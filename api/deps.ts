@@ -10,29 +10,29 @@ import type { Keyring } from './auth/keyring.ts';
 import type { Addresses } from './http/address.ts';
 import type { Rejections } from './intake/rejections/rejections.ts';
 
-/** What the API is made from. */
+/** What the API needs from its process. */
 export interface ApiDeps {
   orm: Orm;
   client: Client;
   ingest: Ingest;
-  /** Takes alerts that somebody else judged. */
+  /** Stores alerts that other systems judged. */
   alerts: AlertReceiver;
   access: Access;
-  /** Where requests come from. */
+  /** Finds the addresses that requests come from. */
   addresses: Addresses;
-  /** What this process knows of keys, to be told of those that end. */
+  /** The keys that this process remembers. Routes that end a key tell it. */
   keyring: Keyring;
-  /** How PostgreSQL's disk is, as last seen. */
+  /** The last measured state of PostgreSQL's disk. */
   disk: { report(): DiskReport };
-  /** Where refusals are noted. */
+  /** Records what was refused. */
   rejections: Rejections;
-  /** What is measured, for GET /metrics. */
+  /** The metrics that GET /metrics shows. */
   registry: Registry;
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;
   settings: ApiSettings;
-  /** Aborted when the process stops: answers that would go on for ever end then. */
+  /** Aborted when the process stops. Endless answers, such as streams, end then. */
   stopping: AbortSignal;
 }
 
@@ -41,8 +41,8 @@ export interface ApiSettings {
   retentionMs: number;
   /** Names of the notification channels. */
   channels: readonly string[];
-  /** Where people reach the API, and Temporal's Web UI. */
+  /** The address at which people reach the API, and that of Temporal's Web UI. */
   publicUrl: string;
-  /** Whether it listens on loopback: only this machine reaches it. */
+  /** True if the API listens on loopback, so that only this machine reaches it. */
   local: boolean;
 }

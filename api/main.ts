@@ -22,27 +22,27 @@ import { addressesBehind } from './http/address.ts';
 import { apiServer } from './http/server.ts';
 import { Rejections } from './intake/rejections/rejections.ts';
 
-/** Longest that PostgreSQL may work on one statement of a request, in milliseconds. */
+/** The longest that PostgreSQL may work on one statement of a request, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 
 /**
- * Connections that may wait to be let in. Beyond it the kernel resets them, and a sender learns nothing of
- * why; with Node's own 511 that happened in an overload of 2,000 senders. The kernel's `somaxconn` is the
- * upper bound.
+ * How many new connections may wait until the process accepts them. The kernel resets those beyond it, and
+ * their senders learn no reason. With Node's default of 511 that happened when 2,000 senders overloaded the
+ * API. The kernel's `somaxconn` is the upper bound.
  */
 const BACKLOG = 4096;
 
-/** How long a stopping process waits for requests under way, in milliseconds. */
+/** How long a stopping process waits for open requests, in milliseconds. */
 const DRAIN_MS = 10_000;
 
 /**
- * How far the heap may grow beyond what is in use before it is collected, in percent. Left to itself V8 lets
- * what requests leave behind pile up: 490 MiB in an overload, of which 90 were in use; 330 with this, at the
- * same rate.
+ * How far the heap may grow beyond the memory in use before V8 collects garbage, in percent. Without this, V8
+ * let garbage pile up: in an overload the process held 490 MiB while 90 MiB were in use. With it, the process
+ * held 330 MiB at the same rate.
  */
 const HEAP_GROWTH_PERCENT = 40;
 
-/** The API process: starts, and ingests, also while Temporal is away. */
+/** Runs the API process. It starts, and stores events, even while Temporal is down. */
 async function main(config: Config): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   const log = pino({ level: config.LOG_LEVEL, base: { role: 'api' } });
@@ -114,7 +114,7 @@ async function main(config: Config): Promise<void> {
     log.info({ signal }, 'stopping: answering open requests and storing accepted events');
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
-    // A connection that was busy goes idle with its answer, and would be kept alive.
+    // A connection becomes idle once its answer is sent, and Node would then keep it open.
     const idle = setInterval(() => server.closeIdleConnections(), 50);
     const patience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
     await closed;
@@ -127,8 +127,8 @@ async function main(config: Config): Promise<void> {
     await disk.stop();
     await door.close();
     await orm.close(true);
-    // The connection to Temporal is left to the exit: a call that the SDK is about to retry would throw on a
-    // closed one.
+    // The connection to Temporal stays open until the process exits: the SDK may be about to retry a call,
+    // and would throw if the connection were closed.
     log.info('stopped');
     process.exit(0);
   };

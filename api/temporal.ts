@@ -18,15 +18,16 @@ import { Conflict, Unavailable } from './http/problem.ts';
 /** How long a request waits for Temporal, in milliseconds. */
 const DEADLINE_MS = 5000;
 
-/** Most incidents told at once. */
+/** How many incident workflows are signalled at the same time. */
 const TOLD_AT_ONCE = 16;
 
-/** The server's word for a workflow that ended while the update was under way. */
+/** The reason that Temporal gives when a workflow ends before it has answered an update. */
 const ENDED_MEANWHILE = 'AcceptedUpdateCompletedWorkflow';
 
 /**
- * Sends an update, starting the workflow if it doesn't run, and waits for its result.
- * @throws Conflict when the workflow rejects it, Unavailable when Temporal or its workers don't answer
+ * Sends an update to a workflow, starts the workflow if it does not run, and waits for the result.
+ * @throws Conflict when the workflow rejects the update, Unavailable when Temporal or its workers don't
+ * answer
  */
 export async function updateWithStart<Ret, Args extends unknown[]>(
   client: Client,
@@ -47,8 +48,9 @@ export async function updateWithStart<Ret, Args extends unknown[]>(
 }
 
 /**
- * Sends an update to a workflow that may not run. @returns undefined if it doesn't. @throws Conflict,
- * Unavailable
+ * Sends an update to a workflow if it runs.
+ * @returns undefined if it does not run
+ * @throws Conflict, Unavailable
  */
 export async function updateIfRunning<Ret, Args extends [unknown, ...unknown[]]>(
   client: Client,
@@ -67,7 +69,8 @@ export async function updateIfRunning<Ret, Args extends [unknown, ...unknown[]]>
 }
 
 /**
- * Asks a workflow for its state; null when it can't say: it doesn't run, or Temporal or its workers are away.
+ * Asks a workflow for its state. Null if the workflow does not run, or if Temporal or its workers do not
+ * answer.
  */
 export async function ask<Ret>(
   client: Client,
@@ -84,8 +87,8 @@ export async function ask<Ret>(
 }
 
 /**
- * Tells a rule's workflow that the rule changed, and waits a second for that at the most. The row is the
- * truth: if the signal fails, housekeeping brings it home.
+ * Signals a rule's workflow that the rule changed, and waits for that at most a second. If the signal fails,
+ * housekeeping repeats it, because the change itself is in the rule's row.
  */
 export async function tellRule({ orm, client, log }: ApiDeps, ruleId: string): Promise<void> {
   const told = signalRule({ orm, client }, ruleId).catch((error: unknown) => {
@@ -95,8 +98,8 @@ export async function tellRule({ orm, client, log }: ApiDeps, ruleId: string): P
 }
 
 /**
- * Tells workflows of incidents that their rows changed, a few at a time. Those that don't run have nothing to
- * do about it.
+ * Signals the workflows of incidents that their rows changed, a few at a time. Workflows that do not run are
+ * skipped: they have nothing to do.
  */
 export async function tellIncidents({ client, log }: ApiDeps, ids: readonly string[]): Promise<void> {
   for (let i = 0; i < ids.length; i += TOLD_AT_ONCE) {
@@ -114,7 +117,7 @@ export async function tellIncidents({ client, log }: ApiDeps, ids: readonly stri
   }
 }
 
-/** Calls Temporal within the deadline, and turns its errors into answers. @throws Conflict, Unavailable */
+/** Calls Temporal with a deadline, and converts its errors into answers. @throws Conflict, Unavailable */
 export async function answered<T>(
   client: Client,
   call: () => Promise<T>,
@@ -142,7 +145,7 @@ export async function answered<T>(
   }
 }
 
-/** What the codes of gRPC mean to whoever asked. */
+/** The answer for each gRPC status code, in the words of the caller. */
 const REASONS: Readonly<Record<number, string>> = {
   4: 'Temporal did not answer in time; the request may still be carried out',
   5: 'Temporal has no such namespace or workflow',
@@ -152,7 +155,7 @@ const REASONS: Readonly<Record<number, string>> = {
   16: "Temporal refuses Tocsin's credentials",
 };
 
-/** Why Temporal did not do it, for the caller. Its own words stay in the log. */
+/** Says why Temporal failed, in words for the caller. Temporal's own message goes only to the log. */
 export function reasonOf(error: unknown): string {
   for (let e = error; e instanceof Error; e = e.cause) {
     if (isGrpcServiceError(e)) return REASONS[Number(e.code)] ?? 'Temporal refused the request';

@@ -3,44 +3,43 @@ import type { IncomingMessage } from 'node:http';
 import { ROLES, type Role } from '../../domain/keys/role.ts';
 import { Problem, Unauthorized } from '../http/problem.ts';
 
-/** Who asks. */
+/** The sender of a request, as authenticated. */
 export interface Principal {
-  /** The key's id; null where none was asked for. */
+  /** Id of the key; null if the API requires none. */
   id: string | null;
-  /** For logs and the record: the key's name. */
+  /** Name of the key, for logs and the audit log. */
   name: string;
   roles: readonly Role[];
-  /** Events a second that it may send; null: no limit of its own. */
+  /** Events per second that the key may send; null if it has no limit of its own. */
   rateLimit: number | null;
-  /** Sources that it may send for; null: any. */
+  /** The sources that the key may send events for; null for all. */
   sources: readonly string[] | null;
-  /** When its key or session ends, in epoch ms; null: not by itself. */
+  /** When the key or session ends, in epoch ms; null if never. */
   expiresAt: number | null;
 }
 
-/** What a route asks of whoever comes. */
+/** What a route requires of its caller. */
 export interface Demand {
-  /** What a key needs; null: nothing, and no key either. */
+  /** The role that a key needs; null if the route needs no key. */
   role: Role | null;
-  /** Takes the header `x-ingest-token`, as the reference's clients send it. */
+  /** True if the route also accepts the header `x-ingest-token`, which the reference's clients send. */
   token?: boolean;
-  /** What the route takes; events if absent. A key above its rate of events may still send alerts. */
+  /** What the route stores; events if absent. A key above its rate of events may still send alerts. */
   ingests?: 'events' | 'alerts';
 }
 
-/** Decides who may come in. */
+/** Authenticates and authorizes requests. */
 export interface Access {
-  /** `open`: no keys are asked for. */
+  /** `open` if the API requires no keys. */
   readonly mode: 'open' | 'keys';
   /**
-   * Says who sent a request, before anything of its body is read.
-   * @throws Problem 401 without a key that is known, 403 with one that lacks the role, 429 with one over its
-   * rate
+   * Authenticates and authorizes a request before its body is read.
+   * @throws Problem 401 without a valid key, 403 if the key lacks the role, 429 if the key is over its rate
    */
   admit(request: IncomingMessage, demand: Demand): Promise<Principal>;
   /**
-   * As `admit`, of a key that came in the request's body, such as PagerDuty's `routing_key`. @throws Problem
-   * 401, 403, 429
+   * Like `admit`, for a key in the body of the request, such as PagerDuty's `routing_key`.
+   * @throws Problem 401, 403, 429
    */
   admitKey(
     secret: string,
@@ -48,32 +47,32 @@ export interface Access {
     request?: IncomingMessage,
     ingests?: Demand['ingests'],
   ): Promise<Principal>;
-  /** Who sent a request, whatever they may do. @throws Unauthorized, Problem 429 */
+  /** Authenticates a request without checking roles. @throws Unauthorized, Problem 429 */
   identify(request: IncomingMessage): Promise<Principal>;
-  /** Whose key this is, whatever it may be used for. @throws Unauthorized, Problem 429 */
+  /** Finds the holder of a key without checking roles. @throws Unauthorized, Problem 429 */
   identifyKey(secret: string, request?: IncomingMessage): Promise<Principal>;
   /**
    * Counts new alerts against the key's rate of alerts.
-   * @throws RateExceeded, before any of them is stored
+   * @throws RateExceeded before any of them is stored
    */
   spendAlerts(principal: Principal, opening: number): Promise<void>;
-  /** Counts events against a key's own rate. @throws RateExceeded, before any of them is stored */
+  /** Counts events against the key's rate. @throws RateExceeded before any of them is stored */
   spend(principal: Principal, events: number): Promise<void>;
 }
 
-/** Asks whether a key that is bound to sources may send for one. @throws Problem 403 */
+/** Checks that the key may send events for a source. @throws Problem 403 */
 export function requireSource({ name, sources }: Principal, source: string): void {
   if (sources === null || sources.includes(source)) return;
   throw new Problem(403, `the key "${name}" may not send for the source ${source}`);
 }
 
-/** Longest name that a timeline takes. */
+/** The longest actor that a timeline stores, in characters. */
 const LONGEST_ACTOR = 200;
 
 /**
- * Whom a timeline names: the key by which the request came. Who the request says it is stands there as a
- * claim, for whoever has a key that may operate could claim to be anybody. Without keys there is nothing but
- * what the request says.
+ * The actor that a timeline shows. It is the name of the key that sent the request. If the request names a
+ * person, that name is added as a claim of the key, because Tocsin cannot verify it. Without keys, the name
+ * in the request is all there is.
  */
 export function actorOf({ id, name }: Principal, given: string | undefined): string {
   if (id === null) return given ?? 'api';
@@ -84,8 +83,8 @@ export function actorOf({ id, name }: Principal, given: string | undefined): str
 }
 
 /**
- * Everyone may do everything: for an API that only its own machine reaches. Only the ingest token is asked
- * for, where it is due.
+ * Access without keys, for an API that only its own machine can reach. Everyone may do everything, but routes
+ * for events still require the ingest token.
  */
 export function openAccess(ingestToken: string): Access {
   const anyone: Principal = {
@@ -106,7 +105,7 @@ export function openAccess(ingestToken: string): Access {
   };
 }
 
-/** Compares in constant time, whatever the lengths. */
+/** Makes a check that compares tokens in constant time, whatever their length. */
 export function tokenCheck(token: string): (given: string | string[] | undefined) => boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   const expected = digest(token);

@@ -10,22 +10,23 @@ import type { Principal } from './access.ts';
 import { Rates } from './rates.ts';
 
 /**
- * Largest query and body that the record keeps as they were, in characters of JSON; of others it has the
- * size.
+ * The longest query or body that the audit log stores in full, in characters of JSON. For longer ones it
+ * stores the size.
  */
 const DETAIL_LIMIT = 4000;
 
 /**
- * Entries that a key may cause at once by what it may do without operating or administering, and how many a
- * second from then on.
+ * How many audit entries a key without the roles `operate` and `admin` may cause at once, and how many per
+ * second after that.
  */
 const ENTRIES_AT_ONCE = 200;
 const ENTRIES_A_SECOND = 0.2;
 
 /**
- * Whether what a route does goes on record: all that operates or administers, and what takes all events
- * along. No event that is stored does: there are too many. Who comes in, and who acknowledges by another
- * protocol, is known only in the route, which has it recorded.
+ * Says whether requests of a route go on the audit log: those that need `operate` or `admin`, and those that
+ * read very many events. Storing events is not audited, because there are too many. Two kinds of routes audit
+ * for themselves, because only they know the caller: opening a session, and acknowledging through another
+ * protocol.
  */
 export function isRecorded({ method, role, recorded }: Pick<Route, 'method' | 'role' | 'recorded'>): boolean {
   return recorded === true || (method !== 'get' && (role === 'operate' || role === 'admin'));
@@ -37,16 +38,16 @@ interface Act {
   principal: Principal;
   request: IncomingMessage;
   path: string;
-  /** As the route's schemas have it. */
+  /** The parsed query. */
   query: Record<string, unknown>;
   body: unknown;
 }
 
 /**
- * Does what a route does between two writes: what is about to be done, by whom, and what came of it. The
- * first comes before the change and is a condition of it, so nothing changes unrecorded, not even by a
- * process that dies half-way; its entry has no status then. A second write that fails is logged with all of
- * it.
+ * Wraps a route's work in two writes to the audit log. The first says what is about to be done, and by whom.
+ * If it fails, the work is not done, so nothing changes without an entry. The second adds the outcome. If the
+ * process dies between the two, the entry has no status. If the second write fails, the log gets the whole
+ * entry.
  */
 export function auditor({
   orm,
@@ -60,7 +61,10 @@ export function auditor({
   addresses: Addresses;
 }) {
   const rates = new Rates({ burstMs: (ENTRIES_AT_ONCE / ENTRIES_A_SECOND) * 1000 });
-  /** A key that may change nothing must not fill the table. @throws Problem 429 */
+  /**
+   * Limits the entries of keys that may change nothing, so that they cannot fill the table. @throws Problem
+   * 429
+   */
   const requireRoom = ({ role }: RecordedRoute, { id, name }: Principal) => {
     if (id === null || role === 'operate' || role === 'admin') return;
     const waitMs = rates.spend(id, ENTRIES_A_SECOND, 1);

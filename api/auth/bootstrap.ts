@@ -4,13 +4,13 @@ import { ensureBootstrapKey, prefixOf } from '../../db/queries/keys/keys.ts';
 import { hashOf } from '../../domain/keys/key.ts';
 import type { Keyring } from './keyring.ts';
 
-/** Pause after an attempt that failed, in milliseconds. */
+/** Pause after a failed attempt, in milliseconds. */
 const RETRY_MS = 1000;
 
 /**
- * Puts the configuration's key on record, trying until PostgreSQL is there and has its tables: the API starts
- * without it. Until then no key is known.
- * @returns ends the attempts
+ * Stores the key of BOOTSTRAP_KEY, and retries until PostgreSQL answers and has its tables. The API starts
+ * without waiting for it. Until it is stored, no key is valid.
+ * @returns a function that stops the attempts
  */
 export function keepBootstrapKey({
   orm,

@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 
-/** A browser's session as a cookie. */
+/** Reads and writes the cookie of a browser session. */
 export interface SessionCookie {
   name: string;
-  /** The session's token that a browser sent along; undefined for none. */
+  /** The session token in the request's cookie; undefined if there is none. */
   read(request: IncomingMessage): string | undefined;
-  /** `Set-Cookie` for a session, or for none any more. */
+  /** The `Set-Cookie` header that sets a session, or that removes it (null). */
   write(session: { token: string; seconds: number } | null): string;
 }
 
 /**
- * No page's script can read it, and no other site's page can make a browser send it. Where people reach us by
- * https it is never sent in the clear, and its prefix `__Host-` (RFC 6265bis) keeps other hosts of the same
- * domain from setting one that we would take for ours.
+ * Makes the session cookie. Scripts cannot read it, and browsers do not send it with requests from other
+ * sites. If people reach the API by https, browsers never send it over http. Its prefix `__Host-` (RFC
+ * 6265bis) then stops other hosts of the same domain from setting a cookie that we would accept.
  */
 export function sessionCookie(publicUrl: string): SessionCookie {
   const secure = new URL(publicUrl).protocol === 'https:';

@@ -10,15 +10,15 @@ import { keyAccess } from './key-access.ts';
 import { Keyring } from './keyring.ts';
 import { LastUse } from './last-use.ts';
 
-/** The way in: who is let in, and what is kept of it. */
+/** Access control of the API, with what it must do when the process stops. */
 export interface Door {
   access: Access;
   keyring: Keyring;
-  /** Writes down when keys were last used. */
+  /** Stores when keys were last used. */
   close(): Promise<void>;
 }
 
-/** Opens it to everyone, or to those with keys, of which `bootstrapKey` is the first. */
+/** Makes the access control: open to everyone, or with keys, of which `bootstrapKey` is the first. */
 export function openDoor({
   orm,
   clock,
@@ -36,7 +36,7 @@ export function openDoor({
   auth: 'open' | 'keys';
   ingestToken: string;
   bootstrapKey?: string | undefined;
-  /** How people reach the API: by https, sessions are bound to it. */
+  /** The address at which people reach the API. If it is https, session cookies are sent only over https. */
   publicUrl: string;
   addresses: Addresses;
 }): Door {

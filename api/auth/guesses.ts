@@ -3,36 +3,36 @@ import { neighbourhood } from '../http/address.ts';
 import { seldom } from '../http/log-seldom.ts';
 import { Problem } from '../http/problem.ts';
 
-/** Wrong secrets that an address may send at once, and how often one more. */
+/** How many wrong secrets an address may send at once, and how often one more after that. */
 const AT_ONCE = 20;
 const EVERY_MS = 2000;
 
-/** How long an address that came in with a good secret is not slowed, in milliseconds. */
+/** How long an address stays exempt after it sent a valid secret, in milliseconds. */
 const GOOD_MS = 600_000;
 
-/** How fresh the note of that is kept: requests need not write it down each time. */
+/** How old the note of a valid secret may be before a request renews it, so that not every request writes. */
 const NOTED_MS = 60_000;
 
-/** Addresses remembered at the most, of both kinds; the oldest go first. */
+/** How many addresses are remembered, of each of the two kinds. The oldest are forgotten first. */
 const CAPACITY = 10_000;
 
-/** How often it is logged that somebody guesses. Milliseconds. */
+/** How often guessing is logged at most, in milliseconds. */
 const LOG_EVERY_MS = 60_000;
 
 /**
- * Slows those who try secrets: beyond twenty wrong ones, an address may try one every two seconds, and
- * whatever else it tries is not even looked at. Secrets that are known here already are never slowed, nor are
- * addresses that came in with a good one lately: whoever guesses from behind the same address must not lock
- * out who belongs here, and whoever has a secret has nothing to guess.
+ * Slows down clients that guess secrets. After twenty wrong secrets, an address may try one every two
+ * seconds; what it tries in between is refused unchecked. Two exceptions keep other people behind the same
+ * address working: secrets that this process knows are never slowed, and neither is an address that lately
+ * sent a valid secret.
  */
 export class Guesses {
   readonly #uptime: () => number;
   readonly #tell: (address: string) => void;
-  /** By address: when its account of guesses is even again. */
+  /** For each address, the time at which it may again send as many wrong secrets as a new address. */
   readonly #evenAt = new Map<string, number>();
   readonly #good = new Map<string, number>();
 
-  /** @param uptime milliseconds that never go back */
+  /** @param uptime a clock in milliseconds that never goes back */
   constructor(log: Pick<Logger, 'warn'>, uptime: () => number = () => performance.now()) {
     this.#uptime = uptime;
     const warn = seldom((fields, message) => log.warn(fields, message), LOG_EVERY_MS);
@@ -40,7 +40,7 @@ export class Guesses {
       warn('guesses', { address }, 'an address keeps sending wrong keys; its requests are slowed');
   }
 
-  /** Before a secret is looked at that isn't known here. @throws Problem 429 */
+  /** Checks that an address may try a secret that this process does not know. @throws Problem 429 */
   check(address: string): void {
     if (this.#evenAt.size === 0) return;
     const from = neighbourhood(address);
@@ -53,7 +53,7 @@ export class Guesses {
     });
   }
 
-  /** A secret was wrong. */
+  /** Notes that an address sent a wrong secret. */
   failed(address: string): void {
     const from = neighbourhood(address);
     const now = this.#uptime();
@@ -63,7 +63,7 @@ export class Guesses {
     drop(this.#evenAt);
   }
 
-  /** A secret was good. */
+  /** Notes that an address sent a valid secret. */
   succeeded(address: string): void {
     const now = this.#uptime();
     if (now < (this.#good.get(address) ?? Number.NEGATIVE_INFINITY) + NOTED_MS) return;

@@ -11,24 +11,24 @@ import type { Keyring } from './keyring.ts';
 import type { LastUse } from './last-use.ts';
 import { Rates } from './rates.ts';
 
-/** New alerts per second for a key without a rate of its own: far more than people can look at. */
+/** How many new alerts a key without a rate may open per second: far more than people can look at. */
 const ALERTS_PER_SECOND = 10;
 
 /**
- * The longest wait of a key that opened too many alerts, in milliseconds. Prometheus sends firing alerts
- * again once a minute.
+ * The longest that a key which opened too many alerts must wait, in milliseconds. Prometheus repeats firing
+ * alerts once a minute.
  */
 const LONGEST_ALERT_WAIT_MS = 60_000;
 
 const NO_KEY = 'a key is required: send it as "Authorization: Bearer <key>"';
 
-/** Whoever has the ingest token may send events, and nothing else. */
+/** The holder of the ingest token, who may send events and nothing else. */
 const TOKEN_HOLDER: Principal = {
   ...{ id: null, name: 'ingest token', roles: ['ingest'] },
   ...{ rateLimit: null, sources: null, expiresAt: null },
 };
 
-/** Keys decide: those of `Authorization: Bearer`, those behind a browser's session, and those in bodies. */
+/** Access with keys. A key comes as `Authorization: Bearer`, through a browser's session, or in the body. */
 export function keyAccess({
   keyring,
   lastUse,
@@ -50,12 +50,14 @@ export function keyAccess({
   addresses: Addresses;
   guesses: Guesses;
   /**
-   * Of the ingest token. People may have thought it up, so nothing that is good exempts an address from
-   * these.
+   * Counts wrong ingest tokens. People may have chosen a weak token, so a valid one exempts no address here.
    */
   tokenGuesses: Guesses;
   rates?: Rates;
-  /** Rates of new alerts, apart from events: a key that sends too many events may still send alerts. */
+  /**
+   * Rates of new alerts. They are counted apart from events, so that a key with too many events may still
+   * send alerts.
+   */
   alertRates?: Rates;
 }): Access {
   const isToken = tokenCheck(ingestToken);
@@ -72,7 +74,7 @@ export function keyAccess({
     if (found.expires_at !== null && found.expires_at <= now) {
       throw new Unauthorized(`the ${kind} has expired`);
     }
-    // Whoever kept a key that has ended does not belong here, and may guess like anybody else.
+    // A key that has ended exempts no address: its former holder may be guessing.
     guesses.succeeded(address);
     lastUse.note(found.id, now);
     const { id, name, roles, rate_limit: rateLimit, sources, expires_at: expiresAt } = found;
@@ -80,8 +82,9 @@ export function keyAccess({
   }
 
   /**
-   * Nobody guesses a session, and a browser goes on asking with one that has ended: only keys count. @throws
-   * Unauthorized, Problem 429
+   * Looks up a secret. Only wrong keys count as guesses: sessions are too long to guess, and browsers keep
+   * sending ended ones.
+   * @throws Unauthorized, Problem 429
    */
   async function find(kind: SecretKind, secret: string, address: string): Promise<Credential> {
     const hash = isSecret(kind, secret) ? hashOf(secret) : null;
@@ -153,10 +156,10 @@ export function keyAccess({
   };
 }
 
-/** Who comes where no key is asked for. */
+/** The sender of a request to a route that requires no key. */
 const NOBODY: Principal = { ...TOKEN_HOLDER, name: 'anyone', roles: [] };
 
-/** The key in an `Authorization` header. @throws Unauthorized */
+/** Reads the key from an `Authorization` header. @throws Unauthorized */
 export function bearerOf(authorization: string): string {
   const [, key] = /^bearer +([^ ]+) *$/i.exec(authorization) ?? [];
   if (key === undefined) throw new Unauthorized(NO_KEY);

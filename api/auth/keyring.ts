@@ -3,58 +3,60 @@ import { TooManyKeys, Unavailable } from '../http/problem.ts';
 import { type LoadCredentials, Lookups } from './lookups.ts';
 
 /**
- * How long an answer about a secret is relied on, in milliseconds: a key that was revoked elsewhere ends
- * within it.
+ * How long this process trusts a looked-up secret, in milliseconds. A key that another process revoked stops
+ * working within this time.
  */
 export const FRESH_MS = 5000;
 
 /**
- * How long a key goes on that can't be looked up again because PostgreSQL is away; nobody can revoke it
- * meanwhile either.
+ * How long a key keeps working while PostgreSQL is down and it cannot be looked up again, in milliseconds.
+ * Nobody can revoke it in that time either.
  */
 export const GRACE_MS = 300_000;
 
-/** Pause after a look-up that failed, in milliseconds. */
+/** Pause after a failed look-up, in milliseconds. */
 const RETRY_MS = 1000;
 
 /**
- * Secrets remembered at the most: of those known, and of those not known, so that guesses push no key out.
+ * How many secrets are remembered: so many valid ones, and so many invalid ones. They are kept apart, so that
+ * guesses do not displace valid keys.
  */
 const CAPACITY = 10_000;
 
 interface Known {
   credential: Credential;
-  /** Asked for then and confirmed. */
+  /** When the look-up that confirmed the key began. */
   confirmedAt: number;
-  /** Relied on until then. */
+  /** When the key must be looked up again. */
   checkAt: number;
 }
 
-/** What this process knows of keys and sessions, so that requests read nothing from PostgreSQL. */
+/** The keys and sessions that this process remembers, so that most requests read nothing from PostgreSQL. */
 export class Keyring {
   readonly #lookups: Lookups;
   readonly #uptime: () => number;
   readonly #known = new Map<string, Known>();
-  /** Secrets that nobody has, and until when that is relied on. */
+  /** Secrets that belong to nobody, with the time until which that is trusted. */
   readonly #unknown = new Map<string, number>();
   #generation = 0;
 
   /**
-   * @param uptime milliseconds that never go back, unlike the time of day: a clock put right must not make a
-   * key outlive its end
+   * @param uptime a clock in milliseconds that never goes back. The time of day could, and would then prolong
+   * a key that has ended.
    */
   constructor(load: LoadCredentials, uptime: () => number = () => performance.now()) {
     this.#lookups = new Lookups(load);
     this.#uptime = uptime;
   }
 
-  /** Whether a secret, by its hash, was good when it was last looked up. */
+  /** True if the secret with this hash was valid when it was last looked up. */
   knows(hash: string): boolean {
     return this.#known.has(hash);
   }
 
   /**
-   * The key of a secret, by its hash; null when nobody has it. Whether it has ended is the caller's to judge.
+   * Finds the key or session of a secret by its hash; null if there is none. The caller must check whether it
+   * has ended.
    * @throws Unavailable
    */
   async find(hash: string): Promise<Credential | null> {
@@ -65,7 +67,7 @@ export class Keyring {
     const generation = this.#generation;
     try {
       const credential = await this.#lookups.find(hash);
-      // Read before something was forgotten, it may be just that.
+      // If a key was forgotten during the look-up, the result may be out of date and is not remembered.
       if (generation === this.#generation) this.#remember(hash, credential, asked);
       return credential;
     } catch (error) {
@@ -79,8 +81,7 @@ export class Keyring {
   }
 
   /**
-   * A key or a session was made or ended here: what was known of it counts no more, also where it is being
-   * looked up.
+   * Forgets keys or sessions that this process created or ended, including those that are being looked up.
    */
   forget(which: (credential: Credential) => boolean): void {
     this.#generation++;

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
 import { type Repetition, repeat } from '../../process/repeat.ts';
 
-/** How often uses are written down, in milliseconds. */
+/** How often the uses are stored, in milliseconds. */
 const EVERY_MS = 60_000;
 
 /**
- * When each key was last used: kept here, and written down once a minute and at the end, never by a request.
+ * Notes when each key was last used. It stores that once a minute and when the process stops, so that
+ * requests do not wait for it.
  */
 export class LastUse {
   readonly #write: (used: ReadonlyMap<string, number>) => Promise<void>;
@@ -33,7 +34,7 @@ export class LastUse {
     await this.flush();
   }
 
-  /** What can't be written is kept for the next time. */
+  /** Stores the noted uses. If that fails, they are kept for the next time. */
   flush(): Promise<void> {
     this.#writing = this.#writing.then(() => this.#flush());
     return this.#writing;

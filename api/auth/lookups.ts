@@ -2,17 +2,15 @@ import type { Credential } from '../../db/queries/keys/keys.ts';
 import { within } from '../../process/within.ts';
 import { TooManyKeys } from '../http/problem.ts';
 
-/**
- * Secrets that wait to be looked up at the most, and for how long a look-up is waited for, in milliseconds.
- */
+/** How many secrets may wait for a look-up, and how long a request waits for one, in milliseconds. */
 const MOST_WAITING = 5000;
 const PATIENCE_MS = 2000;
 
 export type LoadCredentials = (hashes: readonly string[]) => Promise<Credential[]>;
 
 /**
- * Looks keys up, one statement after the other: what is asked for while one runs is gathered for the next. So
- * however many secrets are tried at once, it costs PostgreSQL one connection.
+ * Looks up keys, with one statement at a time. Secrets that arrive while a statement runs share the next one.
+ * However many secrets are tried at once, PostgreSQL serves one connection.
  */
 export class Lookups {
   readonly #load: LoadCredentials;
@@ -24,8 +22,9 @@ export class Lookups {
   }
 
   /**
-   * By a statement that begins after this call; null for a secret that nobody has. @throws TooManyKeys, or
-   * why it failed
+   * Looks up a secret by its hash, with a statement that begins after this call. Null if it belongs to
+   * nobody.
+   * @throws TooManyKeys, or the error of the statement
    */
   find(hash: string): Promise<Credential | null> {
     let asked = this.#gathered.get(hash);

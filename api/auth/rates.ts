@@ -1,17 +1,16 @@
-/** What a key that was idle may send at once, as time: a second's worth. */
+/** How much an idle key may send at once, expressed in time: what its rate allows in one second. */
 const BURST_MS = 1000;
 
-/** Accounts at which those that are even again are let go of. */
+/** The number of keys from which on those that have their full burst again are forgotten. */
 const MANY = 1000;
 
 /**
- * Events a second by key, in this process alone: with n API processes behind one address a key may send n
+ * Limits the events per second of each key, in this process alone. With n API processes a key may send n
  * times its rate.
- *
- * The generic cell rate algorithm (ITU-T I.371), with debt: of each key it keeps the instant at which its
- * account is full again. Whoever is not overdrawn may send a batch of any size, and waits until it is paid
- * back; so a batch larger than the limit gets through, and over time no more than the limit does. Fixed
- * windows, as libraries have them, refuse such a batch for ever.
+ * It uses the generic cell rate algorithm (ITU-T I.371) with debt: for each key it keeps the time at which
+ * the key has its full burst again. A key without debt may send a batch of any size, and must then wait until
+ * the debt is paid off. So batches larger than the limit are accepted, but the average stays within the
+ * limit. Fixed windows, as libraries offer them, would refuse such a batch for ever.
  */
 export class Rates {
   readonly #uptime: () => number;
@@ -24,10 +23,10 @@ export class Rates {
     burstMs = BURST_MS,
     longestMs = Number.POSITIVE_INFINITY,
   }: {
-    /** Milliseconds that never go back. */
+    /** A clock in milliseconds that never goes back. */
     uptime?: () => number;
     burstMs?: number;
-    /** The longest wait. What would make it longer is not counted. */
+    /** The longest wait. Events that would make a key wait longer are not counted. */
     longestMs?: number;
   } = {}) {
     this.#uptime = uptime;
@@ -35,13 +34,16 @@ export class Rates {
     this.#longestMs = longestMs;
   }
 
-  /** Milliseconds until the key may send again; 0 for now. */
+  /** How long the key must wait until it may send again, in milliseconds; 0 if it need not. */
   wait(key: string): number {
     const fullAt = this.#fullAt.get(key) ?? 0;
     return Math.max(0, fullAt - this.#uptime() - this.#burstMs);
   }
 
-  /** Takes events off an account that is not overdrawn. Milliseconds to wait, and nothing taken, if it is. */
+  /**
+   * Counts events, unless the key is in debt. Then it counts nothing and returns how long to wait, in
+   * milliseconds.
+   */
   spend(key: string, perSecond: number, events: number): number {
     const wait = this.wait(key);
     if (wait > 0) return wait;

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
 import { Problem } from '../http/problem.ts';
 
-/** How often whoever receives a stream is asked for their key again, in milliseconds. */
+/** How often the key of a streaming client is checked again, in milliseconds. */
 const EVERY_MS = 10_000;
 
 /**
- * Ends a streamed answer when the key or session that asked for it has ended: a stream may run for days, and
- * is admitted only once by itself. One that can't be judged, because PostgreSQL is away, goes on.
+ * Ends a streamed answer once its key or session has ended. A stream may run for days, and would otherwise be
+ * authorized only at its start. If authorization cannot be rechecked because PostgreSQL is down, the stream
+ * continues.
  */
 export function endWithAdmission(stream: Readable, admit: () => Promise<unknown>, everyMs = EVERY_MS): void {
   const timer = setInterval(() => {

@@ -2,20 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';
 import { parseAddress, parseNetwork } from '../../domain/network.ts';
 
-/** Where requests come from. */
+/** Finds the addresses that requests come from. */
 export interface Addresses {
-  /**
-   * The client's address, as far as those in between are trusted to tell it; '' once its connection is gone.
-   */
+  /** The client's address, as trusted proxies report it; '' once the connection is closed. */
   of(request: IncomingMessage): string;
-  /** Whether whoever connects to us is one of our proxies. */
+  /** True if the other end of the connection is one of our proxies. */
   isProxy(request: IncomingMessage): boolean;
 }
 
 /**
- * Reads the addresses of requests. What a request says of itself (`X-Forwarded-For`) counts only where it
- * comes from a proxy of ours; it is read from its end, which our own proxy wrote, and no further than the
- * first address that is none of ours: before that anybody may have written anything.
+ * Makes a reader of client addresses. It uses `X-Forwarded-For` only if the request comes from one of our
+ * proxies. It reads the header from its end, because our own proxy wrote that, and stops at the first address
+ * that is not ours: anything before it may be forged.
  * @param proxies addresses and networks
  */
 export function addressesBehind(proxies: readonly string[]): Addresses {
@@ -48,13 +46,19 @@ export function addressesBehind(proxies: readonly string[]): Addresses {
   };
 }
 
-/** IPv4 as IPv4, and without brackets and port, which some proxies add. */
+/**
+ * Normalizes an address: an IPv4-mapped one becomes IPv4; brackets and port, which some proxies add, are
+ * removed.
+ */
 function plain(address: string): string {
   if (/^::ffff:\d+\./.test(address)) return address.slice('::ffff:'.length);
   return address.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1');
 }
 
-/** Whoever has one address of an IPv6 network of 64 bits has them all: they count as one. */
+/**
+ * The part of an address that identifies a client. For IPv6 it is the /64 network, because its user has all
+ * addresses in it.
+ */
 export function neighbourhood(address: string): string {
   if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return address;
   const parts = ipaddr.IPv6.parse(address).parts.slice(0, 4);

@@ -7,14 +7,14 @@ import { koaSwagger } from 'koa2-swagger-ui';
 
 const require = createRequire(import.meta.url);
 
-/** Swagger UI's files, from its npm package: the page loads nothing from another host. */
+/** The folder of Swagger UI's files, in its npm package. The page loads nothing from other hosts. */
 const ASSETS = dirname(require.resolve('swagger-ui-dist/package.json'));
 const { version } = require('swagger-ui-dist/package.json') as { version: string };
 
-/** Where the page finds them. The version makes each address mean one content for ever. */
+/** The path at which the page finds the files. The version in it lets browsers cache them for ever. */
 const FOLDER = `/docs/${version}/`;
 
-/** Files by the names the page asks for; of the stylesheet there is no smaller one in the package. */
+/** Files by the names that the page asks for. The package has no minified stylesheet. */
 const FILES: Record<string, { file: string; type: string }> = {
   'swagger-ui.min.css': { file: 'swagger-ui.css', type: 'text/css' },
   'swagger-ui-bundle.js': { file: 'swagger-ui-bundle.js', type: 'text/javascript' },
@@ -22,7 +22,7 @@ const FILES: Record<string, { file: string; type: string }> = {
   'favicon-32x32.png': { file: 'favicon-32x32.png', type: 'image/png' },
 };
 
-/** Serves `/openapi.json`, and Swagger UI for it at `/docs`; `/` leads there. */
+/** Serves `/openapi.json`, and Swagger UI for it at `/docs`. `/` redirects there. */
 export function docs(document: string): Middleware {
   const page = koaSwagger({
     title: 'Tocsin API',
@@ -31,7 +31,7 @@ export function docs(document: string): Middleware {
     swaggerVersion: version,
     favicon: `${FOLDER}favicon-32x32.png`,
     hideTopbar: true,
-    // validatorUrl null: otherwise the page sends the document's address to Swagger's validator.
+    // With validatorUrl unset, the page would send the document's address to Swagger's validator.
     swaggerOptions: { url: '/openapi.json', deepLinking: true, validatorUrl: null },
   });
   return async (ctx, next) => {
@@ -60,8 +60,7 @@ function send(ctx: Context, type: string, body: string | ReturnType<typeof creat
 }
 
 /**
- * The package's page links fonts of another host, whatever its options say. The system's own fonts do as
- * well.
+ * Removes links to fonts on other hosts, which the package's page always has. The system's fonts do as well.
  */
 function withoutOtherHosts(html: string): string {
   return html
@@ -70,8 +69,8 @@ function withoutOtherHosts(html: string): string {
 }
 
 /**
- * Lets the page load from this host alone, and run no script but its own: the one within it is named by its
- * hash.
+ * The content security policy of the page. It may load from this host only, and run only its own scripts. The
+ * inline script is allowed by its hash.
  */
 function policyFor(html: string): string {
   const scripts = [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(

@@ -1,11 +1,12 @@
 /**
- * How often the same kind is logged at the most, in milliseconds: an overload would fill the disk with it.
+ * How often one kind of message is logged at most, in milliseconds, so that an overload does not fill the
+ * disk.
  */
 const EVERY_MS = 1_000;
 
 /**
- * Logs the first of each kind, and then, once a second at the most, how many there were in between. `kind` is
- * one of a few.
+ * Makes a log function that limits repetition. It logs the first message of each kind, and after that at most
+ * once a second how many came. `kind` must be one of few values.
  */
 export function seldom(log: (fields: object, message: string) => void, everyMs = EVERY_MS) {
   const kinds = new Map<string, { at: number; silent: number }>();

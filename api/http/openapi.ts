@@ -100,9 +100,8 @@ const TAGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Removes what client generators cannot handle: patterns with Unicode classes (`\p{…}`), which are invalid
- * regular expressions in Python, and empty objects as defaults, with which the code that orval generates for
- * zod does not compile.
+ * Removes what client generators cannot handle. Patterns with Unicode classes (`\p{…}`) are invalid regular
+ * expressions in Python. With an empty object as default, the code that orval generates does not compile.
  */
 function portable<T>(document: T): T {
   return JSON.parse(JSON.stringify(document), function (key, value: unknown) {
@@ -122,8 +121,8 @@ function portable<T>(document: T): T {
 }
 
 /**
- * The alternative ways to authenticate for a route. `{}` means that none is needed. The lists name the role
- * that the key needs.
+ * Lists the alternative ways to authenticate for a route. `{}` means that none is needed. Each list names the
+ * role that the key needs.
  */
 function securityOf({ role, token }: Route, auth: 'open' | 'keys'): Record<string, string[]>[] {
   if (role === null) return [];

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Where a page ends: the time (epoch ms) and id of its last row. Lists run from new to old, by id within a
- * millisecond.
+ * The position after the last row of a page: its time (epoch ms) and id. Lists are sorted from new to old,
+ * and by id within a millisecond.
  */
 export interface Cursor {
   at: number;
@@ -11,7 +11,7 @@ export interface Cursor {
 
 const FORM = /^(\d{1,15})_([0-9a-f-]{36})$/;
 
-/** `cursor=` in a query. Opaque to callers: they follow links. */
+/** The parameter `cursor`. Its format is private: clients take it from links. */
 export const cursorParameter = z
   .string()
   .max(100)
@@ -32,8 +32,9 @@ export const linkHeader = {
 };
 
 /**
- * Cuts a page from rows of which one more than `limit` was asked for, and links to the next if there is that
- * one more. `search` is the query of this page; `offset` has done its work in it.
+ * Cuts one page from rows. The caller must query one row more than `limit`; if it is there, the answer links
+ * to the next page. `search` is the query string of this page. `offset` is dropped from the link, because the
+ * rows skip it already.
  */
 export function page<T>(
   rows: readonly T[],
@@ -46,7 +47,7 @@ export function page<T>(
   return { rows: kept, headers: { Link: linkTo(cursorOf(kept.at(-1)!), { path, search }) } };
 }
 
-/** Links to what comes after a place, and after `offset` more. */
+/** Makes the link to the rows after a position, skipping `offset` more. */
 export function linkTo(
   { at, id }: Cursor,
   { path, search }: { path: string; search: URLSearchParams },

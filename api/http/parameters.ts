@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseInstant } from '../../domain/instant.ts';
 
-/** A whole number in a query. OpenAPI shows it as the integer it is. */
+/** A whole number in a query. OpenAPI shows it as an integer. */
 export function queryInteger(min: number, max: number) {
   return z
     .string()
@@ -11,18 +11,18 @@ export function queryInteger(min: number, max: number) {
     .meta({ override: { type: 'integer', minimum: min, maximum: max, pattern: undefined } });
 }
 
-/** Adds a default that OpenAPI shows too. Without the override, a schema with a transform would hide it. */
+/** Adds a default that OpenAPI shows too. Without the override, a transform in the schema would hide it. */
 export function withDefault<S extends z.ZodType<number>>(schema: S, value: number) {
   return schema.default(value as z.util.NoUndefined<z.output<S>>).meta({ override: { default: value } });
 }
 
 /**
- * An instant in a query as epoch milliseconds, in every form that events may have it. Without a zone it is
- * UTC.
+ * A time in a query, converted to epoch milliseconds. It accepts the same forms as the times of events. A
+ * time without a zone is UTC.
  */
 export const queryTime = z
   .string()
-  // An unescaped + of a zone arrives as a space.
+  // In a query, an unescaped + is decoded as a space.
   .transform((text) => parseInstant(text.replace(/(:\d\d(?:[.,]\d+)?) (?=\d\d:?\d\d$)/, '$1+')))
   .refine((at) => !Number.isNaN(at), {
     message: 'must be an RFC 3339 time, or seconds or milliseconds since 1970',
@@ -41,10 +41,13 @@ export const uuid = z.guid('must be a UUID').transform((id) => id.toLowerCase())
 
 export const idParams = z.object({ id: uuid });
 
-/** An instant in an answer. */
+/** A time in an answer. */
 export const time = z.iso.datetime();
 
-/** Characters that make text look different from what it contains: line ends, invisible, and bidi controls. */
+/**
+ * Characters that make a text look different from its content: line ends, invisible characters, bidi
+ * controls.
+ */
 const DECEIVING = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
 /** Text without characters that could mislead its readers. */

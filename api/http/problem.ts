@@ -1,18 +1,18 @@
 import { OBJECTS_LIMIT } from './limits.ts';
 
-/** One thing wrong with a request, and where. `field` is a dotted path; empty for the request as a whole. */
+/** One error of a request. `field` is a dotted path, or empty for the request as a whole. */
 export interface FieldError {
   field: string;
   reason: string;
 }
 
-/** An answer other than success, as RFC 9457 has it. Its `detail` is written for the caller. */
+/** An error that becomes an answer as RFC 9457 defines it. The caller sees `detail`. */
 export class Problem extends Error {
   override name = 'Problem';
   readonly status: number;
   readonly errors: FieldError[] | undefined;
   readonly headers: Record<string, string>;
-  /** Members of its own, beside those of RFC 9457. */
+  /** Additional members of the answer, beside those of RFC 9457. */
   readonly extensions: Record<string, number | string>;
 
   constructor(
@@ -38,39 +38,40 @@ export class Problem extends Error {
   }
 }
 
-/** The body could not be read as JSON. */
+/** The body is not valid JSON. */
 export class Malformed extends Problem {
   constructor(detail: string) {
     super(400, detail);
   }
 }
 
-/** The body is small enough, but of more values than can be held. */
+/** The body has too many objects and lists, although its size is within the limit. */
 export class TooManyObjects extends Problem {
   constructor() {
     super(413, `the body has more than ${OBJECTS_LIMIT} objects and lists: send it in parts`);
   }
 }
 
-/** `what` is the resource: "Event not found". */
+/** The resource does not exist. `what` is its kind: the answer says "Event not found". */
 export class NotFound extends Problem {
   constructor(what: string) {
     super(404, `${what} not found`);
   }
 }
 
-/** The resource is not in a state that allows it. */
+/** The state of the resource does not allow the request. */
 export class Conflict extends Problem {
   constructor(detail: string) {
     super(409, detail);
   }
 }
 
-/** Nobody reads more, and a hostile body has hundreds of thousands. */
+/** How many errors an answer lists. A hostile body can have hundreds of thousands. */
 const MAX_ERRORS = 50;
 
 /**
- * Read as JSON, but not what the route takes. `errors` has the first 50; `detail` says how many there are.
+ * The body is valid JSON but not what the route takes. `errors` has the first 50; `detail` says how many
+ * there are.
  */
 export class Invalid extends Problem {
   constructor(errors: FieldError[]) {
@@ -83,14 +84,14 @@ export class Invalid extends Problem {
   }
 }
 
-/** Nobody is known by what the request came with, or it came with nothing. */
+/** The request has no key, or one that is not valid. */
 export class Unauthorized extends Problem {
   constructor(detail: string) {
     super(401, detail, { headers: { 'WWW-Authenticate': 'Bearer realm="tocsin"' } });
   }
 }
 
-/** A key is over its own rate, for so long. */
+/** The key is over its rate and must wait. */
 export class RateExceeded extends Problem {
   readonly waitMs: number;
   readonly key: { id: string | null; name: string };
@@ -102,7 +103,7 @@ export class RateExceeded extends Problem {
   }
 }
 
-/** Something this process needs is away. The caller may try again after so many seconds. */
+/** Something that this process needs is unavailable. The caller may try again after the given seconds. */
 export class Unavailable extends Problem {
   constructor(detail: string, retryAfterSeconds: number, cause?: unknown) {
     super(503, detail, { headers: { 'Retry-After': String(Math.ceil(retryAfterSeconds)) }, cause });
@@ -110,7 +111,8 @@ export class Unavailable extends Problem {
 }
 
 /**
- * More keys that are not known here wait to be looked up than may. Senders whose key is known notice nothing.
+ * Too many keys that this process does not know wait to be looked up. Senders with known keys are not
+ * affected.
  */
 export class TooManyKeys extends Unavailable {
   constructor() {
@@ -118,7 +120,7 @@ export class TooManyKeys extends Unavailable {
   }
 }
 
-/** The bodies under way take all the memory that they may: this one was not read, or given up. */
+/** The bodies being read use all the memory allowed for them. This body was not read, or was dropped. */
 export class BudgetSpent extends Unavailable {
   constructor() {
     super('too many requests are being read: try again', 1);

@@ -12,30 +12,30 @@ import { Invalid, type Problem } from './problem.ts';
 
 export interface ResponseSpec {
   description: string;
-  /** Of a JSON body. Absent, with no `media` either: no body. */
+  /** The schema of a JSON body. If `media` is absent too, the answer has no body. */
   schema?: z.ZodType;
-  /** Media types of a body that is sent as the handler made it; `schema` describes those that are JSON. */
+  /** Media types of a body that is sent exactly as the handler made it. `schema` describes the JSON ones. */
   media?: readonly string[];
   headers?: Record<string, { description: string }>;
 }
 
-/** What a body must be. */
+/** What the body of a request must be. */
 export interface BodySpec<B> {
-  /** Media types and what each holds, for OpenAPI. The first is the usual one. */
+  /** Media types with their schemas, for OpenAPI. The first is the usual one. */
   content: Readonly<Record<string, z.ZodType>>;
-  /** A request may come without. */
+  /** True if a request may come without a body. */
   optional: boolean;
-  /** Reads and validates it. @throws Problem */
+  /** Reads and validates the body. @throws Problem */
   read: (body: Body, request: IncomingMessage) => Promise<B>;
 }
 
-/** How a protocol that has its own form of failure says what went wrong, instead of RFC 9457. */
+/** How errors look in a protocol that does not use RFC 9457. */
 export interface Dialect {
-  /** Media types of its failures and what each holds, for OpenAPI. */
+  /** Media types of the errors with their schemas, for OpenAPI. */
   content: Readonly<Record<string, z.ZodType>>;
-  /** What it says in place of 422. */
+  /** The status that the protocol uses instead of 422. */
   invalid: 400;
-  /** A failure in its words. `status` is the one that is answered. */
+  /** Writes a problem in the protocol's form. `status` is the status of the answer. */
   say: (
     problem: Problem,
     status: number,
@@ -45,22 +45,22 @@ export interface Dialect {
 
 export type Shape = z.ZodObject;
 
-/** What a handler is given: all of it validated and typed by the route's schemas. */
+/** What a handler gets. The route's schemas have validated and typed it. */
 export interface Input<P extends Shape, Q extends Shape, B> {
   params: z.output<P>;
   query: z.output<Q>;
   body: B;
-  /** Headers, and the end of the connection. */
+  /** The request, for its headers and to notice that the connection closes. */
   request: IncomingMessage;
-  /** Chooses what the client prefers, by `Accept` and its like. */
+  /** Chooses what the client prefers, by `Accept` and similar headers. */
   accept: Context['accept'];
   principal: Principal;
-  /** Path and query as they came, for links to the next page. */
+  /** Path and query as the client sent them, for links to the next page. */
   path: string;
   search: URLSearchParams;
 }
 
-/** What a handler answers: one of the declared responses, with a body of its schema. */
+/** What a handler returns: one of the declared responses, with a body of its schema. */
 export type Reply<R extends Record<number, ResponseSpec>> = {
   [S in keyof R & number]: {
     status: S;
@@ -73,13 +73,14 @@ export type Reply<R extends Record<number, ResponseSpec>> = {
 }[keyof R & number];
 
 /**
- * One endpoint: what it takes, what it answers and how. The same object routes, validates and feeds OpenAPI.
+ * One endpoint: its input, its answers, and its handler. From this object the API routes, validates, and
+ * generates OpenAPI.
  */
 export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record<number, ResponseSpec>> {
   method: 'get' | 'post' | 'put' | 'delete';
-  /** As OpenAPI writes it: `/events/{id}`. */
+  /** The path in OpenAPI's form: `/events/{id}`. */
   path: string;
-  /** What a key needs for it; null: nothing, and no key either. */
+  /** The role that a key needs; null if the route needs no key. */
   role: Role | null;
   tags: [string];
   summary: string;
@@ -88,22 +89,23 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B, R extends Record
   query?: Q;
   body?: BodySpec<B>;
   /**
-   * What it takes; events, of a route for keys of role `ingest`, unless it says so. What it refuses is put on
-   * record. Alerts don't wait for events, nor are they refused because those are too many.
+   * What the route stores. By default that is events for routes with the role `ingest`. Such a route records
+   * what it refuses. Alerts neither wait for room in the buffer of events nor count against the rate of
+   * events.
    */
   ingests?: 'events' | 'alerts';
-  /** Headers that it reads, for OpenAPI. */
+  /** Headers that the route reads, for OpenAPI. */
   headers?: Shape;
-  /** Takes the header `x-ingest-token`, as the reference's clients send it. */
+  /** The route also accepts the header `x-ingest-token`, which the reference's clients send. */
   token?: true;
   responses: R;
-  /** Statuses of the problems it may answer beyond those that follow from its schemas. */
+  /** Error statuses beyond those that follow from the schemas. */
   problems?: readonly number[];
-  /** Absent: failures are `application/problem+json`. */
+  /** How errors look; absent for `application/problem+json`. */
   dialect?: Dialect;
-  /** Reads so much that it goes on record who did. */
+  /** True if the route reads so many events that the audit log must record it. */
   recorded?: boolean;
-  /** What the audit log keeps of a body that may contain secrets. */
+  /** Converts a body that may contain secrets into what the audit log may store. */
   recordedAs?: (body: B) => unknown;
   handle: (input: Input<P, Q, B>) => Promise<Reply<NoInfer<R>>>;
 }
@@ -114,7 +116,7 @@ const NOTHING = z.object({});
 // biome-ignore lint/suspicious/noExplicitAny: any shape will do, but keys must not be inferred as all strings
 type None = z.ZodObject<any, any> & typeof NOTHING;
 
-/** Declares a route. Types of the handler's input and answer follow from its schemas. */
+/** Declares a route. The types of the handler's input and answer follow from the schemas. */
 export function route<
   R extends Record<number, ResponseSpec>,
   P extends Shape = None,
@@ -124,7 +126,7 @@ export function route<
   return spec as unknown as Route;
 }
 
-/** Validates, or says what is wrong, field by field. @throws Invalid */
+/** Validates a value. @throws Invalid with one error for each invalid field */
 export function check<S extends z.ZodType>(schema: S, value: unknown, root: string): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -137,20 +139,21 @@ export function check<S extends z.ZodType>(schema: S, value: unknown, root: stri
 }
 
 /**
- * Lists in a query that may also come as `name.key=value` or `name["key"]=value`, each for `name=key=value`.
+ * List parameters whose items `name=key=value` may also be written as `name.key=value` or
+ * `name["key"]=value`.
  */
 const keyed = new WeakSet<z.ZodType>();
 
-/** Marks a list of `key=value` as one whose keys may be part of the parameter's name. */
+/** Marks a list parameter as one whose keys may be part of its name (see `keyed`). */
 export function keyedBelow<S extends z.ZodType>(schema: S): S {
   keyed.add(schema);
   return schema;
 }
 
 /**
- * Reads a query by its schema: of a repeated parameter the last counts, unless the schema has a list there.
- * @throws Invalid, also for a name that the schema doesn't have: a filter that is misspelt would let
- * everything through
+ * Parses a query by its schema. If a parameter is repeated, the last one counts, unless the schema has a
+ * list.
+ * @throws Invalid, also for unknown names: a misspelt filter would otherwise match everything
  */
 export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams, lax = false): z.output<Q> {
   const given: Record<string, unknown> = {};
@@ -173,7 +176,7 @@ export function parseQuery<Q extends Shape>(schema: Q, search: URLSearchParams, 
   return check(schema, given, '');
 }
 
-/** The kind of a schema beneath optional, default and what is made of it. */
+/** The type of a schema without its optional, default and transform wrappers. */
 function kindOf(schema: z.ZodType): string {
   const { type, innerType, in: from } = schema.def as { type: string; innerType?: z.ZodType; in?: z.ZodType };
   const inner = innerType ?? (type === 'pipe' ? from : undefined);

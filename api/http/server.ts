@@ -1,22 +1,22 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 
 /**
- * A connection on which nothing moved for so long is closed, in milliseconds: a client that takes nothing of
- * its answer holds what was made of it. Whatever takes longer says so in between: streams of events send a
- * comment every 15 s.
+ * How long a connection may stay idle during an answer, in milliseconds; then it is closed. A client that
+ * stops reading would otherwise keep its answer in memory. Slow answers avoid it by sending something: event
+ * streams send a comment every 15 s.
  */
 export const STALLED_MS = 60_000;
 
-/** The HTTP server that the API listens with, and its time limits. */
+/** Creates the HTTP server of the API, with its time limits. */
 export function apiServer(
   listener: RequestListener,
   { keepAliveMs, stalledMs = STALLED_MS }: { keepAliveMs: number; stalledMs?: number | undefined },
 ): Server {
-  // A stream of events takes as long as it takes; bodies have a patience of their own (api/body).
-  // Headers may be here and not read yet: an overloaded process must not take its own lateness for the
-  // sender's.
+  // Requests have no time limit, because streams may last for days and bodies have their own limit
+  // (api/http/body). The limit for headers is long, because an overloaded process may read headers late that
+  // arrived in time.
   const timeouts = { requestTimeout: 0, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 };
-  // The longest query that the routes take, each character of it escaped in up to twelve.
+  // The longest query that the routes accept, with every character escaped in up to twelve characters.
   const server = createServer(
     { ...timeouts, keepAliveTimeout: keepAliveMs, maxHeaderSize: 64 << 10 },
     listener,

@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/access.ts';
 import { Problem, Unavailable } from './problem.ts';
 
-/** Answers that go on for long and hold memory meanwhile: so many of each key, and so many of all. */
+/** Limits long answers that hold memory meanwhile: so many for each key, and so many in total. */
 export class Slots {
   readonly #what: string;
   readonly #ofOne: number;
@@ -9,7 +9,7 @@ export class Slots {
   readonly #taken = new Map<string, number>();
   #all = 0;
 
-  /** @param what as a sentence has them, such as "downloads" */
+  /** @param what the plural used in errors, such as "downloads" */
   constructor(what: string, { ofOne, ofAll }: { ofOne: number; ofAll: number }) {
     this.#what = what;
     this.#ofOne = ofOne;
@@ -17,8 +17,8 @@ export class Slots {
   }
 
   /**
-   * Takes one until the function it returns is called. @throws Problem 429 beyond those of the key,
-   * Unavailable beyond those of all
+   * Takes a slot, and returns the function that gives it back.
+   * @throws Problem 429 if the key has all of its slots in use, Unavailable if all slots are in use
    */
   take({ id, name }: Principal): () => void {
     if (this.#all >= this.#ofAll) {

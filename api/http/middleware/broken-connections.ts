@@ -1,9 +1,7 @@
 import type { Logger } from 'pino';
 import { seldom } from '../log-seldom.ts';
 
-/**
- * What a connection ends with when the other side, or the network between, ends it. Nothing of ours failed.
- */
+/** Error codes of connections that the client or the network closed. They are not our faults. */
 const OTHER_SIDE = new Set([
   'ECONNRESET',
   'EPIPE',
@@ -13,12 +11,12 @@ const OTHER_SIDE = new Set([
   'ERR_STREAM_DESTROYED',
 ]);
 
-/** How often they are logged at the most, in milliseconds. */
+/** How often such errors are logged at most, in milliseconds. */
 const EVERY_MS = 60_000;
 
 /**
- * Logs what befalls a connection outside of a handler. Anybody can break connections off, without a key, as
- * often as they like: that is one line a minute, without a stack.
+ * Logs errors of connections outside of handlers. Anybody can break off connections without a key, as often
+ * as they like, so those get one line per minute, without a stack.
  */
 export function brokenConnections(log: Logger): (error: Error) => void {
   const brokenOff = seldom((fields, message) => log.info(fields, message), EVERY_MS);

@@ -1,10 +1,10 @@
 import type { Middleware } from 'koa';
 import type { ObserveRequest } from '../../../process/metrics/requests.ts';
 
-/** Methods that are counted by name; anybody can make up others. */
+/** The methods that metrics count by name. Clients can invent others, which share one label. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']);
 
-/** Counts every answer, by the route that an endpoint leaves in `ctx.state.route`. */
+/** Counts every answer, by the route in `ctx.state.route`. */
 export function measure(observe: ObserveRequest): Middleware {
   return async (ctx, next) => {
     const started = performance.now();

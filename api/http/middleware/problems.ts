@@ -8,8 +8,8 @@ import { Problem, Unavailable } from '../problem.ts';
 import type { Dialect } from '../route.ts';
 
 /**
- * The one place where errors become answers. What a caller can't act on says "internal error", and the log
- * the rest.
+ * Converts errors into answers; no other place does. If the caller can do nothing about an error, the answer
+ * says "internal error" and the log has the details.
  */
 export function problems(log: Logger): Middleware {
   const unavailable = seldom((fields: object, message: string) => log.warn(fields, message));
@@ -29,7 +29,7 @@ export function problems(log: Logger): Middleware {
   };
 }
 
-/** Turns any error into a Problem that is fit to be shown. */
+/** Converts any error into a Problem whose text the caller may see. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof BufferFull || error instanceof DiskFull) {
@@ -39,7 +39,7 @@ export function problemOf(error: unknown): Problem {
     return new Unavailable('PostgreSQL is unavailable: send the same request again', 1, error);
   }
   const state = sqlState(error);
-  // Class 22: a value that passed validation and that PostgreSQL can't represent.
+  // Class 22: the value passed validation, but PostgreSQL cannot represent it.
   if (state?.startsWith('22')) return new Problem(422, 'a value is out of range', { cause: error });
   if (state === '57014') {
     return new Unavailable('the query took too long: narrow it with from and to', 5, error);
@@ -73,8 +73,8 @@ function answer(ctx: Context, problem: Problem): void {
 }
 
 /**
- * Connection lost or refused, shutting down, out of connections, locked for too long; not a fault of the
- * statement.
+ * True if PostgreSQL is unavailable, not the statement wrong: the connection was lost or refused, the server
+ * is shutting down or out of connections, or a lock took too long.
  */
 function isAway(error: unknown, state: string | undefined): boolean {
   if (state && /^(08|53|57|40|55P03)/.test(state)) return true;

@@ -5,11 +5,11 @@ import { Problem } from '../problem.ts';
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 
 /**
- * Refuses what a browser sends on behalf of another site: an API on loopback is in reach of every page its
- * user opens. Changes must come from our own pages, and while only this machine reaches us (`local`),
- * everything must be asked of a name that is ours: another site's name may have been made to resolve to this
- * machine (DNS rebinding), and its page then counts as our own. Clients that are not browsers send no Origin,
- * and ask for loopback by its name.
+ * Refuses requests that a browser sends on behalf of another site. Any page that a user opens can reach an
+ * API on loopback. So changes must come from our own pages. If only this machine reaches the API (`local`),
+ * requests must also name one of our hosts: with DNS rebinding, another site's name resolves to this machine,
+ * and the browser takes that site's page for ours. Clients other than browsers send no Origin, and use
+ * loopback's names.
  */
 export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boolean }): Middleware {
   const own = new URL(publicUrl);
@@ -17,7 +17,7 @@ export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boo
   const isOurs = remembered((asked) => {
     if (!URL.canParse(`http://${asked}`)) return false;
     const { hostname } = new URL(`http://${asked}`);
-    // Nobody can make an address mean another machine.
+    // An IP address is safe: DNS cannot make it mean another machine.
     return names.has(hostname) || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
   });
   return async (ctx, next) => {
@@ -42,13 +42,16 @@ export function sameOrigin({ publicUrl, local }: { publicUrl: string; local: boo
   };
 }
 
-/** Most requests ask for the same few names. Taking one apart costs as much as validating an event. */
+/**
+ * Caches the results for host names. Most requests use the same few, and parsing one costs as much as
+ * validating an event.
+ */
 function remembered(judge: (name: string) => boolean): (name: string) => boolean {
   const known = new Map<string, boolean>();
   return (name) => {
     const before = known.get(name);
     if (before !== undefined) return before;
-    // Senders can make up names, and long ones.
+    // Senders can invent any number of names.
     if (known.size >= 100) known.clear();
     const verdict = judge(name);
     if (name.length <= 300) known.set(name, verdict);

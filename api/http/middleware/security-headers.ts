@@ -1,9 +1,9 @@
 import type { Middleware } from 'koa';
 
 /**
- * What every answer carries, errors too (OWASP REST Security Cheat Sheet and HTTP Headers Cheat Sheet).
- * Answers are data for programs: no browser may guess another type for them, keep them, frame them, load
- * parts of them into another site's page, or run anything.
+ * The headers of every answer, errors included (OWASP REST Security and HTTP Headers Cheat Sheets). Answers
+ * are data for programs. So browsers must not guess another type, store them, frame them, embed them in
+ * another site's page, or run anything in them.
  */
 const HEADERS: readonly (readonly [name: string, value: string])[] = [
   ['X-Content-Type-Options', 'nosniff'],
@@ -14,13 +14,10 @@ const HEADERS: readonly (readonly [name: string, value: string])[] = [
   ['Cross-Origin-Resource-Policy', 'same-origin'],
 ];
 
-/** Browsers that came by https once come by nothing else for a year. */
+/** Browsers that used https once use nothing else for a year. */
 const HSTS = ['Strict-Transport-Security', 'max-age=31536000'] as const;
 
-/**
- * Sets them before anything else happens, so that no route can forget one; a route may set a header
- * otherwise.
- */
+/** Sets the headers before anything else runs, so that no route can forget them. A route may override one. */
 export function securityHeaders({ publicUrl }: { publicUrl: string }): Middleware {
   const secure = new URL(publicUrl).protocol === 'https:';
   const headers = secure ? [...HEADERS, HSTS] : HEADERS;

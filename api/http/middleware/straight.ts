@@ -2,7 +2,7 @@ import type { Middleware } from 'koa';
 import type { Addresses } from '../address.ts';
 import { Problem } from '../problem.ts';
 
-/** What proxies add to what they pass on (RFC 7239, RFC 9110 7.6.3, and the names that came before). */
+/** Headers that proxies add (RFC 7239, RFC 9110 7.6.3, and their older names). */
 const MARKS = [
   'forwarded',
   'x-forwarded-for',
@@ -21,9 +21,9 @@ const MARKS = [
 ];
 
 /**
- * Refuses what came through a proxy, where no keys are asked for. A proxy on this machine makes strangers
- * look like its owner: they come from loopback, and by a name that the proxy chooses. HTTP/1.0 is what nginx
- * speaks to those behind it, unless told otherwise; by default it adds no header by which it could be known.
+ * Refuses requests through a proxy if the API requires no keys. A proxy on this machine would make strangers
+ * look like the owner: they would come from loopback, with a host name of the proxy's choice. HTTP/1.0 is
+ * refused too: by default nginx speaks it to its upstreams, and adds no header that identifies it.
  */
 export function onlyStraight(addresses: Addresses): Middleware {
   return ({ req }, next) => {

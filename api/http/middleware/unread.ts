@@ -1,19 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Middleware } from 'koa';
 
-/** What is still read of a body that nobody wants, after the answer to it: bytes and milliseconds. */
+/** How much of an unwanted body is still read after the answer, in bytes and milliseconds. */
 const MOST_UNREAD = 1 << 20;
 const LINGER_MS = 10_000;
 
 /**
- * Answers given before a body has come (too large, no key, too many) must reach senders who are still busy
- * sending: closing on them at once would take the answer away with it. So the rest is thrown away as it
- * comes, but only so much of it.
+ * Reads on for a while after an early answer (too large, no key, too many requests). If the connection closed
+ * at once, a sender that is still sending would not get the answer. What it reads is thrown away.
  */
 export const unread: Middleware = async ({ req }, next) => {
   await next();
-  // Before the answer is sent: once it is, Node throws the rest away itself, without an end and without being
-  // seen.
+  // This must start before the answer is sent. Afterwards Node discards the rest itself, without a limit.
   if (!req.complete) linger(req);
 };
 
@@ -25,7 +23,7 @@ function linger(request: IncomingMessage): void {
     size += chunk.length;
     if (size > MOST_UNREAD) socket.destroy();
   });
-  // The connection outlives the request: whoever sent it whole may send another.
+  // The connection outlives the request: a client that has sent all of it may send another.
   for (const ended of ['end', 'close']) request.once(ended, () => clearTimeout(patience));
   request.resume();
 }
