@@ -151,7 +151,7 @@ function contentOf({ schema, media }: Pick<ResponseSpec, 'schema' | 'media'>) {
   return { content: Object.fromEntries(media.map((type) => [type, bySchema(type)])) };
 }
 
-/** The error statuses of a route: those it declares, and those that every route with its kind of input has. */
+/** The error statuses of a route: those it declares, and those that follow from its input. */
 export function problemsOf(route: Route): number[] {
   const statuses = new Set(route.problems ?? []);
   if (route.role) for (const status of [401, 403, 429, 503]) statuses.add(status);

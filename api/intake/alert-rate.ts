@@ -5,7 +5,7 @@ import { type ReceivedAlert, type ReceivingProtocol, resolves } from '../../doma
 import type { Access, Principal } from '../auth/access.ts';
 import { RateExceeded } from '../http/problem.ts';
 
-/** Which alerts of a request may be stored, and why the others may not. */
+/** Which alerts of a request may be stored, and why the others are refused. */
 export interface Admitted {
   /** For each alert, whether it may be stored. */
   received: boolean[];
@@ -13,9 +13,9 @@ export interface Admitted {
 }
 
 /**
- * Counts the new alerts of a request against the rate of its key. Above the rate the new alerts are refused.
- * All others are received whatever the rate: without its refresh an alert would seem to be over, and without
- * its end it would seem to go on.
+ * Counts the new alerts of a request against the rate of its key. Above the rate, new alerts are refused.
+ * Updates of known alerts are stored at any rate: without a refresh an alert would seem to be over, and
+ * without its end it would seem to continue.
  * @param now epoch ms
  */
 export async function admitAlerts(
@@ -27,7 +27,7 @@ export async function admitAlerts(
   now: number,
 ): Promise<Admitted> {
   const all = { received: alerts.map(() => true), refused: null };
-  // Without a key there is no rate.
+  // Without keys there is no rate.
   if (principal.id === null) return all;
   const firing = alerts.filter((alert) => alert.action === 'trigger' && !resolves(alert, now));
   if (firing.length === 0) return all;

@@ -4,8 +4,8 @@ import { type FieldError, Invalid, Problem } from '../http/problem.ts';
 import type { StreamSummary } from './streamed-body.ts';
 
 /**
- * The scope of a sender's `Idempotency-Key`; null without one. `places`: where the items stand in the
- * request.
+ * The scope from which ids are derived if the sender gave an `Idempotency-Key`; null without one.
+ * @param places the positions of the items in the request
  */
 export function idempotencyOf(
   { id }: Principal,
@@ -16,8 +16,9 @@ export function idempotencyOf(
 }
 
 /**
- * A batch of which nothing could be taken has failed, for senders who look at no more than the status.
- * @throws Problem 403 where the key may send none of it, Invalid
+ * Returns the results, unless no item could be stored. Then the request fails, for senders who look only at
+ * the status.
+ * @throws Problem 403 if the key may send none of the items, Invalid
  */
 export function somethingStored(results: ItemResult[]): ItemResult[] {
   if (results.length === 0 || results.some(({ status }) => status !== 'invalid')) return results;
@@ -25,14 +26,16 @@ export function somethingStored(results: ItemResult[]): ItemResult[] {
   throw new Invalid(results.flatMap((result, i) => at(i, result.status === 'invalid' ? result.errors : [])));
 }
 
-/** The key may send none of what the request brings. */
+/** The key may not send for the source of any item in the request. */
 export class Forbidden extends Problem {
   constructor() {
     super(403, 'the key may not send for this source');
   }
 }
 
-/** What became of a stream, as the API answers it. @throws Invalid as `somethingStored` */
+/**
+ * Converts the outcome of a stream into the form that the API answers. @throws Invalid as `somethingStored`
+ */
 export function showStream({ refused, ...counts }: StreamSummary) {
   if (counts.invalid > 0 && counts.stored + counts.duplicate === 0) {
     throw new Invalid(refused.flatMap(({ index, errors }) => at(index, errors)));
@@ -40,7 +43,7 @@ export function showStream({ refused, ...counts }: StreamSummary) {
   return { ...counts, results: refused.map((item) => ({ status: 'invalid' as const, ...item })) };
 }
 
-/** Results whose errors name fields as the sender's format does. */
+/** Renames the fields in errors to the names that the sender's format uses. */
 export function renamed(results: ItemResult[], names: Readonly<Record<string, string>>): ItemResult[] {
   return results.map((result) =>
     result.status === 'invalid'
@@ -48,7 +51,7 @@ export function renamed(results: ItemResult[], names: Readonly<Record<string, st
           ...result,
           errors: result.errors.map((error) => ({
             ...error,
-            // A sender may call a field `constructor`, which every object answers to.
+            // `hasOwn`, because a sender may name a field `constructor`, which every object inherits.
             field: Object.hasOwn(names, error.field) ? names[error.field]! : error.field,
           })),
         }

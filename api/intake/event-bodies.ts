@@ -9,13 +9,13 @@ import { BATCH_BODY_LIMIT, BATCH_LIMIT, EVENT_LIMIT } from '../http/limits.ts';
 import { Invalid, Problem } from '../http/problem.ts';
 import type { BodySpec } from '../http/route.ts';
 
-/** What a request brought: one event, several, or a stream that is read only while it is stored. */
+/** The content of a request: one event, several, or a stream that is read while it is stored. */
 type Brought =
   | { kind: 'one'; item: Mapped; names: Names; isCloudEvent: boolean }
   | { kind: 'batch'; items: Mapped[]; names: Names; isCloudEvent: boolean }
   | { kind: 'lines'; body: Body };
 
-/** What the sender's format calls our fields, where it has other names. */
+/** The sender's names for our fields, where its format has different ones. */
 export type Names = Readonly<Record<string, string>>;
 
 export const NDJSON = [
@@ -31,7 +31,7 @@ const CLOUD = { names: CLOUDEVENT_NAMES, isCloudEvent: true } as const;
 const CLOUDEVENT = 'application/cloudevents+json';
 const CLOUDEVENTS = 'application/cloudevents-batch+json';
 
-/** A CloudEvent in the JSON format, for OpenAPI: the mapping validates it by the SDK's schema. */
+/** A CloudEvent in JSON, for OpenAPI. The CloudEvents SDK's schema does the validation. */
 const cloudEvent = z
   .looseObject({
     specversion: z.literal('1.0'),
@@ -46,7 +46,10 @@ const cloudEvent = z
   })
   .meta({ id: 'CloudEvent', description: 'CloudEvents 1.0, JSON format' });
 
-/** Events in our own shape or as CloudEvents; binary mode is told by its headers, whatever the media type. */
+/**
+ * The body of POST /events: our own events, or CloudEvents. Binary mode is recognized by its headers,
+ * whatever the media type.
+ */
 export const eventsBody: BodySpec<Brought> = {
   content: {
     'application/json': z.union([eventInput, z.array(eventInput).max(BATCH_LIMIT)]),
@@ -80,8 +83,8 @@ export const eventsBody: BodySpec<Brought> = {
 };
 
 /**
- * Whether its headers say that it is a CloudEvent. A batch has none, and a media type of CloudEvents goes
- * before.
+ * Says whether the headers contain a CloudEvent (binary mode). If the media type says structured or batched,
+ * that takes precedence.
  */
 function isBinary({ headers }: IncomingMessage): boolean {
   const type = headers['content-type'] ?? '';

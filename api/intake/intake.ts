@@ -4,7 +4,7 @@ import type { Ingest } from '../../ingest/outcome.ts';
 import type { Access, Principal } from '../auth/access.ts';
 import { noteItems } from './rejections/attempt.ts';
 
-/** The one way that events take from requests of whatever format into the buffer. */
+/** Passes events from requests of every format to the buffer. No other code of the API does. */
 export class Intake {
   readonly #ingest: Ingest;
   readonly #access: Access;
@@ -24,8 +24,8 @@ export class Intake {
   }
 
   /**
-   * Stores what a request brings; resolves after the commit, with a result per item.
-   * @param items what its format made of them; those that it could make nothing of count as well
+   * Stores the items of a request. It resolves after the commit, with a result for each item.
+   * @param items what the format made of the request, including items that are invalid
    * @throws BufferFull, StoreUnavailable, Problem 429
    */
   async store(
@@ -44,7 +44,7 @@ export class Intake {
     return results;
   }
 
-  /** Stores those of a key's own sources, and refuses the others one by one. */
+  /** Stores the items for sources that the key may send for, and refuses each of the others. */
   async #storeOf(
     sources: readonly string[],
     items: readonly Mapped[],
@@ -90,9 +90,9 @@ const notChosen: ItemResult = {
 };
 
 /**
- * Whether the sender chose an id of the kind that formats derive from a source. Everybody can compute these
- * ids. If somebody sent one first, under another source, the event that it belongs to would count as a
- * duplicate.
+ * Says whether the sender chose an event id of the kind that formats derive from a source. Anybody can
+ * compute these ids. If somebody sent such an id first, under another source, the event that it belongs to
+ * would count as a duplicate.
  */
 function choosesDerivable(item: Mapped): boolean {
   if ('invalid' in item || item.derived) return false;
@@ -100,7 +100,7 @@ function choosesDerivable(item: Mapped): boolean {
   return typeof event_id === 'string' && event_id[14] === '5';
 }
 
-/** What names no source is refused for that. */
+/** Says whether the key may send the item. Items without a source pass; validation refuses them. */
 function maySend(sources: readonly string[], item: Mapped): boolean {
   if ('invalid' in item) return true;
   const { source_id } = (item.event ?? {}) as { source_id?: unknown };

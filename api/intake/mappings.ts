@@ -5,13 +5,16 @@ import { mapper } from '../../ingest/formats/json.ts';
 
 type Mapper = ReturnType<typeof mapper>;
 
-/** How long a mapping may have been changed elsewhere before this process goes by it, in milliseconds. */
+/**
+ * How long this process may use a mapping without checking whether another process changed it, in
+ * milliseconds.
+ */
 const KNOWN_FOR_MS = 5_000;
 
-/** Mappings that are known at once. */
+/** How many mappings are cached. */
 const MOST_KNOWN = 1000;
 
-/** Mappings by name, ready to be used, without asking PostgreSQL for each request. */
+/** Caches mappings by name, ready to use, so that requests do not query PostgreSQL. */
 export class Mappings {
   readonly #orm: Orm;
   readonly #clock: () => number;
@@ -23,7 +26,7 @@ export class Mappings {
     this.#clock = clock;
   }
 
-  /** Null when there is none of that name. */
+  /** Finds a mapping; null if there is none of that name. */
   async find(name: string): Promise<Mapper | null> {
     const builtIn = this.#builtIn.get(name);
     if (builtIn) return builtIn;
@@ -38,7 +41,7 @@ export class Mappings {
     return map;
   }
 
-  /** It was changed or removed here. */
+  /** Drops a mapping from the cache, after this process changed or removed it. */
   forget(name: string): void {
     this.#known.delete(name);
   }

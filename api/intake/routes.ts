@@ -31,7 +31,7 @@ const oneAnswer = {
   },
 };
 
-/** Attributes of a CloudEvent in binary mode; its extensions are headers of the same form. */
+/** Headers of a CloudEvent in binary mode. Its extensions are headers of the same form. */
 const cloudEventHeaders = Object.fromEntries(
   ['specversion', 'id', 'source', 'type', 'time', 'subject', 'severity'].map((name) => [
     `ce-${name}`,
@@ -39,12 +39,12 @@ const cloudEventHeaders = Object.fromEntries(
   ]),
 );
 
-/** Whether the sender asks for more than a status (RFC 7240). */
+/** Says whether the sender wants a body in the answer (RFC 7240). */
 function wantsRepresentation({ headers }: IncomingMessage): boolean {
   return /(?:^|[,;\s])return\s*=\s*"?representation\b/i.test(String(headers.prefer ?? ''));
 }
 
-/** The way in for senders over HTTP. */
+/** Routes that store events sent over HTTP. */
 export function ingestRoutes(deps: ApiDeps): Route[] {
   const intake = new Intake(deps);
 

@@ -9,25 +9,28 @@ import { problemOf } from '../http/middleware/problems.ts';
 import { type FieldError, Problem, RateExceeded } from '../http/problem.ts';
 import { noteHeldBack, noteUnreadable } from './rejections/attempt.ts';
 
-/** Stretches of a stream that are stored at once. More would only wait for each other. */
+/** How many parts of a stream are stored at the same time. More would only wait for each other. */
 const IN_FLIGHT = 4;
 
-/** How long a stream waits for room in the buffer, in milliseconds; its sender is held back meanwhile. */
+/**
+ * How long a stream waits for room in the buffer, in milliseconds. Meanwhile nothing is read, so its sender
+ * must wait too.
+ */
 const ROOM_WITHIN_MS = 10_000;
 
-/** What became of a stream's lines. Empty ones are none. */
+/** The outcome of a stream. Empty lines are not counted. */
 export interface StreamSummary {
   stored: number;
   duplicate: number;
   invalid: number;
-  /** Those that were refused, by their place from 0; the first 1,000. */
+  /** The first 1,000 refused lines, by their position from 0. */
   refused: { index: number; errors: FieldError[] }[];
 }
 
-/** Stores items, and is told which lines of the body they are. */
+/** Stores items. `places` are the lines of the body that the items come from. */
 export type Store = (items: readonly unknown[], places: readonly number[]) => Promise<ItemResult[]>;
 
-/** How a stream is cut into items, and what one is called. */
+/** How a stream is cut into items, and the noun for an item. */
 export interface Cutting {
   cut: (chunks: AsyncIterable<Buffer>, longest: number) => AsyncIterable<Lines>;
   noun: string;
@@ -37,10 +40,9 @@ export const LINES: Cutting = { cut: linesOf, noun: 'line' };
 export const JSON_TEXTS: Cutting = { cut: jsonTextsOf, noun: 'item' };
 
 /**
- * Stores a stream while it comes, never held whole: each stretch that arrives is stored while the next is
- * read.
- * @throws Problem with `lines`: so many lines or items from the first on are answered for, and the rest is to
- * be sent again
+ * Stores a stream while reading it, and never holds all of it: one part is stored while the next is read.
+ * @throws Problem with `lines`: so many lines or items from the beginning were processed; the sender must
+ * send the rest again
  */
 export async function storeStream(body: Body, { cut, noun }: Cutting, store: Store): Promise<StreamSummary> {
   const summary: StreamSummary = { stored: 0, duplicate: 0, invalid: 0, refused: [] };
@@ -108,8 +110,9 @@ async function storeStretch(
 }
 
 /**
- * A stream that finds the buffer full, or its key over its rate, waits: not reading on holds its sender back.
- * @throws BufferFull, RateExceeded at last
+ * Repeats the work while the buffer is full or the key is over its rate. Meanwhile nothing is read, so the
+ * sender must wait.
+ * @throws BufferFull, RateExceeded when that takes too long
  */
 async function patiently<T>(work: () => Promise<T>): Promise<T> {
   const until = performance.now() + ROOM_WITHIN_MS;
@@ -125,7 +128,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Milliseconds until what failed may be tried again; null where waiting doesn't help. */
+/** How long to wait before trying again, in milliseconds; null if waiting does not help. */
 function waitAfter(error: unknown, pause: number): number | null {
   if (error instanceof RateExceeded) return error.waitMs;
   return error instanceof BufferFull ? pause : null;

@@ -7,25 +7,25 @@ import type { Budget, Holder } from './budget.ts';
 import { type Decoded, decoded } from './decode.ts';
 import { hasMoreObjects } from './objects.ts';
 
-/** Bodies that usually come in one packet with their headers, in bytes. */
+/** The largest body that usually arrives in the same packet as its headers, in bytes. */
 const SMALL = 64 << 10;
 
 const strict = new TextDecoder('utf-8', { fatal: true });
 const mending = new TextDecoder('utf-8');
 
 /**
- * How a body is read. `exactly`: what is not UTF-8, or a number that would be rounded, refuses it. `mended`:
- * for what happened and can't be said again. Bytes that are no UTF-8 become U+FFFD, and numbers that would be
- * rounded become texts.
+ * How strictly a body is read. `exactly`: invalid UTF-8, or a number that would be rounded, refuses the body.
+ * `mended`: for senders that cannot send again what happened. Invalid bytes become U+FFFD, and numbers that
+ * would be rounded become strings.
  */
 export type Reading = 'exactly' | 'mended';
 
 /**
- * A request's body, read as far as its route wants it and never held beyond the budget. Limits are checked
- * while reading, on what comes out of decompression as well as on what is declared.
+ * The body of a request. It is read only as far as the route needs, and what it holds counts against the
+ * budget. Limits are checked while reading, both on the declared length and on the decompressed bytes.
  */
 export class Body implements Holder {
-  /** Media type in lower case, without parameters; '' when the sender gave none. */
+  /** The media type in lower case, without parameters; '' if the sender gave none. */
   readonly type: string;
   /** The media type's parameters, in lower case. */
   readonly parameters: readonly string[];
@@ -34,12 +34,12 @@ export class Body implements Holder {
   readonly #budget: Budget;
   readonly #requireRoom: () => void;
   #held = 0;
-  /** What is being read. */
+  /** The stream that is being read; null before the first read. */
   #source: Decoded | null = null;
 
   /**
    * @param requireRoom throws if events could not be stored now
-   * @param owner the key that sends it
+   * @param owner the key that sends the body
    */
   constructor(request: IncomingMessage, budget: Budget, requireRoom: () => void = () => {}, owner = '') {
     const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
@@ -51,7 +51,7 @@ export class Body implements Holder {
     this.owner = owner;
   }
 
-  /** Gives back what it holds of the budget. Nothing of the body may be used afterwards. */
+  /** Gives bytes back to the budget. The caller must not use the body afterwards. */
   release(bytes = this.#held): void {
     this.#held -= bytes;
     this.#budget.give(bytes, this);
@@ -63,8 +63,8 @@ export class Body implements Holder {
   }
 
   /**
-   * What comes, decompressed. Each chunk is held against the budget until it is released.
-   * @param limit of all of it, in bytes, sent or decompressed
+   * Reads the body in decompressed chunks. Each chunk counts against the budget until it is released.
+   * @param limit the largest body in bytes, both as sent and decompressed
    * @throws Malformed, Problem 408, 413 and 415, Unavailable
    */
   async *chunks(limit: number): AsyncGenerator<Buffer> {
@@ -84,7 +84,7 @@ export class Body implements Holder {
       wait();
       for await (const chunk of source.chunks) {
         clearTimeout(timer);
-        // Only waiting for the sender counts, not what is done with a chunk.
+        // Only the time spent waiting for the sender counts, not the time spent on a chunk.
         waited += performance.now() - since;
         size += chunk.length;
         if (size > limit) throw this.#tooLarge(limit);
@@ -110,8 +110,8 @@ export class Body implements Holder {
   }
 
   /**
-   * All of it. Other requests may have filled the buffer while this body arrived. So the room is checked
-   * again before anything is parsed: under overload, most of what is refused would otherwise be parsed first.
+   * Reads the whole body. It checks again whether the buffer has room, because other requests may have filled
+   * it meanwhile. Without that check, an overloaded process would parse many bodies only to refuse them.
    * @throws as `chunks`, and as `requireRoom`
    */
   async bytes(limit: number): Promise<Buffer> {
@@ -127,8 +127,8 @@ export class Body implements Holder {
   }
 
   /**
-   * Whether a small body came in the same packet as its headers, as most do. Node parses it in this turn of
-   * the event loop, after the headers have been handled.
+   * Says whether all of a small body came in the same packet as its headers, as it mostly does. Node parses
+   * it in this turn of the event loop, after the headers were handled.
    */
   async #hasArrived(): Promise<boolean> {
     const { 'content-length': length, 'content-encoding': encoding } = this.request.headers;
@@ -137,9 +137,7 @@ export class Body implements Holder {
     return this.request.complete && !this.request.destroyed;
   }
 
-  /**
-   * All of a body that is here: there is no waiting to be guarded, and no iterator to be made for one chunk.
-   */
+  /** Reads a body that is here already. This is faster than `chunks`: it needs no timer and no iterator. */
   #arrived(limit: number): Buffer {
     const bytes = (this.request.read() as Buffer | null) ?? Buffer.alloc(0);
     if (bytes.length > limit) throw this.#tooLarge(limit);
@@ -150,7 +148,7 @@ export class Body implements Holder {
 
   #text(bytes: Buffer, reading: Reading): string {
     const charset = this.parameters.find((parameter) => parameter.startsWith('charset='));
-    // ASCII is a part of UTF-8.
+    // ASCII is a subset of UTF-8.
     if (charset && !/^charset="?(?:utf-?8|us-ascii)"?$/.test(charset)) {
       throw new Problem(415, 'the body must be UTF-8');
     }
@@ -158,8 +156,8 @@ export class Body implements Holder {
   }
 
   /**
-   * All of it as JSON; undefined for an empty body. `check` runs before anything is parsed.
-   * @throws as `chunks`
+   * Reads the body as JSON; undefined if it is empty. `check` runs before anything is parsed. @throws as
+   * `chunks`
    */
   async json(limit: number, reading: Reading, check: () => void = () => {}): Promise<unknown> {
     const bytes = await this.bytes(limit);
@@ -168,7 +166,10 @@ export class Body implements Holder {
     return parseJson(this.#text(bytes, reading), reading);
   }
 
-  /** Refuses other media types than these. A missing one is taken for the first, as the reference does. */
+  /**
+   * Checks the media type. If the request has none, the first is assumed, as in the reference. @throws
+   * Problem 415
+   */
   expect(...types: readonly string[]): void {
     if (this.type === '' || types.includes(this.type)) return;
     if (types.includes('application/json') && /^application\/[\w.+-]+\+json$/.test(this.type)) return;
@@ -197,7 +198,7 @@ export class Body implements Holder {
 const stalled = new Error('the sender stalled');
 const evicted = new Error('its room is needed');
 
-/** @throws Malformed */
+/** Decodes UTF-8. @throws Malformed */
 export function utf8(bytes: Uint8Array, reading: Reading): string {
   if (reading === 'mended') return mending.decode(bytes);
   try {
@@ -207,7 +208,7 @@ export function utf8(bytes: Uint8Array, reading: Reading): string {
   }
 }
 
-/** @throws Malformed, Invalid, Problem 413 */
+/** Parses JSON. @throws Malformed, Invalid, Problem 413 */
 export function parseJson(text: string, reading: Reading): unknown {
   if (hasMoreObjects(text, OBJECTS_LIMIT)) throw new TooManyObjects();
   let parsed: unknown;

@@ -2,40 +2,43 @@ import type { IncomingMessage } from 'node:http';
 import { BUDGETS } from '../limits.ts';
 import { BudgetSpent } from '../problem.ts';
 
-/** Whose bytes they are: a request under way. */
+/** A request that holds bytes of the budget. */
 export interface Holder {
   readonly request: IncomingMessage;
-  /** The key that sends it, or another name of the sender if it has none. */
+  /** The key that sends the request, or another name of the sender if it has none. */
   readonly owner: string;
-  /** Ends it, if it still waits for its sender. False once all of it has come. */
+  /** Aborts the request if its body has not fully arrived. Returns false if it has. */
   evict(): boolean;
 }
 
 /**
- * What requests under way may hold of their bodies, so that memory stays within it however many senders push
- * at once.
+ * Limits the bytes of bodies that open requests hold together, so that memory stays bounded however many
+ * senders there are.
  */
 export interface Budget {
   /**
-   * Whether a body has to come whole within the patience that any has for one pause: those of whom nothing is
-   * known yet.
+   * True if the whole body must arrive within the time that others have for one pause. That applies to
+   * senders without a known key.
    */
   readonly brief: boolean;
-  /** @throws BudgetSpent when it would be overdrawn; a single body always fits into an empty budget */
+  /**
+   * Counts bytes of a holder. A single body always fits into an empty budget.
+   * @throws BudgetSpent if the budget has no room
+   */
   take(bytes: number, holder: Holder): void;
   give(bytes: number, holder: Holder): void;
 }
 
 /**
- * The budget of senders with a key. Whoever finds it used up must come back later. The exception: if another
- * key holds more than its share, that key's body that has been waited for longest is given up. So no key can
- * keep out others by sending slowly. A share is the budget divided by the number of keys that hold some of
- * it.
+ * The budget of senders with a key. If it is used up, the request is refused. There is one exception: if
+ * another key holds more than its share, the body of that key which has waited longest is aborted instead. So
+ * no key can keep out others by sending slowly. A share is the budget divided by the number of keys that hold
+ * some of it.
  */
 export class KeyedBudget implements Budget {
   readonly brief = false;
   readonly #limit: number;
-  /** In the order in which they began. */
+  /** Requests and their bytes, in the order in which they began. */
   readonly #holders = new Map<Holder, number>();
   #held = 0;
 
@@ -53,7 +56,7 @@ export class KeyedBudget implements Budget {
 
   give(bytes: number, holder: Holder): void {
     const own = this.#holders.get(holder);
-    // A body that was given up has given its bytes back already.
+    // A body that was aborted has given its bytes back already.
     if (own === undefined) return;
     this.#held -= Math.min(own, bytes);
     if (own > bytes) this.#holders.set(holder, own - bytes);
@@ -76,15 +79,15 @@ export class KeyedBudget implements Budget {
 }
 
 /**
- * For those whose key is in the body, or who have none. Whoever only holds must not keep out who has a key: a
- * newcomer is let in, and the body that has been waited for longest is given up, of the address that holds
- * most.
+ * The budget of senders whose key is in the body, or who have none. Somebody without a key must not keep out
+ * others by holding bytes. So a new request is always let in. To make room, the address that holds most loses
+ * the body that has waited longest.
  */
 export class StrangersBudget implements Budget {
   readonly brief = true;
   readonly #limit: number;
   readonly #addressOf: (request: IncomingMessage) => string;
-  /** In the order in which they began. */
+  /** Requests and their bytes, in the order in which they began. */
   readonly #holders = new Map<Holder, { bytes: number; address: string }>();
   #held = 0;
 
@@ -109,7 +112,7 @@ export class StrangersBudget implements Budget {
 
   give(bytes: number, holder: Holder): void {
     const own = this.#holders.get(holder);
-    // One that was given up has given back what it held then.
+    // A body that was aborted has given its bytes back already.
     if (!own) return;
     const given = Math.min(own.bytes, bytes);
     own.bytes -= given;
@@ -136,8 +139,8 @@ export class StrangersBudget implements Budget {
 }
 
 /**
- * One a process, each apart from the others: what is sent as events can't keep out alerts, nor either of them
- * who operates.
+ * Makes the budgets of a process. They are separate, so that events cannot keep out alerts, and neither can
+ * keep out people who operate Tocsin.
  */
 export function bodyBudgets(addressOf: (request: IncomingMessage) => string) {
   return {

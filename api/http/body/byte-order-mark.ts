@@ -1,9 +1,9 @@
 const MARK = Buffer.from('\ufeff');
 
 /**
- * A body without the byte order mark at its beginning, wherever its first chunk ends. Anywhere else U+FEFF is
- * a character, and no JSON begins with it: whoever decodes what follows must keep it (`ignoreBOM`), or it
- * would depend on the chunks whether it is dropped.
+ * Removes the byte order mark at the beginning of a body, even if it is split between chunks. Elsewhere
+ * U+FEFF is a normal character. So whoever decodes the rest must keep it (`ignoreBOM`): otherwise it would
+ * depend on the borders of chunks whether it is dropped.
  */
 export async function* withoutMark(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let beginning: Buffer | null = Buffer.alloc(0);

@@ -5,12 +5,12 @@ import { ZSTD_WINDOW_LOG } from '../limits.ts';
 import { Problem } from '../problem.ts';
 import { ZstdFrames } from './zstd.ts';
 
-/** Takes the body as it was sent (`input`), and gives it decoded (`output`). */
+/** A decompressor: bytes as sent go to `input`, decoded bytes come from `output`. */
 type Decoder = { input: Writable; output: Transform };
 
 const only = (decoder: Transform): Decoder => ({ input: decoder, output: decoder });
 
-/** Content encodings taken, each with its decoder. */
+/** The supported content encodings, each with its decompressor. */
 const DECODERS = new Map<string, () => Decoder>([
   ['gzip', () => only(createGunzip())],
   ['x-gzip', () => only(createGunzip())],
@@ -24,18 +24,18 @@ function unzstd(): Decoder {
   return { input, output: input.pipe(output) };
 }
 
-/** A body without its content encoding. */
+/** A body after decompression. */
 export interface Decoded {
   chunks: AsyncIterable<Buffer>;
-  /** Bytes that were sent so far; null where they are those of the chunks. */
+  /** How many bytes were sent so far; null if the body is not compressed, so that the chunks tell. */
   sent: (() => number) | null;
-  /** Ends it from our side: whoever reads gets this error. */
+  /** Makes reading fail with this error. */
   fail: (error: Error) => void;
-  /** Reads no further. The request itself stays whole, so that it can be answered. */
+  /** Stops reading. The request stays open, so that it can be answered. */
   leave: () => void;
 }
 
-/** @throws Problem 415 */
+/** Decompresses the body of a request. @throws Problem 415 */
 export function decoded(request: IncomingMessage): Decoded {
   const encoding = request.headers['content-encoding']?.trim().toLowerCase() || 'identity';
   if (encoding === 'identity') {
@@ -74,9 +74,9 @@ export function decoded(request: IncomingMessage): Decoded {
 }
 
 /**
- * What a request brings, until it is interrupted. Destroying the request instead would take its answer away.
- * Each chunk has a failure of its own: one for all would hold on to every chunk that was raced against it,
- * which is the whole body.
+ * Reads a request until it is interrupted. Destroying the request would also prevent the answer. Each chunk
+ * gets a promise of its own to be raced against: a single promise would keep a reference to every chunk, and
+ * so hold the whole body in memory.
  */
 async function* unless(
   onWait: (interrupt: (error: Error) => void) => void,

@@ -11,14 +11,14 @@ const CLOSE_OBJECT = 0x7d;
 
 const isSpace = (byte: number) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
-/** Broken bytes become U+FFFD. */
+/** Decodes invalid bytes as U+FFFD. */
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * Cuts a stream into JSON texts, however they come: one, an array (its elements), one a line, or one after
- * another with or without anything between. Only brackets and quotes are looked at, so hostile nesting costs
- * a counter; whether a text is JSON, its parser says. Holds no more than one chunk and one text.
- * @param longest bytes of a text at the most; what is beyond is passed over unread
+ * Cuts a stream into JSON texts: a single one, the elements of an array, one per line, or several in a row
+ * with or without separators. It looks only at brackets and quotes, so deep nesting costs no more than a
+ * counter. The parser later decides whether a text is valid JSON. It holds at most one chunk and one text.
+ * @param longest the longest text in bytes; of a longer one the rest is skipped
  */
 export async function* jsonTextsOf(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<Lines> {
   const cutter = new Cutter(longest);
@@ -34,19 +34,19 @@ export async function* jsonTextsOf(chunks: AsyncIterable<Buffer>, longest: numbe
 
 class Cutter {
   readonly #longest: number;
-  /** Brackets that are open in the text at hand. */
+  /** How many brackets are open in the current text. */
   #depth = 0;
   /**
-   * Within a text, a string of it, after a backslash in that; within a text that is neither object, list nor
-   * string.
+   * Whether the position is within a text, within a string of it, after a backslash in that string, and
+   * within a text that is a number or a word.
    */
   #inText = false;
   #inString = false;
   #escaped = false;
   #bare = false;
-  /** An array around the texts. */
+  /** Whether the texts are elements of an array. */
   #inList = false;
-  /** What came of the text at hand in earlier chunks. */
+  /** Parts of the current text from earlier chunks. */
   #pieces: Buffer[] = [];
   #size = 0;
   #found: (string | Error)[] = [];
@@ -84,7 +84,7 @@ class Cutter {
     return this.#take();
   }
 
-  /** What is left when nothing comes any more. */
+  /** The rest of the texts, at the end of the stream. */
   end(): (string | Error)[] {
     if (this.#bare) this.#finish(Buffer.alloc(0));
     if (this.#inText) this.#found.push(new Error('breaks off'));
@@ -92,7 +92,7 @@ class Cutter {
     return this.#take();
   }
 
-  /** Between texts: whether this byte begins one. */
+  /** Handles a byte between texts. Returns true if it begins a text. */
   #begins(byte: number): boolean {
     if (isSpace(byte) || byte === COMMA) return false;
     if (byte === OPEN_LIST && !this.#inList) {

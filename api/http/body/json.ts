@@ -7,9 +7,9 @@ import { checkStorable } from './storable.ts';
 import { unknownKeys } from './unknown-names.ts';
 
 /**
- * A JSON body of this schema. A key that nobody knows is refused. The reference ignores it; its own clients
- * send none.
- * @param ignored keys that are not: those of an answer, which clients change and send back
+ * Declares a JSON body. Unknown keys are refused. The reference ignores them, but its own clients send none.
+ * @param ignored unknown keys that are accepted: those of the answer, because clients change an answer and
+ * send it back
  */
 export function jsonBody<S extends z.ZodType>(
   schema: S,
@@ -30,9 +30,9 @@ export function jsonBody<S extends z.ZodType>(
 }
 
 /**
- * One JSON document; undefined for an empty body, where that is allowed. The type is looked at only where
- * there is something to be typed: plenty of clients send one with an empty body. @throws as `Body.chunks`,
- * and Invalid
+ * Reads one JSON document; undefined for an empty body where that is allowed. An empty body may have any
+ * media type, because many clients send one anyway.
+ * @throws as `Body.chunks`, and Invalid
  */
 export async function readJson(
   body: Body,

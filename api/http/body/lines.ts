@@ -1,21 +1,21 @@
 import { withoutMark } from './byte-order-mark.ts';
 
-/** Lines that came together. A line that is too long is an Error that says so. */
+/** Lines that arrived in one chunk. A line that is too long is an Error. */
 export interface Lines {
-  /** Place of the first line in the body, from 0. Empty lines count. */
+  /** Position of the first line in the body, from 0. Empty lines count. */
   first: number;
   lines: (string | Error)[];
-  /** Bytes that may be released once these lines are dealt with. */
+  /** How many bytes may be released once these lines are processed. */
   bytes: number;
 }
 
 const NEWLINE = 10;
-/** Broken bytes become U+FFFD; a newline always remains one. */
+/** Decodes invalid bytes as U+FFFD. A newline byte always stays a newline. */
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * Cuts a stream into lines, holding no more of it than one chunk and one line.
- * @param longest bytes of a line at the most; what is beyond is passed over unread
+ * Cuts a stream into lines. It holds at most one chunk and one line.
+ * @param longest the longest line in bytes; of a longer one the rest is skipped
  */
 export async function* linesOf(chunks: AsyncIterable<Buffer>, longest: number): AsyncGenerator<Lines> {
   let rest: Buffer[] = [];
@@ -26,7 +26,7 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, longest: number): 
     const end = chunk.lastIndexOf(NEWLINE);
     if (end < 0) {
       restSize += chunk.length;
-      // A long line's bytes are let go of, but it still ends where it ends.
+      // The bytes of a line that is too long are dropped, but its end is still found.
       if (restSize > longest) [rest, tooLong] = [[], true];
       else rest.push(chunk);
       yield { first, lines: [], bytes: chunk.length };
@@ -53,7 +53,7 @@ function split(bytes: Buffer, longest: number): (string | Error)[] {
 }
 
 function checked(line: string, longest: number): string | Error {
-  // No character takes more than three bytes for each of its UTF-16 units.
+  // UTF-8 takes at most three bytes for each UTF-16 unit, so short lines need no exact count.
   return line.length * 3 > longest && Buffer.byteLength(line) > longest ? longLine(longest) : line;
 }
 

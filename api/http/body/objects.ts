@@ -6,16 +6,17 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 /**
- * Members that an object has before V8 keeps it as a hash table, and what each further one costs, in objects.
+ * How many members an object may have before V8 stores it as a hash table, and how many objects each further
+ * member counts as.
  */
 const CHEAP_MEMBERS = 100;
 const MEMBER_COST = 4;
 
 /**
- * Whether a JSON text has more objects and lists than so many, looked at before it is parsed: 16 MiB of `{}`
- * became 650 MB and stopped the process for two seconds, of an object with 1.5 million members 550 MB and
- * nine. So members in a row beyond a hundred count as well. Ordinary texts of that size take 50 ms to look
- * through; those that are too short to have so many are not looked at.
+ * Says, before parsing, whether a JSON text has more than `most` objects and lists. Parsed, 16 MiB of `{}`
+ * took 650 MB of memory and blocked the process for two seconds; an object with 1.5 million members took 550
+ * MB and nine seconds. So an object's members beyond a hundred count as well. Scanning a normal text of that
+ * size takes 50 ms. Texts too short to reach the limit are not scanned.
  */
 export function hasMoreObjects(text: string, most: number): boolean {
   if (text.length <= most) return false;

@@ -3,9 +3,10 @@ import { BODY_DEPTH, BODY_KEYS, BODY_VALUES } from '../limits.ts';
 import { Invalid } from '../problem.ts';
 
 /**
- * Refuses what parses as JSON and can't be kept: `__proto__` as a name, which zod leaves out, NUL bytes,
- * broken surrogates, numbers too large, hostile depth, too many values. Walks without recursion. @throws
- * Invalid
+ * Refuses JSON that PostgreSQL cannot store or zod would lose: the name `__proto__` (zod drops it), NUL
+ * bytes, broken surrogates, numbers that are too large, deep nesting, too many values. It does not recurse,
+ * so that nesting cannot exhaust the stack.
+ * @throws Invalid
  */
 export function checkStorable(root: unknown): void {
   const stack: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];

@@ -2,18 +2,19 @@ import type { z } from 'zod';
 import type { FieldError } from '../problem.ts';
 
 /**
- * Names that get a suggestion: an answer shows no more errors than these, and 4,000 names took half a second.
+ * How many unknown names get a suggestion. An answer lists no more errors, and suggestions for 4,000 names
+ * took half a second.
  */
 const MOST_SUGGESTED = 50;
 
-/** Names that nobody knows, each with the nearest of those that are known. */
+/** Errors for unknown names. Each suggests the known name that is most similar. */
 export function unknownNames(names: readonly string[], known: readonly string[], path = ''): FieldError[] {
   return names.map((name, i) => {
     if (i >= MOST_SUGGESTED) return { field: path ? `${path}.${name}` : name, reason: 'is unknown' };
     const [nearest] = known
       .map((other) => ({ other, distance: distance(name.slice(0, 64).toLowerCase(), other) }))
       .sort((a, b) => a.distance - b.distance);
-    // With as many changes as it has letters, a name becomes any other.
+    // With as many edits as it has letters, any name becomes any other, so such a suggestion says nothing.
     const most = Math.min(Math.max(2, name.length / 3), name.length - 1);
     const near = nearest && nearest.distance <= most;
     return {
@@ -25,7 +26,7 @@ export function unknownNames(names: readonly string[], known: readonly string[],
   });
 }
 
-/** The parts of a schema's definition that name the schemas nested in it. */
+/** The parts of a schema's definition that contain nested schemas. */
 interface Within {
   type: string;
   innerType?: z.ZodType;
@@ -37,9 +38,10 @@ interface Within {
 }
 
 /**
- * Keys of a JSON body that its schema has no use for. Ignored, a field that is misspelt would be as if it had
- * never been said.
- * @param ignored keys of the body itself that are: those of an answer, which clients change and send back
+ * Errors for keys of a JSON body that its schema does not have. If they were ignored, a misspelt field would
+ * silently have no effect.
+ * @param ignored keys of the body itself that are accepted: those of an answer, because clients change an
+ * answer and send it back
  */
 export function unknownKeys(
   schema: z.ZodType,
@@ -56,7 +58,7 @@ function within(schemas: Within[], value: unknown, path: string, ignored: readon
     const elements = schemas.flatMap(({ element }) => (element ? definitions(element) : []));
     return value.flatMap((item, i) => within(elements, item, at(i), []));
   }
-  // Anything goes where one of the schemas takes any key.
+  // If one of the schemas takes any key, no key is unknown.
   const shapes = schemas.flatMap(({ shape, catchall }) => (shape && !catchall ? [shape] : []));
   if (shapes.length === 0 || schemas.some(({ type, catchall }) => type === 'record' || catchall)) return [];
   const known = [...new Set(shapes.flatMap((shape) => Object.keys(shape)))];
@@ -70,7 +72,7 @@ function within(schemas: Within[], value: unknown, path: string, ignored: readon
   ];
 }
 
-/** What a schema may be beneath optional, default, transforms and unions. */
+/** The definitions inside optional, default, transforms and unions. */
 function definitions(schema: z.ZodType): Within[] {
   const def = schema.def as unknown as Within;
   const inner = def.innerType ?? def.in;
@@ -78,10 +80,7 @@ function definitions(schema: z.ZodType): Within[] {
   return def.options ? def.options.flatMap(definitions) : [def];
 }
 
-/**
- * How many letters must be put in, left out, or changed (Levenshtein's distance); two neighbours that changed
- * places count once.
- */
+/** The edit distance of two names (Levenshtein). Two swapped neighbours count as one edit. */
 function distance(a: string, b: string): number {
   let twoBefore: number[] = [];
   let before = Array.from({ length: b.length + 1 }, (_, j) => j);

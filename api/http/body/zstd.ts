@@ -1,7 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
 const FRAME = 0xfd2fb528;
-/** The last four bits may be anything. */
+/** The magic number of a skippable frame. Its last four bits may have any value. */
 const SKIPPABLE = 0x184d2a50;
 
 /** The part of a frame that is being read (RFC 8878, 3.1). */
@@ -17,16 +17,16 @@ const SIZES: Readonly<Record<Part, number>> = {
 };
 
 /**
- * Cuts zstd where its frames end. A body may have several frames, from senders that end a frame at each
- * flush. If a frame ends within a chunk, Node's decoder silently drops the rest of the body. Bytes that are
- * not a frame are passed on unchanged, and the decoder refuses them.
+ * Splits a zstd stream at the ends of its frames. A body has several frames if the sender ends one at each
+ * flush. Without the split, Node's decompressor would drop everything after a frame that ends within a chunk,
+ * without an error. Bytes that are no frame are passed on, and the decompressor refuses them.
  */
 export class ZstdFrames extends Transform {
   #part: Part = 'magic';
-  /** The bytes of this part, as a number, and how many there are. */
+  /** The value of the current part, and how many of its bytes were read. */
   #value = 0;
   #known = 0;
-  /** Bytes to pass over before the next part, and whether the frame ends with them. */
+  /** How many bytes to skip before the next part, and whether the frame ends after them. */
   #skip = 0;
   #last = false;
   #checksum = 0;
@@ -52,7 +52,7 @@ export class ZstdFrames extends Transform {
     done();
   }
 
-  /** A part is complete: decides which one follows. */
+  /** Handles a complete part, and decides which part follows. */
   #read(): void {
     const value = this.#value;
     this.#value = 0;
@@ -75,7 +75,7 @@ export class ZstdFrames extends Transform {
     }
   }
 
-  /** The frame ends after so many bytes. */
+  /** Notes that the frame ends after `skip` more bytes. */
   #end(skip: number): void {
     this.#skip = skip;
     this.#last = true;

@@ -5,7 +5,7 @@ import { time } from '../../http/parameters.ts';
 const texts = z.record(z.string(), z.string());
 const receiver = z.object({ name: z.string() });
 
-/** Alertmanager's API v2 wants a receiver with each alert; what notifies here is decided elsewhere. */
+/** The receiver that Alertmanager's API v2 requires with each alert. It says nothing about channels here. */
 export const RECEIVER = { name: 'tocsin' };
 
 export const postableAlert = z
@@ -57,7 +57,7 @@ export const alertmanagerStatus = z
   })
   .meta({ id: 'AlertmanagerStatus' });
 
-/** An alert as Alertmanager answers it. */
+/** Converts an alert into Alertmanager's form. */
 export function showGettable(alert: ReceivedAlertRow): z.output<typeof gettableAlert> {
   const at = (ms: number) => new Date(ms).toISOString();
   return {
@@ -73,7 +73,7 @@ export function showGettable(alert: ReceivedAlertRow): z.output<typeof gettableA
   };
 }
 
-/** A group as Alertmanager answers it, under our only receiver. */
+/** Converts a group into Alertmanager's form, under our only receiver. */
 export function showGroup({ alertname, alerts }: NamedAlerts): z.output<typeof alertGroup> {
   return {
     labels: (alertname === '' ? {} : { alertname }) as Record<string, string>,

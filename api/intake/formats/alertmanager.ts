@@ -29,7 +29,7 @@ import {
   showGroup,
 } from './alertmanager-schema.ts';
 
-/** Alertmanager answers failures as a JSON string, and what it can't take with 400. */
+/** Errors as Alertmanager sends them: a JSON string, and 400 for invalid input. */
 const dialect: Dialect = {
   content: { 'application/json': z.string() },
   invalid: 400,
@@ -69,19 +69,19 @@ const filters = z.object({
     .meta({ description: 'A regular expression for the name of the receiver' }),
 });
 
-/** Lists of alerts that are on their way, of one key and of all, in one process. */
+/** How many lists of alerts may be sent at the same time in one process, for one key and in total. */
 const LISTS = { ofOne: 8, ofAll: 64 };
 
-/** What groups are made of at the most, in characters: they are answered as a whole. */
+/** The largest answer with groups, in characters. Such an answer is built as a whole. */
 const GROUPED_CHARACTERS = 4 << 20;
 
 /**
- * How many answers with groups may be sent at once. Each holds all of its alerts until the client has taken
- * them.
+ * How many answers with groups may be sent at the same time. Each holds all of its alerts until the client
+ * has read them.
  */
 const GROUPINGS = { ofOne: 8, ofAll: 16 };
 
-/** Groups as JSON, one after the other. */
+/** Writes groups as JSON, one after the other. */
 function* asGroups(alerts: readonly ReceivedAlertRow[]): Generator<string> {
   let before = '[';
   for (const group of groupsOf(alerts)) {
@@ -91,7 +91,7 @@ function* asGroups(alerts: readonly ReceivedAlertRow[]): Generator<string> {
   yield before === '[' ? '[]' : ']';
 }
 
-/** A list as JSON, as it is read. */
+/** Writes a list as JSON while reading it from the database. */
 async function* asList(
   first: readonly ReceivedAlertRow[],
   rest: AsyncIterator<ReceivedAlertRow[]>,
@@ -103,14 +103,14 @@ async function* asList(
   yield ']';
 }
 
-/** What Prometheus and amtool need of Alertmanager's API v2. */
+/** The routes of Alertmanager's API v2 that Prometheus and amtool use. */
 export function alertmanagerRoutes(deps: ApiDeps): Route[] {
   const { orm, access, alerts, clock } = deps;
   const startedAt = new Date(clock()).toISOString();
   const lists = new Slots('lists of alerts', LISTS);
   const groupings = new Slots('lists of groups of alerts', GROUPINGS);
 
-  /** What to look for; null for nothing. @throws Invalid */
+  /** Converts a query into what to search for; null if nothing can match. @throws Invalid */
   function wanted(query: z.output<typeof filters>) {
     if (query.active === 'false') return null;
     const matchers = query.filter.map((text) => {
@@ -194,7 +194,7 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
         if (!asked) return { status: 200, type: 'application/json', body: '[]' };
         const pages = activeAlertPages(sqlOf(orm), asked)[Symbol.asyncIterator]();
         const leave = lists.take(principal);
-        // The first page is read before the answer begins: what fails at once is an answer of its own.
+        // The first page is read before the answer begins, so that an early failure gets an error status.
         const first = await pages.next().catch((error) => {
           leave();
           throw error;
@@ -269,7 +269,7 @@ export function alertmanagerRoutes(deps: ApiDeps): Route[] {
         status: 200,
         body: {
           cluster: { status: 'disabled' as const, peers: [] },
-          // The version whose API this is.
+          // The version of Alertmanager whose API this is.
           versionInfo: {
             ...{ version: '0.28.0', revision: 'tocsin', branch: '', buildUser: '', buildDate: '' },
             goVersion: '',

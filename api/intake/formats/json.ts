@@ -18,8 +18,8 @@ import type { Mappings } from '../mappings.ts';
 import { JSON_TEXTS, LINES, storeStream } from '../streamed-body.ts';
 
 /**
- * Read only while it is stored. Shippers label JSON in every way, so its type tells no more than whether a
- * line ends an item.
+ * The body is read while it is stored. Shippers label JSON with all kinds of media types, so the type only
+ * decides whether a line ends an item.
  */
 const records: BodySpec<Body> = {
   content: {
@@ -42,7 +42,7 @@ const triedOut = z
   })
   .meta({ id: 'DryRun' });
 
-/** The way in for log shippers: Fluent Bit, Vector, syslog-ng, and whatever else sends JSON of its own. */
+/** Routes for log shippers: Fluent Bit, Vector, syslog-ng, and others that send JSON of their own. */
 export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
   const intake = new Intake(deps);
   return [
@@ -85,7 +85,7 @@ export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
   ];
 }
 
-/** What a mapping makes of the first records of a body. */
+/** Converts the first records of a body, for a dry run. */
 async function tryOut(body: Body, map: (record: unknown) => Mapped, limits: ValidationLimits) {
   const results: z.input<typeof triedOut>['results'] = [];
   for await (const { first, lines } of jsonTextsOf(body.chunks(BODY_LIMIT), LINE_LIMIT)) {

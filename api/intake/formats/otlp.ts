@@ -21,14 +21,14 @@ import { Intake } from '../intake.ts';
 const JSON_TYPE = 'application/json';
 const PROTOBUF = 'application/x-protobuf';
 
-/** What other signals are exported to. Profiles are in development. */
+/** Signals that OpenTelemetry exports besides logs. Profiles are experimental. */
 const OTHER_SIGNALS = {
   '/v1/traces': 'traces',
   '/v1/metrics': 'metrics',
   '/v1development/profiles': 'profiles',
 };
 
-/** `google.rpc.Code` of an HTTP status; of those that are not here it is INTERNAL or INVALID_ARGUMENT. */
+/** The `google.rpc.Code` for an HTTP status. Other statuses become INTERNAL or INVALID_ARGUMENT. */
 const CODES: Readonly<Record<number, number>> = { 401: 16, 403: 7, 404: 5, 408: 4, 413: 8, 429: 8, 503: 14 };
 
 const statusOut = z
@@ -47,7 +47,7 @@ const statusOut = z
   })
   .meta({ id: 'RpcStatus' });
 
-/** OTLP says what went wrong as `google.rpc.Status`, in the media type of the request. */
+/** Errors as OTLP requires: `google.rpc.Status` in the media type of the request. */
 const rpcStatus: Dialect = {
   content: { [JSON_TYPE]: statusOut, [PROTOBUF]: z.string() },
   invalid: 400,
@@ -66,7 +66,7 @@ const exported: BodySpec<Mapped[]> = {
     [JSON_TYPE]: z.looseObject({ resourceLogs: z.array(z.unknown()).optional() }),
     [PROTOBUF]: z.string(),
   },
-  // In protobuf an export of nothing is no bytes at all.
+  // In protobuf, an empty export has no bytes.
   optional: true,
   async read(body, request) {
     body.expect(JSON_TYPE, PROTOBUF);
@@ -100,7 +100,7 @@ const responseOut = z
   })
   .meta({ id: 'ExportLogsServiceResponse' });
 
-/** OpenTelemetry's protocol for logs over HTTP, as https://opentelemetry.io/docs/specs/otlp/ has it. */
+/** Routes of OTLP over HTTP, for logs (https://opentelemetry.io/docs/specs/otlp/). */
 export function otlpRoutes(deps: ApiDeps): Route[] {
   const intake = new Intake(deps);
   return [
@@ -159,10 +159,10 @@ function isProtobuf({ headers }: IncomingMessage): boolean {
   return (headers['content-type'] ?? '').toLowerCase().startsWith(PROTOBUF);
 }
 
-/** Distinct reasons that an answer lists. */
+/** How many different reasons an answer lists. */
 const MOST_REASONS = 5;
 
-/** How many were refused, and why; null for none. */
+/** How many records were refused, and why; null if none. */
 function rejectedOf(results: readonly ItemResult[]): { count: number; message: string } | null {
   const reasons = new Map<string, number>();
   let count = 0;

@@ -24,7 +24,7 @@ const failed = z
   .object({ status: z.string(), message: z.string(), errors: z.array(z.string()).optional() })
   .meta({ id: 'PagerDutyFailure' });
 
-/** Failures as PagerDuty answers them. */
+/** Errors as PagerDuty sends them. */
 const dialect: Dialect = {
   content: { 'application/json': failed },
   invalid: 400,
@@ -36,7 +36,7 @@ const dialect: Dialect = {
   },
 };
 
-/** No detail refuses a page: what can't be kept is repaired. */
+/** Declares a body that is repaired instead of refused, because a page must not get lost over a detail. */
 function mendedBody<S extends z.ZodType>(schema: S): BodySpec<z.output<S>> {
   return {
     content: { 'application/json': schema },
@@ -50,7 +50,10 @@ function mendedBody<S extends z.ZodType>(schema: S): BodySpec<z.output<S>> {
   };
 }
 
-/** PagerDuty's Events API v2, so that whatever can page by it can page here by another URL. */
+/**
+ * Routes of PagerDuty's Events API v2. Whatever can page through PagerDuty can use Tocsin by changing the
+ * URL.
+ */
 export function pagerdutyRoutes(deps: ApiDeps): Route[] {
   const { access, alerts, clock } = deps;
   const intake = new Intake(deps);
@@ -86,7 +89,7 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'post',
       path: '/v2/enqueue',
-      // The key is in the body.
+      // No role: the key is in the body.
       role: null,
       ingests: 'alerts',
       tags: ['received alerts'],
@@ -119,7 +122,8 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
           return { status: 202, body } as const;
         };
         if (event.event_action !== 'acknowledge') return receive();
-        // Whoever acknowledges does what a person does: others stop looking.
+        // Acknowledging is audited, because it makes others stop looking, like an acknowledgement by a
+        // person.
         const said = { event_action: event.event_action, dedup_key };
         const act = { principal, request, path, query: {}, body: said };
         return record({ method: 'post', path: '/v2/enqueue', role: null }, act, receive);

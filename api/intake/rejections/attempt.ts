@@ -9,44 +9,44 @@ import { problemOf } from '../../http/middleware/problems.ts';
 import { BudgetSpent, type Problem, RateExceeded, TooManyKeys } from '../../http/problem.ts';
 import type { Rejections } from './rejections.ts';
 
-/**
- * A request to store something. What it brings and can't be stored is noted in it, however deep in the
- * handler that shows.
- */
+/** A request that stores something. Every part of the handler can note refusals in it. */
 interface Attempt {
   route: string;
   rejections: Rejections;
   principal: Principal | null;
-  /** Items were refused and noted one by one: the answer that sums them up is no refusal of its own. */
+  /**
+   * True if refused items were noted one by one. The answer that sums them up is then not another refusal.
+   */
   itemised: boolean;
 }
 
 const attempts = new AsyncLocalStorage<Attempt>();
 
-/** Notes what a route refuses: the whole request here, its items by `noteItems` and `noteUnreadable`. */
+/** Records what a route refuses: whole requests here, items by `noteItems` and `noteUnreadable`. */
 export function noteRefusals(route: string, rejections: Rejections): Middleware {
   return async (ctx, next) => {
     const attempt: Attempt = { route, rejections, principal: null, itemised: false };
     try {
       await attempts.run(attempt, next);
     } catch (error) {
-      // The problem is thrown on, so that nobody makes another of the same error: each captures a stack.
+      // The converted problem is thrown on, so that nobody converts the error again: each conversion captures
+      // a stack.
       const problem = problemOf(error);
       note(attempt, problem.status, problem.message, problem);
       throw problem;
     }
-    // Some formats have failures of their own shape, and answer them.
+    // Some formats answer errors in a form of their own, without throwing.
     if (ctx.status >= 400) note(attempt, ctx.status, '', null);
   };
 }
 
-/** Says whose request it is, once that is known. */
+/** Notes who sent the request, once that is known. */
 export function attemptedBy(principal: Principal): void {
   const attempt = attempts.getStore();
   if (attempt) attempt.principal = principal;
 }
 
-/** Notes the items that can't be stored: each once, by the first thing that is wrong with it. */
+/** Notes the items that were refused, each with its first error. */
 export function noteItems(items: readonly Mapped[], results: readonly ItemResult[]): void {
   for (const [i, result] of results.entries()) {
     if (result.status !== 'invalid') continue;
@@ -56,7 +56,7 @@ export function noteItems(items: readonly Mapped[], results: readonly ItemResult
   }
 }
 
-/** Notes a line that is no JSON, or too long to be held: null. */
+/** Notes a line that is not JSON, or one that is too long (null). */
 export function noteUnreadable(line: string | null, reason: string): void {
   noteItem(line ?? undefined, '', reason);
 }
@@ -81,7 +81,8 @@ function note(attempt: Attempt, status: number, detail: string, problem: Problem
 }
 
 /**
- * Says that this request waits, because its events can't be stored yet. Until then its sender isn't heard.
+ * Notes that this request waits because its events cannot be stored yet. That time is a deaf span of its
+ * sender.
  */
 export function noteHeldBack(error: unknown): void {
   const attempt = attempts.getStore();
@@ -90,7 +91,7 @@ export function noteHeldBack(error: unknown): void {
   unheard(attempt, reasonOf(problem, problem.status), problem);
 }
 
-/** Tells whoever judges silence that the sender was not heard, where that isn't its own fault. */
+/** Records a deaf span for the sender, unless the refusal was the sender's own fault. */
 function unheard(
   { rejections: { deafness }, principal }: Attempt,
   rejection: string,
@@ -104,10 +105,16 @@ function unheard(
   deafness.refused(reason, pause, key ?? deafness.process);
 }
 
-/** Who may do nothing was let in as a stranger: its key is in the body, if it has one. */
+/**
+ * The sender, if it has a role. A sender without roles was let in because its key is in the body, or because
+ * none is needed.
+ */
 const known = (principal: Principal | null) => (principal?.roles.length ? principal : null);
 
-/** Whoever was let in without a key is `anyone`; whoever was not let in, `unknown`. */
+/**
+ * The name for the record: `anyone` for a sender who needs no key, `unknown` for one that was not
+ * authenticated.
+ */
 function whose(principal: Principal | null): { key: string; key_name: string } {
   if (principal === null) return { key: 'unknown', key_name: 'unknown' };
   return { key: principal.id ?? principal.name, key_name: principal.name };
@@ -115,7 +122,7 @@ function whose(principal: Principal | null): { key: string; key_name: string } {
 
 const FIELDS = new Set(['event_id', 'source_id', 'timestamp', 'severity', 'event_type', 'payload']);
 
-/** Few, whatever senders send: they are counted by. */
+/** Reduces field names to a few reasons, because refusals are counted by reason. */
 function reasonOfField(field: string): string {
   const [root = ''] = field.split('.');
   return FIELDS.has(root) ? `invalid_${root}` : 'invalid';

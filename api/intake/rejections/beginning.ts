@@ -1,9 +1,9 @@
-/** What is kept of an item, in characters. */
+/** How much of a refused item is stored, in characters. */
 const ITEM_LENGTH = 2048;
 
 /**
- * The beginning of what was sent: lines as they came, anything else as JSON. Costs no more than what is kept,
- * and goes no deeper than that: each level takes a character.
+ * The first characters of a refused item: lines as they came, anything else as JSON. It writes no more than
+ * is stored, and nesting cannot exhaust the stack, because each level takes a character.
  */
 export function beginning(item: unknown): string {
   if (typeof item === 'string') return item.slice(0, ITEM_LENGTH);

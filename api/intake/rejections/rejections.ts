@@ -16,28 +16,28 @@ import { beginning } from './beginning.ts';
 /** Pause between two writes, in milliseconds. */
 const EVERY_MS = 1000;
 
-/** Longest key id that the table takes. */
+/** The longest key id that the table stores. */
 const KEY_LENGTH = 64;
 
 /**
- * Keys whose refusals are held at once, and counts: a route, reason and hour each. More than there can be in
- * a day.
+ * How many keys with refusals are held in memory, and how many counts (route, reason and hour): more than
+ * occur in a day.
  */
 const MOST_KEYS = 500;
 const MOST_COUNTS = 10_000;
 
 const HOUR_MS = 3_600_000;
 
-/** A refusal as it happens. The item is only written out when it is kept. */
+/** A refusal when it happens. The item is converted to text only if it is stored. */
 export type Refusal = Omit<Rejection, 'at' | 'item'> & { item?: unknown };
 
 /**
- * Counts what is refused and keeps the last few of each key, in memory, and brings it to PostgreSQL once a
- * second: a flood of bad requests costs one small transaction a second. While PostgreSQL is away counts add
- * up and the older refusals make room.
+ * Counts refusals and keeps the latest of each key in memory. It writes them to PostgreSQL once a second, so
+ * a flood of bad requests costs one small transaction per second. While PostgreSQL is down, counts add up,
+ * and new refusals displace older ones.
  */
 export class Rejections {
-  /** Hears of refusals that are ours; absent where nobody judges silence. */
+  /** Gets refusals that are Tocsin's fault, as deaf spans; absent if no rules are judged. */
   readonly deafness: Deafness | undefined;
   readonly #orm: Orm;
   readonly #clock: () => number;
@@ -46,7 +46,7 @@ export class Rejections {
   readonly #observer: IngestObserver;
   #counts = new Map<string, RejectionCount>();
   #last = new Map<string, Rejection[]>();
-  /** Refusals of each key that were kept since the last write. */
+  /** How many refusals of each key were kept since the last write. */
   #kept = new Map<string, number>();
   #failing = false;
   #writes: Repetition | null = null;
@@ -79,12 +79,12 @@ export class Rejections {
     });
   }
 
-  /** Refusals that wait to be written. */
+  /** How many refusals wait to be written. */
   get held(): number {
     return [...this.#last.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** Takes note of a refusal. Returns at once. */
+  /** Notes a refusal. It does not wait. */
   note({ item, ...given }: Refusal): void {
     const refusal = { ...given, key: given.key.slice(0, KEY_LENGTH) };
     const { route, reason, kind, key } = refusal;
@@ -92,14 +92,15 @@ export class Rejections {
     if (kind === 'event') this.#observer.invalid(1);
     const at = this.#clock();
     this.#count({ hour: Math.floor(at / HOUR_MS) * HOUR_MS, route, reason, kind, n: 1 });
-    // Of a flood the first of each second are kept: writing an item out is what would cost.
+    // Of a flood only the first refusals of each second are kept, because converting an item to text is the
+    // expensive part.
     const kept = this.#kept.get(key) ?? 0;
     if (kept >= KEPT_OF_A_KEY) return;
     this.#kept.set(key, kept + 1);
     this.#keep({ ...refusal, at, item: item === undefined ? null : beginning(item) });
   }
 
-  /** Writes what has come up. What can't be written is kept for the next time. */
+  /** Writes the noted refusals. If that fails, they are kept for the next time. */
   async flush(): Promise<void> {
     const counts = [...this.#counts.values()];
     const last = [...this.#last.values()].flat();
@@ -112,7 +113,7 @@ export class Rejections {
       this.#failing = false;
     } catch (error) {
       if (isDataError(error)) {
-        // It would fail for ever, and keep what comes after it from being written.
+        // This refusal would fail at every attempt and block those after it, so it is dropped.
         this.#log.error(
           { err: error, counts: counts.length },
           'PostgreSQL rejects records of refused requests; they are lost',
@@ -129,13 +130,13 @@ export class Rejections {
     }
   }
 
-  /** Writes once a second from now on. */
+  /** Starts writing once a second. */
   start(everyMs = EVERY_MS): this {
     this.#writes = repeat(() => this.flush(), everyMs);
     return this;
   }
 
-  /** Writes for the last time. */
+  /** Writes a last time and stops. */
   async stop(): Promise<void> {
     await this.#writes?.stop();
     await this.flush();
@@ -153,7 +154,7 @@ export class Rejections {
     const last = this.#last.get(key) ?? [];
     if (last.length >= KEPT_OF_A_KEY) last.shift();
     last.push(rejection);
-    // The key that was refused last is the last to make room.
+    // Moves the key to the end, so that it is the last one to be displaced.
     this.#last.delete(key);
     this.#last.set(key, last);
     if (this.#last.size > MOST_KEYS) this.#last.delete(this.#last.keys().next().value!);

@@ -17,9 +17,9 @@ const GONE_AFTER = 90;
 
 /** The state of the ingest queue, as Temporal reports it. */
 export interface QueueState {
-  /** Batches that wait for a worker; approximate. */
+  /** Approximate number of batches that wait for a worker. */
   backlog: number;
-  /** Age of the oldest of them, in seconds. */
+  /** Age of the oldest waiting batch, in seconds. */
   oldest_seconds: number;
   /** The limit in force, in activities per second; null if Temporal does not report one. */
   activities_per_second: number | null;

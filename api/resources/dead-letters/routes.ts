@@ -24,19 +24,16 @@ import {
   showDeadLetter,
 } from './schema.ts';
 
-/** Dead letters in one message to their workflow. */
+/** How many dead letters one message to their workflow contains. */
 const CHUNK = 100;
 
-/** How long a message may take: its batches go through the append one after the other. */
+/** How long a message may take, in milliseconds. Its batches are appended one after the other. */
 const PATIENCE_MS = 30_000;
 
 const byPerson = z.object({ actor }).prefault({});
 const settled = { description: 'The dead letter as it is now', schema: deadLetterDetailOut };
 
-/**
- * What could not be stored: reading it, and sending it through again or giving it up, by its source's
- * workflow.
- */
+/** Routes of dead letters: list, redrive, discard. The workflow of the source does the work. */
 export function deadLetterRoutes(deps: ApiDeps): Route[] {
   const { orm, client } = deps;
   const find = async (id: string) => {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { DeadLetterRow } from '../../../db/queries/dead-letters/reads.ts';
 import { actor, time, uuid } from '../../http/parameters.ts';
 
-/** Most dead letters that one request moves. */
+/** How many dead letters one request redrives or discards at most. */
 export const BULK_LIMIT = 1000;
 
 export const deadLetterKind = z.enum(['batch', 'event']);
@@ -30,7 +30,7 @@ export const deadLetterDetailOut = deadLetterOut
   .extend({ content: z.unknown().meta({ description: 'The batch or the event that Tocsin tried to store' }) })
   .meta({ id: 'DeadLetterDetail' });
 
-/** Which to move: all that wait and fit. */
+/** Which dead letters to redrive or discard: all waiting ones that match. */
 export const selection = z
   .object({
     actor,
@@ -50,7 +50,7 @@ export const redrivenOut = z
   .meta({ id: 'Redriven' });
 export const discardedOut = z.object({ discarded: z.array(z.guid()) }).meta({ id: 'Discarded' });
 
-/** A dead letter as the API answers it. */
+/** Converts a dead letter into the form that the API answers. */
 export function showDeadLetter<T extends DeadLetterRow>(row: T) {
   return {
     ...row,

@@ -13,7 +13,7 @@ const step = withDefault(
   60,
 );
 
-/** Counts by minute, kept with every append: no event is read for them. */
+/** Routes of counts by minute. Every append maintains the counts, so no event is read. */
 export function analyticsRoutes({ orm }: ApiDeps): Route[] {
   return [
     route({
@@ -81,12 +81,12 @@ export function analyticsRoutes({ orm }: ApiDeps): Route[] {
 }
 
 /**
- * The points as JSON, their times in ISO 8601. Two megabytes for every minute of thirty days: with a Date for
- * each point that takes 30 ms, during which the process does nothing else.
+ * Writes the points as JSON with ISO 8601 times. Thirty days of minutes are two megabytes. Making a Date for
+ * each point would block the process for 30 ms.
  */
 function writePoints(points: readonly { minute: number; count: number }[]): string {
   let [midnight, day] = [Number.NaN, ''];
-  // Appending to one text takes half as long as joining an array.
+  // Appending to a string takes half as long as joining an array.
   let written = '';
   for (const { minute, count } of points) {
     const into = ((minute % DAY_MS) + DAY_MS) % DAY_MS;
@@ -100,13 +100,13 @@ function writePoints(points: readonly { minute: number; count: number }[]): stri
   return `[${written}]`;
 }
 
-/** The text between the day and the count of a point, for every minute of a day. */
+/** The text between the day and the count of a point, for each minute of a day. */
 const TIMES = Array.from(
   { length: DAY_MS / 60_000 },
   (_, minute) => `${iso(minute * 60_000).slice(10)}","count":`,
 );
 
-/** Widens the range to whole minutes. */
+/** Widens a time range to whole minutes. */
 function wholeMinutes({ from, to }: { from?: number; to?: number }) {
   const floor = (at?: number) => (at === undefined ? undefined : Math.floor(at / 60_000) * 60_000);
   const ceiling = (at?: number) => (at === undefined ? undefined : Math.ceil(at / 60_000) * 60_000);

@@ -18,33 +18,36 @@ import { Slots } from '../../http/slots.ts';
 import { eventFilter, showEvent } from './schema.ts';
 
 /**
- * Events read in one statement, and the characters of payload in them: what a download whose client takes
- * nothing holds.
+ * How many events one statement reads for a download, and how many characters of payload. A download whose
+ * client stops reading holds this much.
  */
 const PAGE = 200;
 const PAGE_CHARACTERS = 256 << 10;
 
 /**
- * Events asked for at first. What a page may not hold is measured and left: large events must not be measured
- * by the hundred for each page that has room for a few.
+ * How many events are measured first. A page with large events has room for a few only, so measuring hundreds
+ * for each page would be wasted.
  */
 const FIRST_PAGE = 16;
 const FEWEST = 8;
 
-/** Downloads of one key and of all, in one process. */
+/** How many downloads may run at the same time in one process, for one key and in total. */
 const DOWNLOADS = { ofOne: 8, ofAll: 64 };
 
-/** How long payloads are searched between two looks at whether anybody still listens, in milliseconds. */
+/**
+ * How long payloads are searched before the download checks whether the client is still there, in
+ * milliseconds.
+ */
 const SEARCH_MS = 1000;
 
 const FORMATS = { ndjson: 'application/x-ndjson', csv: 'text/csv' } as const;
 type Format = keyof typeof FORMATS;
-/** As clients ask for it: a parameter that is not offered would be taken for another type. */
+/** The CSV types that clients ask for. A type with a parameter that is not listed would not match. */
 const CSV_TYPES = ['text/csv', 'text/csv;charset=utf-8', 'text/csv;header=present'];
 
 const COLUMNS = ['event_id', 'source_id', 'timestamp', 'severity', 'event_type', 'payload'];
 
-/** All events of a filter as a file. */
+/** The route that downloads all events that match a filter. */
 export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
   const downloads = new Slots('downloads', DOWNLOADS);
   return [
@@ -66,7 +69,7 @@ export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
         const preferred = accept.type([FORMATS.ndjson, ...CSV_TYPES]) || FORMATS.ndjson;
         const format: Format = asked ?? (preferred === FORMATS.ndjson ? 'ndjson' : 'csv');
         const pages = pagesOf(orm, filter, { from, to })[Symbol.asyncIterator]();
-        // The first page is read before the answer begins: what fails at once is an answer of its own.
+        // The first page is read before the answer begins, so that an early failure gets an error status.
         const leave = downloads.take(principal);
         const first = await pages.next().catch((error) => {
           leave();
@@ -83,7 +86,7 @@ export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
         if (accept.encoding(['gzip', 'identity']) !== 'gzip') {
           return { status: 200, headers, type: FORMATS[format], body: text };
         }
-        // What fails on one side ends the other, and with it the connection.
+        // An error on either side ends the other side, and with it the connection.
         const body = pipeline(text, createGzip(), () => {});
         return {
           status: 200,
@@ -96,7 +99,10 @@ export function eventExportRoutes({ orm, clock }: ApiDeps): Route[] {
   ];
 }
 
-/** Page by page, each in a statement of its own: no snapshot is held for as long as a client takes. */
+/**
+ * Reads page by page, each with a statement of its own, so that a slow client does not hold a database
+ * snapshot.
+ */
 async function* pagesOf(orm: Orm, filter: EventFilter, range: TimeRange): AsyncGenerator<Event[]> {
   const searches = (filter.payload ?? []).length > 0;
   let limit = FIRST_PAGE;

@@ -10,21 +10,18 @@ import type { Slots } from '../../http/slots.ts';
 import { eventOut, showEvent } from './schema.ts';
 
 /**
- * Characters of payload that a list of events holds in memory at once. A list of 200 events has up to 20
- * million: the rest is read and sent part by part, as fast as the client takes it.
+ * How many characters of payload a list of events holds in memory at once. A list of 200 events can have 20
+ * million. The rest is read and sent part by part, as fast as the client reads.
  */
 export const LIST_CHARACTERS = 256 << 10;
 
-/** How many lists may be sent part by part at once in one process, for one key and for all. */
+/** How many lists may be sent part by part at the same time in one process, for one key and in total. */
 export const LONG_LISTS = { ofOne: 32, ofAll: 128 };
 
-/** How an answer with such a list is declared. */
+/** The declaration of an answer with a list of events. */
 export const eventList = { media: ['application/json'], schema: z.array(eventOut) } as const;
 
-/**
- * A page of events as an answer.
- * @param part has one event more than `limit` if there is a next page
- */
+/** Answers a page of events. @param part has one event more than `limit` if there is a next page */
 export function answerEvents(
   db: Sql,
   part: EventPart,
@@ -58,7 +55,7 @@ async function* asJson(db: Sql, first: readonly Event[], left: readonly LeftEven
   yield ']';
 }
 
-/** Splits into parts of at most `LIST_CHARACTERS`. A larger event is a part by itself. */
+/** Splits events into parts of at most `LIST_CHARACTERS`. A larger event is a part by itself. */
 function* partsOf(left: readonly LeftEvent[]): Generator<readonly LeftEvent[]> {
   let part: LeftEvent[] = [];
   let characters = 0;

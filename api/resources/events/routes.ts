@@ -11,19 +11,19 @@ import { Slots } from '../../http/slots.ts';
 import { answerEvents, eventList, LIST_CHARACTERS, LONG_LISTS } from './list.ts';
 import { eventFilter, eventOut, showEvent } from './schema.ts';
 
-/** The reference's page of one source. */
+/** The page size of the events of one source, as in the reference. */
 const SOURCE_PAGE = 100;
 
-/** How long one request may search payloads, in milliseconds; the last stretch may take some more. */
+/** How long one request may search payloads, in milliseconds. The last part of the search may take longer. */
 const SEARCH_MS = 40;
 
-/** Events in the first stretch of a search: at most 6 MB. Each further stretch has twice as many. */
+/** How many events the first part of a search reads: at most 6 MB. Each further part reads twice as many. */
 const FIRST_SEARCHED = 64;
 
-/** Characters of payload after which a search ends early, as it does when its time is used up. */
+/** After this many characters of payload a search stops early, as it does when its time is used up. */
 const SEARCH_CHARACTERS = 2 * LIST_CHARACTERS;
 
-/** Reading events. */
+/** Routes that read events. */
 export function eventRoutes({ orm }: ApiDeps): Route[] {
   const db = sqlOf(orm);
   const lists = new Slots('long lists of events', LONG_LISTS);

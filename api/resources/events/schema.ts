@@ -7,7 +7,7 @@ import type { ItemResult } from '../../../ingest/append/batch.ts';
 import { time } from '../../http/parameters.ts';
 import { keyedBelow } from '../../http/route.ts';
 
-/** Which events, in a query. */
+/** The query parameters that filter events. */
 export const eventFilter = {
   severity: z.string().optional(),
   source_id: z.string().optional(),
@@ -39,7 +39,7 @@ export const eventOut = z
   })
   .meta({ id: 'Event' });
 
-/** An event as the API answers it. */
+/** Converts an event into the form that the API answers. */
 export function showEvent({ event_id, occurred_at, ...rest }: Event): z.output<typeof eventOut> {
   return {
     id: event_id,
@@ -53,20 +53,24 @@ export function showEvent({ event_id, occurred_at, ...rest }: Event): z.output<t
 }
 
 /**
- * All that a sender is told of an event of the same id that says something else, and that it may not read.
+ * The answer if the stored event with the same id differs from the one sent, and the sender may not read
+ * events.
  */
 export const duplicateOut = z
   .strictObject({ id: z.uuid(), event_id: z.uuid(), duplicate: z.literal(true) })
   .meta({ id: 'DuplicateEvent' });
 
-/** An event that was stored before, to whoever sent its id again. */
+/** Converts an event that was stored before, for a sender that sent its id again. */
 export function showDuplicate({ event, same }: { event: Event; same: boolean }, mayRead: boolean) {
   if (same || mayRead) return showEvent(event);
   const { event_id } = event;
   return { id: event_id, event_id, duplicate: true as const };
 }
 
-/** `path=value` as tests of a payload. Of the same path twice the last counts, as of every parameter. */
+/**
+ * Parses `path=value` into tests of the payload. If a path is repeated, its last value counts, as with every
+ * parameter.
+ */
 function payloadTests(given: string[], context: z.RefinementCtx): PayloadTest[] {
   const tests = new Map<string, PayloadTest>();
   for (const text of given) {
@@ -85,7 +89,7 @@ function payloadTests(given: string[], context: z.RefinementCtx): PayloadTest[] 
 
 const fieldErrors = z.array(z.object({ field: z.string(), reason: z.string() }));
 
-/** What became of the items of a request. */
+/** The results of the items of a request. */
 export const batchOut = z
   .object({
     stored: z.int(),
@@ -105,7 +109,7 @@ export const batchOut = z
   })
   .meta({ id: 'Batch' });
 
-/** Results as the API answers them. */
+/** Converts results into the form that the API answers. */
 export function showBatch(results: readonly ItemResult[]): z.input<typeof batchOut> {
   const counts = { stored: 0, duplicate: 0, invalid: 0 };
   const shown = results.map((result, index) => {

@@ -9,13 +9,13 @@ import { eventFilter } from './schema.ts';
 import { frames } from './tail/frames.ts';
 import { Tail } from './tail/tail.ts';
 
-/** Listeners of one key and of all, in one process: each is a connection that stays. */
+/** How many streams may be open in one process, for one key and in total. Each holds a connection. */
 const LISTENERS = { ofOne: 200, ofAll: 1000 };
 
 /**
- * What polyfills of `EventSource` add to the address, because some browsers do not let them set headers.
- * event-source-polyfill adds `lastEventId` and `padding`; the one of amvtek adds names with `evs_`. Padding
- * and preambles serve only browsers like Internet Explorer 9.
+ * Query parameters that polyfills of `EventSource` add, because some browsers do not let them set headers.
+ * event-source-polyfill adds `lastEventId` and `padding`; amvtek's adds names with `evs_`. Padding and
+ * preambles serve only old browsers such as Internet Explorer 9.
  */
 const polyfills = {
   lastEventId: z.string().optional().meta({
@@ -33,8 +33,8 @@ function unused() {
 }
 
 /**
- * Where an earlier connection ended. A client that reconnects by itself repeats its first address and adds
- * the header.
+ * The id at which the client's earlier connection ended. When a client reconnects by itself, it repeats its
+ * first address and adds the header, so the header takes precedence.
  */
 function lastIdOf(
   { headers }: IncomingMessage,
@@ -44,7 +44,7 @@ function lastIdOf(
   return (Array.isArray(header) ? header.at(-1) : header) || given.lastEventId || given.evs_last_event_id;
 }
 
-/** Events as they are committed. */
+/** The route that streams events as they are committed. */
 export function eventStreamRoutes({ orm, log, clock, settings, stopping }: ApiDeps): Route[] {
   const tail = new Tail({ orm, log, clock });
   const listeners = new Slots('streams of events', LISTENERS);

@@ -30,7 +30,7 @@ const auditOut = z
   })
   .meta({ id: 'AuditEntry' });
 
-/** The record of who changed what. */
+/** The route that lists the audit log. */
 export function auditRoutes({ orm }: ApiDeps): Route[] {
   return [
     route({

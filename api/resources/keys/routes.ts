@@ -9,7 +9,7 @@ import { Conflict, NotFound } from '../../http/problem.ts';
 import { type Route, route } from '../../http/route.ts';
 import { keyIn, keyOut, newKeyOut, showKey } from './schema.ts';
 
-/** Keys. Their secrets are shown once, when they are made. */
+/** Routes of keys. A secret is shown only once, when its key is created. */
 export function keyRoutes({ orm, keyring, clock }: ApiDeps): Route[] {
   return [
     route({

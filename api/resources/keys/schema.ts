@@ -6,16 +6,20 @@ import { shownName, time } from '../../http/parameters.ts';
 
 const role = z.enum(ROLES);
 
-/** Highest rate, in events a second: beyond what one API process takes. */
+/** The highest rate of a key, in events per second: more than one API process can store. */
 const MOST_EVENTS = 1_000_000;
 
-/** Sources that a key may be bound to at the most: each of its requests looks through them. */
+/** How many sources a key may be limited to. Each request searches the list. */
 const MOST_SOURCES = 100;
 
-/** What the record calls those who have no key of their own, and the first one. */
+/**
+ * Names that keys may not have: the audit log uses them for senders without a key, and for the bootstrap key.
+ */
 const RESERVED_NAMES = ['bootstrap', 'anyone', 'api', 'ingest token', 'unknown', 'configuration'];
 
-/** A new key. `now` in epoch ms tells whether its end is still to come. */
+/**
+ * The schema of a new key. @param now tells the time in epoch ms, to check that the key ends in the future
+ */
 export const keyIn = (now: () => number) =>
   z
     .object({
@@ -72,7 +76,10 @@ export const newKeyOut = keyOut
   .extend({ key: z.string().length(32).meta({ description: 'The secret. Only this answer contains it.' }) })
   .meta({ id: 'NewKey' });
 
-/** A key without its secret, which nobody has any more. `now` in epoch ms. */
+/**
+ * Converts a key into the form that the API answers, without its secret, which is not stored. `now` is epoch
+ * ms.
+ */
 export function showKey(key: ApiKey, now: number): z.output<typeof keyOut> {
   const expired = key.expiresAt != null && key.expiresAt.getTime() <= now;
   return {

@@ -13,7 +13,7 @@ import { time } from '../../http/parameters.ts';
 import { Unauthorized } from '../../http/problem.ts';
 import { type Route, route } from '../../http/route.ts';
 
-/** How long a session lasts at the most, in milliseconds. */
+/** The longest session, in milliseconds. */
 const SESSION_MS = 12 * 3600_000;
 
 const sessionOut = z
@@ -28,8 +28,8 @@ const sessionOut = z
 const cookieHeader = { 'Set-Cookie': { description: 'The session cookie, if the API asks for keys' } };
 
 /**
- * Sessions of browsers: those can't send headers with an `EventSource`, and should keep no key where scripts
- * can read it.
+ * Routes of browser sessions. A browser cannot send headers with an `EventSource`, and should not store a key
+ * where scripts can read it.
  */
 export function sessionRoutes(deps: ApiDeps): Route[] {
   const { orm, access, keyring, clock, settings } = deps;

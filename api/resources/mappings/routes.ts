@@ -21,10 +21,12 @@ import {
   showMapping,
 } from './schema.ts';
 
-/** A mapping may be written back as it was read. */
+/**
+ * Fields that a request body may contain without effect, so that clients can send back a mapping they read.
+ */
 const SHOWN = Object.keys(mappingOut.shape);
 
-/** How the records of log shippers become events. */
+/** Routes of mappings, which convert the records of log shippers into events. */
 export function mappingRoutes({ orm, clock }: ApiDeps, mappings: Mappings): Route[] {
   const changeable = (name: string) => {
     if (Object.hasOwn(BUILT_IN, name)) throw new Conflict(`${name} is built in: choose another name`);

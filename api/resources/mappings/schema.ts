@@ -5,7 +5,7 @@ import { time } from '../../http/parameters.ts';
 
 const path = z.string().min(1).max(200);
 
-/** One path or several, of which the first that is there counts. */
+/** One path, or several. Of several, the first that exists in the record counts. */
 const paths = z
   .union([path.transform((one) => [one]), z.array(path).max(20)])
   .default([])
@@ -21,7 +21,7 @@ const name = z
     'must be lower-case letters and digits, with . _ - only between them',
   );
 
-/** Looked up as it is: one that can't be is only not found. */
+/** Any name is accepted: one that no mapping can have is simply not found. */
 export const mappingParams = z.object({ mapping: z.string().max(100) });
 
 export const mappingDefinition = z
@@ -98,7 +98,7 @@ export function showMapping({
   return { name, built_in: false, ...definition, ...made };
 }
 
-/** One that is always there; null for a name that isn't. */
+/** A built-in mapping; null if there is none of that name. */
 export function showBuiltIn(name: string): z.output<typeof mappingOut> | null {
   const definition: MappingDefinition | undefined = Object.hasOwn(BUILT_IN, name)
     ? BUILT_IN[name]

@@ -38,16 +38,18 @@ import {
 } from './schema.ts';
 import { stopProducerWorkflow } from './stop.ts';
 
-/** A producer may be written back as it was read. */
+/**
+ * Fields that a request body may contain without effect, so that clients can send back a producer they read.
+ */
 const SHOWN = Object.keys(producerDetailOut.shape);
 
 const byPerson = z.object({ actor }).prefault({});
 const now = { description: 'The producer after the request', schema: producerDetailOut };
 
 /**
- * Producers. The row is what they were told, the workflow does it. A change goes to the workflow first and to
- * the row once that took it, so that a refused change leaves nothing behind; a new one starts with its row,
- * which housekeeping would start too.
+ * Routes of producers. The row has the settings; the workflow emits the events. A change goes to the workflow
+ * first, and is stored only if the workflow accepts it. A new producer's row is stored first: if the start
+ * fails, housekeeping starts it.
  */
 export function producerRoutes(deps: ApiDeps): Route[] {
   const { orm, client, clock, log } = deps;
@@ -56,7 +58,10 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     if (!row) throw new NotFound('Producer');
     return row;
   };
-  /** `told` is what a running one hears; the row's `paused` is for one that has to be started. */
+  /**
+   * Starts or changes the workflow. A running workflow gets `told`; the row's `paused` is for one that must
+   * be started.
+   */
   const configure = (
     { id, settings, paused }: Pick<Producer, 'id' | 'settings' | 'paused'>,
     told: { paused: boolean | undefined },
@@ -71,12 +76,13 @@ export function producerRoutes(deps: ApiDeps): Route[] {
     { principal, body }: { principal: Principal; body: { actor?: string } },
   ) => {
     const row = await find(id);
-    // Started only if it doesn't run, and then as it was: the update decides.
+    // The workflow starts only if it does not run, and with the old settings. The update then decides about
+    // the new ones.
     const workflow = producerWorkflow({ source_id: id, settings: row.settings, paused: !paused });
     const status = await updateWithStart(client, workflow, update, [
       { actor: actorOf(principal, body.actor) },
     ]).catch((error: unknown) => {
-      // An earlier request got through to the workflow and not to the row: bring them together again.
+      // An earlier request reached the workflow but not the row, so the two differ. This repeats the change.
       if (error instanceof Conflict && row.paused !== paused) return configure(row, { paused });
       throw error;
     });
@@ -161,7 +167,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
         const row = await find(id);
         const settings = changedSettings(row.settings, body);
         const paused = body.paused ?? undefined;
-        // What isn't asked for isn't said: somebody may be pausing it at this moment.
+        // Only the requested change is sent, because somebody else may be pausing the producer right now.
         const status = await configure({ ...row, settings }, { paused });
         return { status: 200, body: await changed(id, { settings, paused }, status, principal) };
       },
@@ -180,8 +186,8 @@ export function producerRoutes(deps: ApiDeps): Route[] {
         await find(id);
         await stopProducerWorkflow(deps, id);
         if (!(await deleteProducer(orm, id))) throw new NotFound('Producer');
-        // Housekeeping may have started it again while there was a row. One that emits learns by itself that
-        // there is none.
+        // While there was a row, housekeeping may have started the workflow again. A workflow that emits
+        // notices by itself that its row is gone.
         await stopProducerWorkflow(deps, id).catch((error: unknown) => {
           log.warn({ err: error, source_id: id }, 'a removed producer could not be stopped once more');
         });

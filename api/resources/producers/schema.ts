@@ -148,7 +148,7 @@ export const producerDetailOut = producerOut
   })
   .meta({ id: 'ProducerDetail' });
 
-/** Checks what no single field shows. @throws Invalid */
+/** Validates settings across fields. @throws Invalid */
 export function producerSettings(
   kind: Kind,
   settings: z.output<typeof simulated> | z.output<typeof httpCheck>,
@@ -159,7 +159,7 @@ export function producerSettings(
   return whole;
 }
 
-/** The settings after a change. @throws Invalid */
+/** Merges changes into the settings. @throws Invalid */
 export function changedSettings(
   current: ProducerSettings,
   { kind, settings }: z.output<typeof producerPatch>,
@@ -170,23 +170,26 @@ export function changedSettings(
   if (unknown.length > 0) {
     throw new Invalid(unknown.map(({ field, reason }) => ({ field: `settings.${field}`, reason })));
   }
-  // A union of schemas can't be called with one of them chosen: both are objects.
+  // TypeScript cannot call one schema out of a union, hence the cast; both are objects.
   const schema = z.object({ settings: SETTINGS[next] as typeof simulated | typeof httpCheck });
   const merged = check(schema, { settings: { ...base, ...settings } }, 'settings');
   return producerSettings(next, merged.settings);
 }
 
-/** What the audit log, which is kept for long, records of a request about a producer. */
+/**
+ * Converts a request about a producer into what the audit log stores. The log is kept for long, so secrets
+ * are removed.
+ */
 export function recordedProducer<B extends { settings?: unknown }>(body: B): B {
   const { url } = (body.settings ?? {}) as { url?: unknown };
   if (typeof url !== 'string') return body;
   return { ...body, settings: { ...(body.settings as object), url: redactedUrl(url) } };
 }
 
-/** Only those who may change producers see the secrets in their settings. */
+/** Says whether the caller may see secrets in settings: only those who may change producers. */
 const mayKnow = ({ roles }: Principal) => roles.includes('operate');
 
-/** A producer as the API shows it to `asker`. */
+/** Converts a producer into the form that the API answers to `asker`. */
 export function showProducer(row: Producer, asker: Principal): z.output<typeof producerOut> {
   const { kind, ...settings } = mayKnow(asker) ? row.settings : withoutSecrets(row.settings);
   return {
@@ -202,7 +205,7 @@ export function showProducer(row: Producer, asker: Principal): z.output<typeof p
   };
 }
 
-/** A producer with what its workflow says of itself. */
+/** Converts a producer and the state of its workflow. */
 export function showProducerDetail(
   row: Producer,
   status: ProducerStatus | null | undefined,

@@ -4,20 +4,21 @@ import type { ApiDeps } from '../../deps.ts';
 import { updateIfRunning } from '../../temporal.ts';
 
 /**
- * Asks a producer's workflow to end once what it began is finished, which a throttled queue may put off.
- * Nothing is wrong if it doesn't run. @throws Unavailable when Temporal or its workers are away
+ * Asks a producer's workflow to end after its running batches, which may take long while the ingest queue is
+ * limited. It is fine if the workflow does not run.
+ * @throws Unavailable when Temporal or its workers do not answer
  */
 export async function stopProducerWorkflow({ client }: ApiDeps, id: string): Promise<void> {
   await updateIfRunning(client, producerWorkflowId(id), stopProducer, [{ actor: 'api' }]);
 }
 
-/** Waits until a producer that was stopped has finished what it began, for `ms` milliseconds at the most. */
+/** Waits up to `ms` milliseconds until a stopped producer has finished its batches. */
 export async function untilProducerEnded({ client }: ApiDeps, id: string, ms: number): Promise<void> {
   try {
     await client.withDeadline(Date.now() + ms, () =>
       client.workflow.getHandle(producerWorkflowId(id)).result(),
     );
   } catch {
-    // Ended some other way, never ran, or takes longer: what it still appends goes with the next call.
+    // The workflow failed, never ran, or takes longer. The next call removes what it still stores.
   }
 }

@@ -41,7 +41,7 @@ const rejectionsOut = z
   })
   .meta({ id: 'Rejections' });
 
-/** What was refused on the way in, for whoever wonders where their events are. */
+/** The route that shows refusals, for people who miss their events. */
 export function rejectionRoutes({ orm, clock }: ApiDeps): Route[] {
   return [
     route({

@@ -13,7 +13,7 @@ import {
 import { type FieldError, Invalid } from '../../http/problem.ts';
 import type { RuleGiven } from './schema.ts';
 
-/** A new rule from what was given. @throws Invalid */
+/** Makes a new rule from a request. @throws Invalid */
 export function newRule(given: RuleGiven & { name: string }, retentionMs: number): RuleInput {
   return {
     name: given.name,
@@ -27,7 +27,7 @@ export function newRule(given: RuleGiven & { name: string }, retentionMs: number
   };
 }
 
-/** What changes of a rule; null and absent stay. @throws Invalid */
+/** Makes the changes of a rule from a request. Null and absent fields stay as they are. @throws Invalid */
 export function rulePatchOf(
   given: RuleGiven,
   current: RuleDefinition,
@@ -64,7 +64,8 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
     definition.allowed_lateness_seconds = defaultLateness(definition, retentionMs);
   }
   const errors = flaws(definition);
-  // A rule of before a limit, or of a longer retention, can be changed otherwise, and disabled.
+  // These limits are checked only if their fields change. So a rule that is older than a limit can still be
+  // disabled or changed otherwise.
   if (!current || reachMs(definition) !== reachMs(current))
     errors.push(...flawsOfReach(definition, retentionMs));
   if (!current || !isDeepStrictEqual(condition, current.condition))
@@ -73,14 +74,19 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
   return definition;
 }
 
-/** Fields of a definition that a rule for received alerts has no use for: their senders decide. */
+/**
+ * Fields that a rule for received alerts cannot have, because the senders of the alerts decide when they
+ * fire.
+ */
 const COUNTING = [
   ...['condition', 'threshold_count', 'window_seconds', 'event_type', 'severity', 'match', 'group_by'],
   ...['for_seconds', 'keep_firing_seconds', 'recovery_threshold', 'allowed_lateness_seconds'],
 ] as const;
 
 /**
- * Of a built-in rule only the cap changes. All the rest may be written back as it was read. @throws Invalid
+ * The definition of a built-in rule after a change. Only `max_groups` may change. Other fields may be sent
+ * back with the values that were read.
+ * @throws Invalid
  */
 function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
   const shown: Record<string, unknown> = { ...current, ...countOf(current.condition) };
@@ -96,8 +102,8 @@ function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDe
 }
 
 /**
- * Zero clears it. One that was set before goes down with the threshold: clients of the reference don't know
- * it.
+ * The recovery threshold after a change. Zero clears it. It is lowered together with the threshold, because
+ * clients of the reference do not know it.
  */
 function recoveryOf(
   { recovery_threshold: given }: RuleGiven,
@@ -112,8 +118,9 @@ const cleared = (given: string | null | undefined, base: string | null) =>
   given === '' ? null : (given ?? base);
 
 /**
- * The condition from its two spellings. A client that reads a rule, changes one spelling and writes all of it
- * back means the one it changed. @throws Invalid where both changed and disagree
+ * Combines the two ways to write a condition. A client may read a rule, change one of the two, and send back
+ * both; then the changed one counts.
+ * @throws Invalid if both changed and differ
  */
 function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
   const asked = given.condition;
@@ -138,7 +145,7 @@ function conditionOf(given: RuleGiven, current: Condition | null): CountConditio
   };
 }
 
-/** What no single field's schema can see. */
+/** Errors that involve several fields. */
 function flaws(definition: RuleDefinition): FieldError[] {
   const { recovery_threshold, match, group_by } = definition;
   const { threshold_count } = countOf(definition.condition);

@@ -8,7 +8,7 @@ import { type Route, route } from '../../http/route.ts';
 import { systemStatus } from './status.ts';
 import { statusOut } from './status-schema.ts';
 
-/** Whether the process lives, whether it can serve, and whether the system does its work. */
+/** Routes for liveness and readiness of this process, and for the status of the whole system. */
 export function healthRoutes(deps: ApiDeps): Route[] {
   return [
     alive('/livez', {
@@ -61,7 +61,8 @@ export function healthRoutes(deps: ApiDeps): Route[] {
 }
 
 /**
- * Asks no other service, so that their outage restarts no process. A blocked process does not answer at all.
+ * A liveness route. It asks no other service, so that an outage there does not restart this process. A
+ * blocked process does not answer at all.
  */
 function alive(path: string, what: { summary: string; description: string }): Route {
   return route({
@@ -77,7 +78,7 @@ function alive(path: string, what: { summary: string; description: string }): Ro
   });
 }
 
-/** @throws Unavailable */
+/** Checks that PostgreSQL answers and has the expected schema. @throws Unavailable */
 async function requireReadiness({ orm }: ApiDeps): Promise<void> {
   let missing: string[];
   try {

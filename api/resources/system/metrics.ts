@@ -4,7 +4,7 @@ import { type Route, route } from '../../http/route.ts';
 
 const TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** What Prometheus scrapes. */
+/** The route that Prometheus scrapes. */
 export function metricsRoutes({ registry }: ApiDeps): Route[] {
   return [
     route({

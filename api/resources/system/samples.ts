@@ -8,7 +8,7 @@ import { stopProducerWorkflow, untilProducerEnded } from '../producers/stop.ts';
 /** How long sample producers may take to finish their last batches, in milliseconds. */
 const LAST_BATCHES_MS = 10_000;
 
-/** The producers and rules that come with Tocsin, marked `sample`. */
+/** The route that removes the sample producers and rules. */
 export function sampleRoutes(deps: ApiDeps): Route[] {
   const { orm, clock } = deps;
   const stop = async (ids: readonly string[]) => {
@@ -40,7 +40,8 @@ export function sampleRoutes(deps: ApiDeps): Route[] {
         const producers = await pauseSamples(orm, clock());
         await stop(producers);
         const { removed, signal, incidents } = await removeSamples(orm, clock());
-        // Housekeeping starts what has a row and doesn't run: it may have done so until the rows were gone.
+        // Housekeeping starts workflows that have a row and do not run. It may have done so before the rows
+        // were gone.
         await stop(producers);
         await Promise.all([...signal.map((id) => tellRule(deps, id)), tellIncidents(deps, incidents)]);
         return { status: 200, body: removed };

@@ -22,15 +22,15 @@ import type { diskOut, statusOut } from './status-schema.ts';
 
 type Status = z.output<typeof statusOut>;
 
-/** How long things may wait before alerting counts as impaired, in seconds. */
+/** How long each part may wait before alerting counts as impaired, in seconds. */
 const PATIENCE = { watermark: 60, outbox: 10, evaluations: 30, notices: 60 };
-/** Deaf spans shown. */
+/** How many deaf spans the status shows. */
 const DEAF_SPANS = 50;
 
-/** What must run for events to become incidents and reach people. */
+/** The roles that must run so that events become incidents and reach people. */
 const NEEDED = ['ingest', 'rules', 'incidents', 'notify'];
 
-/** Looks at the whole system. Answers also when parts of it don't: that is what it is for. */
+/** Collects the status of the whole system. It also answers if parts of the system do not. */
 export async function systemStatus(deps: ApiDeps): Promise<Status> {
   const [database, temporal] = await Promise.all([
     within(2000, readDatabase(deps)).catch((error: unknown) => {
@@ -39,12 +39,12 @@ export async function systemStatus(deps: ApiDeps): Promise<Status> {
     }),
     temporalStatus(deps),
   ]);
-  // The clock that all processes share, where it can be asked.
+  // PostgreSQL's clock, which all processes share. If PostgreSQL is down, this process's clock.
   const now = database?.state.now ?? deps.clock();
   return assess(now, database, temporal, deps.settings.channels, deps.disk.report());
 }
 
-/** What the database says. */
+/** What the database reports. */
 interface Found {
   state: SystemState;
   processes: ProcessState[];
@@ -56,7 +56,7 @@ interface Found {
   rounds: Round[];
 }
 
-/** Decides from what was found whether the system is impaired, and by what. */
+/** Decides whether the system is impaired, and lists the reasons. */
 export function assess(
   now: number,
   database: Found | null,
@@ -68,7 +68,7 @@ export function assess(
   if (!temporal.reachable)
     impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
   else if (temporal.dead_letter_sources === null) {
-    // Its frontend answers for a while when its database is gone, and then nothing is judged either.
+    // Temporal's frontend still answers for a while after its database is gone, although no workflow can run.
     impaired.push('Temporal answers, but its workflows cannot be counted: its database may be away');
   }
   if (channels.length === 0) impaired.push('no channel is configured: nobody is notified of incidents');
@@ -181,7 +181,7 @@ export function assess(
   };
 }
 
-/** The disk as the API shows it. */
+/** Converts the state of the disk into the form that the API answers. */
 export function showDisk({ measured_at, ...disk }: DiskReport): z.output<typeof diskOut> {
   return { ...disk, measured_at: measured_at === null ? null : new Date(measured_at).toISOString() };
 }
@@ -205,7 +205,10 @@ async function readDatabase({ orm }: ApiDeps): Promise<Found> {
   return { state, processes, listeners: who, deaf, failing, rounds };
 }
 
-/** A dead-letter workflow runs as long as it holds something that isn't on record, or retries. */
+/**
+ * Counts running dead-letter workflows. Such a workflow runs while it holds a dead letter that is not stored,
+ * or redrives.
+ */
 async function temporalStatus({ client }: ApiDeps): Promise<Status['temporal']> {
   const query = "WorkflowType = 'deadLetter' AND ExecutionStatus = 'Running'";
   const [answer, held] = await client.withDeadline(Date.now() + 2000, () =>

@@ -37,7 +37,7 @@ const storageOut = z
   })
   .meta({ id: 'Storage' });
 
-/** What is kept, what it takes, and how much room is left. */
+/** The route that shows what is stored, how much space it takes, and how much is left. */
 export function storageRoutes({ orm, clock, disk, settings }: ApiDeps): Route[] {
   return [
     route({
@@ -73,7 +73,7 @@ export function storageRoutes({ orm, clock, disk, settings }: ApiDeps): Route[] 
   ];
 }
 
-/** What full retention will take. Today is left out: it isn't over yet. */
+/** Estimates the size of the database at full retention. Today is left out, because it is incomplete. */
 function projection(
   days: readonly DaySize[],
   {

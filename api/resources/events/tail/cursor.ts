@@ -2,24 +2,24 @@ import { z } from 'zod';
 import { partsOf } from '../../../../db/queries/events/tail.ts';
 
 /**
- * How far a listener has come. It has everything that was committed at `since`; of what was committed from
- * then to `until`, it has what comes up to `after`, by transaction and id. Snapshots rather than times or
- * numbers: transactions end in another order than they began in, and what was numbered first may be seen
- * last.
+ * The position of a listener. The listener has every event that was committed when snapshot `since` was
+ * taken. Of the events committed between `since` and `until`, it has those up to `after`, in the order of
+ * transaction and id. Times or numbers would not do: transactions do not commit in the order in which they
+ * begin, so an earlier number can appear later.
  */
 export interface TailCursor {
-  /** When `since` was taken, epoch ms. */
+  /** When snapshot `since` was taken, in epoch ms. */
   at: number;
   since: string;
   within: { until: string; xid: string; id: string } | null;
 }
 
-/** As `Last-Event-ID` has it: `at/since`, or `at/since/until/xid/id`. */
+/** Writes a cursor as `Last-Event-ID`: `at/since`, or `at/since/until/xid/id`. */
 export function writeCursor({ at, since, within }: TailCursor): string {
   return [at, since, ...(within ? [within.until, within.xid, within.id] : [])].join('/');
 }
 
-/** Null for what this API didn't give out. */
+/** Parses a cursor; null if it was not written by this API. */
 export function readCursor(text: string): TailCursor | null {
   const [at = '', since = '', until, xid = '', id = '', ...more] = text.split('/');
   if (!/^\d{1,15}$/.test(at) || !isSnapshot(since) || more.length > 0) return null;
@@ -28,7 +28,7 @@ export function readCursor(text: string): TailCursor | null {
   return { at: Number(at), since, within: { until, xid, id } };
 }
 
-/** PostgreSQL refuses snapshots whose numbers are out of order. */
+/** Checks a snapshot's form. PostgreSQL fails on snapshots whose numbers are out of order. */
 function isSnapshot(text: string): boolean {
   if (!/^\d+:\d+:[\d,]*$/.test(text)) return false;
   const { xmin, xmax, running } = partsOf(text);

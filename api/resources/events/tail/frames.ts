@@ -3,17 +3,21 @@ import type { Event } from '../../../../domain/events/event.ts';
 import { readCursor, type TailCursor, writeCursor } from './cursor.ts';
 import { FIRST_PART, type Tail } from './tail.ts';
 
-/** A comment at least so often, so that both ends and all between see the connection alive. Milliseconds. */
+/**
+ * How often an idle stream sends a comment, in milliseconds, so that both ends and all proxies see that the
+ * connection is alive.
+ */
 const HEARTBEAT_MS = 15_000;
 
-/** What a client waits before it comes back, in milliseconds. */
+/** How long a client waits before it reconnects, in milliseconds. */
 const RETRY_MS = 2000;
 
 /**
- * Server-sent events (WHATWG HTML, 9.2) for one listener: every event that is committed after the cursor and
- * that `matches`, once each. It reads on only as its client does, from the tail's memory or, when that has
- * moved on, from the database: a slow client costs the memory of one part and misses nothing.
- * @param lastEventId where to go on; absent: from now
+ * Writes server-sent events (WHATWG HTML, 9.2) for one listener: each event committed after the cursor that
+ * `matches`, exactly once. It reads on only as fast as the client does, from the tail's memory or, for a
+ * client that is too far behind, from the database. So a slow client holds one part in memory and misses
+ * nothing.
+ * @param lastEventId where to continue; if absent, from now on
  */
 export async function* frames(
   tail: Tail,
@@ -28,9 +32,12 @@ export async function* frames(
     now: TailCursor;
     lastEventId: string | undefined;
     matches: (event: Event) => boolean;
-    /** Events before this may be gone, epoch ms. */
+    /** Events before this time may have been deleted; epoch ms. */
     oldest: number;
-    /** Whether the stream must end; it never ends by itself. Asked after each look. */
+    /**
+     * Says whether the stream must end. It is asked after each look for events; the stream does not end
+     * otherwise.
+     */
     over: () => boolean;
     clock: () => number;
   },
@@ -51,7 +58,8 @@ export async function* frames(
       continue;
     }
     if (clock() - told >= HEARTBEAT_MS) {
-      // With its id: who is told nothing for long would otherwise come back with an old one.
+      // The comment carries the current id. Otherwise a client that got no event for long would reconnect
+      // with an old one.
       yield `id: ${writeCursor(cursor)}\n: still here\n\n`;
       told = clock();
     }
@@ -60,8 +68,8 @@ export async function* frames(
 }
 
 /**
- * The next part as text. Its events are let go of here: who waits for a client must not hold what the tail
- * has dropped.
+ * Writes the next part as text. It does not keep the events, so that a slow client does not hold what the
+ * tail has dropped.
  */
 async function partAfter(
   tail: Tail,

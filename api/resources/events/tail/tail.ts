@@ -4,54 +4,54 @@ import { type CommittedEvent, currentSnapshot, eventsBetween } from '../../../..
 import { showEvent } from '../schema.ts';
 import { type TailCursor, writeCursor } from './cursor.ts';
 
-/** How often it looks for what was committed, in milliseconds. */
+/** How often the tail looks for committed events, in milliseconds. */
 const EVERY_MS = 250;
 
 /**
- * Events that a listener is given at once, and the characters in them: what one holds whose client takes
- * nothing.
+ * How many events, and characters in them, a listener gets at once. A client that stops reading holds this
+ * much.
  */
 const PART_EVENTS = 200;
 const PART_CHARACTERS = 64 << 10;
 
 /**
- * Events of a part that are looked for at first in the database. What a part may not hold is measured and
- * left: large events must not be measured by the hundred for each part that has room for one.
+ * How many events of a part are measured first. A part with large events has room for a few only, so
+ * measuring hundreds would be wasted.
  */
 export const FIRST_PART = 16;
 const FEWEST = 8;
 
-/** Events kept for those who listen, and how many characters of them at the most. */
+/** How many events, and characters in them, are kept in memory for the listeners. */
 const KEPT_EVENTS = 2000;
 const KEPT_CHARACTERS = 8 << 20;
 
-/** An event as it passes, and how far one is who has it. */
+/** A committed event, and the cursor after it. */
 export interface Passing {
   event: CommittedEvent;
   cursor: TailCursor;
-  /** What a listener is sent. */
+  /** The text that a listener gets. */
   frame: string;
 }
 
-/** What passed after a cursor, and the cursor that follows. */
+/** Events after a cursor, and the cursor that follows them. */
 export interface Passed {
   events: readonly Passing[];
   cursor: TailCursor;
-  /** Events to be looked for next, if it comes to that. */
+  /** How many events to measure first in the next read from the database. */
   lookFor: number;
 }
 
 /**
- * What is committed, read once a process for all who listen, and only while somebody does. The last of it is
- * kept in memory, bounded; a listener that has fallen further behind reads from the database by itself, one
- * listener at a time.
+ * Reads committed events once per process for all listeners, and only while there are any. The latest are
+ * kept in memory, up to a limit. A listener that is further behind reads from the database, one listener at a
+ * time.
  */
 export class Tail {
   readonly #orm: Orm;
   readonly #log: Logger;
   readonly #clock: () => number;
   #head: TailCursor | null = null;
-  /** One per look that found something: from one snapshot to the next. */
+  /** One step for each look that found events, from one snapshot to the next. */
   #steps: { from: string; events: Passing[]; to: TailCursor; size: number }[] = [];
   #listeners = 0;
   #look: Promise<void> | null = null;
@@ -69,7 +69,7 @@ export class Tail {
     return this.#listeners;
   }
 
-  /** Looks for news until the function it returns is called. */
+  /** Starts looking for events, until the returned function is called. */
   join(): () => void {
     this.#listeners++;
     this.#timer ??= setInterval(() => void this.#tick(), EVERY_MS);
@@ -86,12 +86,15 @@ export class Tail {
     };
   }
 
-  /** Resolves after the next look, whatever it found. */
+  /** Resolves after the next look, whether it finds anything or not. */
   ticked(): Promise<void> {
     return this.#ticked.promise;
   }
 
-  /** What is committed now: by a look that begins after the call. @throws when PostgreSQL is away */
+  /**
+   * The cursor of all that is committed now, by a look that begins after the call. @throws when PostgreSQL is
+   * down
+   */
   async now(): Promise<TailCursor> {
     await this.#look?.catch(() => {});
     await this.#once();
@@ -99,9 +102,8 @@ export class Tail {
   }
 
   /**
-   * A part of what passed after the cursor, from memory if it is still there, else from the database; nothing
-   * if that is all.
-   * @param lookFor as the part before said
+   * Reads a part after the cursor, from memory or else from the database; null if there is nothing.
+   * @param lookFor as the part before it says
    */
   async after(cursor: TailCursor, lookFor: number): Promise<Passed | null> {
     const head = this.#head;
@@ -117,7 +119,7 @@ export class Tail {
     }
   }
 
-  /** From memory; null when it is not there any more. */
+  /** Reads a part from memory; null if it is no longer there. */
   #kept({ since, within }: TailCursor, lookFor: number): Passed | null {
     const step = this.#steps.find(({ from, to }) => from === since && (!within || to.since === within.until));
     if (!step) return null;
@@ -153,7 +155,9 @@ export class Tail {
     return { events, cursor: next, lookFor };
   }
 
-  /** One after the other: a thousand that come back at once must not take all connections. */
+  /**
+   * Runs work one after the other: a thousand listeners that reconnect at once must not take all connections.
+   */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => {});
@@ -191,7 +195,10 @@ export class Tail {
     this.#head = head;
   }
 
-  /** Reads what came between two looks. If that is more than is kept, listeners read it by themselves. */
+  /**
+   * Reads the events between two looks. If there are more than memory keeps, listeners read them from the
+   * database.
+   */
   async #keepSteps(from: TailCursor, to: TailCursor): Promise<void> {
     const events: Passing[] = [];
     let size = 0;
@@ -219,7 +226,7 @@ export class Tail {
   }
 }
 
-/** One event of the stream (WHATWG HTML, 9.2). JSON has no line ends. */
+/** Writes one event of the stream (WHATWG HTML, 9.2). JSON contains no line ends. */
 function frameOf(event: CommittedEvent, cursor: TailCursor): string {
   return `id: ${writeCursor(cursor)}\ndata: ${JSON.stringify(showEvent(event))}\n\n`;
 }
