@@ -3,11 +3,11 @@ export type Ready = {
   uiUrl?: string;
   dataDir: string;
   auth: 'open' | 'keys';
-  /** Absent with SAMPLES=off. */
+  /** How many samples were added; absent with SAMPLES=off. */
   samples?: { producers: number; rules: number };
 };
 
-/** What a newcomer reads when everything runs. Its first line is what scripts may wait for. */
+/** The text that `npm start` prints when everything runs. Scripts may wait for its first line. */
 export function readyBlock({ apiUrl, uiUrl, dataDir, auth, samples }: Ready): string {
   const rows: [string, string][] = [
     ['Start here', `${apiUrl}/`],

@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util';
 import { isSecret, makeSecret } from '../domain/keys/key.ts';
 
 /**
- * `node embedded/bootstrap-key.ts <file>` puts a new key for BOOTSTRAP_KEY_FILE there, readable by its owner
- * alone. A file that is there already stays as it is. The key itself is printed only with `--show`: what a
- * service prints is kept in its log.
+ * `node embedded/bootstrap-key.ts <file>` writes a new key for BOOTSTRAP_KEY_FILE into a file that only its
+ * owner can read. An existing file is not changed. The key is printed only with `--show`, because what a
+ * service prints stays in its log.
  */
 const { values, positionals } = parseArgs({ options: { show: { type: 'boolean' } }, allowPositionals: true });
 const [path] = positionals;
@@ -14,7 +14,7 @@ if (!path) {
   process.exit(2);
 }
 try {
-  // Only read then, since whoever asks may not be allowed to write there.
+  // With `--show` the file is only read, because the caller may not be allowed to write there.
   const made = !values.show && make(path);
   const key = readFileSync(path, 'utf8').trim();
   if (!isSecret('key', key)) throw new Error(`what ${path} holds is no key`);
@@ -29,8 +29,8 @@ try {
 }
 
 /**
- * Writes a new key to `file`, whole or not at all. False if a key is there, perhaps of another process that
- * started with us.
+ * Writes a new key to `file`, completely or not at all. Returns false if the file exists, perhaps written by
+ * a process that started at the same time.
  */
 function make(file: string): boolean {
   const draft = `${file}.${process.pid}`;

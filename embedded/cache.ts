@@ -6,7 +6,10 @@ import { isAlive } from './processes/identity.ts';
 import type { Log } from './processes/process.ts';
 import { fileError, systemCode } from './startup-error.ts';
 
-/** Where programs that `npm ci` cannot bring are kept between clones; `key` says what and which version. */
+/**
+ * The folder that keeps programs which `npm ci` cannot install. All clones of the repository share it. `key`
+ * names the program and its version.
+ */
 export function cacheDir(key: string): string {
   return join(
     process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
@@ -16,9 +19,11 @@ export function cacheDir(key: string): string {
 }
 
 /**
- * Fills a cache entry: `make` writes into an empty directory, which gets its final name only when it is
- * complete. Of several processes one works and the others wait; `isMade` is asked again once it is our turn.
- * Resolves to false if `make` does, or if it fails; throws StartupError if the cache cannot be written.
+ * Fills a cache entry. `make` writes into an empty directory, which gets its final name only once it is
+ * complete. If several processes need the entry, one makes it and the others wait; each calls `isMade` again
+ * when its turn comes.
+ * @returns false if `make` returns false or fails
+ * @throws StartupError if the cache cannot be written
  */
 export async function fill(
   dir: string,

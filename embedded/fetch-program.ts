@@ -5,15 +5,14 @@ import { isExecutable } from './processes/executable.ts';
 import { type Log, launch, within } from './processes/process.ts';
 
 /**
- * How long the SDK may take to reach its download server and fetch some 100 MB; without internet it fails at
- * once.
+ * How long the SDK's download of about 100 MB may take, in milliseconds. Without internet it fails at once.
  */
 const downloadMs = 180_000;
 const progressMs = 20_000;
 
 /**
- * Lets the SDK download a server into `dir` and names it `name`. False if that was impossible or took too
- * long.
+ * Lets the SDK download a server into `dir`, and names the file `name`. Returns false if the download failed
+ * or took too long.
  */
 export async function downloadBySdk(
   kind: 'dev-server' | 'test-server',
@@ -35,8 +34,8 @@ export async function downloadBySdk(
 }
 
 /**
- * Runs a program to its end, at most `limitMs` milliseconds, saying every 20 s how far it is if `progress`
- * names it. True if it succeeded; what it wrote is in `logFile`.
+ * Runs a program to its end, for at most `limitMs` milliseconds. If `progress` names it, a line every 20 s
+ * says that it still runs. Returns true if it succeeded. Its output goes to `logFile`.
  */
 export async function runToEnd(options: {
   command: string;
@@ -56,7 +55,7 @@ export async function runToEnd(options: {
   return code === 0;
 }
 
-/** The path of a program on PATH that answers `args` with success, or undefined. */
+/** Finds a program on PATH that succeeds with `args`; undefined if there is none. */
 export function onPath(name: string, args: string[]): string | undefined {
   for (const dir of (process.env.PATH ?? '').split(delimiter)) {
     const file = join(dir || '.', name);

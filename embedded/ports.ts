@@ -1,25 +1,28 @@
 import { createServer } from 'node:net';
 import { StartupError } from './startup-error.ts';
 
-/** A TCP port on loopback that nobody listens on just now. */
+/** Finds a TCP port on loopback that nobody listens on now. */
 export async function freePort(): Promise<number> {
   return (await listenOn(0))!;
 }
 
-/** True unless a server that wanted to listen on `port` of `host` now would find it taken, or forbidden. */
+/**
+ * Says whether a server could listen on `port` of `host` now. It returns false if the port is taken or
+ * forbidden.
+ */
 export async function isFree(port: number, host?: string): Promise<boolean> {
   return (await listenOn(port, host)) !== undefined;
 }
 
 /**
- * Makes sure that `port` can be listened on, at `host` or else on 127.0.0.1. Throws StartupError naming
- * `what` wanted it and `remedy`, what to do.
+ * Checks that `port` can be listened on, at `host` or else at 127.0.0.1.
+ * @throws StartupError that says what needs the port (`what`) and what to do (`remedy`)
  */
 export async function requireFree(port: number, what: string, remedy: string, host?: string): Promise<void> {
   if (!(await isFree(port, host))) throw new StartupError(portTaken(port, what, remedy));
 }
 
-/** The sentence for a port that somebody else listens on. */
+/** The error for a port that another program listens on. */
 export function portTaken(port: number, what: string, remedy: string): string {
   return `Port ${port}, wanted for ${what}, is taken by another program: ${remedy}.`;
 }
@@ -28,7 +31,7 @@ function listenOn(port: number, host = '127.0.0.1'): Promise<number | undefined>
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', ({ code }: NodeJS.ErrnoException) => {
-      // An address that this machine doesn't have says nothing about the port.
+      // An error about the address, such as one that this machine does not have, says nothing about the port.
       resolve(code === 'EADDRINUSE' || code === 'EACCES' ? undefined : port);
     });
     server.listen({ port, host, exclusive: true }, () => {

@@ -3,10 +3,10 @@ import { addSamples, addSamplesToEmpty, removeSamples } from './samples.ts';
 import { readSettings } from './settings.ts';
 
 /**
- * `npm run samples -- add|remove [url] [--once]`: the sample producers and rules, added where they are
- * missing or removed with all that they stored. `url` is the API's, http://127.0.0.1:8000 (or HOST's and
- * PORT's) by default; where it asks for keys, BOOTSTRAP_KEY or BOOTSTRAP_KEY_FILE has one. With `--once` they
- * are added only where there is no producer and no rule yet.
+ * `npm run samples -- add|remove [url] [--once]` adds the sample producers and rules that are missing, or
+ * removes all of them with everything they stored. `url` is the API's; the default is http://127.0.0.1:8000,
+ * with HOST and PORT if set. If the API requires a key, BOOTSTRAP_KEY or BOOTSTRAP_KEY_FILE must contain one.
+ * With `--once`, samples are added only if there is no producer and no rule yet.
  */
 const { values, positionals } = parseArgs({
   options: { once: { type: 'boolean' } },

@@ -5,19 +5,22 @@ import type { Burst } from '../domain/producers/producer.ts';
 import { bearer } from './processes/readiness.ts';
 import { StartupError } from './startup-error.ts';
 
-/** The API: its base URL, and a key where it asks for one. */
+/** The API: its base URL, and a key if it requires one. */
 export type Api = { url: string; key?: string };
 
-/** A producer as `POST /producers` takes it. */
+/** A producer in the form that `POST /producers` takes. */
 type SampleProducer = { id: string; kind: 'simulated'; settings: Record<string, unknown>; sample: true };
 
 const severities = ['critical', 'high', 'medium'];
 const eventTypes = ['cpu_spike', 'latency_anomaly'];
 
-/** Events a second of `source-1` to `source-7`: the reference's seven producers, 40 events/s together. */
+/**
+ * Events per second of `source-1` to `source-7`. Together the seven emit 40 events/s, like the producers of
+ * the reference.
+ */
 const rates = [6, 6, 6, 6, 6, 5, 5];
 
-/** What makes the sample rules fire now and then, by source. */
+/** Bursts that make the sample rules fire now and then, by source. */
 const bursts: Record<string, Burst> = {
   'source-3': {
     every_seconds: 45,
@@ -55,10 +58,10 @@ const sampleProducers: SampleProducer[] = rates.map((rate, index) => {
 });
 
 /**
- * Three rules that are quiet without bursts: severity and type are drawn evenly, so one source sends about
- * one event a second of each pair and all seven 6.7; every threshold is more than seven standard deviations
- * above what that gives. The lower recovery thresholds keep a window that wavers about its threshold from
- * opening one incident after another.
+ * Three rules that stay quiet without bursts. Severity and type are drawn evenly, so for each pair one source
+ * sends about one event per second, and all seven together send 6.7. Every threshold is more than seven
+ * standard deviations above that. The recovery thresholds are lower, so that a count which varies around the
+ * threshold does not open one incident after the other.
  */
 const sampleRules = [
   {
@@ -96,8 +99,8 @@ const sampleRules = [
 ];
 
 /**
- * Makes the sample producers and rules that are missing, through the API.
- * Resolves to how many were made; throws StartupError when the API refuses.
+ * Creates the missing sample producers and rules through the API. Returns how many it created.
+ * @throws StartupError if the API refuses
  */
 export async function addSamples(api: Api): Promise<{ producers: number; rules: number }> {
   const made = { producers: 0, rules: 0 };
@@ -115,8 +118,8 @@ export async function addSamples(api: Api): Promise<{ producers: number; rules: 
 }
 
 /**
- * The same, but only where there is no producer and no rule but the built-in ones: where there is any,
- * somebody has made the system theirs, and what is missing was removed. Resolves to undefined then.
+ * Like `addSamples`, but only if there is no producer and no rule except the built-in ones. Otherwise
+ * somebody already uses the system, and missing samples were removed on purpose. Returns undefined then.
  */
 export async function addSamplesToEmpty(api: Api): Promise<{ producers: number; rules: number } | undefined> {
   for (const path of ['/producers', '/alerts']) {
@@ -129,8 +132,8 @@ export async function addSamplesToEmpty(api: Api): Promise<{ producers: number; 
 }
 
 /**
- * Removes the samples and all that came of them. Resolves to the API's counts; throws StartupError when it
- * refuses.
+ * Removes the samples and everything they stored. Returns the API's counts.
+ * @throws StartupError if the API refuses
  */
 export async function removeSamples(api: Api): Promise<Record<string, number>> {
   const { status, text } = await patientDelete(api).catch(() => {
@@ -163,8 +166,8 @@ async function call(
 }
 
 /**
- * For as long as it takes: `fetch` gives up after five minutes without headers, and there may be days of
- * events to remove.
+ * Sends a DELETE without a time limit. There may be days of events to remove, and `fetch` gives up after five
+ * minutes without headers.
  */
 function patientDelete({ url: base, key }: Api): Promise<{ status: number; text: string }> {
   const url = new URL(`${base}/samples`);

@@ -10,34 +10,39 @@ export type Settings = {
   dataDir: string;
   runDir: string;
   apiPort: number;
-  /** Where this machine reaches the API: HOST, or 127.0.0.1 where that is all addresses or none is given. */
+  /**
+   * The address at which this machine reaches the API: HOST, or 127.0.0.1 if HOST is unset or means all
+   * addresses.
+   */
   apiHost: string;
-  /** Base URL of the API there. */
+  /** Base URL of the API at that address. */
   apiUrl: string;
-  /** Whether the API asks for keys, and the one that it begins with. */
+  /** Whether the API requires keys, and its first key. */
   auth: 'open' | 'keys';
   apiKey?: string;
-  /** Undefined: the port of last time, else 5433, else any free one. */
+  /** The port for PostgreSQL. If undefined: the port of the last time, else 5433, else any free port. */
   pgPort?: number;
   temporalPort: number;
   uiPort: number;
   /**
-   * What people may do in Temporal's Web UI, which asks nobody for a key. Off where the API asks for keys,
-   * unless it is set.
+   * What people may do in Temporal's Web UI, which requires no key. The default is `off` if the API requires
+   * keys.
    */
   ui: UiMode | 'off';
   namespace: string;
   databaseUrl?: string;
-  /** A Temporal server that is there already; undefined: we start our own. */
+  /** An existing Temporal server. If undefined, `npm start` runs its own. */
   temporal?: TemporalTarget;
-  /** Whether that one is given the namespace and search attributes that it lacks. */
+  /** Whether to create the namespace and search attributes that the existing server lacks. */
   temporalSetup: boolean;
   samples: boolean;
 };
 
 type Environment = Record<string, string | undefined>;
 
-/** What `npm start` takes from the environment. Throws StartupError naming a variable that makes no sense. */
+/**
+ * Reads the settings of `npm start` from the environment. @throws StartupError that names an invalid variable
+ */
 export function readSettings(env: Environment = process.env): Settings {
   const dataDir = resolve(env.DATA_DIR || `${import.meta.dirname}/../.data`);
   const apiHost = reachable(env.HOST || 'localhost');
@@ -81,7 +86,7 @@ function temporalTarget(env: Environment): TemporalTarget | undefined {
   return namesTemporal(env) ? asked(() => readTemporal(env)) : undefined;
 }
 
-/** Turns the error of a reader of settings into a message for the person at the terminal. */
+/** Converts the error of a settings reader into a message for the person at the terminal. */
 function asked<T>(read: () => T): T {
   try {
     return read();

@@ -27,10 +27,11 @@ async function start(settings: Settings, system: System): Promise<void> {
   const { apiUrl, apiKey, auth } = settings;
   const env = {
     PUBLIC_URL: apiUrl,
-    // Whoever may make checks here is whoever uses this machine.
+    // Without keys, whoever can create checks already uses this machine. So checks of private networks are
+    // allowed.
     ...(auth === 'open' ? { HTTP_CHECK_NETWORKS: 'private' } : {}),
     ...(temporal.uiUrl ? { TEMPORAL_UI_URL: temporal.uiUrl } : {}),
-    // How to reach another Temporal server says nothing of our own.
+    // Settings for reaching another Temporal server do not apply to our own.
     ...(settings.temporal ? process.env : withoutTemporal(process.env)),
     DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: temporal.address,
@@ -56,7 +57,7 @@ async function start(settings: Settings, system: System): Promise<void> {
   );
 }
 
-/** Once in the life of a data directory: whoever removed the samples has seen them. */
+/** Adds samples once in the life of a data directory: people who removed them do not want them again. */
 async function samplesOnce({ apiUrl, apiKey, dataDir }: Settings) {
   const marker = `${dataDir}/samples-made`;
   if (existsSync(marker)) return undefined;
@@ -66,8 +67,7 @@ async function samplesOnce({ apiUrl, apiKey, dataDir }: Settings) {
 }
 
 /**
- * A Temporal server that is not ours gets the namespace and search attributes it lacks, unless others see to
- * that.
+ * Gives an existing Temporal server the namespace and search attributes it lacks, unless TEMPORAL_SETUP=skip.
  */
 async function existingTemporal(
   target: TemporalTarget,
@@ -96,7 +96,7 @@ function explain(error: unknown, dataDir: string): string {
 
 async function main(): Promise<number> {
   const asked = askedToStop();
-  // The terminal may be gone before we are.
+  // The terminal may close before this process ends, so errors of stdout are ignored.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
 

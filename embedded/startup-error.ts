@@ -1,19 +1,19 @@
 /**
- * Something a person has to put right before it can start: its message is one sentence for them, shown
- * without a stack.
+ * An error that a person must fix before Tocsin can start. Its message is one sentence, shown without a
+ * stack.
  */
 export class StartupError extends Error {
   override name = 'StartupError';
 }
 
-/** The code of a failed system call (`ENOSPC`, `EACCES` …), or undefined for any other error. */
+/** The code of a failed system call (`ENOSPC`, `EACCES` …); undefined for any other error. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /**
- * Turns a failed file operation on `path` into a sentence for whoever started us.
- * Errors that are no system call's are returned as they are, so a defect of ours keeps its stack.
+ * Converts a failed file operation on `path` into a sentence for the person who started Tocsin. Other errors
+ * are returned unchanged, so that our own bugs keep their stack.
  */
 export function fileError(path: string, error: unknown): unknown {
   switch (systemCode(error)) {
@@ -37,7 +37,7 @@ export function fileError(path: string, error: unknown): unknown {
   }
 }
 
-/** The sentence for a disk without space left. */
+/** The error for a disk without free space. */
 export function diskFull(path: string): string {
   return `The disk that holds ${path} is full: free some space and start again.`;
 }

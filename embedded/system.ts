@@ -10,14 +10,14 @@ import type { Settings } from './settings.ts';
 import { fileError, StartupError } from './startup-error.ts';
 import { startTemporal } from './temporal/temporal.ts';
 
-/** In this order they stop, each group when the one before is gone. */
+/** The order in which groups of processes stop. Each group stops once the one before has ended. */
 const stopOrder = [['workers', 'api'], ['temporal'], ['postgres']];
 const supervisor = 'supervisor';
 const stopping = 'stopping';
-/** How long a start waits for the one before it to end. */
+/** How long a new start waits until an earlier one has stopped, in milliseconds. */
 const handOverMs = 90_000;
 
-/** The processes of one `npm start`: what runs, what is kept running, and how it stops. */
+/** The processes of one `npm start`. It starts them, restarts them, and stops them in order. */
 export class System {
   readonly #supervised = new Map<string, Supervised<Running>>();
   readonly #settings: Settings;
@@ -30,8 +30,9 @@ export class System {
   }
 
   /**
-   * Takes the data directory for us alone and ends what a killed start left; one that is stopping is waited
-   * for. Throws StartupError if another has it.
+   * Locks the data directory, and stops processes that a killed start left running. If another start is just
+   * stopping, it waits for that.
+   * @throws StartupError if another start uses the directory
    */
   async claim(): Promise<void> {
     const { runDir, dataDir } = this.#settings;
@@ -57,7 +58,7 @@ export class System {
     }
   }
 
-  /** Resolves to the URL of an embedded PostgreSQL, which keeps its port when it has to be restarted. */
+  /** Starts the embedded PostgreSQL and returns its URL. If it must be restarted, it keeps its port. */
   async postgres(): Promise<string> {
     const { dataDir, pgPort } = this.#settings;
     const { current } = await this.#keep('postgres', (previous?: RunningPostgres) =>
@@ -71,7 +72,7 @@ export class System {
     return current().url;
   }
 
-  /** Resolves to the address of a dev server with its Web UI. */
+  /** Starts Temporal's dev server and returns its address and that of its Web UI. */
   async temporal(): Promise<{ address: string; uiUrl?: string }> {
     const { dataDir, temporalPort, uiPort, ui, namespace } = this.#settings;
     const { current } = await this.#keep('temporal', () =>
@@ -87,7 +88,7 @@ export class System {
     return current();
   }
 
-  /** Runs a script of the project, kept running under `name`. */
+  /** Runs a script of the project as `name`, and restarts it whenever it ends. */
   async role(
     name: string,
     args: string[],
@@ -98,13 +99,13 @@ export class System {
     return { current, logFile };
   }
 
-  /** Throws StartupError if a port that people are told about is taken. */
+  /** Checks that the ports of the API and the UI are free. @throws StartupError if one is taken */
   async requirePorts(): Promise<void> {
     const { apiPort, apiHost } = this.#settings;
     await requireFree(apiPort, 'the API', 'stop that one, or set PORT', apiHost);
   }
 
-  /** Stops everything in order, however far it had come. */
+  /** Stops everything in order, even if the start was not complete. */
   async stop(): Promise<void> {
     refuseLaunches();
     if (this.#claimed) this.#noteStopping();
@@ -117,8 +118,8 @@ export class System {
   }
 
   /**
-   * For the next start, which waits then. Without it, on a full disk, that one gives up at once; all is
-   * stopped anyway.
+   * Records that this start is stopping, so that the next one waits. If the record cannot be written because
+   * the disk is full, the next start gives up at once instead.
    */
   #noteStopping(): void {
     try {

@@ -1,13 +1,13 @@
 import { HOLD_AFTER_GAP_MS, RESENT_WITHIN_MS } from '../domain/rules/watermark.ts';
 import type { DeafReason, DeafSpan, DeafWhose } from '../domain/system/deafness.ts';
 
-/** Spans that a process keeps open at once; further keys are counted as the process itself. */
+/** How many deaf spans a process keeps open at once. Refusals of further keys count as the process's own. */
 const MOST_OPEN = 500;
 
-/** The longest pause told to a sender that is waited for, in milliseconds. */
+/** The longest pause that the watermark allows for a sender who was told to wait, in milliseconds. */
 const LONGEST_PAUSE_MS = 5 * 60_000;
 
-/** Whom a refusal concerns. */
+/** Whose events were refused. */
 export interface Unheard {
   whose: DeafWhose;
   id: string;
@@ -16,25 +16,24 @@ export interface Unheard {
 
 type Open = DeafSpan & {
   held_until: number;
-  /** Refused since the last heartbeat. */
+  /** True if something was refused since the last heartbeat. */
   fresh: boolean;
-  /** The longest pause that a sender was told since then, in milliseconds. */
+  /** The longest pause that a sender was told to make since then, in milliseconds. */
   pause: number;
 };
 
 /**
- * What one ingest process did not hear. Noting a refusal costs a few operations in memory; the heartbeat
- * brings the spans to PostgreSQL, in the same statement as the beat, so that the watermark sees both or
- * neither.
- *
- * A span begins at the last heartbeat on record before its first refusal. The watermark is never ahead of
- * that beat, so it can't have passed what was refused. Refusals of one kind extend one span, until its
+ * Collects the deaf spans of one process that receives events. Noting a refusal costs a few operations in
+ * memory. The heartbeat writes the spans to PostgreSQL in its own statement, so that the watermark sees both
+ * or neither.
+ * A span begins at the last recorded heartbeat before its first refusal. The watermark is never ahead of that
+ * heartbeat, so it has not passed the refused events. Refusals of one kind extend the same span, until the
  * senders had time to come back.
  */
 export class Deafness {
   readonly process: Unheard & { whose: 'process' };
   readonly #open = new Map<string, Open>();
-  /** The last heartbeat that is on record, by the database's clock. */
+  /** The last recorded heartbeat, by the database's clock. */
   #beat: number | null = null;
   readonly #began = performance.now();
 
@@ -43,8 +42,8 @@ export class Deafness {
   }
 
   /**
-   * Takes note of a refusal. Returns at once.
-   * @param pause what the sender was told to wait, in milliseconds
+   * Notes a refusal. It does not wait.
+   * @param pause how long the sender was told to wait, in milliseconds
    */
   refused(reason: DeafReason, pause = 0, unheard: Unheard = this.process): void {
     const span = this.#open.get(`${unheard.whose} ${unheard.id} ${reason}`) ?? this.#begin(reason, unheard);
@@ -62,17 +61,21 @@ export class Deafness {
     return span;
   }
 
-  /** No heartbeat was on record for too long: what senders could not send meanwhile is still to come. */
+  /**
+   * Notes that no heartbeat was recorded for too long. Events that senders could not send in that time may
+   * still arrive.
+   */
   gap(): void {
     this.refused('gap');
   }
 
-  /** Spans that changed since the last heartbeat, as of `now` (epoch ms, by the database's clock). */
+  /** The spans that changed since the last heartbeat. `now` is epoch ms by the database's clock. */
   spansAt(now: number): DeafSpan[] {
     const changed: DeafSpan[] = [];
     for (const [key, span] of this.#open) {
       if (span.fresh) {
-        // Refused before the first heartbeat of this process: it began to listen no earlier than it was made.
+        // The refusal came before the first heartbeat of this process. Then the span begins when this object
+        // was created, because the process received nothing earlier.
         if (Number.isNaN(span.from_at)) span.from_at = Math.floor(now - (performance.now() - this.#began));
         span.to_at = now;
         span.held_until = now + span.pause + HOLD_AFTER_GAP_MS;
@@ -84,7 +87,7 @@ export class Deafness {
     return changed;
   }
 
-  /** The heartbeat of `now` is on record, and so are the spans that it brought. */
+  /** Notes that the heartbeat of `now` was recorded, and with it these spans. */
   recorded(now: number, spans: readonly DeafSpan[]): void {
     this.#beat = now;
     for (const { whose, id, reason } of spans) {
@@ -93,7 +96,7 @@ export class Deafness {
     }
   }
 
-  /** It is not known whether they are: they go with the next heartbeat. */
+  /** Notes that it is unknown whether these spans were recorded. The next heartbeat sends them again. */
   unrecorded(spans: readonly DeafSpan[]): void {
     for (const { whose, id, reason } of spans) {
       const span = this.#open.get(`${whose} ${id} ${reason}`);

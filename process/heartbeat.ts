@@ -9,28 +9,29 @@ import { repeat } from './repeat.ts';
 const EVERY_MS = 1000;
 
 export interface Heartbeat {
-  /** Milliseconds since PostgreSQL last took a beat; null before the first. */
+  /** Milliseconds since PostgreSQL last recorded a heartbeat; null before the first. */
   age(): number | null;
   /**
-   * Takes the process off the record. One that took events says there that it ended in order: if no other
-   * takes its place, nobody hears its senders, and the watermark must not pass over that.
+   * Stops the heartbeat and records that the process ended in order. If it received events and no other
+   * process takes its place, nobody hears its senders, so the watermark must not pass that time.
    */
   stop(): Promise<void>;
 }
 
-/** A process that takes events: what it holds, and what it did not hear. */
+/** A process that receives events: what it holds, and its deaf spans. */
 export interface Hearing {
   load: () => IngestLoad;
   deafness: Deafness;
 }
 
 /**
- * Says once a second, in this process's row, that it lives, what it has not appended and what it did not
- * hear. Times are the database's: it is asked for its clock first, and what is said then holds up to that
- * instant. So neither a clock that is wrong nor a connection that hangs makes a beat look younger than it is.
- *
- * After a gap (PostgreSQL was away, the process was stopped) the time since the last beat counts as unheard.
- * @param hearing absent for processes that take no events
+ * Writes a heartbeat once a second: that the process lives, which events it has not appended yet, and its
+ * deaf spans. It first asks PostgreSQL for the time and then collects these facts, so they hold at least up
+ * to that time. Because the time is PostgreSQL's and precedes the facts, neither a wrong local clock nor a
+ * slow connection makes a heartbeat look newer than it is.
+ * After a gap (PostgreSQL was down, or the process was suspended), the time since the last heartbeat becomes
+ * a deaf span.
+ * @param hearing absent for processes that receive no events
  */
 export function startHeartbeat({
   orm,
@@ -46,7 +47,7 @@ export function startHeartbeat({
   const id = hearing?.deafness.process.id ?? crypto.randomUUID();
   let startedAt: number | null = null;
   let lastBeat: number | null = null;
-  /** By `performance.now()`. */
+  /** When PostgreSQL last recorded a heartbeat, by `performance.now()`. */
   let takenAt: number | null = null;
 
   const tick = async (stopping = false) => {

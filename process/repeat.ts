@@ -1,13 +1,13 @@
 /** Work that is repeated until it is stopped. */
 export interface Repetition {
-  /** Starts no further round, and resolves once the one under way is done. */
+  /** Starts no further round, and resolves once the current one has ended. */
   stop(): Promise<void>;
 }
 
 /**
- * Does a round at once, and the next ones each so many milliseconds after the last has ended: a slow round
- * delays the others and never meets them.
- * @param round must deal with its own errors: one that rejects, rejects unhandled
+ * Runs `round` now, and again each time `pauseMs` milliseconds after it ended. So rounds never overlap; a
+ * slow one delays the next.
+ * @param round must handle its own errors: a rejection would be unhandled
  */
 export function repeat(round: () => Promise<void>, pauseMs: number): Repetition {
   let stopped = false;

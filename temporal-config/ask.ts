@@ -1,8 +1,8 @@
 import type { Client } from '@temporalio/client';
 
 /**
- * How long Temporal may take to answer one call, in milliseconds. Without a limit, a server that hangs blocks
- * its caller for ever.
+ * How long Temporal may take to answer one call, in milliseconds. Without a limit, a server that hangs would
+ * block the caller for ever.
  */
 const ANSWER_MS = 10_000;
 

@@ -6,8 +6,8 @@ import type { NativeConnectionOptions } from '@temporalio/worker';
 import { ConfigError } from '../domain/config-error.ts';
 
 /**
- * Everything that connects to Temporal gets its address, TLS and credentials here, from the settings that
- * Temporal's own tools and SDKs read. `options` holds secrets: never log it.
+ * How to connect to Temporal: address, TLS and credentials. They come from the settings that Temporal's own
+ * tools and SDKs use. `options` contains secrets, so never log it.
  */
 export interface TemporalTarget {
   address: string;
@@ -24,7 +24,7 @@ export interface TemporalConfig {
 
 type Environment = Record<string, string | undefined>;
 
-/** The settings that `readTemporal` reads; TEMPORAL_GRPC_META_* too. */
+/** The settings that `readTemporal` reads, besides TEMPORAL_GRPC_META_*. */
 export const CONNECTION_SETTINGS = [
   'TEMPORAL_ADDRESS',
   'TEMPORAL_NAMESPACE',
@@ -43,7 +43,7 @@ export const CONNECTION_SETTINGS = [
 
 const LOCAL = '127.0.0.1:7233';
 
-/** Settings that choose a server other than the one `npm start` brings. */
+/** Settings that select a server other than the one that `npm start` brings. */
 const CHOOSES_SERVER = [
   'TEMPORAL_ADDRESS',
   'EMS_TEMPORAL_ADDRESS',
@@ -51,14 +51,14 @@ const CHOOSES_SERVER = [
   'TEMPORAL_PROFILE',
 ];
 
-/** Whether the settings name a Temporal server. */
+/** Says whether the settings name a Temporal server. */
 export function namesTemporal(env: Environment): boolean {
   return CHOOSES_SERVER.some((name) => env[name]);
 }
 
 /**
- * The settings without those that say how to reach a Temporal server: for processes that use our own, which
- * has no TLS.
+ * Removes the settings that say how to reach a Temporal server, for processes that use our own server without
+ * TLS.
  */
 export function withoutTemporal<T extends Environment>(env: T): Environment {
   const ours: readonly string[] = [...CONNECTION_SETTINGS, 'EMS_TEMPORAL_ADDRESS'];
@@ -67,7 +67,10 @@ export function withoutTemporal<T extends Environment>(env: T): Environment {
   );
 }
 
-/** Reads TEMPORAL_* settings. @throws ConfigError: one sentence that names the setting and shows no secret */
+/**
+ * Reads the TEMPORAL_* settings. @throws ConfigError: one sentence that names the setting and contains no
+ * secret
+ */
 export function readTemporal(env: Environment): TemporalTarget {
   const given = settingsOf(env);
   const { connectionOptions, namespace } = load(given);
@@ -95,14 +98,14 @@ export function readTemporal(env: Environment): TemporalTarget {
   };
 }
 
-/** A connection for a script. @throws when the server can't be reached within the time */
+/** Connects a script to Temporal. @throws when the server can't be reached in time */
 export function connectTo({ options }: TemporalTarget, connectTimeout: number): Promise<Connection> {
   return Connection.connect({ ...options, connectTimeout });
 }
 
 /**
- * What is set, as the library wants it: it takes an empty text for a value and any word but `true` and `1`
- * for no TLS.
+ * The settings in the form that the library needs: it would take an empty text for a value, and any word but
+ * `true` and `1` for "no TLS".
  */
 function settingsOf(env: Environment): Record<string, string> {
   const given: Record<string, string> = {};
@@ -126,12 +129,13 @@ function load(given: Record<string, string>) {
   try {
     const profile = loadClientConfigProfile({
       overrideEnvVars: given,
-      // The library goes on without a file that is not there.
+      // The library ignores a missing file, so the file is read here.
       ...(file ? { configSource: { data: readFileSync(file) } } : {}),
-      // A file that is merely there, for Temporal's command line, must not send our work to another server.
+      // The configuration file of Temporal's command line must not send our work to another server, so it
+      // counts only if it is named.
       disableFile: !file && !wanted,
     });
-    // The library connects without a certificate where one half of it is missing.
+    // The library would connect without a certificate if only the certificate or only its key is given.
     if (!profile.tls?.clientCert !== !profile.tls?.clientKey) {
       throw new Error('a client certificate needs its key, and a key its certificate');
     }
@@ -142,17 +146,14 @@ function load(given: Record<string, string>) {
 }
 
 function reasonOf(error: NodeJS.ErrnoException): string {
-  // The parser's message quotes the lines around the mistake, which may hold the API key.
+  // The parser's message quotes the lines around the mistake, which may contain the API key.
   if ('codeblock' in error && 'line' in error) {
     return `the configuration file is not valid TOML (line ${error.line})`;
   }
   return error.code && error.path ? `${error.path} can't be read (${error.code})` : firstLine(error.message);
 }
 
-/**
- * Certificates are tried here: the gRPC libraries say of bad ones no more than that the server can't be
- * reached.
- */
+/** Checks the certificates. For bad ones the gRPC libraries say only that the server can't be reached. */
 function usableTls(tls: NativeConnectionOptions['tls']): NativeConnectionOptions['tls'] {
   if (tls === null || typeof tls !== 'object') return tls ?? undefined;
   const { clientCertPair: pair, serverRootCACertificate: ca } = tls;

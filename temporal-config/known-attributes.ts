@@ -2,21 +2,22 @@ import type { ConnectionLike } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { searchAttributes } from './register.ts';
 
-/** `temporal.api.enums.v1.IndexedValueType` of keywords, which all of ours are. */
+/** `temporal.api.enums.v1.IndexedValueType` of keywords. All of our attributes are keywords. */
 const KEYWORD = 2;
-/** The gRPC code for a query by an attribute that the namespace does not have. */
+/** The gRPC code for a query by an attribute that the namespace lacks. */
 const INVALID_ARGUMENT = 3;
-/** Time for the answer, in milliseconds. */
+/** How long to wait for the answer, in milliseconds. */
 const DEADLINE_MS = 3000;
 /**
- * How long to wait before asking again, in milliseconds, while some are missing or Temporal does not answer.
+ * How long to wait before asking again while attributes are missing or Temporal does not answer, in
+ * milliseconds.
  */
 const ASK_AGAIN_MS = 60_000;
 
 /**
- * Which of our search attributes a namespace has. Others may prepare it (TEMPORAL_SETUP=skip, Temporal
- * Cloud). If one is not registered, the server refuses starts that set it, and fails tasks of workflows that
- * set it, again and again. Such attributes are left out instead.
+ * Finds out which of our search attributes a namespace has. Others may prepare the namespace
+ * (TEMPORAL_SETUP=skip, Temporal Cloud). If an attribute is missing, the server refuses to start workflows
+ * that set it, and fails the tasks of running ones again and again. So missing attributes are not set.
  */
 export class KnownAttributes {
   readonly #connection: ConnectionLike;
@@ -25,7 +26,7 @@ export class KnownAttributes {
   #known: readonly string[] = [];
   #askAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
-  /** The missing ones that the last warning named. */
+  /** The missing attributes that the last warning named. */
   #told = '';
 
   constructor({
@@ -42,7 +43,7 @@ export class KnownAttributes {
     this.#log = log;
   }
 
-  /** The names of those that the namespace has, as far as Temporal has answered. */
+  /** The names of the attributes that the namespace has, as far as Temporal answered. */
   async names(): Promise<readonly string[]> {
     if (performance.now() >= this.#askAt) {
       this.#asking ??= this.#ask().finally(() => {
@@ -80,7 +81,7 @@ export class KnownAttributes {
     }
   }
 
-  /** Null if the call fails: our credentials may not allow it. */
+  /** Lists the attributes. Null if the call fails, for example because our credentials do not allow it. */
   async #listed(ours: readonly string[]): Promise<string[] | null> {
     try {
       const { customAttributes } = await this.#connection.operatorService.listSearchAttributes({
@@ -93,8 +94,8 @@ export class KnownAttributes {
   }
 
   /**
-   * Counts workflows by each attribute, which everybody who may list workflows is allowed to do. One after
-   * the other, because the server limits the rate of such calls.
+   * Finds the attributes by counting workflows with each, which needs no special rights. The calls run one
+   * after the other, because the server limits their rate.
    */
   async #tried(ours: readonly string[]): Promise<string[]> {
     const known: string[] = [];

@@ -17,21 +17,20 @@ const valueTypes: Record<string, number> = {
 const alreadyExists = 6;
 
 /**
- * How long Temporal keeps workflows that ended. Our tables are the record; this is for whoever looks into
- * one.
+ * How many days Temporal keeps ended workflows. Our tables have the history; this serves people who look into
+ * a workflow.
  */
 export const RETENTION_DAYS = 7;
 
-/**
- * Search attributes our workflows set: name to type, as `temporal operator search-attribute create` calls it.
- */
+/** Our search attributes: names and types, as `temporal operator search-attribute create` calls them. */
 export const searchAttributes: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(join(import.meta.dirname, 'search-attributes.json'), 'utf8'),
 );
 
 /**
- * Makes sure that a namespace exists and knows our search attributes, and waits up to `timeoutMs` for the
- * server to use both. Changes nothing that is there already. Throws the server's last error.
+ * Creates the namespace and our search attributes if they are missing, and waits up to `timeoutMs` until the
+ * server uses both. It changes nothing that exists.
+ * @throws the server's last error
  */
 export async function register(
   connection: Connection,
@@ -46,7 +45,8 @@ export async function register(
     try {
       await registerNamespace(connection, namespace, retentionDays);
       await addMissingAttributes(connection, namespace);
-      // Every part of the server learns of a namespace on its own: matching is the last that we need.
+      // Each service of the server learns of a new namespace at its own time. Of those we need, matching is
+      // the last.
       await connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: 'any' } });
       return;
     } catch (error) {
@@ -67,7 +67,7 @@ async function registerNamespace(connection: Connection, namespace: string, days
   }
 }
 
-/** Gives a namespace those of our search attributes that it lacks. @returns their names */
+/** Adds our search attributes that a namespace lacks. @returns the names of those that it added */
 export async function addMissingAttributes(
   { operatorService }: Connection,
   namespace: string,

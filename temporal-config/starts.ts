@@ -5,14 +5,14 @@ import type { KnownAttributes } from './known-attributes.ts';
 type Options = Parameters<NonNullable<WorkflowClientInterceptor['startWithDetails']>>[0]['options'];
 
 /**
- * Completes every workflow that a client starts: the path in its memo becomes an address of the API. Search
- * attributes that the namespace lacks are left out, because the server would refuse the start.
+ * Completes each workflow start: the path in its memo becomes a full URL of the API, and search attributes
+ * that the namespace lacks are removed, because the server would refuse the start.
  */
 export function startsShown({
   api,
   known,
 }: {
-  /** Where people reach the API. */
+  /** The address at which people reach the API. */
   api: string;
   known: Pick<KnownAttributes, 'names'>;
 }): WorkflowClientInterceptor {

@@ -11,27 +11,27 @@ import type { Orm } from '../db/orm.ts';
 import type { Installation } from '../domain/temporal-ui/about.ts';
 import { KnownAttributes } from '../temporal-config/known-attributes.ts';
 
-/** What every worker is made from. Built once a process, in main.ts. */
+/** What all workers of a process share. main.ts builds it once. */
 export interface WorkerContext {
   config: Config;
   orm: Orm;
   client: Client;
   connection: NativeConnection;
-  /** Absent in a process that runs no workflows. */
+  /** The workflow code; absent in a process that runs no workflows. */
   workflowBundle: WorkflowBundleOption | undefined;
   log: Logger;
   /** Epoch milliseconds. */
   clock: () => number;
-  /** Search attributes that workflows may set. If absent, Temporal is asked. */
+  /** The search attributes that workflows may set. If absent, Temporal is asked. */
   known?: KnownAttributes;
-  /** Measure what its activities do. */
+  /** Interceptors that measure activities. */
   interceptors?: WorkerInterceptors;
 }
 
 /**
- * What all workers have in common. After SIGTERM an activity may finish for 20 s, longer than a channel or a
- * probe may take, and is cancelled then. One that ignores that keeps its process 5 s more: the worker ends by
- * itself, says why, and lets the rest of the process close before the supervisor (30 s) or Compose (45 s)
+ * Options that all workers share. After SIGTERM an activity may run for 20 s, which is longer than a channel
+ * or a probe may take; then it is cancelled. If it ignores that, the worker stops 5 s later by itself and
+ * logs the reason. The rest of the process can then close before the supervisor (30 s) or Compose (45 s)
  * kills it.
  */
 export function commonOptions({ config, connection, interceptors }: WorkerContext) {
@@ -45,7 +45,7 @@ export function commonOptions({ config, connection, interceptors }: WorkerContex
 }
 
 /**
- * Facts for the Web UI that workflows cannot know. Activities return them, because only a process knows them.
+ * Facts about the installation that the Web UI shows. Workflows cannot know them, so activities return them.
  */
 export function installationOf({
   config,

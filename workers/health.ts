@@ -2,15 +2,18 @@ import type { Worker } from '@temporalio/worker';
 import { QUIET_AFTER_MS } from '../domain/rules/watermark.ts';
 import type { Heartbeat } from '../process/heartbeat.ts';
 
-/** What is wrong with this process; null: nothing. */
+/** The health of a process. Both functions return what is wrong, or null. */
 export interface Health {
-  /** Whether a restart would help: asks nobody else, so that an outage of PostgreSQL restarts no worker. */
+  /**
+   * Says whether a restart would help. It asks no other service, so that an outage of PostgreSQL restarts no
+   * worker.
+   */
   live(): string | null;
-  /** Whether it does its work. */
+  /** Says whether the process does its work. */
   ready(): string | null;
 }
 
-/** The health of one worker process, from what it knows of itself. */
+/** Makes the health of one worker process. */
 export function createHealth(
   workers: readonly Pick<Worker, 'getState' | 'options'>[],
   heartbeats: readonly Pick<Heartbeat, 'age'>[],

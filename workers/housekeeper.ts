@@ -8,12 +8,16 @@ import { askTemporal } from '../temporal-config/ask.ts';
 import { HOUSEKEEPING } from '../workflows/startable.ts';
 
 const EVERY_MS = 15_000;
-/** A round begins every minute. When none ended for this long, the workflow may be gone. */
+/**
+ * After this long without a completed round, the workflow may be gone. A round begins every minute.
+ * Milliseconds.
+ */
 const QUIET_MS = 120_000;
 
 /**
- * Has the one housekeeping workflow run, in every rules worker: whoever terminates it finds it back within
- * two minutes. What it did last is on record, so Temporal is asked only when that is old.
+ * Keeps the housekeeping workflow running; every rules worker does this. If somebody terminates it, it is
+ * started again within two minutes. The last round is in the database, so Temporal is asked only when that is
+ * old.
  */
 export function keepHousekeeping({
   orm,

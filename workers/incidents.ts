@@ -3,7 +3,7 @@ import { createIncidentActivities } from '../activities/incidents/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, installationOf, type WorkerContext } from './context.ts';
 
-/** Incident workflows, and their reads and writes. Nothing is sent from here. */
+/** Makes the workers for incident workflows and their database activities. They send no notices. */
 export async function incidentWorkers(context: WorkerContext): Promise<Worker[]> {
   const { config, workflowBundle, orm, clock, log } = context;
   const channels = config.CHANNELS.map(({ name }) => name);
@@ -19,7 +19,7 @@ export async function incidentWorkers(context: WorkerContext): Promise<Worker[]>
       channels,
       installation: installationOf(context),
     }),
-    // About 1 MB each; an incident that isn't cached costs a replay of its short history.
+    // Each takes about 1 MB. An incident that is not cached costs a replay of its short history.
     maxCachedWorkflows: 200,
   });
   return [worker];

@@ -8,15 +8,16 @@ import type { Ingest } from '../ingest/outcome.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, installationOf, type WorkerContext } from './context.ts';
 
-/** Batches appended at once: they share commits, so more of them cost little but memory. */
+/** How many batches are appended at once. They share commits, so more would cost little but memory. */
 const CONCURRENT_BATCHES = 50;
 
-/** About 1 MB each. */
+/** Each takes about 1 MB. */
 const CACHED_WORKFLOWS = 300;
 
 /**
- * The workers of events: queue `ingest`, which carries the rate limit and nothing else, and queue `producers`
- * with the workflows and what must go on while ingest is throttled. The caller runs them and shuts them down.
+ * Makes the workers for events. The queue `ingest` has the rate limit and nothing but batches. The queue
+ * `producers` has the workflows, and activities that must run while ingest is limited. The caller runs the
+ * workers and shuts them down.
  */
 export async function ingestWorkers(context: WorkerContext & { ingest: Ingest }): Promise<Worker[]> {
   const { config, workflowBundle, client, orm, ingest, clock, log } = context;

@@ -37,13 +37,13 @@ try {
   await main(role, loadConfig());
 } catch (error) {
   console.error(error instanceof ConfigError ? error.message : `worker ${role} failed: ${withCauses(error)}`);
-  // Whatever was started half must not keep a process alive that works for nobody.
+  // A process whose start failed half-way must not stay alive.
   process.exit(1);
 }
 
-/** Runs one role, or all, until SIGTERM or SIGINT; then finishes what it has in hand. */
+/** Runs one role, or all, until SIGTERM or SIGINT. Then it finishes the work it has begun. */
 async function main(role: WorkerRole, config: Config): Promise<void> {
-  // Until there is something in hand, stopping is leaving.
+  // Before any work has begun, the process stops by exiting.
   let stop: () => void = () => process.exit(0);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop());
   const log = pino({ level: config.LOG_LEVEL, base: { role } });
@@ -109,8 +109,7 @@ async function main(role: WorkerRole, config: Config): Promise<void> {
   };
   log.info({ queues: workers.map((worker) => worker.options.taskQueue) }, 'worker ready');
   try {
-    // When one stops for an error the others must not go on as if nothing had happened; all drain before the
-    // end.
+    // If one worker stops with an error, the others stop too. All finish their work before the process ends.
     const running = workers.map((worker) => worker.run().finally(shutdown));
     stop = () => {
       log.info('stopping: finishing the tasks in progress');
@@ -140,7 +139,7 @@ async function connectTemporal(options: NativeConnectionOptions): Promise<Native
   }
 }
 
-/** What failed, and what that came from: the last cause is often the only one that names what to mend. */
+/** Writes an error with its causes. Often only the last cause says what to fix. */
 function withCauses(error: unknown): string {
   const messages: string[] = [];
   for (let e = error; e instanceof Error && !messages.includes(e.message); e = e.cause)

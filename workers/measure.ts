@@ -7,7 +7,7 @@ import type { Attempted } from '../domain/incidents/notice.ts';
 import type { IngestObserver } from '../ingest/observer.ts';
 import { DURATIONS } from '../process/metrics/registry.ts';
 
-/** Measures what a worker's activities do by what they return, so that none of them has to know of it. */
+/** Measures activities by what they return, so that the activities themselves contain no metrics. */
 export function measureActivities(registry: Registry, ingest: IngestObserver): WorkerInterceptors {
   const registers = [registry];
   const durations = new Histogram({

@@ -8,14 +8,11 @@ export interface Served {
   port: number;
   log: Logger;
   health: Health;
-  /** The SDK's metrics, in the same format; never rejects. */
+  /** Reads the SDK's metrics, in the same format. It never rejects. */
   sdk: () => Promise<string>;
 }
 
-/**
- * Lets a worker be scraped and probed: `GET /metrics`, `/livez`, `/readyz`.
- * @throws when the port is taken
- */
+/** Serves `GET /metrics`, `/livez` and `/readyz` of a worker. @throws when the port is taken */
 export async function serveMetrics(
   registry: Registry,
   { host, port, log, health, sdk }: Served,
@@ -26,7 +23,7 @@ export async function serveMetrics(
     '/livez': (response) => probe(response, health.live()),
     '/readyz': (response) => probe(response, health.ready()),
     '/metrics': (response) => {
-      // The SDK's metrics are read first, because one of ours says whether they came.
+      // The SDK's metrics are read first, because one of our metrics says whether that worked.
       const text = sdk().then(async (theirs) => (await registry.metrics()) + theirs);
       text.then(
         (text) => response.writeHead(200, { 'Content-Type': registry.contentType }).end(text),

@@ -4,7 +4,7 @@ import { createNotifyActivities } from '../activities/incidents/notify.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, type WorkerContext } from './context.ts';
 
-/** Sending of notices. On a queue of its own, so that a slow receiver holds up nothing else. */
+/** Makes the worker that sends notices. It has its own queue, so that a slow receiver delays nothing else. */
 export async function notifyWorkers(context: WorkerContext): Promise<Worker[]> {
   const { config, orm, clock, log } = context;
   const channels = createChannels(config.CHANNELS, clock);

@@ -4,7 +4,7 @@ import { createRuleActivities } from '../activities/rules/index.ts';
 import { QUEUES } from '../workflows/queues.ts';
 import { commonOptions, installationOf, type WorkerContext } from './context.ts';
 
-/** Judges rules and keeps the house. */
+/** Makes the workers for rules and housekeeping. */
 export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
   const { config, workflowBundle } = context;
   return [
@@ -20,7 +20,7 @@ export async function ruleWorkers(context: WorkerContext): Promise<Worker[]> {
           incidentRetentionDays: config.INCIDENT_RETENTION_DAYS,
         }),
       },
-      // A cached workflow costs about a megabyte; one that fell out is replayed when it is next woken.
+      // Each takes about 1 MB. A workflow that is not cached is replayed when it is woken.
       maxCachedWorkflows: 200,
       maxConcurrentLocalActivityExecutions: Math.max(2, Math.floor(config.DATABASE_POOL / 2)),
     }),

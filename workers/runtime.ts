@@ -10,16 +10,18 @@ import type { Logger } from 'pino';
 import { type Exporter, freePort } from './sdk-metrics.ts';
 
 /**
- * The SDK's warning about a queue for activities alone, as `ingest` and `notify` are: nothing is wrong there.
+ * The SDK's warning about a queue that has only activities, such as `ingest` and `notify`. That is intended,
+ * so the warning is dropped.
  */
 const ACTIVITIES_ALONE = 'No workflows registered, not polling for workflow tasks';
-/** How many ports are tried for the exporter: another program may take a port just after it was chosen. */
+/** How many ports are tried for the exporter. Another program may take a port just after it was chosen. */
 const TRIES = 5;
 
 /**
- * Sets the SDK up for this process. Its TypeScript part and its native part (Core) log through our logger:
- * one stream, one format, one level. We handle process signals ourselves. With `measured`, Core serves its
- * metrics on a loopback port, which we must choose. If no port can be used, the worker runs without them.
+ * Installs the SDK's runtime for this process. Both its TypeScript part and its native part (Core) log
+ * through our logger, in one format and with one level. We handle process signals ourselves. With `measured`,
+ * Core serves its metrics on a loopback port, which we must choose. If no port works, the worker runs without
+ * these metrics.
  */
 export async function installRuntime(
   log: Logger,
@@ -42,26 +44,28 @@ export async function installRuntime(
 function optionsFor(log: Logger, bindAddress?: string): RuntimeOptions {
   const core = levelOf(log);
   const telemetryOptions: TelemetryOptions = {
-    // The libraries that Core uses log each HTTP/2 frame, so only their warnings and errors are taken.
+    // The libraries inside Core log each HTTP/2 frame, so only their warnings and errors are kept.
     logging: { filter: { core, other: core === 'ERROR' ? 'ERROR' : 'WARN' }, forward: {} },
   };
   if (bindAddress !== undefined) {
     telemetryOptions.metrics = {
       attachServiceName: false,
-      // Names as Prometheus recommends: seconds, _total.
+      // Names as Prometheus recommends: unit `seconds`, suffix `_total`.
       prometheus: { bindAddress, countersTotalSuffix: true, unitSuffix: true, useSecondsForDurations: true },
     };
   }
   return { logger: sdkLogger(log), telemetryOptions, shutdownSignals: [] };
 }
 
-/** The level for Core, the same as our log's: anything below it would only be passed over and dropped. */
+/** The log level for Core: that of our log. Messages below it would only be passed on and dropped. */
 function levelOf(log: Logger): LogLevel {
   const levels: readonly LogLevel[] = ['TRACE', 'DEBUG', 'INFO', 'WARN'];
   return levels.find((level) => log.isLevelEnabled(level.toLowerCase())) ?? 'ERROR';
 }
 
-/** A logger for the SDK that writes to ours. Errors go to `err`: only there does our log show them. */
+/**
+ * Makes a logger for the SDK that writes to ours. An error goes to the field `err`, which our log formats.
+ */
 function sdkLogger(log: Logger): SdkLogger {
   const at = (level: LogLevel) => (message: string, meta?: LogMetadata) => write(level, message, meta);
   function write(level: LogLevel, message: string, meta: LogMetadata = {}): void {

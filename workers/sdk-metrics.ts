@@ -4,14 +4,15 @@ import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 
 /**
- * How long a scrape waits for the SDK's metrics, in milliseconds. An answer without them is better than none.
+ * How long a scrape waits for the SDK's metrics, in milliseconds. An answer without them is better than no
+ * answer.
  */
 export const PATIENCE_MS = 1000;
 
-/** Where the SDK's native part serves its metrics, or why it doesn't. */
+/** Where Core serves its metrics, or why it does not. */
 export type Exporter = { url: string } | { failure: string };
 
-/** A free loopback port. Another program may take it before it is used. */
+/** Finds a free loopback port. Another program may take it before it is used. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -23,9 +24,9 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Reads the SDK's metrics, to be appended to our own: both are Prometheus' text format, and all of the SDK's
- * names begin with `temporal_`. If there is no answer, the text is empty and `tocsin_sdk_metrics_up` is 0. It
- * never throws.
+ * Reads the SDK's metrics, which are appended to ours: both have Prometheus' text format, and all names of
+ * the SDK begin with `temporal_`. If there is no answer, the text is empty and `tocsin_sdk_metrics_up` is 0.
+ * It never throws.
  */
 export function readSdkMetrics(
   exporter: Exporter,
@@ -52,7 +53,7 @@ export function readSdkMetrics(
       return text;
     } catch (error) {
       up.set(0);
-      // Logged once until they come back, because scrapes come every few seconds.
+      // Logged once until the metrics are back, because scrapes come every few seconds.
       if (!missing) log.warn({ err: error }, 'the metrics of the Temporal SDK are missing from the scrape');
       missing = true;
       return '';

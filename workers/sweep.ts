@@ -13,19 +13,19 @@ import { incidentSignals } from '../temporal-config/signals/incidents.ts';
 import { ruleSignals } from '../temporal-config/signals/rules.ts';
 
 const EVERY_MS = 1000;
-/** Outbox rows this old were left behind by the process that wrote them. */
+/** Outbox rows of this age were left behind by a process that died, in milliseconds. */
 const LEFTOVER_MS = 2000;
-/** A rule that hasn't answered a wake for this long is signalled again. */
+/** A rule that has not reacted to a wake for this long is signalled again, in milliseconds. */
 const UNANSWERED_MS = 5000;
-/** Notices this old that nobody has taken up are signalled again, and then ever less often. */
+/** Notices that nobody delivers for this long are signalled again, then less and less often. Milliseconds. */
 const OVERDUE_MS = 15_000;
 
 export interface SweepDeps {
   orm: Orm;
   client: Client;
   /**
-   * Epoch milliseconds: by it deadlines come, as for whoever judges in this process. The watermark goes by
-   * the database's.
+   * Epoch milliseconds, by this process's clock, which decides whether deadlines have come. The watermark
+   * uses the database's clock.
    */
   clock: () => number;
   log: Logger;
@@ -34,8 +34,8 @@ export interface SweepDeps {
 /**
  * Runs three loops, each once a second. The first advances the watermark. The second takes groups whose
  * deadline has come, and work that a crash left between a commit and its signal. The third looks for notices
- * that nobody delivers. No loop waits for another loop or for Temporal: signals are sent separately. Any
- * number of sweeps may run at once, because only one of them takes a row.
+ * that nobody delivers. No loop waits for another or for Temporal, because signals are sent by a queue.
+ * Several processes may sweep at the same time: a row is taken by only one of them.
  */
 export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   const rules = ruleSignals({ orm, client }, log);
@@ -62,7 +62,7 @@ export function startSweep({ orm, client, clock, log }: SweepDeps): Repetition {
   };
 }
 
-/** Moves the watermark to where everybody has heard everything, and notes who was not heard. */
+/** Advances the watermark as far as every process has heard all events, and records deaf spans. */
 async function moveWatermark(orm: Orm): Promise<void> {
   const db = sqlOf(orm);
   const found = await listeners(db);
@@ -84,7 +84,7 @@ async function dueRules(orm: Orm, now: number): Promise<Set<string>> {
   ]);
 }
 
-/** Finds incidents whose notices wait, each after a pause that doubles. */
+/** Finds incidents whose notices wait. For each incident, the pause between two signals doubles. */
 function overdueIncidents(orm: Orm, clock: () => number): () => Promise<string[]> {
   const signalled = new Map<string, { next: number; pause: number }>();
   return async () => {
@@ -93,7 +93,8 @@ function overdueIncidents(orm: Orm, clock: () => number): () => Promise<string[]
     const before = now - OVERDUE_MS;
     const resting = [...signalled].flatMap(([id, { next }]) => (next > now ? [id] : []));
     const waiting = resting.length === 0 ? [] : await stillOverdue(db, before, resting);
-    // Those that wait must not take the places of others: any number may be stuck at once.
+    // Incidents that were just signalled are excluded. Otherwise many that are stuck would take the places of
+    // others.
     const due = await overdueNotices(db, before, waiting);
     const overdue = new Set([...waiting, ...due]);
     for (const id of signalled.keys()) if (!overdue.has(id)) signalled.delete(id);

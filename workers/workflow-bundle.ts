@@ -5,17 +5,18 @@ import { dirname, join, resolve } from 'node:path';
 import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker';
 
 const root = join(import.meta.dirname, '..');
-/** Where `npm run build:workflows` puts the bundle. */
+/** The file that `npm run build:workflows` writes. */
 export const BUNDLE_FILE = join(root, 'build', 'workflows.js');
-/** What a bundle is made of. Its first line names their fingerprint. */
+/** The folders that a bundle is made of. Its first line contains a fingerprint of their files. */
 const SOURCES = ['workflows', 'domain'];
 const silence = () => {};
 const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
 
 /**
- * The workflows' code for a worker: from the file if one is named, else bundled now, which takes seconds,
- * memory and a writable place for the compiler's native code.
- * @throws Error when the file is missing or was built from other sources: it would wedge running workflows
+ * The workflow code for a worker, from the named file or bundled now. Bundling takes seconds, memory, and a
+ * writable folder for the compiler's native code.
+ * @throws Error if the file is missing or was built from other sources, because that code would wedge running
+ * workflows
  */
 export async function workflowBundle(file: string | undefined): Promise<WorkflowBundleOption> {
   if (!file) return { code: await bundle() };
@@ -37,8 +38,8 @@ export async function workflowBundle(file: string | undefined): Promise<Workflow
 }
 
 /**
- * Bundles the workflows into a file that WORKFLOW_BUNDLE can name. Workers that start meanwhile see a whole
- * file.
+ * Bundles the workflows into a file for WORKFLOW_BUNDLE. The file is replaced atomically, so workers that
+ * start meanwhile read a complete one.
  */
 export async function buildWorkflows(file: string): Promise<{ bytes: number }> {
   const text = `${stamp()}\n${await bundle()}`;
@@ -58,8 +59,8 @@ async function bundle(): Promise<string> {
 }
 
 /**
- * A comment, so that the stamped file is the same code. The SDK's own version counts: its part is in the
- * bundle.
+ * The first line of a bundle: a comment with the fingerprint of its sources. The SDK's version is part of it,
+ * because the bundle contains SDK code.
  */
 function stamp(): string {
   const hash = createHash('sha256');

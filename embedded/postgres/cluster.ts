@@ -6,12 +6,12 @@ import { type Log, launch } from '../processes/process.ts';
 import { fileError, StartupError } from '../startup-error.ts';
 import { damaged, postgresStartupError } from './errors.ts';
 
-/** The superuser of every cluster made here. */
+/** The superuser of every cluster that is created here. */
 export const user = 'tocsin';
 
 /**
- * initdb works in a directory that gets its name when it is complete, so an interrupted one is simply made
- * again.
+ * Creates a cluster. initdb works in a temporary directory, which is renamed once it is complete. So after an
+ * interruption the next start simply begins again.
  */
 export async function createCluster(
   dataDir: string,
@@ -57,8 +57,8 @@ export async function createCluster(
 }
 
 /**
- * After kill -9 the number in postmaster.pid may belong to any program by now, and PostgreSQL would not
- * start.
+ * Removes a stale postmaster.pid. After kill -9 its process number may belong to another program, and
+ * PostgreSQL would then refuse to start.
  */
 export function clearStalePid(cluster: string): void {
   const file = join(cluster, 'postmaster.pid');
@@ -71,7 +71,7 @@ export function clearStalePid(cluster: string): void {
   rmSync(file, { force: true });
 }
 
-/** The password the cluster was made with. */
+/** Reads the password that the cluster was created with. */
 export function readPassword(dataDir: string): string {
   try {
     return readFileSync(join(dataDir, 'password'), 'utf8').trim();
@@ -81,8 +81,8 @@ export function readPassword(dataDir: string): string {
 }
 
 /**
- * Messages are matched in English, and PG* variables of the person who starts us are not meant for this
- * server.
+ * The environment for PostgreSQL. Its messages must be English, because we search them. The user's PG*
+ * variables are meant for other servers.
  */
 export function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG)/.test(name));

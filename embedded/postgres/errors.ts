@@ -1,7 +1,7 @@
 import { portTaken } from '../ports.ts';
 import { diskFull, StartupError } from '../startup-error.ts';
 
-/** Why PostgreSQL or initdb ended before it served, as one sentence, from what it wrote. */
+/** Says in one sentence why PostgreSQL or initdb ended before it was ready, from its output. */
 export function postgresStartupError(
   output: string,
   dataDir: string,
@@ -11,7 +11,7 @@ export function postgresStartupError(
   return new StartupError(sentence(output, dataDir, port, logFile));
 }
 
-/** The sentence for a data directory that PostgreSQL cannot use. */
+/** The error for a data directory that PostgreSQL cannot use. */
 export function damaged(dataDir: string, detail: string): string {
   return (
     `The PostgreSQL data in ${dataDir} cannot be used (${detail}): ` +
@@ -20,8 +20,8 @@ export function damaged(dataDir: string, detail: string): string {
 }
 
 /**
- * True while backends of a postmaster that was killed are still letting go of its shared memory: worth
- * another try.
+ * True while processes of a killed PostgreSQL still release its shared memory. Another attempt may then
+ * succeed.
  */
 export function isStillLettingGo(output: string): boolean {
   return /pre-existing shared memory block/.test(output);
@@ -34,7 +34,7 @@ function sentence(output: string, dataDir: string, port: number, logFile: string
   if (/Permission denied/.test(output)) {
     return `PostgreSQL cannot read or write ${dataDir}: check who owns it, or choose another place with DATA_DIR.`;
   }
-  // Our own early connections are refused with a FATAL line too.
+  // PostgreSQL also logs a FATAL line when it refuses our own early connections.
   const reasons = [
     ...output.matchAll(/(?:PANIC: {2}|FATAL: {2}|error: |^postgres: )(?!the database system is)(.+)/gm),
   ];

@@ -10,23 +10,26 @@ import { clearStalePid, createCluster, environment, readPassword, user } from '.
 import { damaged, isStillLettingGo, postgresStartupError } from './errors.ts';
 
 export type PostgresOptions = {
-  /** Everything is kept here: the cluster, its password, port and log. */
+  /** The directory of the cluster, its password, port and log. */
   dataDir: string;
-  /** Must be this one. Without it the port of last time, else `preferredPort`, else any free one is taken. */
+  /**
+   * The port that PostgreSQL must use. If absent, it uses the port of the last time, else `preferredPort`,
+   * else any free port.
+   */
   port?: number;
   preferredPort?: number;
-  /** False for tests: commits are lost if the machine stops. */
+  /** False in tests: commits may be lost if the machine stops. */
   durable?: boolean;
   log: Log;
 };
 
 export type RunningPostgres = {
-  /** Connection URL, with its password, of the database `tocsin`. */
+  /** Connection URL of the database `tocsin`, with the password. */
   url: string;
   port: number;
   pid: number;
   exited: Promise<Exit>;
-  /** Ends all connections and shuts down cleanly; if that takes over 30 s, less cleanly. */
+  /** Closes all connections and shuts PostgreSQL down. After 30 s it is forced to end. */
   stop(): Promise<void>;
 };
 
@@ -41,7 +44,7 @@ const settings = {
   log_timezone: 'UTC',
 };
 const forgetful = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
-// SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for every client to leave.
+// SIGINT is PostgreSQL's fast shutdown. SIGTERM would wait until every client disconnects.
 const stopSteps: StopStep[] = [
   ['SIGINT', 30_000],
   ['SIGQUIT', 10_000],
@@ -51,8 +54,8 @@ const startMs = 300_000;
 const lettingGoMs = 30_000;
 
 /**
- * Starts PostgreSQL on loopback, with its data in `dataDir`, which is made on the first start and kept.
- * Throws StartupError, one sentence, if it cannot.
+ * Starts PostgreSQL on loopback, with its data in `dataDir`. The first start creates the data.
+ * @throws StartupError, one sentence, if PostgreSQL cannot start
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const { dataDir, durable = true, log } = options;
@@ -115,8 +118,8 @@ async function choosePort({ dataDir, port, preferredPort }: PostgresOptions): Pr
 }
 
 /**
- * False as soon as the server has ended; recovery after a crash may take a while, so a living one is waited
- * for.
+ * Waits until the server is ready; false if it ends before. Recovery after a crash may take long, so there is
+ * no time limit while the server lives.
  */
 async function becomesReady(server: Launched, port: number, password: string, log: Log): Promise<boolean> {
   const started = Date.now();

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * What tells one process from a later one that was given the same number: its start time and command line.
- * Undefined when there is no such process, or only its zombie.
+ * Start time and command line of a process. They distinguish it from a later process with the same number.
+ * Undefined if there is no such process, or only its zombie.
  */
 export function identityOf(pid: number): string | undefined {
   try {
@@ -20,9 +20,7 @@ export function identityOf(pid: number): string | undefined {
   }
 }
 
-/**
- * The process that started `pid`, or whoever took it over; undefined where that cannot be told. Linux only.
- */
+/** The number of the parent process, or undefined where that cannot be found out. Linux only. */
 export function parentOf(pid: number): number | undefined {
   try {
     return Number(statOf(pid)[1]);
@@ -32,8 +30,8 @@ export function parentOf(pid: number): number | undefined {
 }
 
 /**
- * Whether `assignment`, such as `HOME=/root`, was in the environment that process `pid` began with. Linux
- * only: false elsewhere.
+ * Says whether process `pid` was started with `assignment`, such as `HOME=/root`, in its environment. Linux
+ * only; false elsewhere.
  */
 export function startedWith(pid: number, assignment: string): boolean {
   try {
@@ -43,7 +41,7 @@ export function startedWith(pid: number, assignment: string): boolean {
   }
 }
 
-/** True while a process of this number lives, whoever owns it. */
+/** Says whether a process with this number lives, whoever owns it. */
 export function isAlive(pid: number): boolean {
   return identityOf(pid) !== undefined;
 }
@@ -52,7 +50,9 @@ function commandLine(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 }
 
-/** Fields of proc_pid_stat(5) from the third on: the name in the second may hold spaces and brackets. */
+/**
+ * Fields of proc_pid_stat(5) from the third on. The second is a name that may contain spaces and brackets.
+ */
 function statOf(pid: number): string[] {
   return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
 }

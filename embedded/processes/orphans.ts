@@ -6,21 +6,21 @@ import { type Log, signalTo } from './process.ts';
 
 type ProcessRecord = { pid: number; identity: string };
 
-/** Notes in `dir` that we started process `pid` as `name`, for the next start should we be killed. */
+/** Records in `dir` that we started process `pid` as `name`. If we are killed, the next start finds it. */
 export function remember(dir: string, name: string, pid: number): void {
   mkdirSync(dir, { recursive: true });
   const record: ProcessRecord = { pid, identity: identityOf(pid) ?? '' };
   writeFileSync(join(dir, `${name}.json`), JSON.stringify(record));
 }
 
-/** Removes the note: the process has ended. */
+/** Removes the record of a process that has ended. */
 export function forget(dir: string, name: string): void {
   rmSync(join(dir, `${name}.json`), { force: true });
 }
 
 /**
- * The number of the process remembered as `name`, while that very process lives: neither a later one with its
- * number nor one that we did not note.
+ * The number of the process recorded as `name`, if that process still lives. A later process with the same
+ * number does not count.
  */
 export function remembered(dir: string, name: string): number | undefined {
   try {
@@ -32,8 +32,9 @@ export function remembered(dir: string, name: string): number | undefined {
 }
 
 /**
- * Ends what a supervisor that was killed left behind, in the order of `names` and then the rest, each with
- * its own orderly signal: SIGINT is PostgreSQL's. Waits up to 30 s for each, then kills it.
+ * Stops processes that a killed `npm start` left running: those in `names` first and in that order, then the
+ * others. Each gets the signal that stops it in order; for PostgreSQL that is SIGINT. After 30 s it is
+ * killed.
  */
 export async function endOrphans(dir: string, names: string[], log: Log): Promise<void> {
   for (const name of new Set([...names, ...noted(dir)])) {

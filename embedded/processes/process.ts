@@ -3,21 +3,24 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, s
 import { dirname } from 'node:path';
 import { fileError, StartupError, systemCode } from '../startup-error.ts';
 
-/** Receives one line for the person at the terminal. */
+/** Prints one line for the person at the terminal. */
 export type Log = (line: string) => void;
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null };
 
-/** A signal and how many milliseconds it may take before the next, harder one. */
+/** A signal, and how many milliseconds to wait before the next one. */
 export type StopStep = [signal: NodeJS.Signals, graceMs: number];
 
 export type Launched = {
   pid: number;
   exited: Promise<Exit>;
   hasExited(): boolean;
-  /** What it has written to its log since this launch. */
+  /** The program's output since this launch. */
   output(): string;
-  /** Sends the signals in turn until it is gone; resolves at once if it is gone already. */
+  /**
+   * Sends the signals one after the other until the process has ended. Resolves at once if it has ended
+   * already.
+   */
   stop(steps: StopStep[], onSignal?: (signal: NodeJS.Signals) => void): Promise<Exit>;
 };
 
@@ -35,10 +38,10 @@ const living = new Set<Launched>();
 let closed = false;
 
 /**
- * Starts a program in a process group of its own. Ctrl-C in the terminal then reaches only this process,
- * which decides the order in which the programs stop. The program writes to a file and not to a pipe, so it
- * continues if this process is killed. Throws StartupError when the program cannot be executed or its log
- * cannot be written.
+ * Starts a program in its own process group. Ctrl-C in the terminal then reaches only this process, which
+ * decides the order in which programs stop. The program writes to a file instead of a pipe, so it survives if
+ * this process is killed.
+ * @throws StartupError if the program cannot be executed or its log cannot be written
  */
 export async function launch(options: LaunchOptions): Promise<Launched> {
   const { command, args, logFile, user } = options;
@@ -56,7 +59,8 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     const spawned = new Promise<void>((resolve, reject) =>
       child.once('spawn', resolve).once('error', reject),
     );
-    // At once, before anything is waited for: from here on it lives, and whoever stops us has to know it.
+    // This comes before any await: from here on the program runs, and whoever stops this process must know of
+    // it.
     const program = child.pid === undefined ? undefined : launched(child, child.pid, logFile, offset);
     await spawned;
     return program!;
@@ -95,17 +99,17 @@ function launched(child: ChildProcess, pid: number, logFile: string, offset: num
   return self;
 }
 
-/** From now on `launch` throws: what is stopping must not be joined by what was still starting. */
+/** Makes `launch` throw from now on, so that nothing new starts while everything is stopping. */
 export function refuseLaunches(): void {
   closed = true;
 }
 
-/** True once `refuseLaunches` was called: what ends now was meant to. */
+/** True after `refuseLaunches`: a program that ends now was stopped on purpose. */
 export function isStopping(): boolean {
   return closed;
 }
 
-/** Ends whatever `launch` started that still lives, such as a start that was interrupted half-way. */
+/** Stops all programs that `launch` started and that still run, for example after an interrupted start. */
 export async function endRemaining(): Promise<void> {
   const steps: StopStep[] = [
     ['SIGTERM', 5_000],
@@ -114,7 +118,7 @@ export async function endRemaining(): Promise<void> {
   await Promise.all([...living].map((program) => program.stop(steps)));
 }
 
-/** Waits for `promise`, but no longer than `ms` milliseconds; true if it settled in time. */
+/** Waits for `promise`, for at most `ms` milliseconds. Returns true if it settled in time. */
 export async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<false>();
   const timer = setTimeout(() => resolve(false), ms);
@@ -126,8 +130,8 @@ export async function within(ms: number, promise: Promise<unknown>): Promise<boo
 }
 
 /**
- * Signals a process we launched; SIGKILL goes to its whole group, since it can no longer end its own
- * children.
+ * Sends a signal to a process that we launched. SIGKILL goes to its whole process group, because a killed
+ * process cannot stop its children.
  */
 export function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {

@@ -7,8 +7,8 @@ const patienceMs = 180_000;
 const tellEveryMs = 15_000;
 
 /**
- * Waits until `isReady` is true. Throws StartupError when `role`, which it depends on, ends before that, and
- * after three minutes.
+ * Waits until `isReady` returns true.
+ * @throws StartupError after three minutes, or if `role`, which it depends on, ends before
  */
 export async function ready(
   what: string,
@@ -35,21 +35,21 @@ export async function ready(
   }
 }
 
-/** True when the API can serve: PostgreSQL answers it. */
+/** Says whether the API can serve requests, which requires PostgreSQL. */
 export async function apiIsReady(url: string): Promise<boolean> {
   const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
   await response.body?.cancel();
   return response.status === 200;
 }
 
-/** The header that a key travels in; none where none is asked for. */
+/** The authorization header for a key; no header without a key. */
 export function bearer(key: string | undefined): Record<string, string> {
   return key === undefined ? {} : { authorization: `Bearer ${key}` };
 }
 
 /**
- * True when the API says that workers poll for every kind of work, and one of them has started after `since`
- * (epoch milliseconds): those of an earlier start count as alive for a few seconds more.
+ * Says whether the API reports a worker for every role, and at least one that started after `since` (epoch
+ * milliseconds). Workers of an earlier start count as alive for a few more seconds.
  */
 export async function workersRun(url: string, since: number, key?: string): Promise<boolean> {
   const response = await fetch(`${url}/status`, {

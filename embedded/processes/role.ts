@@ -4,19 +4,19 @@ import { type Launched, type Log, launch } from './process.ts';
 import type { Running } from './supervise.ts';
 
 const root = join(import.meta.dirname, '../..');
-/** How long a role may take to finish what it has begun after SIGTERM. */
+/** How long a role may take to finish its work after SIGTERM, in milliseconds. */
 export const drainMs = 30_000;
 /**
- * Small nurseries and few malloc arenas. The workers' seven threads otherwise take memory that they don't
- * use: measured on the samples, 440 MB and flat instead of 600 MB and growing after eight minutes, with 140
- * MB of live objects either way.
+ * Options that save memory: a small young generation of V8's heap, and few malloc arenas. The seven threads
+ * of the workers otherwise reserve memory that they do not use. With the sample producers, memory stayed at
+ * 440 MB; without the options it reached 600 MB after eight minutes and grew. Live objects took 140 MB in
+ * both cases.
  */
 export const thrift = { args: ['--max-semi-space-size=8'], env: { MALLOC_ARENA_MAX: '2' } };
 
 /**
- * The API runs with Node's usual nursery, which costs it no more memory. In the small one, objects of
- * requests in progress fill half of the nursery at each collection, and collections take a third of the API's
- * processor time.
+ * The API keeps V8's usual young generation, which costs no more memory. With a small one, objects of open
+ * requests fill half of it at each garbage collection, and collections take a third of the API's CPU time.
  */
 export const apiNursery = '--max-semi-space-size=16';
 
@@ -24,7 +24,7 @@ export type Role = Running & Pick<Launched, 'output' | 'hasExited'>;
 
 export type RoleOptions = { name: string; args: string[]; env: NodeJS.ProcessEnv; logFile: string; log: Log };
 
-/** Runs a script of the project, such as `api/main.ts`, as a process that drains on SIGTERM. */
+/** Starts a script of the project, such as `api/main.ts`, as a process that finishes its work on SIGTERM. */
 export async function startRole({ name, args, env, logFile, log }: RoleOptions): Promise<Role> {
   const child = await launch({
     command: process.execPath,
@@ -49,14 +49,14 @@ export async function startRole({ name, args, env, logFile, log }: RoleOptions):
   };
 }
 
-/** Runs a script to its end. Throws StartupError with its last words if it fails. */
+/** Runs a script to its end. @throws StartupError with its last message if it fails */
 export async function runScript(what: string, options: RoleOptions): Promise<void> {
   const role = await startRole(options);
   const { code } = await role.exited;
   if (code !== 0) throw new StartupError(`${what} (${lastWords(role.output(), options.logFile)}).`);
 }
 
-/** The last thing a process wrote that a person can read: plain text, or the message of a JSON log line. */
+/** The last readable message of a process: plain text, or the message of a JSON log line. */
 export function lastWords(output: string, logFile: string): string {
   const line = output.trim().split('\n').at(-1)?.trim();
   if (!line) return `its log is ${logFile}.`;

@@ -1,24 +1,25 @@
 import { forget, remember } from './orphans.ts';
 import { type Exit, isStopping, type Log, within } from './process.ts';
 
-/** Something that runs and can end by itself. */
+/** A running program that may also end by itself. */
 export type Running = { pid: number; exited: Promise<Exit>; stop(): Promise<void> };
 
 export type Supervised<T extends Running> = {
-  /** The one that runs now; another after a restart. */
+  /** The program that runs now. It is another one after a restart. */
   current(): T;
-  /** Stops it for good. */
+  /** Stops the program for good. */
   stop(): Promise<void>;
 };
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
-/** Whoever lived this long is restarted quickly again. */
+/** A program that ran at least this long is restarted without a long pause, in milliseconds. */
 const stableMs = 60_000;
 
 /**
- * Starts something and keeps it running: when it ends by itself it is started again, at first after half a
- * second, later after up to 30. Throws what the first start throws; later failures are told and tried again.
+ * Starts a program and restarts it whenever it ends by itself. The pause before a restart grows from half a
+ * second to 30 s. The function throws what the first start throws. Later failures are printed, and the start
+ * is tried again.
  */
 export async function supervise<T extends Running>(
   name: string,
@@ -35,7 +36,7 @@ export async function supervise<T extends Running>(
     try {
       remember(runDir, name, running.pid);
     } catch (error) {
-      // What nobody has noted would be left running.
+      // A program that is not recorded would be left running, so it is stopped.
       await running.stop();
       throw error;
     }
@@ -74,7 +75,7 @@ export async function supervise<T extends Running>(
       stopped = true;
       stopping.resolve();
       await current.stop();
-      // A restart may have been under way: then there is a newer one by now.
+      // A restart may have been in progress. Then there is a newer program by now.
       await watch;
       await current.stop();
       forget(runDir, name);

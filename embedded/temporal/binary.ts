@@ -5,14 +5,14 @@ import { isExecutable } from '../processes/executable.ts';
 import type { Log } from '../processes/process.ts';
 import { StartupError } from '../startup-error.ts';
 
-/** The last version of the CLI that `go install` accepts; its server is 1.29. */
+/** The last version of the CLI that `go install` accepts. It contains server 1.29. */
 const cliVersion = '1.5.1';
 const buildMs = 45 * 60_000;
 
 /**
- * Path of a Temporal CLI with a dev server: the one on PATH, else one kept in the cache, which the first call
- * fills by the SDK's download or, where that is unreachable, by compiling it with Go. Throws StartupError if
- * neither works.
+ * Finds a Temporal CLI with a dev server: on PATH, or in the cache. The first call fills the cache by the
+ * SDK's download or, if that fails, by compiling the CLI with Go.
+ * @throws StartupError if neither works
  */
 export async function findTemporal({ log }: { log: Log }): Promise<string> {
   const installed = onPath('temporal', ['server', 'start-dev', '--help']);

@@ -5,8 +5,8 @@ import { parse } from 'yaml';
 const root = join(import.meta.dirname, '../..', 'temporal-config');
 
 /**
- * The dynamic configuration a cluster reads, as the dev server's `--dynamic-config-value` arguments.
- * Throws on a value that holds only under constraints, which the dev server cannot express.
+ * The dynamic configuration of a cluster, as `--dynamic-config-value` arguments for the dev server.
+ * @throws if a value has constraints, which these arguments cannot express
  */
 export function dynamicConfigFlags(): string[] {
   const folder = join(root, 'dynamicconfig');

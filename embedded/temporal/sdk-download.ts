@@ -1,9 +1,9 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 
 /**
- * Run as a program: `node sdk-download.ts dev-server|test-server <dir>` makes the Temporal SDK download a
- * server into `dir`. The SDK can only download while starting the server, hence the start; and since its
- * native code cannot be interrupted, this is a process of its own that the caller can end.
+ * A program: `node sdk-download.ts dev-server|test-server <dir>` makes the Temporal SDK download a server
+ * into `dir`. The SDK downloads only when it starts a server, so this starts one. Its native code cannot be
+ * interrupted, so this is a process that the caller can kill.
  */
 const [kind, downloadDir] = process.argv.slice(2);
 const server = { executable: { type: 'cached-download' as const, downloadDir } };

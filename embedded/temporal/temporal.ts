@@ -13,15 +13,15 @@ import { hiddenAddress, openUiDoor, type UiDoor, type UiMode, uiRemedy } from '.
 
 export type TemporalOptions = {
   /**
-   * SQLite file that keeps workflows over restarts, in a directory of its own, which others may not read;
-   * without it they live in memory.
+   * The SQLite file that keeps workflows across restarts, in a directory that only we may read. If absent,
+   * workflows are kept in memory.
    */
   dbFile?: string;
-  /** Any free one if not given. */
+  /** The port; if absent, any free one. */
   port?: number;
-  /** Port of the Web UI; without it there is none. */
+  /** The port of the Web UI; if absent, there is no UI. */
   uiPort?: number;
-  /** What can be done there: only looked at, unless it says so. */
+  /** What people may do in the UI; by default they can only look. */
   uiMode?: UiMode;
   namespace: string;
   logFile: string;
@@ -43,8 +43,9 @@ const stopSteps: StopStep[] = [
 const startMs = 180_000;
 
 /**
- * Starts the Temporal dev server on loopback with the project's settings and waits until `namespace` answers.
- * Throws StartupError, one sentence, if it cannot.
+ * Starts the Temporal dev server on loopback with the project's settings, and waits until `namespace`
+ * answers.
+ * @throws StartupError, one sentence, if it cannot start
  */
 export async function startTemporal(options: TemporalOptions): Promise<RunningTemporal> {
   const { dbFile, uiPort, namespace, logFile, log } = options;
@@ -83,8 +84,8 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
 }
 
 /**
- * Workflows hold what events and notices say: nobody but us may read them. Files of earlier starts, which all
- * could read, too.
+ * Makes the files readable by us only, because workflows contain the texts of events and notices. Earlier
+ * versions created files that everybody could read; those are changed too.
  */
 function keepPrivate(dbFile: string): void {
   const dir = dirname(dbFile);
@@ -106,7 +107,7 @@ function flags(
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--namespace', namespace],
     ...(ui ? ['--ui-ip', ui.host, '--ui-port', String(ui.port)] : ['--headless']),
-    // Synchronous commits of a rollback journal would more than halve the activities per second.
+    // A rollback journal with synchronous commits would reduce the activities per second to less than half.
     ...(dbFile ? ['--db-filename', dbFile, '--sqlite-pragma', 'journal_mode=WAL'] : []),
     ...(dbFile ? ['--sqlite-pragma', 'synchronous=1'] : []),
     ...dynamicConfigFlags(),
@@ -114,7 +115,7 @@ function flags(
   ];
 }
 
-/** False as soon as the server has ended, or when it stays silent for three minutes. */
+/** Waits until the server is ready; false if it ends, or does not answer for three minutes. */
 async function becomesReady(server: Launched, address: string, namespace: string): Promise<boolean> {
   const giveUp = Date.now() + startMs;
   while (!server.hasExited() && Date.now() < giveUp) {
@@ -123,13 +124,13 @@ async function becomesReady(server: Launched, address: string, namespace: string
       try {
         await connection.withDeadline(Date.now() + 5_000, async () => {
           await connection.workflowService.describeNamespace({ namespace });
-          // The dev server's own is a day.
+          // The default of the dev server is one day.
           const workflowExecutionRetentionTtl = msToTs(RETENTION_DAYS * 86_400_000);
           await connection.workflowService.updateNamespace({
             namespace,
             config: { workflowExecutionRetentionTtl },
           });
-          // The dev server makes those of its command line only in a new file.
+          // The dev server creates the attributes of its command line only in a new file.
           const missing = await addMissingAttributes(connection, namespace);
           if (missing.length > 0) throw new Error(`search attributes are not there yet: ${missing}`);
         });
@@ -161,7 +162,7 @@ function temporalRemedy(port: number): string {
   return `stop that one, set TEMPORAL_PORT, or use the Temporal server that is there with TEMPORAL_ADDRESS=127.0.0.1:${port}`;
 }
 
-/** TEMPORAL_* variables would be taken by the CLI for its own flags. */
+/** The environment for the CLI, without TEMPORAL_* variables, which it would take for its own flags. */
 function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_')));
 }

@@ -11,9 +11,10 @@ const version = '1.32.1';
 const fetchMs = 15 * 60_000;
 
 /**
- * Options for `TestWorkflowEnvironment.createTimeSkipping`: the test server, in which days pass in a second,
- * comes from the cache, which the first call fills by the SDK's download or, where that is unreachable, by
- * Maven. Throws StartupError if neither works.
+ * Makes options for `TestWorkflowEnvironment.createTimeSkipping`, with a test server that can skip days in a
+ * second. The server comes from the cache. The first call fills it by the SDK's download or, if that fails,
+ * with Maven.
+ * @throws StartupError if neither works
  */
 export async function timeSkippingServer({
   log = console.log,
@@ -74,7 +75,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-// exec, because the SDK ends the server by ending the process it started.
+// `exec`, because the SDK stops the server by stopping the process that it started.
 const script = `#!/bin/sh
 exec java -cp "$(dirname "$0")/lib/*" io.temporal.testserver.TestServer "$@"
 `;

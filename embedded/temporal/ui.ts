@@ -13,22 +13,23 @@ export type UiDoor = { url: string; close(): Promise<void> };
 export const uiRemedy = 'stop that one, or set TEMPORAL_UI_PORT';
 
 /**
- * Names of this machine that no other site can have. Any other name may have been made to resolve to it (DNS
- * rebinding).
+ * Host names that always mean this machine. Any other name may belong to another site that made it resolve to
+ * this machine (DNS rebinding).
  */
 const OWN_NAME = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
-/** One part of a path. `.` and `..`, also as %2e, are excluded: they would lead to another path. */
+/** One segment of a path. `.` and `..` are excluded, also as %2e, because they would lead to another path. */
 const PART = '(?!(?:\\.|%2e){1,2}(?:[/?]|$))[^/?#;\\\\]+';
-/** A query reads the state of a workflow, though it is sent by POST. */
+/** The path of a workflow query. A query only reads, although it is sent by POST. */
 const QUERY = new RegExp(
   `^/api/v1/namespaces/${PART}/workflows/${PART}(?:/runs/${PART})?/query/${PART}(?:\\?[^#]*)?$`,
   'i',
 );
 
 /**
- * Listens on `port` of 127.0.0.1 in front of the dev server's Web UI, which asks nobody for a key, takes any
- * Host, and can end every workflow. Lets through what is asked of this machine by its own name, from its own
- * pages, and only reads unless `mode` is `write`. Throws StartupError if the port is taken.
+ * Opens a proxy on `port` of 127.0.0.1 in front of the dev server's Web UI. The UI itself requires no key,
+ * accepts any Host, and can terminate every workflow. The proxy passes only requests that use a name of this
+ * machine and come from the UI's own pages. It passes changes only if `mode` is `write`.
+ * @throws StartupError if the port is taken
  */
 export async function openUiDoor(
   port: number,
@@ -62,7 +63,7 @@ export async function openUiDoor(
   };
 }
 
-/** Why a request is refused; undefined when it isn't. */
+/** Says why a request is refused; undefined if it is not. */
 function refusal({ method = '', url = '', headers }: IncomingMessage, mode: UiMode): string | undefined {
   const { host = '', origin } = headers;
   if (!OWN_NAME.test(host)) return `${host} is not a name of this machine: ask for localhost`;
@@ -73,7 +74,7 @@ function refusal({ method = '', url = '', headers }: IncomingMessage, mode: UiMo
 }
 
 function refuse(answer: ServerResponse, status: number, message: string): void {
-  // The form in which the UI shows errors of Temporal.
+  // The UI expects Temporal's errors in this form.
   answer.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ code: 7, message }));
 }
 
@@ -86,7 +87,7 @@ function pass(
   const { method, url = '/', headers } = incoming;
   const rewrite = rewriteOf(url, headers, options);
   const forwarded: IncomingMessage['headers'] = { ...headers, host: `${target.host}:${target.port}` };
-  // What is rewritten must come uncompressed, and whole.
+  // An answer that will be changed must arrive uncompressed and complete.
   if (rewrite) for (const name of ['accept-encoding', 'if-none-match', 'range']) delete forwarded[name];
   const inner = request({ ...target, method, path: url, headers: forwarded }, (response) => {
     if (rewrite) void sendRewritten(response, answer, rewrite);
@@ -103,7 +104,7 @@ function pass(
   incoming.pipe(inner);
 }
 
-/** How the answer is changed; undefined if it is not. */
+/** The function that changes the answer; undefined if the answer stays as it is. */
 function rewriteOf(
   url: string,
   { accept = '' }: IncomingMessage['headers'],
@@ -115,18 +116,19 @@ function rewriteOf(
   return (page) => withColumns(page, namespace);
 }
 
-/** Tells the UI to offer no actions: what it offered would be refused. */
+/** Tells the UI not to offer actions, because the proxy would refuse them. */
 const withoutActions = (settings: string) =>
   JSON.stringify({ ...(JSON.parse(settings) as object), DisableWriteActions: true });
 
 /**
- * Columns of the list of workflows. The UI's own show only ids, and those of rules and incidents are UUIDs.
+ * Columns of the list of workflows. By default the UI shows only ids, and those of rules and incidents are
+ * UUIDs.
  */
 const COLUMNS = ['Status', 'Workflow ID', 'State', 'Severity', 'RuleName', 'Type', 'Start', 'End'];
 
 /**
- * Gives the page these columns to begin with. The UI keeps those that its user chooses in the same place. The
- * script comes before the page's policy for scripts, which would refuse it.
+ * Makes the page begin with these columns. The script stores them where the UI stores a user's choice. It
+ * stands before the page's content security policy, which would refuse it.
  */
 function withColumns(page: string, namespace: string): string {
   const columns = JSON.stringify({ [namespace]: COLUMNS.map((label) => ({ label })) });
@@ -153,8 +155,8 @@ async function sendRewritten(
 }
 
 /**
- * An address of loopback for the UI behind the door. A page of another site that had its own name resolve to
- * loopback would have to guess 24 bits of address beside the port. Only Linux has all of 127.0.0.0/8.
+ * A random loopback address for the UI behind the proxy. A page that uses DNS rebinding would have to guess
+ * 24 bits of address in addition to the port. Only Linux has all of 127.0.0.0/8.
  */
 export function hiddenAddress(): string {
   if (process.platform !== 'linux') return '127.0.0.1';

@@ -7,21 +7,21 @@ import { type Repetition, repeat } from '../repeat.ts';
 import type { KnownBy, MeasureDisk, Measured } from './space.ts';
 
 /**
- * Pause between two looks at the disk, in milliseconds: short enough that what is written meanwhile fits in
- * what is left.
+ * Pause between two measurements of the disk, in milliseconds. It is short, so that what is written in
+ * between fits into the space that must stay free.
  */
 const EVERY_MS = 1_000;
 
-/** A look this old says nothing any more. Milliseconds. */
+/** How old a measurement may be before the state of the disk counts as unknown, in milliseconds. */
 const STALE_MS = 60_000;
 
 /**
- * How long PostgreSQL's own word that its disk is full counts, and what senders are told to wait.
+ * How long an error of PostgreSQL that its disk is full counts, and how long senders are told to wait.
  * Milliseconds.
  */
 const FULL_FOR_MS = 30_000;
 
-/** How PostgreSQL's disk is. All but the state are null while that is unknown. */
+/** The state of PostgreSQL's disk. If it is unknown, all other fields are null. */
 export interface DiskReport {
   state: DiskState | 'unknown';
   free_bytes: number | null;
@@ -32,9 +32,9 @@ export interface DiskReport {
 }
 
 /**
- * Sees a disk run full before PostgreSQL stops on it. Looks every second, never on the way of an event, and
- * refuses events while there is too little room: what is on record stays readable, and retention goes on
- * making room.
+ * Notices that a disk fills up before PostgreSQL fails on it. It measures every second, not once per event.
+ * While there is too little space it refuses events, so that stored events stay readable and retention can
+ * free space.
  */
 export class DiskGuard {
   readonly #measure: MeasureDisk;
@@ -59,7 +59,7 @@ export class DiskGuard {
     limits: DiskLimits;
     clock: () => number;
     log: Logger;
-    /** Hears of every refusal. */
+    /** Gets every refusal, as a deaf span. */
     deafness?: Deafness;
   }) {
     this.#measure = measure;
@@ -82,7 +82,7 @@ export class DiskGuard {
     };
   }
 
-  /** @throws DiskFull while nothing more should be written */
+  /** Checks that there is space for events. @throws DiskFull */
   requireRoom(): void {
     if (this.report().state !== 'full') return;
     this.#refused();
@@ -90,8 +90,8 @@ export class DiskGuard {
   }
 
   /**
-   * Does what writes. Should PostgreSQL itself have no room for it, that is known from then on.
-   * @throws DiskFull, without having tried while nothing more should be written; whatever the work throws
+   * Runs work that writes. If PostgreSQL fails in it because the disk is full, the guard remembers that.
+   * @throws DiskFull, without running the work if the disk is known to be full; any error of the work
    */
   async withRoom<T>(work: () => Promise<T>): Promise<T> {
     this.requireRoom();
@@ -105,7 +105,7 @@ export class DiskGuard {
     }
   }
 
-  /** Looks at the disk once. What can't be measured is told once, and is unknown after a while. */
+  /** Measures the disk once. A failure is logged once; after a while the state becomes unknown. */
   async look(): Promise<void> {
     try {
       const measured = await this.#measure();
@@ -124,7 +124,7 @@ export class DiskGuard {
     this.#log[level]({ before, state: this.#state, free, total }, 'the state of the disk changed');
   }
 
-  /** Looks now and then every second, until it is stopped. */
+  /** Measures now and then every second, until it is stopped. */
   start(everyMs = EVERY_MS): this {
     this.#looks = repeat(() => this.look(), everyMs);
     return this;
@@ -135,7 +135,7 @@ export class DiskGuard {
   }
 }
 
-/** A way in that is closed while the disk is full. */
+/** Wraps `ingest` so that it refuses events while the disk is full. */
 export function guarded(ingest: Ingest, disk: DiskGuard): Ingest {
   return {
     accept: (events) => disk.withRoom(() => ingest.accept(events)),

@@ -4,23 +4,26 @@ import { type Orm, sqlOf } from '../../db/orm.ts';
 import { bytesInUse, clusterIdentity } from '../../db/queries/system/storage.ts';
 import type { Space } from '../../domain/system/disk.ts';
 
-/** By what the free space of PostgreSQL's disk is known. */
+/** How the free space was found out. */
 export type KnownBy = 'data directory' | 'path' | 'quota';
 
 export interface Measured extends Space {
   knownBy: KnownBy;
 }
 
-/** Finds out how much room PostgreSQL has; null where nothing says. @throws when what should say doesn't */
+/**
+ * Measures the space that PostgreSQL has; null if there is no way to measure it. @throws when the measurement
+ * fails
+ */
 export type MeasureDisk = () => Promise<Measured | null>;
 
-/** What a file system says of itself, as `fs.statfs` has it. */
+/** Reads the size of a file system, as `fs.statfs` does. */
 type StatFs = (path: string) => Promise<{ bsize: number; blocks: number; bfree: number; bavail: number }>;
 
 /**
- * PostgreSQL has no SQL for the room on its disk. What says it, in this order: the file system of `path`,
- * where somebody mounted the disk for us to see; a `quota` in bytes, less what all databases and the WAL
- * take; or the data directory itself, when PostgreSQL runs on this machine.
+ * Chooses how to measure PostgreSQL's space, because SQL cannot tell it. The first of these that is available
+ * counts: the file system of `path`, where somebody mounted the disk for Tocsin to see; a `quota` in bytes,
+ * minus the size of all databases and the WAL; the data directory itself, if PostgreSQL runs on this machine.
  */
 export function diskMeasure({
   orm,
@@ -44,7 +47,7 @@ export function diskMeasure({
   return async () => {
     directory ??= await localDataDirectory(orm);
     if (directory === null) return null;
-    // The WAL may be on a disk of its own: the tighter of the two counts.
+    // The WAL may be on a disk of its own. Then the disk with less free space counts.
     const [data, wal] = await Promise.all([
       spaceOf(directory, stat),
       spaceOf(join(directory, 'pg_wal'), stat),
@@ -54,21 +57,21 @@ export function diskMeasure({
   };
 }
 
-/** As `df` counts: blocks that only root may use are no room for PostgreSQL. */
+/** Free space as `df` counts it. PostgreSQL cannot use blocks that are reserved for root. */
 async function spaceOf(path: string, stat: StatFs): Promise<Space> {
   const { bsize, blocks, bfree, bavail } = await stat(path);
   return { free: bavail * bsize, total: (blocks - bfree + bavail) * bsize };
 }
 
-/** The data directory, if it is on this machine. */
+/** The data directory, if it is on this machine; else null. */
 async function localDataDirectory(orm: Orm): Promise<string | null> {
   const { directory, identifier } = await clusterIdentity(sqlOf(orm));
   return directory !== null && (await holdsCluster(directory, identifier)) ? directory : null;
 }
 
 /**
- * Whether the cluster of this identifier is in a directory of ours: of the same name there may be another
- * one.
+ * Says whether a directory contains the cluster with this identifier. A local directory of the same name may
+ * belong to another cluster.
  */
 export async function holdsCluster(directory: string, identifier: string): Promise<boolean> {
   try {
@@ -78,7 +81,7 @@ export async function holdsCluster(directory: string, identifier: string): Promi
   }
 }
 
-/** The cluster's system identifier: `pg_control` begins with it, in this machine's byte order. */
+/** Reads the system identifier of a cluster. `pg_control` begins with it, in this machine's byte order. */
 async function identifierIn(directory: string): Promise<string> {
   const file = await open(join(directory, 'global', 'pg_control'));
   try {

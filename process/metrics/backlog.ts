@@ -4,7 +4,7 @@ import { QUEUES } from '../../workflows/queues.ts';
 /** `temporal.api.enums.v1.TaskQueueType`. */
 const KINDS = { workflow: 1, activity: 2 } as const;
 
-/** Every kind of task that our queues carry. */
+/** The kinds of tasks that our queues carry. */
 const CARRIED = [
   [QUEUES.ingest, 'activity'],
   [QUEUES.producers, 'workflow'],
@@ -16,14 +16,17 @@ const CARRIED = [
   [QUEUES.notify, 'activity'],
 ] as const;
 
-/** Tasks of a queue that wait for a worker, approximately. */
+/** Approximate number of tasks of a queue that wait for a worker. */
 export interface Backlog {
   queue: string;
   kind: 'workflow' | 'activity';
   tasks: number;
 }
 
-/** Asks Temporal how much waits in each of our queues. @throws when it does not answer within `deadlineMs` */
+/**
+ * Asks Temporal how many tasks wait in each of our queues. @throws when it does not answer within
+ * `deadlineMs`
+ */
 export async function readBacklog(client: Client, deadlineMs: number): Promise<Backlog[]> {
   return client.withDeadline(Date.now() + deadlineMs, () =>
     Promise.all(

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { DiskReport } from '../disk/guard.ts';
 
-/** Shows the room on PostgreSQL's disk; nothing while that is unknown. */
+/** Exports the free space of PostgreSQL's disk; nothing while it is unknown. */
 export function watchDisk(registry: Registry, disk: { report(): DiskReport }): void {
   const gauge = (name: string, help: string, read: (report: DiskReport) => number | null) =>
     new Gauge({

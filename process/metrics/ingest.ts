@@ -3,7 +3,7 @@ import type { IngestObserver } from '../../ingest/observer.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
 import { DURATIONS } from './registry.ts';
 
-/** Counts what comes in. `via` says who brings it: senders over HTTP, or our own producers. */
+/** Counts received events. `via` says where they come from: HTTP, or our own producers. */
 export function observeIngest(registry: Registry, via: 'http' | 'producer'): IngestObserver {
   const registers = [registry];
   const events = new Counter({
@@ -53,7 +53,7 @@ export function observeIngest(registry: Registry, via: 'http' | 'producer'): Ing
   };
 }
 
-/** Shows what this process holds and has not appended. */
+/** Exports how many events this process holds that are not appended yet. */
 export function watchBuffer(registry: Registry, ingest: Pick<Ingest, 'load'>, limit: number): void {
   const registers = [registry];
   new Gauge({

@@ -1,14 +1,13 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
-/**
- * What a process tells of itself, to be scraped: memory, CPU, event-loop lag, and whatever else is
- * registered.
- */
+/** Makes the metrics registry of a process, with its memory, CPU and event-loop lag. */
 export function createRegistry(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return registry;
 }
 
-/** Seconds from a millisecond to ten seconds: what a request, an append or an evaluation may take. */
+/**
+ * Histogram buckets for requests, appends and evaluations: from one millisecond to ten seconds, in seconds.
+ */
 export const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];

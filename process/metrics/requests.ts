@@ -1,7 +1,7 @@
 import { Histogram, type Registry } from 'prom-client';
 import { DURATIONS } from './registry.ts';
 
-/** Counts an answer: `route` is its template, as OpenAPI writes it. */
+/** Counts an answer. `route` is the path template, in OpenAPI's form. */
 export type ObserveRequest = (request: {
   method: string;
   route: string;
@@ -9,7 +9,7 @@ export type ObserveRequest = (request: {
   milliseconds: number;
 }) => void;
 
-/** Counts requests by what they asked and how they were answered. */
+/** Makes the metrics of requests, by route and status. */
 export function observeRequests(registry: Registry): ObserveRequest {
   const durations = new Histogram({
     name: 'tocsin_http_request_duration_seconds',

@@ -1,16 +1,16 @@
 import { within } from '../within.ts';
 
 /**
- * How long a scrape waits for a part of the system, in milliseconds: an answer without it is better than
- * none.
+ * How long a scrape waits for one part of the system, in milliseconds. An answer without that part is better
+ * than no answer.
  */
 export const PATIENCE_MS = 2000;
 
 /**
- * A look at something outside of this process that any number of scrapes share: one at a time, and again only
- * after `freshMs`.
- * @returns what was found; null when there was no answer in time. A look that hangs isn't joined by a second
- * one.
+ * Shares one query of something outside of this process among all scrapes. Only one runs at a time, and its
+ * result is used for `freshMs`.
+ * @returns the result, or null if there was no answer in time; a query that hangs is not started a second
+ * time
  */
 export function sharedLook<T>(
   look: () => Promise<T>,

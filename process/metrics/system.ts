@@ -8,18 +8,18 @@ import { WORKER_ROLES } from '../../workflows/queues.ts';
 import { readBacklog } from './backlog.ts';
 import { PATIENCE_MS, sharedLook } from './shared-look.ts';
 
-/** How long what was read counts for further scrapes, in milliseconds. */
+/** How long a result from the database is used for further scrapes, in milliseconds. */
 const DATABASE_FRESH_MS = 5_000;
 const TEMPORAL_FRESH_MS = 10_000;
 
-/** Roles that there should be a process of: without one they count as none, and not as unknown. */
+/** Roles that should have a process. If one has none, its metric is 0 instead of absent. */
 const ROLES: readonly string[] = ['api', ...WORKER_ROLES.filter((role) => role !== 'all')];
 
 type Samples = readonly (readonly [labels: Record<string, string>, value: number | null])[];
 
 /**
- * The state of the whole system, as its rows and Temporal have it: every API process tells the same. What
- * can't be read is absent, never old: `tocsin_up` says why.
+ * Exports the state of the whole system from PostgreSQL and Temporal. Every API process exports the same.
+ * Values that cannot be read are absent rather than old; `tocsin_up` says why.
  */
 export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; client: Client }): void {
   const database = sharedLook(() => readSystem(sqlOf(orm)), DATABASE_FRESH_MS);

@@ -7,8 +7,8 @@ import { SignalQueue } from './queue.ts';
 import { type Signaller, signalWithStart } from './signal.ts';
 
 /**
- * A queue that tells incidents' workflows to look at their rows, and starts those that don't run. The notices
- * that are due are on record: a failure is logged, and the sweep signals again.
+ * Makes the queue that signals incident workflows to read their rows, and starts those that do not run. A
+ * failure is only logged: due notices are in the rows, and the sweep signals again.
  */
 export function incidentSignals(signaller: Signaller, log: Logger): SignalQueue {
   return new SignalQueue(
@@ -19,6 +19,6 @@ export function incidentSignals(signaller: Signaller, log: Logger): SignalQueue 
 
 async function signalIncident({ orm, client }: Signaller, id: string): Promise<void> {
   const incident = (await shownIncidents(sqlOf(orm), [id])).get(id);
-  // Without its row there is nobody to notify.
+  // If the incident has no row, there is nobody to notify.
   if (incident) await signalWithStart(client, incidentWorkflow(id, incident), incidentChanged);
 }

@@ -1,11 +1,11 @@
-/** Most workflows that one queue signals at once. */
+/** How many workflows one queue signals at the same time. */
 const PARALLEL = 16;
 
 /**
- * Sends signals, a few at once. Whoever must not wait for Temporal adds to it and goes on: with Temporal away
- * each signal takes seconds to fail. A workflow that waits already is not noted twice, so what waits is
- * bounded by their number. One queue serves its callers in turn: those who wait for its signals have one of
- * their own, so that none waits for the signals of another.
+ * Sends signals, a few at a time. A caller that must not wait for Temporal adds ids and continues, because
+ * each signal takes seconds to fail while Temporal is down. An id that waits already is not added twice, so
+ * the queue cannot grow without limit. Callers that do wait share a queue with nobody: they would otherwise
+ * wait for each other's signals.
  */
 export class SignalQueue {
   readonly #signal: (id: string) => Promise<void>;
@@ -16,8 +16,7 @@ export class SignalQueue {
 
   /**
    * @param signal signals one workflow
-   * @param failed hears of each that could not be signalled; the rows say that it is due, so the sweep asks
-   * again
+   * @param failed gets each failure; the rows still say what is due, so the sweep signals again
    */
   constructor(signal: (id: string) => Promise<void>, failed: (error: unknown) => void) {
     this.#signal = signal;
@@ -25,8 +24,8 @@ export class SignalQueue {
   }
 
   /**
-   * Notes workflows. Resolves once each of them was signalled, or could not be. Once stopped, it leaves them
-   * to other sweeps.
+   * Adds ids, and resolves once each was signalled or failed. After a stop the ids are ignored; the sweep of
+   * another process signals them.
    */
   async add(ids: Iterable<string>): Promise<void> {
     if (this.#stopping) return;
@@ -40,8 +39,8 @@ export class SignalQueue {
   }
 
   /**
-   * Resolves once what waits is signalled. With the first that fails from now on the others are let go of:
-   * Temporal is away.
+   * Resolves once all waiting ids are signalled. After the first failure from now on the rest is dropped,
+   * because Temporal is down.
    */
   async stop(): Promise<void> {
     this.#stopping = true;

@@ -10,12 +10,13 @@ import { SignalQueue } from './queue.ts';
 import { SIGNAL_DEADLINE_MS, type Signaller, signalWithStart } from './signal.ts';
 
 /**
- * Wakes a rule's workflow, starting it if it doesn't run. The rows say what is to be done; this only says
- * that something is. @throws when Temporal is away: whoever swept up the rows before will sweep again
+ * Signals a rule's workflow, and starts it if it does not run. The signal carries nothing: the rows say what
+ * to do.
+ * @throws when Temporal is down; the sweep then signals again
  */
 export async function signalRule({ orm, client }: Signaller, ruleId: string): Promise<void> {
   try {
-    // It nearly always runs. Then nothing is read, however often events wake it.
+    // The workflow nearly always runs. Then no row is read, however often events wake it.
     const call = () => client.workflow.getHandle(ruleWorkflowId(ruleId)).signal(wakeRule);
     await askTemporal(client, call, SIGNAL_DEADLINE_MS);
   } catch (error) {
@@ -25,7 +26,7 @@ export async function signalRule({ orm, client }: Signaller, ruleId: string): Pr
   }
 }
 
-/** A queue that wakes rules. A failure is logged, and the sweep signals again. */
+/** Makes the queue that signals rule workflows. A failure is only logged, and the sweep signals again. */
 export function ruleSignals(signaller: Signaller, log: Logger): SignalQueue {
   return new SignalQueue(
     (id) => signalRule(signaller, id),

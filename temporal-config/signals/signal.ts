@@ -4,16 +4,16 @@ import type { Orm } from '../../db/orm.ts';
 import type { Startable } from '../../workflows/startable.ts';
 import { askTemporal } from '../ask.ts';
 
-/** How long a signal may take before the sweep is left to repeat it, in milliseconds. */
+/** How long a signal may take, in milliseconds. After that the sweep repeats it. */
 export const SIGNAL_DEADLINE_MS = 5000;
 
-/** Signalling needs both: if the workflow must be started first, its row says what it shows. */
+/** What signalling needs: Temporal, and the database for the row of a workflow that must be started. */
 export interface Signaller {
   orm: Orm;
   client: Client;
 }
 
-/** Signals a workflow, starting it if it doesn't run. @throws when Temporal is away */
+/** Signals a workflow, and starts it if it does not run. @throws when Temporal is down */
 export async function signalWithStart(
   client: Client,
   { type, ...options }: Startable,
