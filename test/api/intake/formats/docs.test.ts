@@ -40,21 +40,21 @@ describe('docs/formats.md', () => {
       ['an OTLP export', `${size(limits.EXPORT_BODY_LIMIT)}, ${count(limits.EXPORT_LIMIT)} records`],
       ['objects and lists in a body that is parsed as a whole', count(limits.OBJECTS_LIMIT)],
       ['a stream of lines or records', size(limits.STREAM_LIMIT)],
-      ['one of them', size(limits.LINE_LIMIT)],
+      ['one line or record of a stream', size(limits.LINE_LIMIT)],
       ['a PagerDuty event', size(limits.PAGE_LIMIT)],
       ['a payload', `${size(limits.PAYLOAD_LENGTH)} as JSON, ${limits.PAYLOAD_DEPTH} levels deep`],
       [
-        'a body of anything else',
+        'any other body',
         `${size(limits.BODY_LIMIT)}, ${limits.BODY_DEPTH} levels deep, ${count(limits.BODY_VALUES)} values, ${count(limits.BODY_KEYS)} keys of an object`,
       ],
       [
         'bodies that one process holds at once',
         `${size(limits.BUDGETS.events)} of events, ${size(limits.BUDGETS.alerts)} of alerts, ${size(limits.BUDGETS.control)} of all else`,
       ],
-      ['those whose key is not known yet', size(limits.BUDGETS.strangers)],
+      ['bodies that one process holds before it knows their key', size(limits.BUDGETS.strangers)],
       ['the window of a zstd body', size(2 ** limits.ZSTD_WINDOW_LOG)],
       [
-        "a sender's pause",
+        'a pause while a body arrives',
         `${limits.PATIENCE_MS / 1000} s, or less than ${count(limits.SLOWEST)} bytes a second`,
       ],
     ] as const) {
