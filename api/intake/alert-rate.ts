@@ -1,7 +1,7 @@
 import type { Sql } from '../../db/orm.ts';
 import { activeAmong } from '../../db/queries/received-alerts/reads.ts';
 import { storableText } from '../../db/storable.ts';
-import { type ReceivedAlert, type ReceivingProtocol, resolves } from '../../domain/received-alerts/alert.ts';
+import { type ReceivedAlert, resolves } from '../../domain/received-alerts/alert.ts';
 import type { Access, Principal } from '../auth/access.ts';
 import { RateExceeded } from '../http/problem.ts';
 
@@ -16,23 +16,20 @@ export interface Admitted {
  * Counts the new alerts of a request against the rate of its key. Above the rate, new alerts are refused.
  * Updates of known alerts are stored at any rate: without a refresh an alert would seem to be over, and
  * without its end it would seem to continue.
- * @param now epoch ms
+ * @param alerts of one protocol
  */
 export async function admitAlerts(
-  db: Sql,
-  access: Access,
-  principal: Principal,
-  protocol: ReceivingProtocol,
   alerts: readonly ReceivedAlert[],
-  now: number,
+  { db, access, principal, now }: { db: Sql; access: Access; principal: Principal; now: number },
 ): Promise<Admitted> {
   const all = { received: alerts.map(() => true), refused: null };
   // Without keys there is no rate.
   if (principal.id === null) return all;
   const firing = alerts.filter((alert) => alert.action === 'trigger' && !resolves(alert, now));
-  if (firing.length === 0) return all;
+  const [first] = firing;
+  if (!first) return all;
   const keyOf = ({ key }: ReceivedAlert) => storableText(key);
-  const active = await activeAmong(db, protocol, firing.map(keyOf), now);
+  const active = await activeAmong(db, first.protocol, firing.map(keyOf), now);
   const opening = new Set(firing.map(keyOf).filter((key) => !active.has(key)));
   try {
     await access.spendAlerts(principal, opening.size);

@@ -1,7 +1,13 @@
 import type { Idempotency, ItemResult } from '../../ingest/append/batch.ts';
 import type { Principal } from '../auth/access.ts';
+import { BATCH_LIMIT } from '../http/limits.ts';
 import { type FieldError, Invalid, Problem } from '../http/problem.ts';
 import type { StreamSummary } from './streamed-body.ts';
+
+/** Limits the items of one body. `hint`: what they are, and what to do. @throws Problem 413 */
+export function requireBatch({ length }: readonly unknown[], hint: string): void {
+  if (length > BATCH_LIMIT) throw new Problem(413, `more than ${BATCH_LIMIT} ${hint}`);
+}
 
 /**
  * The scope from which ids are derived if the sender gave an `Idempotency-Key`; null without one.
@@ -23,7 +29,9 @@ export function idempotencyOf(
 export function somethingStored(results: ItemResult[]): ItemResult[] {
   if (results.length === 0 || results.some(({ status }) => status !== 'invalid')) return results;
   if (results.every((result) => result.status === 'invalid' && result.forbidden)) throw new Forbidden();
-  throw new Invalid(results.flatMap((result, i) => at(i, result.status === 'invalid' ? result.errors : [])));
+  throw new Invalid(
+    results.flatMap((result, i) => errorsAt(i, result.status === 'invalid' ? result.errors : [])),
+  );
 }
 
 /** The key may not send for the source of any item in the request. */
@@ -38,7 +46,7 @@ export class Forbidden extends Problem {
  */
 export function showStream({ refused, ...counts }: StreamSummary) {
   if (counts.invalid > 0 && counts.stored + counts.duplicate === 0) {
-    throw new Invalid(refused.flatMap(({ index, errors }) => at(index, errors)));
+    throw new Invalid(refused.flatMap(({ index, errors }) => errorsAt(index, errors)));
   }
   return { ...counts, results: refused.map((item) => ({ status: 'invalid' as const, ...item })) };
 }
@@ -59,5 +67,6 @@ export function renamed(results: ItemResult[], names: Readonly<Record<string, st
   );
 }
 
-const at = (index: number, errors: readonly FieldError[]) =>
+/** Errors of an item, by its place in the request. */
+export const errorsAt = (index: number, errors: readonly FieldError[]): FieldError[] =>
   errors.map(({ field, reason }) => ({ field: field ? `${index}.${field}` : String(index), reason }));

@@ -1,5 +1,5 @@
 import { type Idempotency, type ItemResult, storeBatch } from '../../ingest/append/batch.ts';
-import type { Mapped } from '../../ingest/formats/mapped.ts';
+import type { Converted } from '../../ingest/formats/converted.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
 import type { Access, Principal } from '../auth/access.ts';
 import { noteItems } from './rejections/attempt.ts';
@@ -30,7 +30,7 @@ export class Intake {
    */
   async store(
     principal: Principal,
-    items: readonly Mapped[],
+    items: readonly Converted[],
     idempotency: Idempotency | null = null,
   ): Promise<ItemResult[]> {
     await this.#access.spend(principal, items.length);
@@ -47,7 +47,7 @@ export class Intake {
   /** Stores the items for sources that the key may send for, and refuses each of the others. */
   async #storeOf(
     sources: readonly string[],
-    items: readonly Mapped[],
+    items: readonly Converted[],
     limits: { now: number; retentionMs: number },
     idempotency: Idempotency | null,
   ): Promise<ItemResult[]> {
@@ -94,14 +94,14 @@ const notChosen: ItemResult = {
  * compute these ids. If somebody sent such an id first, under another source, the event that it belongs to
  * would count as a duplicate.
  */
-function choosesDerivable(item: Mapped): boolean {
+function choosesDerivable(item: Converted): boolean {
   if ('invalid' in item || item.derived) return false;
   const { event_id } = (item.event ?? {}) as { event_id?: unknown };
   return typeof event_id === 'string' && event_id[14] === '5';
 }
 
 /** Says whether the key may send the item. Items without a source pass; validation refuses them. */
-function maySend(sources: readonly string[], item: Mapped): boolean {
+function maySend(sources: readonly string[], item: Converted): boolean {
   if ('invalid' in item) return true;
   const { source_id } = (item.event ?? {}) as { source_id?: unknown };
   return typeof source_id !== 'string' || sources.includes(source_id);

@@ -1,7 +1,7 @@
 import type { Orm } from '../../db/orm.ts';
 import { findMapping } from '../../db/queries/mappings/rows.ts';
 import { BUILT_IN } from '../../domain/events/mapping.ts';
-import { mapper } from '../../ingest/formats/json.ts';
+import { mapper } from '../../ingest/formats/mapped-json.ts';
 
 type Mapper = ReturnType<typeof mapper>;
 

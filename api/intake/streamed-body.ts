@@ -30,6 +30,14 @@ export interface StreamSummary {
 /** Stores items. `places` are the lines of the body that the items come from. */
 export type Store = (items: readonly unknown[], places: readonly number[]) => Promise<ItemResult[]>;
 
+/** Media types of which each line is an item. */
+export const NDJSON = [
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+];
+
 /** How a stream is cut into items, and the noun for an item. */
 export interface Cutting {
   cut: (chunks: AsyncIterable<Buffer>, longest: number) => AsyncIterable<Lines>;

@@ -1,11 +1,7 @@
 import type { ApiDeps } from '../deps.ts';
 import type { Route } from '../http/route.ts';
-import { alertmanagerRoutes } from '../intake/formats/alertmanager.ts';
-import { jsonRoutes } from '../intake/formats/json.ts';
-import { otlpRoutes } from '../intake/formats/otlp.ts';
-import { pagerdutyRoutes } from '../intake/formats/pagerduty.ts';
+import { formatRoutes } from '../intake/formats/index.ts';
 import { Mappings } from '../intake/mappings.ts';
-import { ingestRoutes } from '../intake/routes.ts';
 import { backpressureRoutes } from './backpressure/routes.ts';
 import { deadLetterRoutes } from './dead-letters/routes.ts';
 import { analyticsRoutes } from './events/analytics.ts';
@@ -30,11 +26,7 @@ import { storageRoutes } from './system/storage.ts';
 export function allRoutes(deps: ApiDeps): Route[] {
   const mappings = new Mappings(deps);
   return [
-    ...ingestRoutes(deps),
-    ...otlpRoutes(deps),
-    ...jsonRoutes(deps, mappings),
-    ...alertmanagerRoutes(deps),
-    ...pagerdutyRoutes(deps),
+    ...formatRoutes(deps, mappings),
     ...eventStreamRoutes(deps),
     ...eventExportRoutes(deps),
     ...eventRoutes(deps),

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from '../../domain/events/event.ts';
 import { isReserved } from '../../domain/reserved-id.ts';
-import type { Mapped } from '../formats/mapped.ts';
+import type { Converted } from '../formats/converted.ts';
 import type { Ingest } from '../outcome.ts';
 import { type InvalidEvent, type ValidationLimits, validateEvent } from './validate.ts';
 
@@ -43,7 +43,7 @@ interface Valid {
  */
 export async function storeBatch(
   ingest: Ingest,
-  items: readonly Mapped[],
+  items: readonly Converted[],
   limits: ValidationLimits,
   idempotency: Idempotency | null = null,
 ): Promise<ItemResult[]> {

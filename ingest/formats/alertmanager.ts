@@ -1,8 +1,8 @@
 import { storableText } from '../../db/storable.ts';
 import { receivedSeverity } from '../../domain/events/severity.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { alertmanagerKey, NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
-import type { InvalidEvent } from '../append/validate.ts';
+import { alertmanagerKey, NEVER } from '../../domain/received-alerts/alert.ts';
+import { type ConvertedAlert, invalidItem } from './converted.ts';
 
 /**
  * How long an alert without an end holds unless it is sent again: Alertmanager's `resolve_timeout`, in
@@ -10,32 +10,28 @@ import type { InvalidEvent } from '../append/validate.ts';
  */
 export const RESOLVE_TIMEOUT_MS = 5 * 60_000;
 
-/** What a format makes of one alert. */
-export type MappedAlert = { alert: ReceivedAlert } | { invalid: InvalidEvent[] };
-
-const unmapped = (field: string, reason: string): MappedAlert => ({ invalid: [{ field, reason }] });
-
 /**
  * An alert as Alertmanager's API v2 takes it (`postableAlert`). Labels and annotations without a value are
  * none; the label set is its identity. Names are any UTF-8, as Alertmanager has them since 0.27.
  * @param now epoch ms: the start of one without a start, and 5 minutes from the end of one without an end
  */
-export function fromPostableAlert(raw: unknown, now: number): MappedAlert {
-  if (raw === null || typeof raw !== 'object' || Array.isArray(raw)) return unmapped('', 'must be an object');
+export function fromPostableAlert(raw: unknown, now: number): ConvertedAlert {
+  if (raw === null || typeof raw !== 'object' || Array.isArray(raw))
+    return invalidItem('', 'must be an object');
   const { labels, annotations, startsAt, endsAt, generatorURL } = raw as Record<string, unknown>;
   const known = texts(labels ?? {});
-  if (known === null) return unmapped('labels', 'must be an object with string values');
-  if (Object.keys(known).length === 0) return unmapped('labels', 'at least one label pair required');
-  if (Object.hasOwn(known, '')) return unmapped('labels', 'a name must not be empty');
+  if (known === null) return invalidItem('labels', 'must be an object with string values');
+  if (Object.keys(known).length === 0) return invalidItem('labels', 'at least one label pair required');
+  if (Object.hasOwn(known, '')) return invalidItem('labels', 'a name must not be empty');
   const notes = texts(annotations ?? {});
-  if (notes === null) return unmapped('annotations', 'must be an object with string values');
+  if (notes === null) return invalidItem('annotations', 'must be an object with string values');
   const starts = timeOf(startsAt);
   const ends = timeOf(endsAt);
-  if (Number.isNaN(starts)) return unmapped('startsAt', 'must be an RFC 3339 time');
-  if (Number.isNaN(ends)) return unmapped('endsAt', 'must be an RFC 3339 time');
-  if (starts !== null && ends !== null && ends < starts) return unmapped('endsAt', 'is before startsAt');
+  if (Number.isNaN(starts)) return invalidItem('startsAt', 'must be an RFC 3339 time');
+  if (Number.isNaN(ends)) return invalidItem('endsAt', 'must be an RFC 3339 time');
+  if (starts !== null && ends !== null && ends < starts) return invalidItem('endsAt', 'is before startsAt');
   if (generatorURL !== undefined && generatorURL !== null && typeof generatorURL !== 'string') {
-    return unmapped('generatorURL', 'must be a string');
+    return invalidItem('generatorURL', 'must be a string');
   }
   return {
     alert: {

@@ -2,10 +2,10 @@ import { CloudEvent, ValidationError } from 'cloudevents';
 import { z } from 'zod';
 import type { Json } from '../../domain/events/event.ts';
 import type { InvalidEvent } from '../append/validate.ts';
+import { type Converted, type EventInput, invalidItem } from './converted.ts';
 import { parseExact } from './exact-json.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
-import { type EventInput, type Mapped, unmapped } from './mapped.ts';
 import { severityOfName, severityOfNumber } from './severity.ts';
 
 /*
@@ -39,9 +39,9 @@ const uuid = z.guid();
 const decoder = new TextDecoder('utf-8');
 
 /** An event in the JSON format. */
-export function fromCloudEvent(raw: unknown): Mapped<EventInput> {
+export function fromCloudEvent(raw: unknown): Converted<EventInput> {
   if (raw === null || typeof raw !== 'object' || Array.isArray(raw)) {
-    return unmapped('', 'must be an object');
+    return invalidItem('', 'must be an object');
   }
   const { data, data_base64, ...rest } = raw as Record<string, unknown>;
   // The JSON format takes null for absent.
@@ -160,17 +160,17 @@ function payloadOf(
 export function fromBinaryCloudEvent(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   body: Buffer,
-): Mapped<EventInput> {
+): Converted<EventInput> {
   const event: Record<string, unknown> = {};
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith('ce-') || value === undefined) continue;
     const name = header.slice('ce-'.length);
     if (name === 'data' || name === 'data_base64')
-      return unmapped(name, 'must be sent as the body, not as a header');
+      return invalidItem(name, 'must be sent as the body, not as a header');
     try {
       event[name] = headerValue(String(value));
     } catch {
-      return unmapped(name, 'must be percent-encoded UTF-8');
+      return invalidItem(name, 'must be percent-encoded UTF-8');
     }
   }
   const type = headers['content-type'] as string | undefined;
@@ -178,7 +178,7 @@ export function fromBinaryCloudEvent(
   try {
     return fromCloudEvent({ ...event, ...binaryData(type, body) });
   } catch (error) {
-    if (error instanceof SyntaxError) return unmapped('data', 'is not JSON');
+    if (error instanceof SyntaxError) return invalidItem('data', 'is not JSON');
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { Json } from '../../domain/events/event.ts';
+import { type Converted, type EventInput, invalidItem } from './converted.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
-import { type EventInput, type Mapped, unmapped } from './mapped.ts';
 import { anyValue, attributes, Flaw, hex, list, member, nanoseconds, small, text } from './otlp-value.ts';
 import { severityOfName, severityOfNumber } from './severity.ts';
 
@@ -35,8 +35,8 @@ export function countRecords(request: unknown): number {
  * exports, are one.
  * @throws Flaw where it is none, or where what records share can't be read
  */
-export function fromExport(request: unknown): Mapped<EventInput>[] {
-  const items: Mapped<EventInput>[] = [];
+export function fromExport(request: unknown): Converted<EventInput>[] {
+  const items: Converted<EventInput>[] = [];
   const seen = new Map<string, number>();
   for (const resourceLogs of list(request, 'resourceLogs')) {
     const resource = attributes(member(resourceLogs, 'resource') ?? {});
@@ -62,7 +62,7 @@ function scopeOf(scope: unknown): Origin['scope'] {
   });
 }
 
-function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>): Mapped<EventInput> {
+function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>): Converted<EventInput> {
   try {
     const time = nanoseconds(record, 'timeUnixNano');
     const observed = nanoseconds(record, 'observedTimeUnixNano');
@@ -99,7 +99,7 @@ function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>):
       derived: at !== 0n,
     };
   } catch (error) {
-    if (error instanceof Flaw) return unmapped('', error.message);
+    if (error instanceof Flaw) return invalidItem('', error.message);
     throw error;
   }
 }

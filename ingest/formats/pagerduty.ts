@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { receivedSeverity } from '../../domain/events/severity.ts';
 import { parseInstant } from '../../domain/instant.ts';
 import { NEVER, pagerdutyKey, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import type { Converted, EventInput } from './converted.ts';
 import { fitSource, shortened } from './fit.ts';
-import type { EventInput, Mapped } from './mapped.ts';
 import { cutText } from './repair.ts';
 
 /**
@@ -89,7 +89,7 @@ export const pagerdutyChange = z
 export type PagerDutyChange = z.output<typeof pagerdutyChange>;
 
 /** A change event as an event of type `change`. */
-export function fromPagerDutyChange({ payload, links }: PagerDutyChange): Mapped<EventInput> {
+export function fromPagerDutyChange({ payload, links }: PagerDutyChange): Converted<EventInput> {
   const { summary, source, timestamp, custom_details } = payload;
   const at = timeOf(timestamp);
   return {

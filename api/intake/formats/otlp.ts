@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { ItemResult } from '../../../ingest/append/batch.ts';
-import type { Mapped } from '../../../ingest/formats/mapped.ts';
+import type { Converted } from '../../../ingest/formats/converted.ts';
 import { countRecords, fromExport } from '../../../ingest/formats/otlp.ts';
 import {
   BAD_REQUEST,
@@ -11,12 +11,11 @@ import {
   hasMoreMessages,
 } from '../../../ingest/formats/otlp-proto.ts';
 import { Flaw } from '../../../ingest/formats/otlp-value.ts';
-import type { ApiDeps } from '../../deps.ts';
 import { parseJson, utf8 } from '../../http/body/body.ts';
 import { EXPORT_BODY_LIMIT, EXPORT_LIMIT, OBJECTS_LIMIT } from '../../http/limits.ts';
 import { Malformed, Problem, TooManyObjects } from '../../http/problem.ts';
 import { type BodySpec, type Dialect, type Route, route } from '../../http/route.ts';
-import { Intake } from '../intake.ts';
+import type { Format, FormatDeps } from './format.ts';
 
 const JSON_TYPE = 'application/json';
 const PROTOBUF = 'application/x-protobuf';
@@ -61,7 +60,7 @@ const rpcStatus: Dialect = {
   },
 };
 
-const exported: BodySpec<Mapped[]> = {
+const exported: BodySpec<Converted[]> = {
   content: {
     [JSON_TYPE]: z.looseObject({ resourceLogs: z.array(z.unknown()).optional() }),
     [PROTOBUF]: z.string(),
@@ -100,9 +99,10 @@ const responseOut = z
   })
   .meta({ id: 'ExportLogsServiceResponse' });
 
-/** Routes of OTLP over HTTP, for logs (https://opentelemetry.io/docs/specs/otlp/). */
-export function otlpRoutes(deps: ApiDeps): Route[] {
-  const intake = new Intake(deps);
+/** OTLP over HTTP, for logs (https://opentelemetry.io/docs/specs/otlp/). */
+export const otlp: Format = { name: 'OpenTelemetry logs', routes: otlpRoutes };
+
+function otlpRoutes({ intake }: FormatDeps): Route[] {
   return [
     route({
       method: 'post',

@@ -10,15 +10,14 @@ import {
 import { repair } from '../../../ingest/formats/repair.ts';
 import { requireSource } from '../../auth/access.ts';
 import { auditor } from '../../auth/audit.ts';
-import type { ApiDeps } from '../../deps.ts';
 import { readJson } from '../../http/body/json.ts';
 import { BODY_DEPTH, PAGE_LIMIT } from '../../http/limits.ts';
 import { Invalid } from '../../http/problem.ts';
 import { type BodySpec, check, type Dialect, type Route, route } from '../../http/route.ts';
 import { admitAlerts } from '../alert-rate.ts';
 import { Forbidden } from '../batch.ts';
-import { Intake } from '../intake.ts';
 import { attemptedBy } from '../rejections/attempt.ts';
+import type { Format, FormatDeps } from './format.ts';
 
 const failed = z
   .object({ status: z.string(), message: z.string(), errors: z.array(z.string()).optional() })
@@ -50,13 +49,11 @@ function mendedBody<S extends z.ZodType>(schema: S): BodySpec<z.output<S>> {
   };
 }
 
-/**
- * Routes of PagerDuty's Events API v2. Whatever can page through PagerDuty can use Tocsin by changing the
- * URL.
- */
-export function pagerdutyRoutes(deps: ApiDeps): Route[] {
-  const { access, alerts, clock } = deps;
-  const intake = new Intake(deps);
+/** PagerDuty's Events API v2. Whatever can page through PagerDuty can use Tocsin by changing the URL. */
+export const pagerDuty: Format = { name: "PagerDuty's senders", routes: pagerDutyRoutes };
+
+function pagerDutyRoutes(deps: FormatDeps): Route[] {
+  const { orm, access, alerts, clock, intake } = deps;
   const record = auditor(deps);
   return [
     route({
@@ -113,7 +110,7 @@ export function pagerdutyRoutes(deps: ApiDeps): Route[] {
         const dedup_key = event.dedup_key ?? randomUUID().replaceAll('-', '');
         const now = clock();
         const alert = fromPagerDuty(event, principal.id ?? 'open', dedup_key, now);
-        const { refused } = await admitAlerts(sqlOf(deps.orm), access, principal, 'pagerduty', [alert], now);
+        const { refused } = await admitAlerts([alert], { db: sqlOf(orm), access, principal, now });
         if (refused) throw refused;
         const receive = async () => {
           const [result] = await alerts.receive([alert], principal.name);

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Middleware } from 'koa';
 import { deafnessOf } from '../../../domain/system/deafness.ts';
 import type { ItemResult } from '../../../ingest/append/batch.ts';
-import type { Mapped } from '../../../ingest/formats/mapped.ts';
+import type { Converted } from '../../../ingest/formats/converted.ts';
 import { BufferFull, DiskFull, StoreUnavailable } from '../../../ingest/outcome.ts';
 import type { Principal } from '../../auth/access.ts';
 import { problemOf } from '../../http/middleware/problems.ts';
@@ -47,7 +47,7 @@ export function attemptedBy(principal: Principal): void {
 }
 
 /** Notes the items that were refused, each with its first error. */
-export function noteItems(items: readonly Mapped[], results: readonly ItemResult[]): void {
+export function noteItems(items: readonly Converted[], results: readonly ItemResult[]): void {
   for (const [i, result] of results.entries()) {
     if (result.status !== 'invalid') continue;
     const [first = { field: '', reason: 'invalid' }] = result.errors;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Event } from '../../../domain/events/event.ts';
 import { BUILT_IN, type MappingDefinition } from '../../../domain/events/mapping.ts';
 import { validateEvent } from '../../../ingest/append/validate.ts';
-import { mapper } from '../../../ingest/formats/json.ts';
+import { mapper } from '../../../ingest/formats/mapped-json.ts';
 
 const NOW = Date.UTC(2003, 9, 12);
 

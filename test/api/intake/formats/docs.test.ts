@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as limits from '../../../../api/http/limits.ts';
+import { FORMATS } from '../../../../api/intake/formats/index.ts';
 import { mappingIn } from '../../../../api/resources/mappings/schema.ts';
 import { BUILT_IN } from '../../../../domain/events/mapping.ts';
 import { eventInput } from '../../../../ingest/append/validate.ts';
@@ -30,6 +31,14 @@ const size = (bytes: number) =>
 const count = (n: number) => n.toLocaleString('en-US');
 
 describe('docs/formats.md', () => {
+  it('has each format, and nothing else, in the list at its beginning', () => {
+    const listed = text.slice(0, text.indexOf('## ')).matchAll(/^- \*\*(.*)\*\*$/gm);
+    assert.deepEqual(
+      [...listed].map(([, name]) => name),
+      FORMATS.map(({ name }) => name),
+    );
+  });
+
   it('has the limits that are checked', () => {
     for (const [what, limit] of [
       ['JSON of one event', size(limits.EVENT_LIMIT)],

@@ -1,14 +1,13 @@
-import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { eventInput } from '../../ingest/append/validate.ts';
-import type { Mapped } from '../../ingest/formats/mapped.ts';
-import type { Principal } from '../auth/access.ts';
-import type { ApiDeps } from '../deps.ts';
-import { readJson } from '../http/body/json.ts';
-import { EVENT_LIMIT } from '../http/limits.ts';
-import { idempotencyKey } from '../http/parameters.ts';
-import { Invalid } from '../http/problem.ts';
-import { type Route, route } from '../http/route.ts';
+import { eventInput } from '../../../ingest/append/validate.ts';
+import type { Converted } from '../../../ingest/formats/converted.ts';
+import type { Principal } from '../../auth/access.ts';
+import type { Body } from '../../http/body/body.ts';
+import { readJson } from '../../http/body/json.ts';
+import { BATCH_BODY_LIMIT, BATCH_LIMIT, EVENT_LIMIT } from '../../http/limits.ts';
+import { idempotencyKey } from '../../http/parameters.ts';
+import { Invalid } from '../../http/problem.ts';
+import { type BodySpec, type Route, route } from '../../http/route.ts';
 import {
   batchOut,
   duplicateOut,
@@ -16,11 +15,38 @@ import {
   showBatch,
   showDuplicate,
   showEvent,
-} from '../resources/events/schema.ts';
-import { Forbidden, idempotencyOf, renamed, showStream, somethingStored } from './batch.ts';
-import { eventsBody, type Names } from './event-bodies.ts';
-import { Intake } from './intake.ts';
-import { LINES, storeStream } from './streamed-body.ts';
+} from '../../resources/events/schema.ts';
+import { Forbidden, idempotencyOf, renamed, requireBatch, showStream, somethingStored } from '../batch.ts';
+import { LINES, NDJSON, storeStream } from '../streamed-body.ts';
+import type { EventsBody, Format, FormatDeps, Names } from './format.ts';
+
+/** The content of a request: one item, a batch, or a stream that is read while it is stored. */
+type Brought =
+  | { lines: Body }
+  | { items: Converted | Converted[]; form: Pick<EventsBody, 'names' | 'isQuiet'> };
+
+const OWN = { names: {}, isQuiet: () => false };
+
+/** Our own JSON, NDJSON, or what another format takes. */
+function eventsBody(others: readonly EventsBody[]): BodySpec<Brought> {
+  return {
+    content: {
+      'application/json': z.union([eventInput, z.array(eventInput).max(BATCH_LIMIT)]),
+      ...Object.fromEntries(NDJSON.map((type) => [type, z.string()])),
+      ...Object.assign({}, ...others.map(({ content }) => content)),
+    },
+    optional: false,
+    async read(body, request) {
+      if (NDJSON.includes(body.type)) return { lines: body };
+      const form = others.find((other) => other.takes(body.type, request));
+      if (form) return { items: await form.read(body, request), form };
+      const raw = await readJson(body, BATCH_BODY_LIMIT, 'mended');
+      if (!Array.isArray(raw)) return { items: { event: raw }, form: OWN };
+      requireBatch(raw, 'events: send them in parts, or as NDJSON');
+      return { items: raw.map((event) => ({ event })), form: OWN };
+    },
+  };
+}
 
 const oneAnswer = {
   201: { description: 'Stored', schema: eventOut },
@@ -31,24 +57,11 @@ const oneAnswer = {
   },
 };
 
-/** Headers of a CloudEvent in binary mode. Its extensions are headers of the same form. */
-const cloudEventHeaders = Object.fromEntries(
-  ['specversion', 'id', 'source', 'type', 'time', 'subject', 'severity'].map((name) => [
-    `ce-${name}`,
-    z.string().optional(),
-  ]),
-);
+/** Our own JSON and NDJSON. `POST /events` also takes the bodies of other formats. */
+export const ownJson: Format = { name: 'own JSON', routes: ownJsonRoutes };
 
-/** Says whether the sender wants a body in the answer (RFC 7240). */
-function wantsRepresentation({ headers }: IncomingMessage): boolean {
-  return /(?:^|[,;\s])return\s*=\s*"?representation\b/i.test(String(headers.prefer ?? ''));
-}
-
-/** Routes that store events sent over HTTP. */
-export function ingestRoutes(deps: ApiDeps): Route[] {
-  const intake = new Intake(deps);
-
-  async function storeOne(principal: Principal, item: Mapped, names: Names, key?: string) {
+function ownJsonRoutes({ intake, bodies }: FormatDeps): Route[] {
+  async function storeOne(principal: Principal, item: Converted, names: Names, key?: string) {
     const results = await intake.store(principal, [item], idempotencyOf(principal, key));
     const [result] = renamed(results, names);
     if (result!.status === 'invalid') throw result!.forbidden ? new Forbidden() : new Invalid(result!.errors);
@@ -87,8 +100,8 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
         'or batched mode. It may be compressed with gzip, zstd or deflate. The API answers after ' +
         'everything is committed, with a result for each item. An invalid item does not affect the others. ' +
         'After a 429 or 503, send the same request again: events with an `event_id`, and requests with an `Idempotency-Key`, are stored once.',
-      headers: idempotencyKey.extend(cloudEventHeaders).extend({ prefer: z.string().optional() }),
-      body: eventsBody,
+      headers: idempotencyKey.extend(Object.assign({}, ...bodies.map(({ headers }) => headers))),
+      body: eventsBody(bodies),
       responses: {
         201: { description: 'One event, stored', schema: eventOut },
         200: {
@@ -105,13 +118,8 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
       },
       async handle({ body, principal, request }) {
         const key = request.headers['idempotency-key'] as string | undefined;
-        const isQuiet = body.kind !== 'lines' && body.isCloudEvent && !wantsRepresentation(request);
-        if (body.kind === 'one') {
-          const answer = await storeOne(principal, body.item, body.names, key);
-          return isQuiet ? { status: 202 } : answer;
-        }
-        if (body.kind === 'lines') {
-          const summary = await storeStream(body.body, LINES, (items, places) =>
+        if ('lines' in body) {
+          const summary = await storeStream(body.lines, LINES, (items, places) =>
             intake.store(
               principal,
               items.map((event) => ({ event })),
@@ -120,8 +128,14 @@ export function ingestRoutes(deps: ApiDeps): Route[] {
           );
           return { status: 200, body: showStream(summary) };
         }
-        const results = await intake.store(principal, body.items, idempotencyOf(principal, key));
-        const shown = showBatch(somethingStored(renamed(results, body.names)));
+        const { items, form } = body;
+        const isQuiet = form.isQuiet(request);
+        if (!Array.isArray(items)) {
+          const answer = await storeOne(principal, items, form.names, key);
+          return isQuiet ? { status: 202 } : answer;
+        }
+        const results = await intake.store(principal, items, idempotencyOf(principal, key));
+        const shown = showBatch(somethingStored(renamed(results, form.names)));
         if (!isQuiet) return { status: 200, body: shown };
         const refused = shown.invalid > 0 ? { 'Tocsin-Refused': String(shown.invalid) } : undefined;
         return { status: 202, ...(refused ? { headers: refused } : {}) };

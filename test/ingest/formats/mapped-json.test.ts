@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { BUILT_IN, type MappingDefinition } from '../../../domain/events/mapping.ts';
-import { mapper } from '../../../ingest/formats/json.ts';
+import { mapper } from '../../../ingest/formats/mapped-json.ts';
 
 const NOTHING: MappingDefinition = {
   ...{ id: [], source: [], type: [], severity: [], time: [] },

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { MappingDefinition } from '../../domain/events/mapping.ts';
 import { parsePath } from '../../domain/events/path.ts';
+import { type Converted, type EventInput, invalidItem } from './converted.ts';
 import { fitSource, fitType } from './fit.ts';
 import { idFrom } from './id.ts';
-import { type EventInput, type Mapped, unmapped } from './mapped.ts';
 import { severityOfName } from './severity.ts';
 import { rfc3339 } from './time.ts';
 
@@ -21,18 +21,18 @@ interface Found {
 }
 
 /** Makes the function that reads records by a mapping. */
-export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<EventInput> {
+export function mapper(mapping: MappingDefinition): (record: unknown) => Converted<EventInput> {
   const names = ['id', 'source', 'type', 'severity', 'time'] as const;
   const paths = names.map((name) => mapping[name].flatMap((path) => [[path], parsePath(path).keys]));
   return (record) => {
     if (record === null || typeof record !== 'object' || Array.isArray(record)) {
-      return unmapped('', 'must be an object');
+      return invalidItem('', 'must be an object');
     }
     const found = paths.map((candidates) => find(record as Row, candidates));
     const [id, source, type, severity, time] = found;
     const timestamp = time && timeOf(time.text, mapping.time_format);
     if (timestamp === null)
-      return unmapped('timestamp', `${time!.keys.join('.')} is not a time in a known form`);
+      return invalidItem('timestamp', `${time!.keys.join('.')} is not a time in a known form`);
     const source_id = fitSource(source?.text ?? mapping.defaults.source);
     const event = {
       source_id,
@@ -48,7 +48,7 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Mapped<
     // Without a time equal records would be one for as long as events are kept.
     if (mapping.dedupe && timestamp !== undefined) {
       const said = saidBy(event, record);
-      if (said === null) return unmapped('payload', 'nested too deeply');
+      if (said === null) return invalidItem('payload', 'nested too deeply');
       return { event: { event_id: idFrom(SHIPPED, said), ...event }, lenient: true, derived: true };
     }
     return { event, lenient: true };

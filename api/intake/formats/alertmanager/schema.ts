@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ReceivedAlertRow } from '../../../db/queries/received-alerts/writes.ts';
-import { time } from '../../http/parameters.ts';
+import type { ReceivedAlertRow } from '../../../../db/queries/received-alerts/writes.ts';
+import { time } from '../../../http/parameters.ts';
 
 const texts = z.record(z.string(), z.string());
 const receiver = z.object({ name: z.string() });

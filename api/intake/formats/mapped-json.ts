@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { type InvalidEvent, type ValidationLimits, validateEvent } from '../../../ingest/append/validate.ts';
+import type { Converted } from '../../../ingest/formats/converted.ts';
 import { parseExact } from '../../../ingest/formats/exact-json.ts';
-import type { Mapped } from '../../../ingest/formats/mapped.ts';
-import type { ApiDeps } from '../../deps.ts';
 import type { Body } from '../../http/body/body.ts';
 import { jsonTextsOf } from '../../http/body/json-texts.ts';
 import { BODY_LIMIT, LINE_LIMIT, TRIED_LIMIT } from '../../http/limits.ts';
@@ -12,10 +11,8 @@ import { type BodySpec, type Route, route } from '../../http/route.ts';
 import { batchOut, eventOut, showEvent } from '../../resources/events/schema.ts';
 import { mappingParams } from '../../resources/mappings/schema.ts';
 import { idempotencyOf, showStream } from '../batch.ts';
-import { NDJSON } from '../event-bodies.ts';
-import { Intake } from '../intake.ts';
-import type { Mappings } from '../mappings.ts';
-import { JSON_TEXTS, LINES, storeStream } from '../streamed-body.ts';
+import { JSON_TEXTS, LINES, NDJSON, storeStream } from '../streamed-body.ts';
+import type { Format, FormatDeps } from './format.ts';
 
 /**
  * The body is read while it is stored. Shippers label JSON with all kinds of media types, so the type only
@@ -42,9 +39,10 @@ const triedOut = z
   })
   .meta({ id: 'DryRun' });
 
-/** Routes for log shippers: Fluent Bit, Vector, syslog-ng, and others that send JSON of their own. */
-export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
-  const intake = new Intake(deps);
+/** JSON of any shape, by a mapping: of Fluent Bit, Vector, syslog-ng and other log shippers. */
+export const mappedJson: Format = { name: 'log shippers', routes: mappedJsonRoutes };
+
+function mappedJsonRoutes({ intake, mappings, clock, settings }: FormatDeps): Route[] {
   return [
     route({
       method: 'post',
@@ -71,7 +69,7 @@ export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
         const map = await mappings.find(mapping);
         if (!map) throw new NotFound('Mapping');
         if (query.dry_run === 'true') {
-          const limits = { now: deps.clock(), retentionMs: deps.settings.retentionMs };
+          const limits = { now: clock(), retentionMs: settings.retentionMs };
           return { status: 200, body: { results: await tryOut(body, map, limits) } };
         }
         const key = request.headers['idempotency-key'] as string | undefined;
@@ -86,7 +84,7 @@ export function jsonRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
 }
 
 /** Converts the first records of a body, for a dry run. */
-async function tryOut(body: Body, map: (record: unknown) => Mapped, limits: ValidationLimits) {
+async function tryOut(body: Body, map: (record: unknown) => Converted, limits: ValidationLimits) {
   const results: z.input<typeof triedOut>['results'] = [];
   for await (const { first, lines } of jsonTextsOf(body.chunks(BODY_LIMIT), LINE_LIMIT)) {
     for (const [i, text] of lines.entries()) {
@@ -100,15 +98,15 @@ async function tryOut(body: Body, map: (record: unknown) => Mapped, limits: Vali
   return results;
 }
 
-function tryText(text: string, map: (record: unknown) => Mapped, limits: ValidationLimits) {
+function tryText(text: string, map: (record: unknown) => Converted, limits: ValidationLimits) {
   let record: unknown;
   try {
     record = parseExact(text);
   } catch {
     return flaw('is not JSON');
   }
-  const mapped = map(record);
-  return 'invalid' in mapped ? mapped : validateEvent(mapped.event, limits, mapped.lenient);
+  const converted = map(record);
+  return 'invalid' in converted ? converted : validateEvent(converted.event, limits, converted.lenient);
 }
 
 const flaw = (what: string): { invalid: InvalidEvent[] } => ({
