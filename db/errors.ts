@@ -1,4 +1,4 @@
-/** SQLSTATE of the PostgreSQL error inside whatever wraps it, if there is one. */
+/** The SQLSTATE of the PostgreSQL error inside any wrappers; undefined if there is none. */
 export function sqlState(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = e.cause) {
     const { code } = e as { code?: unknown };
@@ -7,24 +7,26 @@ export function sqlState(error: unknown): string | undefined {
   return undefined;
 }
 
-/** PostgreSQL refused the data itself (classes 22 and 23): sending it again can't help. */
+/** True if PostgreSQL refused the data (classes 22 and 23), so that repeating cannot help. */
 export function isDataError(error: unknown): boolean {
   return /^2[23]/.test(sqlState(error) ?? '');
 }
 
-/** There is no partition for a row's day. PostgreSQL reports it as a check violation without a constraint. */
+/**
+ * True if a row's day has no partition. PostgreSQL reports that as a check violation without a constraint.
+ */
 export function isMissingPartition(error: unknown): boolean {
   return sqlState(error) === '23514' && /no partition of relation/.test((error as Error).message);
 }
 
-/** PostgreSQL had no room to write (disk_full). */
+/** True if PostgreSQL's disk was full (disk_full). */
 export function isDiskFull(error: unknown): boolean {
   return sqlState(error) === '53100';
 }
 
 /**
- * PostgreSQL is away, busy or shutting down, or two transactions got in each other's way: what failed has
- * nothing to do with the data, and is to be tried again as it was.
+ * True if the failure does not concern the data, so that the same work may be repeated: PostgreSQL is down,
+ * busy or shutting down, or two transactions conflicted.
  */
 export function isPassing(error: unknown): boolean {
   const state = sqlState(error);

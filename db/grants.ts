@@ -2,18 +2,18 @@ import { sql } from 'kysely';
 import { type Orm, type Sql, transaction } from './orm.ts';
 import { PARTITIONED } from './partitions.ts';
 
-/** What the application reads and never changes: how far the schema is, and what the audit log says. */
+/** Tables that the application only reads: the migrations that were applied, and the audit log. */
 const READ_ONLY = ['migrations'];
 const APPEND_ONLY = ['audit_log'];
 
 /**
- * Gives `role`, which the API and the workers log in as, what they need. It owns the partitioned tables,
- * because it makes and drops their partitions; the audit log it can only append to. Changes nothing when it
- * is given again.
+ * Gives `role`, which the API and the workers log in as, the rights it needs. The role owns the partitioned
+ * tables, because it creates and drops partitions. To the audit log it can only add. Running this again
+ * changes nothing.
  */
 export async function grantTo(orm: Orm, role: string): Promise<void> {
   await transaction(orm, async (db) => {
-    // A reader of a table that changes hands must not hold up everybody behind it.
+    // A long-running reader of a table whose owner changes must not make everybody else wait.
     await sql`set local lock_timeout = '10s'`.execute(db);
     for (const { name, mine } of await tables(db)) {
       const table = sql.table(name);
@@ -32,11 +32,11 @@ export async function grantTo(orm: Orm, role: string): Promise<void> {
   });
 }
 
-/** Parents and their partitions. */
+/** True for partitioned tables and their partitions. */
 const isPartitioned = (name: string) =>
   PARTITIONED.some((parent) => name === parent || new RegExp(`^${parent}_[0-9]{8}$`).test(name));
 
-/** The tables of the schema; `mine`: owned by who asks. */
+/** The tables of the schema. `mine`: owned by the current user. */
 async function tables(db: Sql): Promise<{ name: string; mine: boolean }[]> {
   const { rows } = await sql<{ name: string; mine: boolean }>`
     select c.relname as name, c.relowner = current_user::regrole as mine

@@ -1,42 +1,49 @@
 import { sql } from 'kysely';
 import type { Sql } from './orm.ts';
 
-/** Advisory locks, by their first key: here alone, so that no two uses take the same one. */
+/** All advisory locks, by their first key. They are listed only here, so that no two uses share a key. */
 export const LOCKS = {
   /**
-   * Appends share it; whoever changes the set of rules has it alone, so that no append counts for half a
-   * change.
+   * Appends take it shared. Whoever changes the set of rules takes it exclusively, so that no append counts
+   * by half of a change.
    */
   ruleSet: 1,
-  /** With a slot's number: the counts of that slot are one append's alone. */
+  /** With the number of a slot: only one append at a time writes the counts of that slot. */
   slot: 2,
-  /** Partitions are made by one at a time. */
+  /** Only one process at a time creates partitions. */
   partitions: 3,
-  /** Migrators go one after the other. */
+  /** Only one process at a time migrates. */
   migration: 4,
-  /** With a rule's hash: groups are admitted to it by one append at a time, so that its cap is exact. */
+  /**
+   * With the hash of a rule: only one append at a time admits groups to that rule, so that its limit is
+   * exact.
+   */
   groups: 5,
-  /** Rollups are folded by one at a time. */
+  /** Only one process at a time folds rollups. */
   fold: 6,
   /**
-   * Who changes a rule shares it; who drops counts has it alone, and so knows how far back every rule looks.
+   * Whoever changes a rule takes it shared. Whoever drops counts takes it exclusively, and so knows how far
+   * back every rule looks.
    */
   retention: 7,
-  /** What stores for producers shares it; who removes the sample producers has it alone. */
+  /**
+   * Whoever stores events of producers takes it shared. Whoever removes sample producers takes it
+   * exclusively.
+   */
   samples: 8,
 } as const;
 
 /**
- * Keeps appends out until this transaction ends, once those under way are done. A judge in hand must have
- * ended before, or every append would wait for it too. @throws after 3 seconds: an append that hangs must not
- * take all others with it
+ * Blocks new appends until this transaction ends, after waiting for those in progress. The caller must first
+ * wait for a running judge: otherwise every append would wait for that judge too.
+ * @throws after 3 seconds, because a single append that hangs must not block all others
  */
 export async function lockRuleSet(db: Sql): Promise<void> {
   await sql`set local lock_timeout = '3s'`.execute(db);
   await sql`select pg_advisory_xact_lock(${LOCKS.ruleSet})`.execute(db);
 }
 
-/** Every appending process reads this rule again, and asks again which groups of it are admitted. */
+/** Makes every appending process read this rule again, and ask again which of its groups are admitted. */
 export async function newRuleSetVersion(db: Sql, ruleId: string): Promise<void> {
   await sql`
     with raised as (update rule_set set version = version + 1 returning version)

@@ -8,15 +8,18 @@ import { connect, type Orm } from './orm.ts';
 import { ensurePartitions } from './partitions.ts';
 
 /**
- * The longest that a migration waits for a lock, in milliseconds. Whoever comes after it waits behind it,
- * appends too, so it gives way and tries again.
+ * The longest that a migration waits for a lock, in milliseconds. Everybody who comes later waits behind it,
+ * appends included. So it gives up and tries again.
  */
 const LOCK_MS = 2000;
-/** How long it tries, and the pause in between, in milliseconds. */
+/** How long it tries, and the pause between attempts, in milliseconds. */
 const TRY_FOR_MS = 10 * 60_000;
 const PAUSE_MS = 1000;
 
-/** Applies what is missing and returns its names. An index may take longer than any statement of a worker. */
+/**
+ * Applies the missing migrations and returns their names. It has no statement timeout, because creating an
+ * index may take long.
+ */
 async function migrate(url: string): Promise<string[]> {
   const orm = await connect(withServerOptions(url, { lock_timeout: `${LOCK_MS}` }), 2, 0);
   try {
@@ -41,13 +44,13 @@ async function applyMissing(orm: Orm): Promise<string[]> {
   }
 }
 
-/** PostgreSQL's lock_not_available, inside whatever wraps it. */
+/** True for PostgreSQL's lock_not_available inside any wrappers. */
 function isLockTimeout(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return (error as { code?: unknown }).code === '55P03' || isLockTimeout(error.cause);
 }
 
-/** Makes the partitions around today, and lets the application's role in. */
+/** Creates the partitions around today, and grants the application's role its rights. */
 async function prepare({ DATABASE_URL, DATABASE_GRANT_TO }: Config): Promise<void> {
   const orm = await connect(DATABASE_URL, 2);
   try {
@@ -59,12 +62,12 @@ async function prepare({ DATABASE_URL, DATABASE_GRANT_TO }: Config): Promise<voi
 }
 
 /**
- * Brings the schema up to date and makes the partitions around today. Safe to run at any time, by several at
+ * Updates the schema and creates the partitions around today. It may run at any time, and several times at
  * once.
  */
 try {
   const config = loadConfig();
-  // Held while this connection lives: migrators that start together go one after the other.
+  // The lock lasts as long as this connection, so that migrators run one after the other.
   const lock = new pg.Client(config.DATABASE_URL);
   await lock.connect();
   await lock.query('select pg_advisory_lock($1)', [LOCKS.migration]);

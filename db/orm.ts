@@ -10,11 +10,11 @@ import { entities } from './entities/index.ts';
 import { migrationsList } from './migrations/index.ts';
 
 export type Orm = MikroORM;
-/** For hot SQL: `sql\`…\`.execute(db)`. Times travel as epoch milliseconds. */
+/** A database for raw SQL: `sql\`…\`.execute(db)`. Times are passed as epoch milliseconds. */
 // biome-ignore lint/suspicious/noExplicitAny: raw SQL names its own row types
 export type Sql = Kysely<any>;
 
-/** Tables whose SQL is written by hand: partitioned ones, and those that only hot SQL touches. */
+/** Tables that the ORM does not manage: partitioned ones, and those that only raw SQL uses. */
 export const RAW_TABLES = [
   /^events/,
   /^event_/,
@@ -33,7 +33,7 @@ export const RAW_TABLES = [
   /^(past_)?received_/,
 ];
 
-/** Options shared by the application and the migrator. */
+/** Options that the application and the migrator share. */
 export function ormOptions(url: string, pool = 10) {
   return defineConfig({
     clientUrl: url,
@@ -44,24 +44,25 @@ export function ormOptions(url: string, pool = 10) {
     pool: { min: 0, max: pool },
     migrations: {
       ...{ migrationsList, snapshot: false, tableName: 'migrations', transactional: true },
-      // Each commits by itself: what one has locked must not wait for the work of another.
+      // Each migration commits by itself, so that its locks do not last until others are done.
       allOrNothing: false,
     },
     schemaGenerator: {
       skipTables: RAW_TABLES,
-      // Functions are made by migrations.
+      // Migrations create the functions, so the ORM must ignore them.
       ignoreRoutines: true,
       disableForeignKeys: false,
       createForeignKeyConstraints: false,
     },
     driverOptions: {
-      // MikroORM itself takes the address out of the URL, and nothing that follows its question mark: no
-      // options, no sslmode.
+      // The driver gets the whole URL, because MikroORM would drop everything after the question mark:
+      // options and sslmode.
       connectionString: url,
       connectionTimeoutMillis: 5000,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      // A process that froze in a transaction must not hold what others wait for.
+      // If a process freezes in a transaction, PostgreSQL ends the transaction, so that its locks do not
+      // stay.
       idle_in_transaction_session_timeout: 15_000,
       onPoolCreated(pool: Pool) {
         new Liveness(url).watch(pool);
@@ -72,14 +73,14 @@ export function ormOptions(url: string, pool = 10) {
 }
 
 /**
- * The longest that PostgreSQL works on one statement of a worker, in milliseconds. Judging takes milliseconds
- * and a portion of a backfill a second; what housekeeping folds or forgets after a long pause may take
- * minutes.
+ * The longest that PostgreSQL may work on one statement of a worker, in milliseconds. Judging takes
+ * milliseconds and one part of a backfill a second, but housekeeping may take minutes after a long pause.
  */
 const STATEMENT_MS = 5 * 60_000;
 
 /**
- * Connects lazily: a database that is away is an error of the first query, not of start.
+ * Creates the ORM. It connects when needed, so if the database is down, the first query fails and not the
+ * start.
  * @param statementMs the longest that PostgreSQL may work on one statement, in milliseconds
  */
 export async function connect(url: string, pool = 10, statementMs = STATEMENT_MS): Promise<Orm> {
@@ -87,12 +88,12 @@ export async function connect(url: string, pool = 10, statementMs = STATEMENT_MS
   return MikroORM.init(ormOptions(withServerOptions(url, settings), pool));
 }
 
-/** Raw SQL outside of any transaction. */
+/** A database for raw SQL outside of any transaction. */
 export function sqlOf(orm: Orm): Sql {
   return (orm.em.fork() as SqlEntityManager).getKysely() as Sql;
 }
 
-/** Runs `work` in one READ COMMITTED transaction and commits, or rolls back and rethrows. */
+/** Runs `work` in a READ COMMITTED transaction. It commits, or rolls back if `work` throws. */
 export async function transaction<T>(
   orm: Orm,
   work: (sql: Sql, em: SqlEntityManager) => Promise<T>,

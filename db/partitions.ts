@@ -3,22 +3,20 @@ import { DAY_MS } from '../domain/events/event.ts';
 import { LOCKS } from './locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from './orm.ts';
 
-/** Days that partitions are made ahead of the clock. */
+/** How many days ahead partitions are created. */
 const AHEAD_DAYS = 3;
-/**
- * Days behind the clock made beforehand; older ones within retention are made when their first event comes.
- */
+/** How many past days get their partitions in advance. Older days get theirs with their first event. */
 const BEHIND_DAYS = 1;
 
-/** Start of the UTC day that holds an instant; both epoch milliseconds. */
+/** The start of the UTC day that contains an instant; both are epoch milliseconds. */
 export const dayOf = (at: number) => Math.floor(at / DAY_MS) * DAY_MS;
 
 const dayName = (day: number) => new Date(day).toISOString().slice(0, 10).replaceAll('-', '');
 
-/** The partitioned tables, and how a day's bounds are written for each. */
+/** The partitioned tables, and the form of a day's bounds for each. */
 const PARENTS = {
   events: { bound: (day: number) => `'${new Date(day).toISOString()}'`, options: '' },
-  // Half-full pages leave room for the next count of the same bucket beside the last one (heap-only updates).
+  // Pages are filled only half, so that an updated count stays on its page (heap-only updates).
   window_counts: { bound: (day: number) => `${day}`, options: 'with (fillfactor = 50)' },
   window_times: { bound: (day: number) => `${day}`, options: '' },
 } as const;
@@ -27,7 +25,7 @@ export type Partitioned = keyof typeof PARENTS;
 
 export const PARTITIONED: readonly string[] = Object.keys(PARENTS);
 
-/** Makes the partitions around `now` (epoch ms) that are missing, and says how many there were. */
+/** Creates the missing partitions around `now` (epoch ms), and returns how many there were. */
 export async function ensurePartitions(orm: Orm, now: number): Promise<number> {
   let made = 0;
   for (let day = dayOf(now) - BEHIND_DAYS * DAY_MS; day <= now + AHEAD_DAYS * DAY_MS; day += DAY_MS) {
@@ -37,8 +35,8 @@ export async function ensurePartitions(orm: Orm, now: number): Promise<number> {
 }
 
 /**
- * Makes the partitions of one day, if missing. The table is made alone and then attached, which does not lock
- * out readers and writers of the parent. Racing callers wait for each other.
+ * Creates the partitions of one day if they are missing. A table is created by itself and then attached,
+ * which does not block readers and writers of the parent. Concurrent callers wait for each other.
  */
 export async function ensureDay(orm: Orm, day: number): Promise<number> {
   let made = 0;
@@ -62,7 +60,10 @@ export async function ensureDay(orm: Orm, day: number): Promise<number> {
   return made;
 }
 
-/** Names of the partitions that are attached, and not on their way out: nothing can be stored in those. */
+/**
+ * Names of the attached partitions, without those that are being detached, because nothing can be stored
+ * there.
+ */
 async function attachedNames(db: Sql): Promise<Set<string>> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name from pg_inherits i
@@ -72,7 +73,8 @@ async function attachedNames(db: Sql): Promise<Set<string>> {
 }
 
 /**
- * Removes a table that retention, broken off, left on its way out: it is in the way of a new one of its name.
+ * Drops a partition that an interrupted retention left half detached. A new partition would have the same
+ * name.
  */
 async function removeLeft(db: Sql, parent: string, name: string): Promise<void> {
   const { rows } = await sql<{ detaching: boolean }>`
@@ -84,10 +86,7 @@ async function removeLeft(db: Sql, parent: string, name: string): Promise<void> 
   await sql.raw(`drop table ${name}`).execute(db);
 }
 
-/**
- * The day partitions of one table, with those that a crash left on their way out. `day` is its start, epoch
- * ms.
- */
+/** The day partitions of one table, including half detached ones. `day` is the start of the day, epoch ms. */
 export async function partitionDays(
   db: Sql,
   parent: Partitioned,

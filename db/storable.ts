@@ -1,17 +1,17 @@
-/** Whether PostgreSQL can keep the text as it is: no NUL, no broken surrogates. */
+/** Says whether PostgreSQL can store the text: no NUL, no broken surrogates. */
 export function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 
 /**
- * PostgreSQL keeps neither NUL nor half a surrogate pair: what is wrong with a text must not hide the rest of
- * it.
+ * Makes a text storable: PostgreSQL cannot store NUL or half of a surrogate pair. The rest of the text is
+ * kept.
  */
 export function storableText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd');
 }
 
-/** JSON that PostgreSQL can keep, whatever its texts hold. */
+/** Writes JSON that PostgreSQL can store, whatever its texts contain. */
 export function storableJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === 'string' ? storableText(item) : item,

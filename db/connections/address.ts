@@ -4,8 +4,8 @@ import { ConfigError } from '../../domain/config-error.ts';
 type Environment = Record<string, string | undefined>;
 
 /**
- * The address of PostgreSQL: DATABASE_URL, or a URL made of the parts; undefined if neither is set.
- * @throws ConfigError: one sentence that names the setting and shows no secret
+ * The address of PostgreSQL: DATABASE_URL, or a URL made from its parts; undefined if neither is set.
+ * @throws ConfigError: one sentence that names the setting and contains no secret
  */
 export function databaseUrl(env: Environment): string | undefined {
   // The reference's URL names a Python driver: postgresql+psycopg://…
@@ -35,7 +35,10 @@ function checkedUrl(text: string): string {
   return text;
 }
 
-/** A host as it stands in a URL. Errors never show it, because it may be a whole URL with a password. */
+/**
+ * A host in the form that URLs need. Errors do not show it, because somebody may have put a whole URL with a
+ * password there.
+ */
 function checkedHost(host: string): string {
   if (isIPv6(host) && !host.includes('%')) return `[${host}]`;
   if (/^[\w.-]+$/.test(host)) return host;

@@ -5,39 +5,42 @@ import { Liveness } from './liveness.ts';
 import { KEEP_ALIVE_MS } from './server-options.ts';
 
 /**
- * A statement that each connection plans once. Planning an insert into partitions takes as long as inserting
- * thirty rows.
+ * A prepared statement. Each connection plans it once, because planning an insert into partitions takes as
+ * long as inserting thirty rows.
  */
 export interface Statement {
   name: string;
   text: string;
 }
 
-/** A READ COMMITTED transaction whose statements don't wait for each other's answers. */
+/** A READ COMMITTED transaction that sends statements without waiting for the answers to earlier ones. */
 export interface PipelinedTransaction {
   /**
-   * Sends a statement now. PostgreSQL takes them in the order sent, each with a snapshot of its own, so that
-   * several cost one round trip. Once one has failed, all that follow do.
+   * Sends a statement now. PostgreSQL runs statements in the order sent, each with its own snapshot, so
+   * several of them cost one round trip. If one fails, all that follow fail too.
    */
   send<Row extends object>(statement: Statement, values?: unknown[]): Promise<pg.QueryResult<Row>>;
-  /** For statements that are rare, one at a time. */
+  /** Runs rare statements, one at a time. */
   db: Sql;
-  /** Sends the commit. Rejects when something sent before has failed: then nothing is committed. */
+  /** Commits. It rejects if a statement failed; then nothing is committed. */
   commit(): Promise<void>;
 }
 
-/** The longest that PostgreSQL works on one statement of an append, in milliseconds: its sender waits. */
+/**
+ * The longest that PostgreSQL may work on one statement of an append, in milliseconds. The sender waits for
+ * it.
+ */
 const STATEMENT_MS = 10_000;
 
 /**
- * Connections of their own for appends: what is sent ahead on one would stand in the way of whoever reads
- * rows by and by.
+ * A pool of connections for appends only. Appends send several statements ahead, which would delay other
+ * users of the same connection.
  */
 export class AppendConnections {
   readonly #pool: pg.Pool;
   readonly #queries = new WeakMap<pg.PoolClient, Sql>();
 
-  /** Connects lazily, as often as there are transactions at once, `max` times at the most. */
+  /** Connects when needed: one connection for each concurrent transaction, at most `max`. */
   constructor(orm: Orm, max: number) {
     const connectionString = orm.config.get('clientUrl')!;
     this.#pool = new pg.Pool({
@@ -52,12 +55,13 @@ export class AppendConnections {
       allowExitOnIdle: true,
     });
     new Liveness(connectionString).watch(this.#pool);
-    // A connection that PostgreSQL ends is told of by the statement under way, or by the next one.
+    // If PostgreSQL closes a connection, the current statement or the next one reports it. So this event is
+    // ignored.
     this.#pool.on('connect', (client) => client.on('error', () => {}));
     this.#pool.on('error', () => {});
   }
 
-  /** Runs `work`, which commits; whatever it throws, nothing of it is kept. */
+  /** Runs `work`, which must commit. If it throws, nothing is stored. */
   async transaction<T>(work: (transaction: PipelinedTransaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     let broken = false;
@@ -67,8 +71,8 @@ export class AppendConnections {
       const [result] = await Promise.all([work(this.#pipelined(client)), begun]);
       return result;
     } catch (error) {
-      // Answered after everything that was sent before it: nothing is under way when the connection is given
-      // back.
+      // The rollback is answered after everything sent before it. So nothing is running when the connection
+      // goes back to the pool.
       broken = await client.query('rollback').then(
         () => false,
         () => true,
@@ -91,7 +95,7 @@ export class AppendConnections {
       },
       db: this.#queriesOn(client),
       async commit() {
-        // PostgreSQL answers a commit of what has failed with a rollback, and no error.
+        // If a statement failed, PostgreSQL answers a commit with ROLLBACK instead of an error.
         const { command } = await client.query('commit');
         if (command !== 'COMMIT') throw new Error('the transaction had failed before its commit');
       },
@@ -110,7 +114,7 @@ export class AppendConnections {
 }
 
 /**
- * Lets everything that is sent in this turn of the event loop go out in one write: each costs tens of
+ * Collects what is sent in this turn of the event loop into one write, because each write costs tens of
  * microseconds.
  */
 function atOnce(client: pg.PoolClient): void {

@@ -1,37 +1,40 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
 
-/** A connection that has owed an answer for this long without a byte is asked after, in milliseconds. */
+/** A connection that owes an answer and has sent nothing for this long is checked, in milliseconds. */
 const SILENT_MS = 3_000;
-/** How long the asking may take, in milliseconds; after that nobody is there. */
+/** How long the check may take, in milliseconds. After that PostgreSQL counts as unreachable. */
 const ASK_WITHIN_MS = 3_000;
-/** Between two looks, in milliseconds. */
+/** Pause between two checks, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
 /**
- * A PostgreSQL that accepts a connection and lets no one log in is overloaded, or the way to it swallows
- * everything. Connections that were silent for this long, in milliseconds, count as dead then: cutting
- * healthy ones earlier would send their work again to a server that has too much of it.
+ * If PostgreSQL accepts a connection but nobody can log in, it is overloaded, or the network drops
+ * everything. Then connections count as dead only after this silence, in milliseconds. Cutting healthy ones
+ * earlier would send their work again to a server that is overloaded already.
  */
 const OVERLOADED_MS = 30_000;
-/** What PostgreSQL says of a backend. */
+/** What PostgreSQL reports about a backend. */
 type Backend = 'working' | 'not working' | 'overloaded' | 'unknown';
 
 interface Watched {
-  /** Queries whose answer is owed. */
+  /** How many queries wait for an answer. */
   owed: number;
   bytes: number;
-  /** When the last byte came, or the first query was sent, by `performance.now()`. */
+  /** When the last byte arrived, or the first query was sent, by `performance.now()`. */
   heardAt: number;
-  /** PostgreSQL said that it does not work for this connection: the answer is on its way, or lost. */
+  /**
+   * True if PostgreSQL reported once that it does not work for this connection: the answer is on its way, or
+   * lost.
+   */
   accused: boolean;
 }
 
 /**
- * Ends connections whose peer is gone without a word: a black hole on the way, a host that lost its power.
- * TCP alone takes a quarter of an hour to notice when something is unanswered, and a limit on time can't tell
- * a dead connection from a long query. So PostgreSQL is asked, on a new connection, whether it is at work for
- * the silent one. When it isn't, or can't be reached, twice in a row, the silent one is cut, its queries
- * fail, and their work is done again on another.
+ * Closes connections whose peer has vanished without closing them, for example after a power failure. TCP
+ * alone needs a quarter of an hour to notice that. A time limit cannot tell a dead connection from a long
+ * query. So this class asks PostgreSQL, over a new connection, whether it works for the silent one. If it
+ * does not, or cannot be reached, twice in a row, the silent connection is closed. Its queries then fail, and
+ * the work is repeated on another connection.
  */
 export class Liveness {
   readonly #url: string;
@@ -39,12 +42,12 @@ export class Liveness {
   #timer: NodeJS.Timeout | undefined;
   #asking = false;
 
-  /** @param url where the pool connects to */
+  /** @param url the URL that the pool connects to */
   constructor(url: string) {
     this.#url = url;
   }
 
-  /** Watches a pool's connections from now on. */
+  /** Starts watching the connections of a pool. */
   watch(pool: pg.Pool): void {
     pool.on('connect', (client) => this.#add(client));
     pool.on('remove', (client) => this.#watched.delete(client));
@@ -60,7 +63,7 @@ export class Liveness {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     client.query = ((...args: unknown[]) => {
       const result = query(...args);
-      // A cursor's rows are asked for one portion at a time: nothing is owed in between.
+      // A cursor fetches rows in portions. Between two fetches no answer is owed, so it is not watched.
       if (!(result instanceof Promise)) return result;
       if (watched.owed === 0) {
         watched.heardAt = performance.now();
@@ -96,7 +99,7 @@ export class Liveness {
     }
   }
 
-  /** Cuts those for which PostgreSQL was not at work twice in a row, with nothing heard in between. */
+  /** Closes connections that PostgreSQL did not work for, twice in a row, without a byte in between. */
   async #judge(silent: readonly pg.PoolClient[]): Promise<void> {
     const heard = new Map(silent.map((client) => [client, bytesOf(client)]));
     const backends = await askFor(this.#url, silent);
@@ -116,7 +119,7 @@ export class Liveness {
   }
 }
 
-/** Asks PostgreSQL what it does for some connections. One that can't be asked works for nobody. */
+/** Asks PostgreSQL what it does for these connections. If it cannot be asked, it works for none of them. */
 async function askFor(
   url: string,
   clients: readonly pg.PoolClient[],
@@ -138,14 +141,14 @@ async function askFor(
       union all select pg_backend_pid(), 'asking', null`,
       [clients.map(pidOf)],
     );
-    // A pooler in between gives its own numbers: what is behind them can't be known.
+    // A connection pooler reports process numbers of its own. Then nothing is known about the backends.
     const direct = rows.some(({ pid, state }) => state === 'asking' && pid === pidOf(asking));
-    // Nobody waits for it to end.
+    // Nobody waits for the connection to close.
     void asking.end().catch(() => {});
     const working = new Set(
       rows.flatMap(({ pid, state, waits }) => (state === 'active' && waits !== 'Client' ? [pid] : [])),
     );
-    // Where `track_activities` is off, nobody is told what a backend does.
+    // If `track_activities` is off, PostgreSQL does not report what a backend does.
     const untold = new Set(
       rows.flatMap(({ pid, state }) => (/^(disabled|)$/.test(state ?? '') ? [pid] : [])),
     );
@@ -157,11 +160,11 @@ async function askFor(
     };
   } catch (error) {
     asking.connection.stream.destroy();
-    // It answers, and has no place for one more: nothing is known.
+    // PostgreSQL answers, but has no free connection. Nothing is known then.
     const { code } = error as { code?: string };
     if (code === '53300') return () => 'unknown';
-    // An error with a code comes from a PostgreSQL that starts or stops: it works for no connection of
-    // before.
+    // An error with a code comes from a PostgreSQL that is starting or stopping. It works for none of the old
+    // connections.
     return () => (accepted && code === undefined ? 'overloaded' : 'not working');
   }
 }

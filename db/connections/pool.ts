@@ -3,10 +3,10 @@ import type { Pool, PoolClient } from 'pg';
 type Query = (...args: unknown[]) => unknown;
 
 /**
- * Gives back to the pool what a broken transaction held. Kysely releases the connection of a controlled
- * transaction (MikroORM's only kind) after a `rollback` that succeeds; on a connection that PostgreSQL ended
- * none does, nor does a `begin`. Without this, each transaction that PostgreSQL breaks off costs the pool a
- * connection for good.
+ * Returns connections of broken transactions to the pool. MikroORM uses Kysely's controlled transactions,
+ * which release a connection only after a successful `rollback`. If PostgreSQL has closed the connection,
+ * neither `rollback` nor `begin` succeeds. Without this function, each such transaction would cost the pool a
+ * connection for ever.
  */
 export function releaseBroken(pool: Pool): void {
   pool.on('connect', (client: PoolClient) => {
@@ -19,7 +19,7 @@ export function releaseBroken(pool: Pool): void {
   });
 }
 
-/** Nobody else releases the client of a transaction that never began. */
+/** If `begin` fails, nobody else releases the connection. */
 async function begin(client: PoolClient, query: () => unknown): Promise<unknown> {
   try {
     return await query();
@@ -29,7 +29,7 @@ async function begin(client: PoolClient, query: () => unknown): Promise<unknown>
   }
 }
 
-/** A connection that is gone has rolled back. The pool drops a client that has ended when it is released. */
+/** A closed connection has rolled back already. The pool removes it when it is released. */
 async function rollback(client: PoolClient, query: () => unknown): Promise<unknown> {
   try {
     return await query();

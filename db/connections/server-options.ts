@@ -1,10 +1,10 @@
-/** How long a connection may lie idle before TCP itself asks whether the peer is there, in milliseconds. */
+/** How long a connection may be idle before TCP checks whether the peer is there, in milliseconds. */
 export const KEEP_ALIVE_MS = 5_000;
 
 /**
- * What PostgreSQL is told of each connection, so that it soon lets go of what a vanished client held, locks
- * above all: whether the client is there is asked after 5 s, and what it does not acknowledge within 15 s
- * ends the connection.
+ * Settings for each connection, so that PostgreSQL soon releases what a vanished client held, locks above
+ * all. It checks after 5 s whether the client is there, and closes a connection whose data is not
+ * acknowledged within 15 s.
  */
 const LIVENESS = {
   tcp_keepalives_idle: '5',
@@ -13,7 +13,7 @@ const LIVENESS = {
   tcp_user_timeout: '15000',
 };
 
-/** A URL whose connections have these settings. A URL that sets one itself knows better. */
+/** Adds these settings to a URL. Settings that the URL already contains take precedence. */
 export function withServerOptions(databaseUrl: string, settings: Readonly<Record<string, string>>): string {
   const url = new URL(databaseUrl);
   const own = url.searchParams.get('options') ?? '';

@@ -1,25 +1,27 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** Who changed what. Written before the change, and once more with what came of it. */
+/**
+ * The audit log: who changed what. An entry is written before the change, and gets its outcome afterwards.
+ */
 export const AuditEntity = defineEntity({
   name: 'AuditEntry',
   tableName: 'audit_log',
   properties: {
     id: p.uuid().primary(),
     at: p.datetime(3),
-    /** The key; null where none was asked for. */
+    /** The key; null if the API required none. */
     principalId: p.uuid().nullable(),
-    /** Its name at the time. */
+    /** Name of the key at that time. */
     principal: p.string().length(100),
-    /** Where the request came from. */
+    /** The client's address. */
     address: p.string().length(64).nullable(),
     /** Method and path of the route: `DELETE /alerts/{id}`. */
     action: p.string().length(200),
-    /** The path asked for, or that of what was made. */
+    /** The requested path, or the path of the created object. */
     target: p.text(),
-    /** Query and body, as far as they are short and hold no secret. */
+    /** Query and body, if they are short, without secrets. */
     detail: p.json<Record<string, unknown>>(),
-    /** Status of the answer; null: it never came to one, and the change may have been made or not. */
+    /** Status of the answer. Null if there was none; the change may or may not have been made. */
     status: p.smallint().nullable(),
   },
   indexes: [

@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { Json } from '../../domain/events/event.ts';
 
-/** What could not be stored: a whole batch, or one invalid event of it. */
+/** A dead letter: a whole batch that could not be stored, or one invalid event of it. */
 export const DeadLetterEntity = defineEntity({
   name: 'DeadLetter',
   tableName: 'dead_letters',
@@ -10,12 +10,12 @@ export const DeadLetterEntity = defineEntity({
     sourceId: p.string().length(100),
     kind: p.string().length(8).$type<'batch' | 'event'>(),
     state: p.string().length(16).$type<'waiting' | 'redriven' | 'discarded'>(),
-    /** Kind of failure, as workflows/retry-policies.ts names it. */
+    /** Kind of failure, as named in workflows/retry-policies.ts. */
     failure: p.string().length(32),
     reason: p.text(),
-    /** The invalid field of an event. */
+    /** The invalid field of an event; null for a batch. */
     field: p.string().length(200).nullable(),
-    /** The batch or the event as it was to be stored. */
+    /** The batch or the event that was to be stored. */
     content: p.json<Json>(),
     eventCount: p.integer(),
     attempts: p.integer().default(0),

@@ -3,8 +3,8 @@ import type { IncidentState } from '../../domain/incidents/incident.ts';
 import type { DeliveryOutcome, NoticeKind } from '../../domain/incidents/notice.ts';
 
 /**
- * One episode of one group of one rule. `id` is derived from (rule, group, episode), so that it can't be
- * opened twice.
+ * An incident: one episode of one group of a rule. `id` is derived from these three, so that the same episode
+ * cannot be recorded twice.
  */
 export const IncidentEntity = defineEntity({
   name: 'Incident',
@@ -19,18 +19,21 @@ export const IncidentEntity = defineEntity({
     summary: p.text(),
     severity: p.string().length(32),
     state: p.string().length(16).$type<IncidentState>(),
-    /** Its events came more than a minute after they happened. */
+    /** True if its events arrived more than a minute after they happened. */
     late: p.boolean().default(false),
-    /** Computed from event time, as are `openedAt` and `endedAt`; `recordedAt` is when we looked. */
+    /**
+     * When the condition began to hold. This, `openedAt` and `endedAt` are event times; `recordedAt` is the
+     * time at which Tocsin wrote the row.
+     */
     since: p.datetime(3),
     openedAt: p.datetime(3),
-    /** End of the episode; null while it fires, also after a person resolved it. */
+    /** End of the episode. Null while the rule fires, even if a person has resolved the incident. */
     endedAt: p.datetime(3).nullable(),
     recordedAt: p.datetime(3),
     acknowledgedAt: p.datetime(3).nullable(),
     acknowledgedBy: p.string().length(200).nullable(),
     resolvedAt: p.datetime(3).nullable(),
-    /** The person who resolved it; null where the rule did. */
+    /** The person who resolved it; null if the rule did. */
     resolvedBy: p.string().length(200).nullable(),
     /** `recovered`, `manual`, `rule changed`, `rule disabled`, `rule deleted`, `merged`. */
     resolveReason: p.string().length(32).nullable(),
@@ -40,13 +43,13 @@ export const IncidentEntity = defineEntity({
     groupLabels: p.json<Record<string, string>>(),
     labels: p.json<Record<string, string>>(),
     annotations: p.json<Record<string, string>>(),
-    /** {observed_count, window_seconds} as in the reference. */
+    /** {observed_count, window_seconds}, as in the reference. */
     metadata: p.json<Record<string, number>>(),
   },
   uniques: [{ name: 'alert_incidents_episode_unique', properties: ['ruleId', 'groupKey', 'episode'] }],
   indexes: [
     { name: 'alert_incidents_opened_at_index', properties: ['openedAt', 'id'] },
-    // What judging and waking ask of a group's incidents must not grow with the group's past.
+    // These indexes keep the cost of judging and waking independent of how many old incidents a group has.
     {
       name: 'alert_incidents_ends',
       expression:
@@ -66,7 +69,7 @@ export const IncidentEntity = defineEntity({
 });
 export type Incident = InferEntity<typeof IncidentEntity>;
 
-/** Everything that happened to an incident, in order. Append only. */
+/** The timeline: everything that happened to an incident, in order. Entries are only added. */
 export const TimelineEntity = defineEntity({
   name: 'TimelineEntry',
   tableName: 'incident_timeline',
@@ -86,7 +89,8 @@ export const TimelineEntity = defineEntity({
 });
 
 /**
- * Something about an incident that people must hear of. Written with the change itself, in its transaction.
+ * A notice: something about an incident that people must be told. It is written in the same transaction as
+ * the change.
  */
 export const NoticeEntity = defineEntity({
   name: 'Notice',
@@ -96,7 +100,7 @@ export const NoticeEntity = defineEntity({
     incidentId: p.uuid(),
     kind: p.string().length(16).$type<NoticeKind>(),
     at: p.datetime(3),
-    /** Every channel has it, gave up on it, or there was none. */
+    /** True once every channel has delivered it or given up; also if there was no channel. */
     done: p.boolean().default(false),
   },
   indexes: [
@@ -119,7 +123,7 @@ export const DeliveryEntity = defineEntity({
     at: p.datetime(3),
     outcome: p.string().length(16).$type<DeliveryOutcome>(),
     durationMs: p.integer(),
-    /** What the other side answered, without secrets. */
+    /** The receiver's answer, without secrets. */
     detail: p.text(),
   },
   uniques: [{ name: 'deliveries_attempt_unique', properties: ['noticeId', 'channel', 'attempt'] }],

@@ -7,7 +7,7 @@ import { ProcessEntity } from './process.ts';
 import { ProducerEntity } from './producer.ts';
 import { AlertRuleEntity, RuleVersionEntity } from './rule.ts';
 
-/** Tables that the ORM keeps. The data plane's tables are raw SQL: see migrations. */
+/** Tables that the ORM manages. Tables of the data plane are raw SQL: see the migrations. */
 export const entities = [
   AlertRuleEntity,
   RuleVersionEntity,

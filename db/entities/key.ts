@@ -1,24 +1,24 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { Role } from '../../domain/keys/role.ts';
 
-/** What somebody, or some program, comes in with. Revoked ones stay: the record names them. */
+/** A key of a person or a program. Revoked keys stay, because the audit log names them. */
 export const ApiKeyEntity = defineEntity({
   name: 'ApiKey',
   tableName: 'api_keys',
   properties: {
     id: p.uuid().primary(),
-    /** No other key in force has it, in whatever case. */
+    /** The name. No two valid keys have the same, upper and lower case counting as equal. */
     name: p.string().length(100),
-    /** SHA-256 of the secret, in hex; the secret itself is kept nowhere. */
+    /** SHA-256 of the secret, in hex. The secret itself is not stored. */
     hash: p.string().length(64).unique('api_keys_hash_unique'),
-    /** How the secret begins, to recognise it by. */
+    /** The first characters of the secret, so that people recognize it. */
     prefix: p.string().length(8),
     roles: p.json<Role[]>(),
-    /** Events a second that each API process takes with it; null: no limit of its own. */
+    /** Events per second that each API process accepts with the key; null for no limit of its own. */
     rateLimit: p.integer().nullable(),
-    /** Sources that it may send for; null: any. */
+    /** Sources that the key may send events for; null for all. */
     sources: p.json<string[]>().nullable(),
-    /** It came from the configuration, not from a person. */
+    /** True if the key comes from the configuration (BOOTSTRAP_KEY). */
     bootstrap: p.boolean().default(false),
     createdAt: p.datetime(3),
     createdBy: p.string().length(100),
@@ -37,7 +37,7 @@ export const ApiKeyEntity = defineEntity({
 });
 export type ApiKey = InferEntity<typeof ApiKeyEntity>;
 
-/** A browser that came in with a key. It may do what the key may, for as long as the key may. */
+/** A browser session, opened with a key. It has the rights of the key, and ends no later than the key. */
 export const SessionEntity = defineEntity({
   name: 'Session',
   tableName: 'sessions',

@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { MappingDefinition } from '../../domain/events/mapping.ts';
 
-/** How the records of a log shipper are read, under the name that its requests go to. */
+/** A mapping: how the records of a log shipper become events. Requests name it in their path. */
 export const MappingEntity = defineEntity({
   name: 'Mapping',
   tableName: 'mappings',

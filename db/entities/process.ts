@@ -1,32 +1,32 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 /**
- * A live process, by a heartbeat a second. Ingest processes say here what they still hold, for the watermark.
+ * A process, with its heartbeat. Ingest processes also say what they have not stored yet, for the watermark.
  */
 export const ProcessEntity = defineEntity({
   name: 'Process',
   tableName: 'processes',
   properties: {
     id: p.uuid().primary(),
-    /** `api`, or the queue a worker polls. */
+    /** `api`, or the queue that a worker polls. */
     role: p.string().length(32),
     startedAt: p.datetime(3),
     beatAt: p.datetime(3),
-    /** Whether it accepts events. */
+    /** True if it receives events. */
     ingests: p.boolean(),
-    /** Event time of the oldest event it holds and has not appended; null for none. */
+    /** Event time of the oldest event that it has not appended yet; null if none. */
     oldestUnappended: p.datetime(3).nullable(),
     /**
-     * Neither is written any more: deaf spans took their place. Processes of an earlier release still write
-     * both while it is replaced.
+     * Obsolete: deaf spans replaced both columns. Processes of the previous release still write them during
+     * an upgrade.
      */
     heldAt: p.datetime(3).nullable(),
     heldUntil: p.datetime(3).nullable(),
-    /** When it ended in order: it held nothing any more. */
+    /** When it ended in order, with nothing left to store. */
     endedAt: p.datetime(3).nullable(),
-    /** When somebody declared it to be gone for good. It counts again if it comes back. */
+    /** When somebody retired it. If it sends heartbeats again, it is no longer retired. */
     retiredAt: p.datetime(3).nullable(),
-    /** Appends under way. */
+    /** Appends in progress. */
     inFlight: p.integer().default(0),
     /** Events in its buffer. */
     buffered: p.integer().default(0),

@@ -2,8 +2,8 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import type { ProducerSettings } from '../../domain/producers/producer.ts';
 
 /**
- * A source that Tocsin runs itself. Its workflow does the work; this row is what it was told and how far it
- * came.
+ * A producer: a source that Tocsin runs itself. Its workflow emits the events; this row has its settings and
+ * its progress.
  */
 export const ProducerEntity = defineEntity({
   name: 'Producer',
@@ -16,9 +16,9 @@ export const ProducerEntity = defineEntity({
     sample: p.boolean().default(false),
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
-    /** Every event before this is appended: what this source holds the watermark at. Never goes back. */
+    /** Every event before this time is appended. The watermark does not pass it. It never decreases. */
     appendedThrough: p.datetime(3).nullable(),
-    /** Events appended since it was made. */
+    /** Events appended since the producer was created. */
     appended: p.bigint('number').default(0),
   },
 });

@@ -1,12 +1,13 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The data plane: what an event costs. Raw SQL, because the ORM's diff would rebuild partitioned tables. Event times
- * are epoch milliseconds except on `events`, which people query by hand.
+ * The tables of the data plane. They are raw SQL, because the ORM's schema diff would rebuild partitioned
+ * tables. Event times are epoch milliseconds, except on `events`, which people query by hand.
  */
 export class Events extends Migration {
   override up(): void {
-    // `xid` is the transaction that stored the event: a backfill asks whether that was visible when its rule changed.
+    // `xid` is the transaction that stored the event. A backfill needs it to know whether the event was
+    // visible when its rule changed.
     this.addSql(`create table events (
       event_id uuid not null,
       occurred_at timestamptz(3) not null,
@@ -22,7 +23,7 @@ export class Events extends Migration {
     this.addSql('create index events_source_id on events (source_id, occurred_at desc)');
     this.addSql('create index events_event_type on events (event_type, occurred_at)');
 
-    // An event that comes with an id and no time claims its time here, so that racing retries agree on it.
+    // An event with an id but without a time gets its time here, so that concurrent retries agree on it.
     this.addSql('create table event_ids (event_id uuid primary key, occurred_at bigint not null)');
     this.addSql('create index event_ids_occurred_at on event_ids (occurred_at)');
 
@@ -71,7 +72,8 @@ export class Events extends Migration {
       touched jsonb not null
     )`);
 
-    // `generation` counts what was merged in: a judge deletes the row only as it read it.
+    // `generation` increases with each wake. A judge deletes the row only if it has not changed since it was
+    // read.
     this.addSql(`create table pending_evaluations (
       rule_id uuid not null,
       revision integer not null,

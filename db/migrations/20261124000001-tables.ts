@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The control plane's tables, as the entities describe them. */
+/** The tables of the control plane, as the entities describe them. */
 export class Tables extends Migration {
   override up(): void {
     this.addSql(

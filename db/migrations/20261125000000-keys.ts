@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Keys, the sessions of browsers, and the record of who changed what. */
+/** Keys, browser sessions, and the audit log. */
 export class Keys extends Migration {
   override up(): void {
     this.addSql(

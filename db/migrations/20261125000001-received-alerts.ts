@@ -1,12 +1,13 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Alerts that others judged, and the built-in rules that open incidents for them. Raw SQL: every active alert is written again
- * with each of its refreshes. Times are epoch milliseconds.
+ * Received alerts, and the built-in rules that open incidents for them. They are raw SQL, because every
+ * refresh of an active alert writes its row. Times are epoch milliseconds.
  */
 export class ReceivedAlerts extends Migration {
   override up(): void {
-    // The latest episode of each alert. No index on what a refresh changes, and room on each page: it is written in place.
+    // The latest episode of each alert. A refresh must update the row in place. So there is no index on the
+    // columns that it changes, and each page has free space.
     this.addSql(`create table received_alerts (
       rule_id uuid not null,
       key text not null,
@@ -27,12 +28,12 @@ export class ReceivedAlerts extends Migration {
     ) with (fillfactor = 50)`);
     this.addSql('create index received_alerts_group on received_alerts (rule_id, group_key)');
 
-    // Episodes before the latest: two that came before the first was judged are still two incidents.
+    // Episodes before the latest. If two came before the first was judged, they are still two incidents.
     this.addSql('create table past_received_alerts (like received_alerts)');
     this.addSql('alter table past_received_alerts add primary key (rule_id, key, starts_at)');
     this.addSql('create index past_received_alerts_group on past_received_alerts (rule_id, group_key)');
 
-    // Written with the change that it tells of, until it is stored among the events.
+    // Events about changes of alerts. A row is written with the change, and removed once its event is stored.
     this.addSql(`create table received_events (
       event_id uuid primary key,
       event jsonb not null,
@@ -43,7 +44,10 @@ export class ReceivedAlerts extends Migration {
     this.#addRule('7c0a1e55-0000-4000-8000-000000000002', 'Events by PagerDuty’s API', 'pagerduty');
   }
 
-  /** A rule that is there from the start. Its words are written out: what the code says tomorrow must not change this. */
+  /**
+   * Adds a built-in rule. Its texts are written out here, because later changes of the code must not change
+   * this migration.
+   */
   #addRule(id: string, name: string, protocol: string): void {
     const definition = JSON.stringify({
       ...{

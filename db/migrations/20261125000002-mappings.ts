@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** How the records of log shippers are read. */
+/** Mappings for the records of log shippers. */
 export class Mappings extends Migration {
   override up(): void {
     this.addSql(

@@ -1,6 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What was refused over HTTP: how much by the hour, and the last few of each key to look at. Written beside the requests, in batches. */
+/**
+ * What was refused over HTTP: counts by hour, and the latest refusals of each key. Rows are written in
+ * batches, apart from the requests.
+ */
 export class RejectionTables extends Migration {
   override up(): void {
     this.addSql(`create table rejection_counts (

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** How far the backfill of a revision has counted, so that one that is broken off goes on from there. */
+/** How far the backfill of a revision has counted, so that an interrupted one continues from there. */
 export class BackfillPosition extends Migration {
   override up(): void {
     this.addSql('alter table rule_versions add column counted_to timestamptz(3) null');

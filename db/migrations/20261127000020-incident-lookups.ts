@@ -1,9 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * What judging and waking ask of a group's incidents must not grow with the group's past: those that end late or not
- * at all are found without reading the others. What waits longest to be judged is judged first, and a group whose judging
- * fails is put off.
+ * Keeps the cost of judging and waking independent of how many old incidents a group has: incidents that
+ * ended late, or not at all, are found without reading the others. The group that has waited longest is
+ * judged first, and a group whose judging fails is deferred.
  */
 export class IncidentLookups extends Migration {
   override up(): void {

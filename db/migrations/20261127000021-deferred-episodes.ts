@@ -1,8 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Where a group's first deferred episode began, epoch ms: it lies before the open incident, and its end is not certain yet, so no
- * incident has it. Judging goes back to there. Both are null where nothing is deferred: no row is written by this.
+ * Adds the time at which a group's first deferred episode began, epoch ms. That episode lies before the open
+ * incident, and its end is not certain, so it is no incident yet. Judging goes back to there. Both columns
+ * are null if nothing is deferred, so no existing row is written.
  */
 export class DeferredEpisodes extends Migration {
   override up(): void {

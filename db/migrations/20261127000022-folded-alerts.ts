@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Finds one folded alert that goes on without a look at the others. A refresh changes none of what is indexed: it is still written
- * in place.
+ * Finds one active alert of the overflow group without reading the others. A refresh changes no indexed
+ * column, so it still updates the row in place.
  */
 export class FoldedAlerts extends Migration {
   override up(): void {

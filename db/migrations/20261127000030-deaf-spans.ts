@@ -1,6 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Times in which silence says nothing: refused, lost or unheard. One row a span, which is extended while it goes on. */
+/**
+ * Deaf spans: times in which events were refused, lost or missed. A span is one row, which is extended while
+ * it lasts.
+ */
 export class DeafSpans extends Migration {
   override up(): void {
     this.addSql(`create table deaf_spans (

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What housekeeping did last, step by step. */
+/** The last round of each step of housekeeping. */
 export class Housekeeping extends Migration {
   override up(): void {
     this.addSql(`create table housekeeping (

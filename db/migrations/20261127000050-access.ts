@@ -1,16 +1,13 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/**
- * Keys that may send for some sources only, under a name that no other key has; and who holds a received
- * alert.
- */
+/** Keys that may send for some sources only, unique names of keys, and the senders of a received alert. */
 export class AccessMigration extends Migration {
   override up(): void {
-    // Null: for any source.
+    // Null for any source.
     this.addSql('alter table "api_keys" add column "sources" jsonb null');
 
-    // Of keys that are in force under one name the oldest keeps it. The name of the first key, and those of
-    // nobody's key, are kept free.
+    // If several valid keys have the same name, the oldest keeps it. The names of the bootstrap key and of
+    // senders without a key are reserved.
     this.addSql(`update "api_keys" k set "name" = left(k."name", 60) || ' (' || left(k."id"::text, 8) || ')'
       where k."revoked_at" is null and not k."bootstrap" and (
         lower(k."name") in ('bootstrap', 'anyone', 'api', 'ingest token', 'unknown', 'configuration')
@@ -21,7 +18,8 @@ export class AccessMigration extends Migration {
       'create unique index "api_keys_name_unique" on "api_keys" (lower("name")) where "revoked_at" is null',
     );
 
-    // Until when each of its senders has it: none ends what another one holds.
+    // For each sender of the alert, until when that sender reports it. No sender can end an alert that
+    // another one still reports.
     this.addSql(`alter table received_alerts add column senders jsonb not null default '{}'`);
     this.addSql(`alter table past_received_alerts add column senders jsonb not null default '{}'`);
   }

@@ -1,8 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The only two ways in which an entry of the audit log changes: its result is added once, and it goes after
- * 400 days. As functions of the tables' owner they work for a role that may only read and insert there.
+ * The only two ways to change the audit log: adding the result of an entry once, and deleting entries after
+ * 400 days. They are functions of the tables' owner, so that they work for a role that may only read and
+ * insert.
  */
 export class AppendOnlyAudit extends Migration {
   override up(): void {

@@ -1,11 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Exact times of the events that a count counts, so that judging reads those of one group instead of every event of the
- * bucket.
- *
- * The latest are beside the count (`times`), the others in rows of `window_times`; `moved` says how many those have. A count
- * of before this migration has null in `times`. It never gets any, because its first times are missing.
+ * Exact times of counted events. With them, judging reads the times of one group instead of every event of
+ * the bucket.
+ * The latest times are beside the count (`times`), the others in rows of `window_times`; `moved` says how
+ * many those have. Counts from before this migration have null in `times`. They never get any, because their
+ * first times are missing.
  */
 export class WindowTimes extends Migration {
   override up(): void {

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The last times of a bucket are read from their end on, as the first ones are from the beginning. */
+/** The last times of a bucket are read from the end, the first ones from the beginning. */
 export class WindowTimesLast extends Migration {
   override up(): void {
     this.addSql(

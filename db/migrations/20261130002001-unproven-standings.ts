@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Whether a group's standing was taken over from an earlier revision. What was judged before this column existed does not say
- * it: those groups count as taken over, once.
+ * Adds whether a group's standing was taken over from an earlier revision. For groups judged before this
+ * column existed that is unknown; they count as taken over, once.
  */
 export class UnprovenStandings extends Migration {
   override up(): void {

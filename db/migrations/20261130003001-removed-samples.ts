@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Sources whose sample producers were removed: what these still had on its way is not stored any more.
- * `emptied`: their events are gone too.
+ * Sources whose sample producers were removed. Their late batches are no longer stored. `emptied`: their
+ * events are removed too.
  */
 export class RemovedSamples extends Migration {
   override up(): void {

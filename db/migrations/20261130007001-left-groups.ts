@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * A revision that has handed over stays unsettled while groups of it could not be judged. Until then it reads only the events
- * before `until_snapshot`, also when its successor is gone.
+ * Allows a revision to hand over before it is settled, if some of its groups could not be judged. Until then
+ * it reads only the events before `until_snapshot`, even if its successor is gone.
  */
 export class LeftGroups extends Migration {
   override up(): void {

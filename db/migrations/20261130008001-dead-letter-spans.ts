@@ -1,11 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Latest instant of JavaScript, in epoch milliseconds: what is beyond it is no time of an event. */
+/** The latest time that JavaScript can represent, in epoch milliseconds. No event has a later one. */
 const LATEST_MS = 8.64e15;
 
 /**
- * Which dead letter a deaf span belongs to: a redrive ends the span of its letter and no other. Batches that
- * wait or were discarded before get their spans here.
+ * Adds to a deaf span the dead letter it belongs to, so that a redrive ends the span of its own letter only.
+ * Batches that wait or were discarded get their spans here.
  */
 export class DeadLetterSpans extends Migration {
   override up(): void {

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** When a process ended in order, and when a person declared a dead one to be gone for good. */
+/** Adds when a process ended in order, and when a person retired it. */
 export class EndedProcesses extends Migration {
   override up(): void {
     this.addSql(

@@ -22,7 +22,7 @@ import { LeftGroups } from './20261130007001-left-groups.ts';
 import { DeadLetterSpans } from './20261130008001-dead-letter-spans.ts';
 import { EndedProcesses } from './20261130008002-ended-processes.ts';
 
-/** Every migration in order, by name: nothing is found by looking into folders. */
+/** Every migration, in order. The list is explicit, so that nothing depends on the files in a folder. */
 export const migrationsList = [
   { name: '20261124000000-events', class: Events },
   { name: '20261124000001-tables', class: Tables },

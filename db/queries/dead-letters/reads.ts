@@ -30,7 +30,7 @@ const COLUMNS = sql`id, source_id, kind, state, failure, reason, field, event_co
   ${ms('created_at')} as created_at,
   ${ms('updated_at')} as updated_at`;
 
-/** Dead letters from new to old, without their content. `after`: only those that come after this one. */
+/** Lists dead letters from new to old, without their content. `after`: only those that follow this one. */
 export async function listDeadLetters(
   db: Sql,
   filter: DeadLetterFilter,
@@ -47,7 +47,7 @@ export async function listDeadLetters(
   return rows;
 }
 
-/** One dead letter with its content, or null. */
+/** Finds a dead letter with its content, or null. */
 export async function findDeadLetter(
   db: Sql,
   id: string,
@@ -57,7 +57,7 @@ export async function findDeadLetter(
   return rows[0] ?? null;
 }
 
-/** Ids of dead letters that wait, by source, the oldest `limit` of them. */
+/** Ids of the oldest `limit` waiting dead letters, grouped by source. */
 export async function waitingBySource(
   db: Sql,
   filter: DeadLetterFilter,

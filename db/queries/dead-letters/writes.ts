@@ -5,10 +5,10 @@ import { storableJson, storableText } from '../../storable.ts';
 import { instant } from '../../time.ts';
 import { shareSamples } from '../events/removed-samples.ts';
 
-/** The latest instant of JavaScript, epoch milliseconds. */
+/** The latest time that JavaScript can represent, in epoch milliseconds. */
 const LATEST_MS = 8.64e15;
 
-/** A dead letter to be kept. `content` is the batch or the event as it was to be stored. */
+/** A dead letter to be stored. `content` is the batch or the event that could not be stored. */
 export interface NewDeadLetter {
   id: string;
   source_id: string;
@@ -21,16 +21,16 @@ export interface NewDeadLetter {
   /** Epoch milliseconds. */
   created_at: number;
   /**
-   * The times of its events, epoch milliseconds: a deaf span of its source. Null: they were heard, and are
-   * invalid.
+   * From the first to the last time of its events, in epoch milliseconds: a deaf span of the source. Null for
+   * an invalid event, which was received after all.
    */
   unheard: { from_at: number; to_at: number } | null;
 }
 
 /**
- * Keeps dead letters, each once by its id, with their deaf spans: what is there already stays as it is, and
- * those of removed samples are dropped. One statement writes both, so there is no letter without its span.
- * @returns how many are new
+ * Stores dead letters with their deaf spans, each once by its id. Existing ones stay unchanged, and those of
+ * removed samples are dropped. One statement writes both, so that no letter lacks its span.
+ * @returns how many were new
  */
 export async function insertDeadLetters(orm: Orm, letters: readonly NewDeadLetter[]): Promise<number> {
   if (letters.length === 0) return 0;
@@ -69,7 +69,10 @@ export async function insertDeadLetters(orm: Orm, letters: readonly NewDeadLette
   });
 }
 
-/** A batch may hold any times. What is no span of time must not keep its letter from being recorded. */
+/**
+ * Checks the span, because a batch may contain any times. Without a valid span the dead letter is stored
+ * without one.
+ */
 function storableSpan(unheard: NewDeadLetter['unheard']) {
   const { from_at, to_at } = unheard ?? { from_at: Number.NaN, to_at: Number.NaN };
   const isSpan = from_at >= 0 && from_at <= to_at && to_at <= LATEST_MS;
@@ -83,9 +86,7 @@ export interface WaitingDeadLetter {
   content: Json;
 }
 
-/**
- * Those of a source's dead letters that still wait, oldest first. Ids that are not among them are left out.
- */
+/** The waiting dead letters among these ids of a source, oldest first. */
 export async function waitingDeadLetters(
   orm: Orm,
   sourceId: string,
@@ -99,9 +100,10 @@ export async function waitingDeadLetters(
 }
 
 /**
- * Settles waiting dead letters of a source, and says which: what was settled before is left out. `redriven`
- * wins over `discarded`, because what a redrive stored is stored, whoever gave it up meanwhile. A redrive
- * ends the deaf spans of its letters, in the same statement. `at`: epoch ms.
+ * Marks waiting dead letters of a source as redriven or discarded, and returns which. Letters that were
+ * marked before are left out. But `redriven` replaces `discarded`, because a redrive has stored the events
+ * even if somebody discarded the letter meanwhile. A redrive also ends the deaf spans of its letters, in the
+ * same statement. `at`: epoch ms.
  */
 export async function settleDeadLetters(
   orm: Orm,
@@ -126,7 +128,7 @@ export async function settleDeadLetters(
   return rows.map(({ id }) => id);
 }
 
-/** A dead letter was tried again in vain: why now. `at`: epoch ms. */
+/** Records why another attempt to store a dead letter failed. `at`: epoch ms. */
 export async function failedAgain(
   orm: Orm,
   { id, reason, field, at }: { id: string; reason: string; field: string | null; at: number },

@@ -3,7 +3,7 @@ import type { Sql } from '../../orm.ts';
 import { ms } from '../../time.ts';
 import { HOUR_MS, LEVELS } from '../rules/fold.ts';
 
-/** Whole minutes that lie in [from, to); epoch milliseconds. */
+/** The whole minutes in [from, to); epoch milliseconds. */
 export interface MinuteRange {
   from?: number;
   to?: number;
@@ -16,7 +16,7 @@ export interface Summary {
   latest: number | null;
 }
 
-/** Events counted from the rollups, incidents from their table, and the time of the latest event. */
+/** Totals: events from the rollups, incidents from their table, and the time of the latest event. */
 export async function summary(db: Sql): Promise<Summary> {
   const { rows } = await sql<Summary>`
     select
@@ -28,8 +28,8 @@ export async function summary(db: Sql): Promise<Summary> {
 }
 
 /**
- * Events by severity, the most frequent first. What was removed is counted out again, so that nothing may be
- * left.
+ * Counts events by severity, the most frequent first. Deletions add negative counts, so a severity may sum to
+ * zero; it is omitted.
  */
 export async function severityDistribution(
   db: Sql,
@@ -42,10 +42,10 @@ export async function severityDistribution(
 }
 
 /**
- * Events by step, in order of time; steps without events are left out. `step` in milliseconds, a multiple of
- * a minute. Steps are summed up here: for the 43,200 minutes of thirty days PostgreSQL would take twice as
- * long. The rows come as two long values, because the driver needs more time for so many rows than
- * PostgreSQL; and as binary doubles, which PostgreSQL writes and Node reads faster than digits.
+ * Counts events by step, in order of time; steps without events are omitted. `step` is in milliseconds and a
+ * multiple of a minute. The steps are summed here, because for the 43,200 minutes of thirty days PostgreSQL
+ * would take twice as long. The rows come as two long values, because the driver is slow with so many rows.
+ * The numbers are binary doubles, which are faster to write and read than digits.
  */
 export async function timeSeries(
   db: Sql,
@@ -62,7 +62,7 @@ export async function timeSeries(
   for (let i = 0; i < times.length; i += 8) {
     parts.push({ minute: Math.floor(times.readDoubleBE(i) / step) * step, count: numbers.readDoubleBE(i) });
   }
-  // They come almost in order, which sorts faster than a map of as many finds.
+  // The parts come almost sorted. Sorting them is faster than as many look-ups in a map.
   parts.sort((a, b) => a.minute - b.minute);
   const points: typeof parts = [];
   for (const part of parts) {
@@ -74,10 +74,10 @@ export async function timeSeries(
 }
 
 /**
- * The counts of a range, each event once: what is folded, from the coarsest totals that fit, and what is not,
- * from the rollups. To be read in one statement: what is folded between two would be seen twice or not at
- * all. By hour, `at` is the hour in the middle of the range and the minute at its ends; by minute there is no
- * severity.
+ * Counts each event of a range once: from the coarsest totals that fit, plus the rollups that are not folded
+ * yet. Both must be read in one statement. If a fold came in between, its events would be counted twice or
+ * not at all. `by: 'hour'`: `at` is an hour, but a minute at the ends of the range. `by: 'minute'`: there is
+ * no severity.
  */
 function counts({ from, to }: MinuteRange, { by }: { by: 'hour' | 'minute' }): RawBuilder<unknown> {
   const unfolded = sql`

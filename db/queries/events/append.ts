@@ -21,9 +21,10 @@ const claimSlot: Statement = {
 };
 
 /**
- * Takes part in the rule set: until this transaction ends no rule changes. The version is read in a second
- * statement, whose snapshot is younger than the lock. The slot is this append's alone: concurrent appends
- * never wait for each other's counts. Low slots are taken first, so a quiet system keeps few rows.
+ * Begins an append: takes the shared lock of the rule set, so that no rule changes until the transaction
+ * ends. A second statement reads the version, because its snapshot must be newer than the lock. It also takes
+ * a slot, so that concurrent appends never wait for each other's counts. Low slots are taken first, so that a
+ * quiet system has few rows.
  */
 export async function enterAppend({
   send,
@@ -38,18 +39,18 @@ export async function enterAppend({
   return { version, slot: slot ?? 0 };
 }
 
-/** A revision of a rule that appends count for. */
+/** A revision that appends must count events for. */
 export interface RuleInForce {
   rule_id: string;
   revision: number;
   definition: RuleDefinition;
-  /** The revision that brought its `group_by`. */
+  /** The revision that introduced its `group_by`. */
   groups_from: number;
 }
 
 /**
- * The rules that changed after version `before` of the rule set, up to `version`. Null when that is no longer
- * on record: then all must be read.
+ * The rules that changed after version `before` of the rule set, up to `version`. Null if the record no
+ * longer goes back that far; then all rules must be read.
  */
 export async function rulesChanged(db: Sql, before: number, version: number): Promise<string[] | null> {
   const { rows } = await sql<{ rule_id: string }>`
@@ -59,10 +60,10 @@ export async function rulesChanged(db: Sql, before: number, version: number): Pr
   return [...new Set(rows.map(({ rule_id }) => rule_id))];
 }
 
-/** More changes at once than these, and all rules are read. */
+/** If more rules changed than this, all rules are read. */
 const MOST_CHANGES = 1000;
 
-/** What appends count for: those of the rules that are enabled; a rule without a window counts no events. */
+/** The revisions in force that count events: those of enabled rules that have a window. */
 export async function rulesInForce(
   db: Sql,
   ids: readonly string[] | null,
@@ -96,7 +97,7 @@ const insert: Statement = {
     on conflict do nothing`,
 };
 
-/** Stores events and returns how many of them are new. Sorted, so that racing appends never deadlock. */
+/** Stores events and returns how many are new. They are sorted, so that concurrent appends never deadlock. */
 export async function insertEvents(
   { send }: PipelinedTransaction,
   events: readonly Event[],
@@ -105,7 +106,7 @@ export async function insertEvents(
   return (await send(insert, [JSON.stringify(events), now])).rowCount ?? 0;
 }
 
-/** Which of the events this transaction has stored, by their keys. */
+/** Says which of these events this transaction has stored, by their keys. */
 export async function ownKeys(db: Sql, events: readonly Event[]): Promise<Set<string>> {
   const keys = events.map(({ event_id, occurred_at }) => ({ event_id, occurred_at }));
   const { rows } = await sql<{ event_id: string; at: number }>`
@@ -119,7 +120,8 @@ export async function ownKeys(db: Sql, events: readonly Event[]): Promise<Set<st
 export const eventKey = (eventId: string, occurredAt: number) => `${eventId} ${occurredAt}`;
 
 /**
- * Reads stored events by identity: for duplicates, in a statement of its own, whose snapshot sees the winner.
+ * Reads stored events by their identity, to answer duplicates. It must be a statement of its own: its
+ * snapshot then sees the events of the append that came first.
  */
 export async function storedEvents(
   db: Sql,
@@ -135,7 +137,10 @@ export async function storedEvents(
   return new Map(rows.map((event) => [eventKey(event.event_id, event.occurred_at), event]));
 }
 
-/** The statement for what an append writes beside its events. `counted` adds the counts in $2 to slot $1. */
+/**
+ * Makes the statement that writes counts, rollups and the outbox row. `counted` adds the counts in $2 to slot
+ * $1.
+ */
 const tallyOf = (name: string, counted: string): Statement => ({
   name,
   text: `
@@ -151,7 +156,10 @@ const tallyOf = (name: string, counted: string): Statement => ({
     returning id`,
 });
 
-/** For an append whose rules all have short windows: without times it costs PostgreSQL 2 to 5 % less. */
+/**
+ * The statement for appends whose rules all have short windows. Without times it costs PostgreSQL 2 to 5 %
+ * less.
+ */
 const countsAlone = tallyOf(
   'insert_tally',
   `counted as (
@@ -179,8 +187,8 @@ const countsWithTimes = tallyOf(
 );
 
 /**
- * Counts, rollups and the outbox row, in one statement. Returns the outbox row's id; null when nothing was
- * touched.
+ * Writes counts, rollups and the outbox row in one statement. Returns the id of the outbox row; null if no
+ * group was touched.
  */
 export async function insertTally(
   { send }: PipelinedTransaction,
@@ -214,20 +222,20 @@ export async function countOverflow(
     on conflict (rule_id, slot) do update set events = o.events + excluded.events`.execute(db);
 }
 
-/** A group to be admitted to a rule, under the rule's cap. */
+/** A group that a rule shall admit, if its limit allows it. */
 export interface Wanted {
   rule_id: string;
   group_key: string;
   max_groups: number;
-  /** The revision that brought the rule's `group_by`. */
+  /** The revision that introduced the rule's `group_by`. */
   groups_from: number;
 }
 
 /**
- * Admits unknown groups up to their rule's cap. Admissions to one rule go one after the other, so the cap is
- * exact. Groups by fields that the rule no longer groups by take no room. The room that is left is counted
- * once (`materialized`): else it is counted for every group, and 10,000 groups took 19 s instead of 2.
- * @returns of the wanted, those that are admitted now (`rule_id group_key`)
+ * Admits unknown groups up to the limit of their rule. A lock lets only one append at a time admit groups to
+ * a rule, so the limit is exact. Groups of an earlier `group_by` do not count. `materialized` makes
+ * PostgreSQL count the free places once instead of once per group: 10,000 groups took 2 s instead of 19.
+ * @returns those of the wanted groups that are admitted now (`rule_id group_key`)
  */
 export async function admitGroups(
   db: Sql,
@@ -265,8 +273,8 @@ export async function admitGroups(
 }
 
 /**
- * Lets each id claim its time; the first claim wins. Sorted against deadlocks. Returns the times in the order
- * given.
+ * Fixes a time for each id, unless one was fixed before. The ids are sorted to avoid deadlocks. Returns the
+ * times in the given order.
  */
 export async function claimTimes(
   db: Sql,

@@ -3,10 +3,10 @@ import type { Sql } from '../../orm.ts';
 import { HOUR_MS, LEVELS, MINUTE_MS } from '../rules/fold.ts';
 
 /**
- * From when to when there are events of a severity and a type, by the counts, to whole hours; null without
- * any. A type that never has a severity is the common case of a list that would look at every event of the
- * type, and find nothing.
- * @returns epoch milliseconds, `to` not included
+ * The whole hours in which events of a severity and a type exist, by the counts; null if there are none.
+ * Without this, a list by a severity that the type never has would read every event of the type and find
+ * nothing.
+ * @returns epoch milliseconds, `to` excluded
  */
 export async function hoursWith(
   db: Sql,

@@ -5,21 +5,24 @@ import type { Sql } from '../../orm.ts';
 import { instant } from '../../time.ts';
 import { COLUMNS, type EventPage, type EventPlace, pageOf, type TimeRange } from './reads.ts';
 
-/** An event that was not read because of its size: its place, and the number of characters of its payload. */
+/**
+ * The position of an event that was not read because it is too large, with the number of characters of its
+ * payload.
+ */
 export interface LeftEvent extends EventPlace {
   size: number;
 }
 
-/** The first events of a list, newest first, and the places of the others. */
+/** The first events of a list, newest first, and the positions of the others. */
 export interface EventPart {
   events: Event[];
   left: LeftEvent[];
 }
 
 /**
- * Finds a page of events, and reads only its beginning: up to `characters` of payload, and at least one
- * event. The places of the others come from the same statement, so events that are stored meanwhile do not
- * change the page.
+ * Finds a page of events, but reads only its beginning: up to `characters` of payload, and at least one
+ * event. One statement also returns the positions of the others, so that events stored later do not change
+ * the page.
  */
 export async function firstPart(
   db: Sql,
@@ -43,7 +46,7 @@ export async function firstPart(
   return { events, left };
 }
 
-/** The events at these places, newest first. Those that are gone by now are left out. */
+/** Reads the events at these positions, newest first. Deleted ones are omitted. */
 export async function eventsAt(db: Sql, places: readonly EventPlace[]): Promise<Event[]> {
   const wanted = sql.join(places.map(({ at, id }) => sql`(${instant(at)}, ${id}::uuid)`));
   const { rows } = await sql<Event>`

@@ -5,13 +5,13 @@ import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 import { hoursWith } from './hours.ts';
 
-/** A stretch of time in epoch milliseconds, `from` in and `to` out. */
+/** A time range in epoch milliseconds; `from` is included, `to` is excluded. */
 export interface TimeRange {
   from?: number | undefined;
   to?: number | undefined;
 }
 
-/** A place in the order of events: by time, and by id within a millisecond. Epoch milliseconds. */
+/** A position in the order of events: by time, and by id within a millisecond. Epoch milliseconds. */
 export interface EventPlace {
   at: number;
   id: string;
@@ -19,20 +19,18 @@ export interface EventPlace {
 
 export type Order = 'newest first' | 'oldest first';
 
-/** A piece of a list. */
+/** Which part of a list to read. */
 export interface EventPage {
-  /** Only events that come after this one in the order. */
+  /** Only events that follow this position. */
   after?: EventPlace | undefined;
   offset?: number;
   limit: number;
-  /**
-   * No further event once those before it have so many characters of payload: what a page takes in memory.
-   */
+  /** The page ends once its payloads have this many characters, which limits its memory. */
   characters?: number;
   order?: Order;
 }
 
-/** An event as it is read. */
+/** The columns of an event. */
 export const COLUMNS = sql`event_id, source_id, ${ms('occurred_at')} as occurred_at,
   severity, event_type, payload`;
 
@@ -44,10 +42,10 @@ export async function findEvent(db: Sql, id: string): Promise<Event | null> {
 }
 
 /**
- * Events whose payload doesn't matter. Every filter alone has an index in the order of the list. Several
- * together are looked up in one that has them all (`include`), without reading an event that isn't listed; so
- * is what `offset` skips. `offset 0` has each event fetched by its key: as a join, the planner may read whole
- * partitions for it.
+ * Lists events without a payload filter. For every single filter there is an index in the order of the list.
+ * Several filters are decided from the columns that one index includes, without reading events that are not
+ * listed; so is what `offset` skips. `offset 0` makes PostgreSQL fetch each event by its key. As a join, it
+ * might read whole partitions.
  */
 export async function listEvents(
   db: Sql,
@@ -61,7 +59,7 @@ export async function listEvents(
   return rows;
 }
 
-/** The statement of such a list; null if the list is known to be empty. */
+/** The statement of such a list; null if the list is certainly empty. */
 export async function pageOf(
   db: Sql,
   { severity, source_id, event_type }: Omit<EventFilter, 'payload'>,
@@ -90,7 +88,7 @@ export async function pageOf(
         ) events order by chosen.occurred_at ${DIRECTION[order]}, chosen.event_id ${DIRECTION[order]}`;
 }
 
-/** As much of a page as it may have characters, and one event at least. */
+/** Cuts a page after so many characters, but keeps at least one event. */
 function cut(page: RawBuilder<Event>, characters: number, order: Order): RawBuilder<Event> {
   return sql<Event>`
     select event_id, source_id, occurred_at, severity, event_type, payload from (
@@ -103,27 +101,26 @@ function cut(page: RawBuilder<Event>, characters: number, order: Order): RawBuil
     order by occurred_at ${DIRECTION[order]}, event_id ${DIRECTION[order]}`;
 }
 
-/**
- * Events that a search looks at in one statement: few at first, since most searches find soon what they look
- * for.
- */
+/** How many events the first statement of a search reads. Most searches find enough early, so it is few. */
 const FIRST_STRETCH = 500;
 const LONGEST_STRETCH = 10_000;
 
-/** A part of a search. Its payloads have at most `characters`, unless it is a single event. */
+/** The result of a part of a search. Its payloads have at most `characters`, unless it is a single event. */
 export interface Found {
   events: Event[];
-  /** Where it stopped before its end; null once everything has been looked at or `limit` found. */
+  /**
+   * The position at which the search stopped early; null if everything was searched or `limit` was reached.
+   */
   searchedTo: EventPlace | null;
-  /** Events still to be skipped: of `offset`, what was not found. */
+  /** How many events of `offset` are still to be skipped. */
   offset: number;
 }
 
 /**
- * Events by what their payload holds: no index helps, so each that the other filters leave is looked at,
- * stretch by stretch.
- * @param budgetMs once this is over no further stretch is begun
- * @param firstStretch how many are looked at first: fewer where what was found before them was large
+ * Searches events by their payload. No index helps, so it reads every event that the other filters leave,
+ * part by part.
+ * @param budgetMs after this time no further part is begun
+ * @param firstStretch how many events the first part reads; fewer if earlier results were large
  */
 export async function searchEvents(
   db: Sql,
@@ -160,14 +157,15 @@ export async function searchEvents(
 }
 
 /**
- * An event of a stretch. `size`: characters of its payload. `cut`: more events match, but were left out for
- * their size.
+ * An event of one part. `size`: characters of its payload. `cut`: more events match, but were left out
+ * because of their size.
  */
 type Looked = Event & { matches: boolean; last: boolean; size: number; cut: boolean };
 
 /**
- * Those of the next `limit` events that match, and the last of them if there may be more.
- * @param most how many matches are wanted, and of how many characters together
+ * Finds the next matching events among `limit` events. It also returns the last event read, if there may be
+ * more.
+ * @param most how many matches are wanted, and how many characters they may have together
  */
 async function searchStretch(
   db: Sql,
@@ -219,7 +217,7 @@ function conditions(
   if (after) {
     const beyond = order === 'newest first' ? sql`<` : sql`>`;
     const at = instant(after.at);
-    // The first line lets whole partitions be skipped: PostgreSQL does not prune by a row comparison.
+    // The first condition lets PostgreSQL skip whole partitions, which it does not do for a row comparison.
     all.push(
       sql`occurred_at ${beyond}= ${at}`,
       sql`(occurred_at, event_id) ${beyond} (${at}, ${after.id}::uuid)`,

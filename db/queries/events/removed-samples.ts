@@ -4,11 +4,11 @@ import { LOCKS } from '../../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
 
 /**
- * Removes the rows of all sample producers. Once this has returned, nothing that they had on its way can be
- * stored: what was being stored is committed, and whatever comes later finds the note. A batch may come much
- * later, as one of a killed worker does.
- * @returns how many there were, and the sources that are to be emptied, those of an earlier call that broke
- * off included
+ * Removes the rows of all sample producers. After it returns, none of their events can be stored any more:
+ * batches in progress are committed, and later ones find a note. A batch may come much later, for example
+ * from a worker that was killed.
+ * @returns how many producers there were, and the sources whose events must be removed, including those of an
+ * earlier call that was interrupted
  */
 export async function removeSampleProducers(orm: Orm): Promise<{ producers: number; sources: string[] }> {
   return transaction(orm, async (db) => {
@@ -24,14 +24,15 @@ export async function removeSampleProducers(orm: Orm): Promise<{ producers: numb
   });
 }
 
-/** Nothing is left of these sources. */
+/** Notes that all events of these sources are removed. */
 export async function samplesEmptied(db: Sql, sources: readonly string[]): Promise<void> {
   await sql`update removed_samples set emptied = true where source_id = any(${sources}::text[])`.execute(db);
 }
 
 /**
- * A producer is about to have this id, so what it emits is to be stored. Comes before its row: a producer
- * whose events were dropped would be worse than a late batch of its predecessor.
+ * Allows a producer with this id to store events again. It must be called before the producer's row is
+ * created. Otherwise the new producer's events could be dropped, which is worse than storing a late batch of
+ * the old one.
  */
 export async function sampleReturns(orm: Orm, id: string): Promise<void> {
   await sql`delete from removed_samples where source_id = ${id}`.execute(sqlOf(orm));
@@ -47,8 +48,8 @@ const find: Statement = {
 };
 
 /**
- * Which of the sources are of removed samples. Until this transaction ends there will be no more of them. It
- * reads in a second statement, whose snapshot is younger than the lock.
+ * Says which of the sources belong to removed samples. Until this transaction ends, no more are added. A
+ * second statement reads that, because its snapshot must be newer than the lock.
  */
 export async function removedAmong(
   { send }: PipelinedTransaction,
@@ -59,8 +60,7 @@ export async function removedAmong(
 }
 
 /**
- * The same for a transaction that waits for each answer: takes part, so that the next statement can rely on
- * the notes.
+ * Takes the lock for a transaction that waits for each answer. Its next statement can then rely on the notes.
  */
 export async function shareSamples(db: Sql): Promise<void> {
   await sql.raw(share.text).execute(db);

@@ -7,18 +7,17 @@ import { LEVELS } from '../rules/fold.ts';
 import { deleteInChunks } from '../system/delete-in-chunks.ts';
 
 /**
- * How long a partition may keep others waiting on its way out. While detaching waits for those who read it,
- * no partition can be made: a backfill that reads for hours must not cost late events their day.
+ * How long detaching a partition may wait for readers. Meanwhile no partition can be created, and a backfill
+ * that reads for hours must not prevent late events from getting theirs.
  */
 const LOCK_TIMEOUT = '5s';
 
 /**
- * Drops partitions whose last day is before `before`. Detaching doesn't lock the parent's readers and writers
- * out; what a crash, or a reader who takes longer than we wait, leaves half done is finished by the next
- * call.
- * @param before epoch ms. For counts it is asked for each partition, while no rule changes: a rule that is
- * made meanwhile either is seen, or counts in a partition that is made after this one has gone
- * @param progress called after each partition; what it throws ends the call
+ * Drops partitions whose last day is before `before`. Detaching does not block the parent's readers and
+ * writers. If a crash or a slow reader interrupts it, the next call continues.
+ * @param before epoch ms. For counts it is computed for each partition while no rule changes. So a new rule
+ * is either considered, or it counts in partitions that are created afterwards
+ * @param progress called after each partition; if it throws, the call ends
  */
 export async function dropPartitions(
   orm: Orm,
@@ -26,7 +25,7 @@ export async function dropPartitions(
   before: (db: Sql) => number | Promise<number>,
   progress: () => void = () => {},
 ): Promise<number> {
-  // Detaching concurrently is no part of a transaction, so the connection itself is told how long to wait.
+  // Detaching concurrently is impossible in a transaction, so the timeout is set on the connection.
   return sqlOf(orm)
     .connection()
     .execute(async (db) => {
@@ -50,8 +49,8 @@ export async function dropPartitions(
 }
 
 /**
- * Does something while no rule changes: who changes one shares the lock. It is the connection's, not a
- * transaction's.
+ * Runs work while no rule changes: everybody who changes a rule takes the same lock. The lock belongs to the
+ * connection, not to a transaction.
  */
 async function keepingRules<T>(db: Sql, work: () => Promise<T>): Promise<T> {
   await sql`select pg_advisory_lock(${LOCKS.retention})`.execute(db);
@@ -78,8 +77,8 @@ async function dropPartition(
 const isLockTimeout = (error: unknown) => (error as { code?: unknown }).code === '55P03';
 
 /**
- * Removes what events before `before` (epoch ms) left in tables that aren't partitioned. Counts go by whole
- * days, as the events' partitions do, so that totals are those of the events that are there.
+ * Removes what events before `before` (epoch ms) left in tables without partitions. Counts are removed by
+ * whole days, like the events, so that totals match the stored events.
  */
 export async function forgetEvents(db: Sql, before: number, progress?: () => void): Promise<void> {
   const day = dayOf(before);
@@ -89,10 +88,7 @@ export async function forgetEvents(db: Sql, before: number, progress?: () => voi
   await deleteInChunks(db, 'event_totals', sql`t.level = ${levels} and t.at < ${day}::bigint`, progress);
 }
 
-/**
- * Removes the record of changes of rules that is older than a day: a process that has slept longer reads all
- * rules.
- */
+/** Removes records of rule changes older than a day. A process that slept longer reads all rules. */
 export async function forgetRuleChanges(db: Sql): Promise<void> {
   await sql`delete from rule_changes where at < now() - interval '1 day'`.execute(db);
 }

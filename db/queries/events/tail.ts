@@ -8,7 +8,7 @@ export interface CommittedEvent extends Event {
   xid: string;
 }
 
-/** What is committed now, as `pg_snapshot` writes it: `xmin:xmax:xip,…`. */
+/** The current snapshot, in the form of `pg_snapshot`: `xmin:xmax:xip,…`. */
 export async function currentSnapshot(db: Sql): Promise<string> {
   const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
     db,
@@ -17,12 +17,12 @@ export async function currentSnapshot(db: Sql): Promise<string> {
 }
 
 /**
- * Events that `until` sees and `since` does not: exactly those whose transaction committed between the two,
- * in whatever order transactions began. They are found by their transactions: those that ran at `since`, and
- * all that began later.
- * @param after only those after this one, by transaction and id
- * @param most so many of them, or as many as have so many characters of payload and one at least
- * @returns `more`: some were left out
+ * Reads the events that were committed between two snapshots: those that `until` sees and `since` does not,
+ * whatever the order in which transactions began. It looks at transactions that were running at `since` and
+ * at all later ones.
+ * @param after only events after this one, by transaction and id
+ * @param most the largest number of events and of characters of payload; at least one event is read
+ * @returns `more`: true if some were left out
  */
 export async function eventsBetween(
   db: Sql,
@@ -59,7 +59,7 @@ export async function eventsBetween(
   };
 }
 
-/** What a snapshot says: transactions from `xmax` on had not begun, those in `running` had not ended. */
+/** Parses a snapshot: transactions from `xmax` on had not begun, and those in `running` had not ended. */
 export function partsOf(snapshot: string): { xmin: string; xmax: string; running: string[] } {
   const [xmin = '', xmax = '', list = ''] = snapshot.split(':');
   return { xmin, xmax, running: list === '' ? [] : list.split(',') };

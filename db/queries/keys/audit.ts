@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
-/** How long the record is kept, in days: from one yearly review to the next. */
+/** How long audit entries are kept, in days: from one yearly review to the next. */
 export const AUDIT_DAYS = 400;
 
 /** `at` in epoch ms. */
@@ -18,7 +18,7 @@ export interface AuditRow {
   status: number | null;
 }
 
-/** Writes down what is about to be done. */
+/** Writes an entry that says what is about to be done. */
 export async function insertAudit(db: Sql, row: AuditRow): Promise<void> {
   await sql`
     insert into audit_log (id, at, principal_id, principal, address, action, target, detail, status)
@@ -26,7 +26,7 @@ export async function insertAudit(db: Sql, row: AuditRow): Promise<void> {
             ${row.action}, ${row.target}, ${JSON.stringify(row.detail)}::jsonb, ${row.status})`.execute(db);
 }
 
-/** Writes down what came of it. An entry that has its status keeps it. */
+/** Adds the outcome to an entry. An entry that has one keeps it. */
 export async function settleAudit(
   db: Sql,
   { id, status, target }: Pick<AuditRow, 'id' | 'target'> & { status: number },
@@ -34,7 +34,10 @@ export async function settleAudit(
   await sql`select settle_audit(${id}::uuid, ${status}::smallint, ${target})`.execute(db);
 }
 
-/** The record from new to old; `from` is in, `to` is not. `after`: only what comes after this one. */
+/**
+ * Lists the audit log from new to old; `from` is included, `to` is excluded. `after`: only entries that
+ * follow this one.
+ */
 export async function listAudit(
   db: Sql,
   filter: { principal_id?: string; action?: string; from?: number; to?: number },
@@ -54,10 +57,7 @@ export async function listAudit(
   return rows;
 }
 
-/**
- * Removes what was written before `before` (epoch ms), and never what is younger than the record is to be
- * kept.
- */
+/** Removes entries from before `before` (epoch ms), but never entries younger than `AUDIT_DAYS`. */
 export async function forgetAudit(db: Sql, before: number): Promise<void> {
   await sql`select forget_audit(${instant(before)})`.execute(db);
 }

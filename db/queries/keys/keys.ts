@@ -6,7 +6,7 @@ import { type ApiKey, ApiKeyEntity } from '../../entities/key.ts';
 import { type Orm, type Sql, transaction } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
-/** Keys from new to old, revoked ones among them. `after`: only those that come after this one. */
+/** Lists keys from new to old, including revoked ones. `after`: only those that follow this one. */
 export async function listKeys(
   orm: Orm,
   { after, limit }: { after?: { at: number; id: string }; limit: number },
@@ -21,13 +21,14 @@ export async function listKeys(
     );
 }
 
-/** One key, or null. */
+/** Finds a key, or null. */
 export async function findKey(orm: Orm, id: string): Promise<ApiKey | null> {
   return orm.em.fork().findOne(ApiKeyEntity, { id });
 }
 
 /**
- * Stores a new key by its secret's hash. Null where a key in force has its name already. `now` in epoch ms.
+ * Stores a new key with the hash of its secret. Returns null if a valid key has the same name. `now`: epoch
+ * ms.
  */
 export async function insertKey(
   orm: Orm,
@@ -54,10 +55,7 @@ export async function insertKey(
   return key;
 }
 
-/**
- * Ends a key and its sessions; one that is revoked already stays as it is. False when there is none. `now` in
- * epoch ms.
- */
+/** Revokes a key and ends its sessions. Returns false if there is no such key. `now`: epoch ms. */
 export async function revokeKey(orm: Orm, id: string, now: number): Promise<boolean> {
   return transaction(orm, async (db) => {
     const { numAffectedRows } = await sql`
@@ -70,9 +68,9 @@ export async function revokeKey(orm: Orm, id: string, now: number): Promise<bool
 }
 
 /**
- * Makes sure of the key that the configuration names, with every role, and revokes the one that it named
- * before. One that was revoked stays so: whoever did that must be able to rely on it.
- * @returns the key as it is on record. `now` in epoch ms
+ * Stores the bootstrap key with every role, and revokes the bootstrap key of an earlier configuration. If
+ * somebody revoked this key, it stays revoked, because they must be able to rely on that.
+ * @returns the stored key. `now`: epoch ms
  */
 export async function ensureBootstrapKey(
   orm: Orm,
@@ -80,7 +78,7 @@ export async function ensureBootstrapKey(
   now: number,
 ): Promise<{ id: string; roles: Role[]; revoked: boolean }> {
   return transaction(orm, async (db) => {
-    // Before the new one is there: it has the same name.
+    // The old key is revoked before the new one is inserted, because both have the same name.
     await sql`
       with older as (
         update api_keys set revoked_at = ${instant(now)}
@@ -97,21 +95,24 @@ export async function ensureBootstrapKey(
   });
 }
 
-/** A key as requests are judged by it, found by its own secret or by a session's. Times in epoch ms. */
+/**
+ * What authentication needs of a key. It is found by the key's own secret or by that of a session. Times in
+ * epoch ms.
+ */
 export interface Credential {
-  /** Of the secret by which it was found. */
+  /** Hash of the secret by which it was found. */
   hash: string;
   id: string;
   name: string;
   roles: Role[];
   rate_limit: number | null;
   sources: string[] | null;
-  /** The earlier one of key and session. */
+  /** When the key or the session ends, whichever is earlier. */
   expires_at: number | null;
   revoked: boolean;
 }
 
-/** The keys of these secrets, by hash; those that aren't known are missing. */
+/** Finds the keys of these secrets, by hash. Unknown ones are missing. */
 export async function findCredentials(db: Sql, hashes: readonly string[]): Promise<Credential[]> {
   const { rows } = await sql<Credential>`
     select found.hash, k.id, k.name, k.roles, k.rate_limit, k.sources, k.revoked_at is not null as revoked,
@@ -125,7 +126,7 @@ export async function findCredentials(db: Sql, hashes: readonly string[]): Promi
   return rows;
 }
 
-/** Notes when keys were last used, in epoch ms by id. */
+/** Stores when keys were last used: epoch ms by id. */
 export async function noteUse(db: Sql, used: ReadonlyMap<string, number>): Promise<void> {
   const rows = [...used].map(([id, at]) => ({ id, at }));
   await sql`
@@ -134,5 +135,5 @@ export async function noteUse(db: Sql, used: ReadonlyMap<string, number>): Promi
     where k.id = x.id`.execute(db);
 }
 
-/** How a secret begins. */
+/** The first characters of a secret, which are stored to recognize it. */
 export const prefixOf = (secret: string) => secret.slice(0, PREFIX_LENGTH);

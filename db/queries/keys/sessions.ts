@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
-/** Sessions of one key at a time; the oldest end first. A key that may do little must not fill the table. */
+/** How many sessions a key may have; the oldest end first. Otherwise a single key could fill the table. */
 const MOST_SESSIONS = 100;
 
-/** Stores a session by its token's hash. Times in epoch ms. */
+/** Stores a session with the hash of its token. Times in epoch ms. */
 export async function insertSession(
   orm: Orm,
   { hash, keyId, now, expiresAt }: { hash: string; keyId: string; now: number; expiresAt: number },
@@ -21,7 +21,7 @@ export async function insertSession(
   });
 }
 
-/** Ends a session. False when there is none. */
+/** Ends a session. Returns false if there is none. */
 export async function deleteSession(orm: Orm, hash: string): Promise<boolean> {
   const { numAffectedRows } = await sql`delete from sessions where hash = ${hash}`.execute(sqlOf(orm));
   return Number(numAffectedRows) > 0;

@@ -2,17 +2,17 @@ import type { MappingDefinition } from '../../../domain/events/mapping.ts';
 import { MappingEntity, type MappingRow } from '../../entities/mapping.ts';
 import type { Orm } from '../../orm.ts';
 
-/** All mappings that were made, by name. */
+/** Lists all mappings that people created, by name. */
 export async function listMappings(orm: Orm): Promise<MappingRow[]> {
   return orm.em.fork().find(MappingEntity, {}, { orderBy: { name: 'asc' } });
 }
 
-/** One of them, or null. */
+/** Finds a mapping, or null. */
 export async function findMapping(orm: Orm, name: string): Promise<MappingRow | null> {
   return orm.em.fork().findOne(MappingEntity, { name });
 }
 
-/** Stores a new one. Null when there is one of that name. `now` in epoch ms. */
+/** Stores a new mapping. Returns null if there is one of that name. `now`: epoch ms. */
 export async function insertMapping(
   orm: Orm,
   name: string,
@@ -31,7 +31,7 @@ export async function insertMapping(
   return inserted.affectedRows === 0 ? null : em.findOne(MappingEntity, { name });
 }
 
-/** Puts another definition in its place. Null when it is gone. `now` in epoch ms. */
+/** Replaces the definition of a mapping. Returns null if there is none of that name. `now`: epoch ms. */
 export async function replaceMapping(
   orm: Orm,
   name: string,
@@ -43,7 +43,7 @@ export async function replaceMapping(
   return changed === 0 ? null : em.findOne(MappingEntity, { name });
 }
 
-/** Removes one. False when there was none. */
+/** Removes a mapping. Returns false if there was none. */
 export async function deleteMapping(orm: Orm, name: string): Promise<boolean> {
   return (await orm.em.fork().nativeDelete(MappingEntity, { name })) > 0;
 }

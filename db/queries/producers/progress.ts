@@ -3,7 +3,7 @@ import type { ProducerSettings } from '../../../domain/producers/producer.ts';
 import { type Orm, sqlOf } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
-/** What a producer was told, or null when its row is gone. */
+/** The settings of a producer; null if its row is gone. */
 export async function producerRow(
   orm: Orm,
   sourceId: string,
@@ -14,8 +14,8 @@ export async function producerRow(
 }
 
 /**
- * Moves a producer on: `stored` more events, and every event before `appendedThrough` (epoch ms) is appended,
- * or will be an answer from its dead letters. Never goes back. False when the row is gone.
+ * Records the progress of a producer: `stored` more events, and every event before `appendedThrough` (epoch
+ * ms) is either appended or in a dead letter. The time never decreases. Returns false if the row is gone.
  */
 export async function recordProgress(
   orm: Orm,

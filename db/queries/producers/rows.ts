@@ -3,17 +3,17 @@ import { type Producer, ProducerEntity } from '../../entities/producer.ts';
 import type { Orm } from '../../orm.ts';
 import { sampleReturns } from '../events/removed-samples.ts';
 
-/** All producers by id. */
+/** Lists all producers by id. */
 export async function listProducers(orm: Orm): Promise<Producer[]> {
   return orm.em.fork().find(ProducerEntity, {}, { orderBy: { id: 'asc' } });
 }
 
-/** One producer, or null. */
+/** Finds a producer, or null. */
 export async function findProducer(orm: Orm, id: string): Promise<Producer | null> {
   return orm.em.fork().findOne(ProducerEntity, { id });
 }
 
-/** Stores a new producer. Null when there is one by that id. `now` in epoch ms. */
+/** Stores a new producer. Returns null if there is one with that id. `now`: epoch ms. */
 export async function insertProducer(
   orm: Orm,
   given: { id: string; settings: ProducerSettings; paused: boolean; sample: boolean },
@@ -32,7 +32,7 @@ export async function insertProducer(
   return inserted.affectedRows === 0 ? null : em.findOneOrFail(ProducerEntity, { id: given.id });
 }
 
-/** Changes what a producer was told; what is undefined stays. Null when it is gone. `now` in epoch ms. */
+/** Changes settings of a producer; undefined ones stay. Returns null if its row is gone. `now`: epoch ms. */
 export async function updateProducer(
   orm: Orm,
   id: string,
@@ -45,7 +45,7 @@ export async function updateProducer(
   return changed === 0 ? null : em.findOne(ProducerEntity, { id });
 }
 
-/** Removes a producer; its events stay. False when there was none. */
+/** Removes a producer; its events stay. Returns false if there was none. */
 export async function deleteProducer(orm: Orm, id: string): Promise<boolean> {
   return (await orm.em.fork().nativeDelete(ProducerEntity, { id })) > 0;
 }

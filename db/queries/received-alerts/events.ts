@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Event } from '../../../domain/events/event.ts';
 import type { Sql } from '../../orm.ts';
 
-/** Keeps events until they are stored, in the transaction of what they tell of. */
+/** Queues events about changes of alerts, in the transaction of the change, until they are stored. */
 export async function queueEvents(db: Sql, events: readonly Event[]): Promise<void> {
   await sql`
     insert into received_events (event_id, event)
@@ -10,9 +10,7 @@ export async function queueEvents(db: Sql, events: readonly Event[]): Promise<vo
     order by 1 on conflict do nothing`.execute(db);
 }
 
-/**
- * Events that have waited for longer than `olderThanMs`: those of a process that ended before it stored them.
- */
+/** Finds queued events that are older than `olderThanMs`. Their process ended before it stored them. */
 export async function queuedEvents(db: Sql, olderThanMs: number, limit: number): Promise<Event[]> {
   const { rows } = await sql<{ event: Event }>`
     select event from received_events
@@ -21,7 +19,7 @@ export async function queuedEvents(db: Sql, olderThanMs: number, limit: number):
   return rows.map(({ event }) => event);
 }
 
-/** Forgets events that are stored. */
+/** Removes events from the queue once they are stored. */
 export async function unqueueEvents(db: Sql, ids: readonly string[]): Promise<void> {
   await sql`delete from received_events where event_id = any(${ids}::uuid[])`.execute(db);
 }

@@ -3,26 +3,25 @@ import { OVERFLOW_GROUP } from '../../../domain/rules/group.ts';
 import type { Sql } from '../../orm.ts';
 import { ALERT, type ReceivedAlertRow } from './writes.ts';
 
-/**
- * The overflow group as a literal: only then does PostgreSQL know that a partial index covers the question.
- */
+/** The overflow group as a literal. With a parameter, PostgreSQL could not use the partial index. */
 const OVERFLOW = sql.lit(OVERFLOW_GROUP);
 
 /**
- * An alert without its words, which the overflow group doesn't repeat: they may be many kilobytes of each.
+ * The columns of an alert without its texts. The overflow group does not show them, and they may be many
+ * kilobytes each.
  */
 const OVERFLOW_ALERT = sql`a.rule_id, a.key, a.group_key, '{}'::jsonb as labels, '{}'::jsonb as annotations, a.severity, '' as summary,
   null as generator_url, a.starts_at::float8 as starts_at, a.ends_at::float8 as ends_at, a.ends,
   a.not_before::float8 as not_before, null::float8 as acknowledged_at, null as acknowledged_by,
   a.updated_at::float8 as updated_at, '{}'::jsonb as senders`;
 
-/** Alerts of the overflow group looked at to find one that goes on. */
+/** How many alerts of the overflow group are read to find one that is still active. */
 const OVERFLOW_LOOKED_AT = 50;
 
 /**
- * Until when one of the alerts in the rule's overflow group holds that began before `from`, was not resolved,
- * and holds past `watermark`; null where none of the youngest does. Those are the least likely to have been
- * forgotten by their senders. Epoch ms.
+ * Says until when the rule's overflow group is certainly active: until the end of one of its alerts that
+ * began before `from`, was not resolved, and lasts past `watermark`. Null if none of the newest alerts does.
+ * The newest are read because their senders are least likely to have stopped. Epoch ms.
  */
 export async function overflowHolds(
   db: Sql,
@@ -39,10 +38,10 @@ export async function overflowHolds(
 }
 
 /**
- * Episodes of the groups' alerts that end at or after each group's `from` (epoch ms). The latest ones are
- * held until this transaction ends: an alert is reworded either before it is judged, or once its incident is
- * on record. Those of the overflow group aren't: its incident has words of its own. `past` ones are over for
- * good.
+ * Reads the episodes of the groups' alerts that end at or after each group's `from` (epoch ms). The latest
+ * ones are locked until this transaction ends, so that an alert's texts change either before it is judged or
+ * after its incident is stored. Alerts of the overflow group are not locked, because its incident has texts
+ * of its own. `past` episodes are over for good.
  */
 export async function episodesOnRecord(
   db: Sql,
@@ -58,9 +57,9 @@ export async function episodesOnRecord(
 }
 
 /**
- * Of alerts that are groups of their own. Looked up group by group, in the order in which receivers lock
- * alerts (`offset 0`): as a join, PostgreSQL read all the rule's alerts for a few groups, 3,300 blocks with
- * 10,000 alerts.
+ * Reads alerts that are groups of their own. They are looked up group by group, in the order in which
+ * receivers lock them (`offset 0`). As a join, PostgreSQL read all of the rule's alerts for a few groups:
+ * 3,300 blocks with 10,000 alerts.
  */
 async function ownOnRecord(
   db: Sql,
@@ -90,9 +89,9 @@ async function overflowOnRecord(db: Sql, ruleId: string, from: number): Promise<
 }
 
 /**
- * Moves the deadlines of groups whose alerts were sent again: nothing of them is to be judged. A refresh
- * writes its alert alone, so this comes once for several of them, and no workflow hears of it. `watermark` in
- * epoch ms.
+ * Moves the deadlines of groups whose alerts were only refreshed, because a refresh needs no judging. A
+ * refresh writes only its alert, so this runs once for many of them, and no workflow is signalled.
+ * `watermark`: epoch ms.
  */
 export async function rearmRefreshed(db: Sql, watermark: number): Promise<void> {
   await sql`
@@ -117,8 +116,8 @@ export async function rearmRefreshed(db: Sql, watermark: number): Promise<void> 
 }
 
 /**
- * Groups with an alert that ends after `at` (epoch ms): what a revision that comes into force then has to
- * judge.
+ * Finds groups with an alert that ends after `at` (epoch ms). A revision that comes into force must judge
+ * them.
  */
 export async function groupsAfter(
   db: Sql,
@@ -133,7 +132,7 @@ export async function groupsAfter(
   return rows;
 }
 
-/** Moves alerts for which there is no more room to the overflow group. */
+/** Moves alerts to the overflow group if their rule has no room for more groups. */
 export async function moveToOverflow(
   db: Sql,
   ruleId: string,

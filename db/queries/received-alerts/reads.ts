@@ -5,13 +5,13 @@ import type { Sql } from '../../orm.ts';
 import { ALERT, type ReceivedAlertRow } from './writes.ts';
 
 /**
- * Alerts read at once, and the characters in them: labels are matched here, so that SQL and rules have one
- * kind of pattern.
+ * How many alerts are read at once, and how many characters in them. Labels are matched here and not in SQL,
+ * so that these matchers and those of rules use the same kind of patterns.
  */
 const PAGE = 1000;
 const PAGE_CHARACTERS = 256 << 10;
 
-/** Alerts asked for at first, and at least: what a page has no room for is measured and left. */
+/** How many alerts are read first, and at least. Those that a page has no room for are only measured. */
 const FIRST_PAGE = 50;
 const FEWEST = 8;
 
@@ -24,8 +24,8 @@ interface Wanted {
 }
 
 /**
- * Alerts that are active at `now` and whose labels match, in the order of their keys, page by page, `limit`
- * at the most.
+ * Reads alerts that are active at `now` and whose labels match, in the order of their keys, page by page, at
+ * most `limit`.
  * @throws MatcherError at once
  */
 export function activeAlertPages(
@@ -65,11 +65,11 @@ async function* pages(
   }
 }
 
-/** The same as one list, which ends early once it has so many characters: what it takes in memory. */
+/** The same as one list. It ends early after so many characters, which limits its memory. */
 export async function activeAlerts(db: Sql, wanted: Wanted, characters = Number.POSITIVE_INFINITY) {
   const alerts: ReceivedAlertRow[] = [];
   let size = 0;
-  // One more tells whether there are others.
+  // One alert more than `limit` tells whether there are others.
   for await (const page of activeAlertPages(db, { ...wanted, limit: wanted.limit + 1 })) {
     for (const alert of page) {
       if (alerts.length === wanted.limit || size > characters) return { alerts, more: true };
@@ -80,7 +80,7 @@ export async function activeAlerts(db: Sql, wanted: Wanted, characters = Number.
   return { alerts, more: false };
 }
 
-/** Which of these keys belong to alerts that are active at `now`, epoch ms. */
+/** Says which of these keys belong to alerts that are active at `now` (epoch ms). */
 export async function activeAmong(
   db: Sql,
   protocol: ReceivingProtocol,

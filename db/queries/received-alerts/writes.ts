@@ -5,17 +5,20 @@ import type { Sql } from '../../orm.ts';
 import { mergePending } from '../rules/wake.ts';
 import { deleteInChunks } from '../system/delete-in-chunks.ts';
 
-/** A received alert as it is on record. Times in epoch milliseconds. */
+/** A received alert as stored. Times in epoch milliseconds. */
 export interface ReceivedAlertRow extends KnownAlert {
   rule_id: string;
   key: string;
-  /** Its own key, or the overflow group: settled for an episode when that begins. */
+  /**
+   * The group that the alert belongs to: its own key, or the overflow group. It is decided when an episode
+   * begins.
+   */
   group_key: string;
-  /** When its latest message came. */
+  /** When the latest message about the alert arrived. */
   updated_at: number;
 }
 
-/** A built-in rule, as far as receiving needs it. */
+/** What receiving needs to know of a built-in rule. */
 export interface ReceivingRule {
   id: string;
   name: string;
@@ -26,20 +29,20 @@ export interface ReceivingRule {
   max_groups: number;
 }
 
-/** The columns of an alert, as a record set has them. */
+/** The columns of an alert in a JSON record set. */
 const COLUMNS = sql`rule_id uuid, key text, group_key text, labels jsonb, annotations jsonb, severity text, summary text,
   generator_url text, starts_at bigint, ends_at bigint, ends text, not_before bigint, acknowledged_at bigint,
   acknowledged_by text, updated_at bigint, senders jsonb`;
 
-/** The same as they are read, numbers as numbers. */
+/** The columns of an alert for reading, with numbers as numbers. */
 export const ALERT = sql`a.rule_id, a.key, a.group_key, a.labels, a.annotations, a.severity, a.summary, a.generator_url,
   a.starts_at::float8 as starts_at, a.ends_at::float8 as ends_at, a.ends, a.not_before::float8 as not_before,
   a.acknowledged_at::float8 as acknowledged_at, a.acknowledged_by, a.updated_at::float8 as updated_at,
   a.senders`;
 
 /**
- * Takes part in the rule set, as appends do: until this transaction ends no rule changes, so that what it
- * notes is noted for the revision in force. Returns the rules as a younger statement sees them.
+ * Takes the shared lock of the rule set, like an append. No rule changes until this transaction ends, so
+ * groups are noted for the revision in force. Returns the rules, read after the lock.
  */
 export async function enterReceiving(db: Sql, ids: readonly string[]): Promise<ReceivingRule[]> {
   await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
@@ -49,7 +52,7 @@ export async function enterReceiving(db: Sql, ids: readonly string[]): Promise<R
   return rows;
 }
 
-/** Locks the rows of these alerts, in order, and returns those that there are. */
+/** Locks the rows of these alerts in a fixed order, and returns those that exist. */
 export async function lockAlerts(
   db: Sql,
   keys: readonly { rule_id: string; key: string }[],
@@ -61,7 +64,9 @@ export async function lockAlerts(
   return rows;
 }
 
-/** Puts alerts on record that weren't. False when somebody else did that meanwhile: look again. */
+/**
+ * Stores new alerts. Returns false if another process stored one meanwhile; the caller must then start again.
+ */
 export async function insertAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<boolean> {
   const { numAffectedRows } = await sql`
     insert into received_alerts select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as x(${COLUMNS})
@@ -69,7 +74,7 @@ export async function insertAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): 
   return Number(numAffectedRows ?? 0) === rows.length;
 }
 
-/** Writes alerts that changed. */
+/** Updates alerts that changed. */
 export async function updateAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<void> {
   await sql`
     update received_alerts a set group_key = x.group_key, labels = x.labels, annotations = x.annotations,
@@ -80,7 +85,7 @@ export async function updateAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): 
     where a.rule_id = x.rule_id and a.key = x.key`.execute(db);
 }
 
-/** Writes alerts that were only sent again: what moves is their end. */
+/** Updates alerts that were only repeated: their end moves. */
 export async function refreshAlerts(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<void> {
   const moved = rows.map(({ rule_id, key, ends_at, ends, updated_at, senders }) => ({
     ...{ rule_id, key, ends_at, ends, updated_at, senders },
@@ -92,7 +97,7 @@ export async function refreshAlerts(db: Sql, rows: readonly ReceivedAlertRow[]):
     where a.rule_id = x.rule_id and a.key = x.key`.execute(db);
 }
 
-/** Keeps episodes that another one followed. */
+/** Stores episodes that were followed by another one. */
 export async function keepPast(db: Sql, rows: readonly ReceivedAlertRow[]): Promise<void> {
   await sql`
     insert into past_received_alerts as p
@@ -103,8 +108,8 @@ export async function keepPast(db: Sql, rows: readonly ReceivedAlertRow[]): Prom
 }
 
 /**
- * Notes groups for judging by the revision in force, if that judges. Returns rules with something noted that
- * wasn't there before.
+ * Notes groups that must be judged, by the revision in force if it judges. Returns the rules for which
+ * something new was noted.
  */
 export async function notePendingAlerts(
   db: Sql,
@@ -126,8 +131,8 @@ export async function notePendingAlerts(
 }
 
 /**
- * Locks the alerts of an incident of PagerDuty's, and its rule: to be called before the incident is locked,
- * as receivers do.
+ * Locks the alerts of a PagerDuty incident, and its rule. It must be called before the incident is locked,
+ * because receivers lock in that order.
  */
 export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void> {
   const ofIncident = sql`alert_incidents i where i.id = ${incidentId} and i.rule_id = ${RECEIVING_RULES.pagerduty}`;
@@ -140,9 +145,9 @@ export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void
 }
 
 /**
- * Ends a group's alerts of PagerDuty because a person resolved their incident, and notes that for judging, as
- * PagerDuty has it: many of its senders trigger and never resolve, and their next trigger must be heard.
- * Those of other protocols go on until their senders say otherwise. `at` in epoch ms.
+ * Ends the PagerDuty alerts of a group after a person resolved their incident, and notes the group for
+ * judging. PagerDuty does the same, because many senders trigger and never resolve, and their next trigger
+ * must open an incident. Alerts of other protocols continue until their senders end them. `at`: epoch ms.
  */
 export async function endPagedAlerts(
   db: Sql,
@@ -163,7 +168,7 @@ export async function endPagedAlerts(
   );
 }
 
-/** Has open incidents say what their alerts say now, without a word to anybody. */
+/** Updates the texts of open incidents to those of their alerts. Nobody is notified. */
 export async function rewordIncidents(
   db: Sql,
   words: readonly {
@@ -187,8 +192,8 @@ export async function rewordIncidents(
 }
 
 /**
- * Removes alerts that ended before `before` (epoch ms) and whose end was judged, or will not be: their group
- * stands at something later, and nothing is pending for it.
+ * Removes alerts that ended before `before` (epoch ms), if their end was judged or never will be: their group
+ * was judged at a later time, and no evaluation is pending for it.
  */
 export async function forgetAlerts(db: Sql, before: number, progress?: () => void): Promise<number> {
   const done = sql`t.ends_at < ${Math.floor(before)}::bigint

@@ -15,31 +15,30 @@ export interface RejectionCount {
   n: number;
 }
 
-/** One refusal to look at. `at` in epoch milliseconds. */
+/** One refusal, to be shown. `at`: epoch milliseconds. */
 export interface Rejection {
   at: number;
   /** Id of the key that sent it. */
   key: string;
   key_name: string;
-  /** The route's template. */
+  /** The path template of the route. */
   route: string;
   kind: RejectionKind;
   status: number;
   reason: string;
-  /** What of the item is wrong; empty for all of it. */
+  /** The wrong field of the item; empty for the whole item. */
   field: string;
   detail: string;
-  /** The beginning of what was sent; null for a request that wasn't read. */
+  /** The first characters of the item; null for a request that was not read. */
   item: string | null;
 }
 
-/** Refusals kept of each key. */
+/** How many refusals are kept of each key. */
 export const KEPT_OF_A_KEY = 20;
 
 /**
- * Adds counts, keeps refusals, and lets go of all but the last of each key, in one transaction. Sorted, and
- * skipping what another process is removing, so that two that write at once don't wait for each other in a
- * circle.
+ * Adds counts and stores refusals, and removes all but the latest refusals of each key, in one transaction.
+ * Rows are sorted, and rows that another process is removing are skipped, so that two writers never deadlock.
  */
 export async function keepRejections(
   orm: Orm,
@@ -73,7 +72,10 @@ export async function keepRejections(
 }
 
 export interface RejectionFilter {
-  /** Epoch milliseconds; `to` is not in. Counts are of whole hours: those that this touches. */
+  /**
+   * Epoch milliseconds; `to` is excluded. Counts are by whole hours, so an hour counts if the range touches
+   * it.
+   */
   from: number;
   to: number;
   key?: string;
@@ -81,7 +83,7 @@ export interface RejectionFilter {
   reason?: string;
 }
 
-/** Counts by reason and route, the most first. A key has no counts of its own. */
+/** Sums counts by reason and route, highest first. Counts are not kept by key. */
 export async function countRejections(
   db: Sql,
   { from, to, route, reason }: RejectionFilter,
@@ -94,7 +96,7 @@ export async function countRejections(
   return rows;
 }
 
-/** The refusals on record, the last first. */
+/** The stored refusals, newest first. */
 export async function lastRejections(
   db: Sql,
   { from, to, key, route, reason }: RejectionFilter,
@@ -108,7 +110,7 @@ export async function lastRejections(
   return rows;
 }
 
-/** Forgets refusals before `before` (epoch ms). */
+/** Removes refusals from before `before` (epoch ms). */
 export async function forgetRejections(db: Sql, before: number): Promise<void> {
   await sql`delete from rejections where at < ${instant(before)}`.execute(db);
   await sql`delete from rejection_counts where hour < ${instant(before)}`.execute(db);

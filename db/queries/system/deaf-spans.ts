@@ -3,18 +3,20 @@ import { DEAF_REASONS, type DeafReason, type DeafSpan } from '../../../domain/sy
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
-/** A span that ended less than this before is the same one when it goes on, in milliseconds. */
+/**
+ * If a span continues within this time after its end, it is extended instead of a new one, in milliseconds.
+ */
 const SAME_WITHIN_MS = 90_000;
 
-/** Rows read to be joined, the newest: an incident may be open for months. */
+/** How many spans are read to be joined, the newest first. An incident may be open for months. */
 const MOST_JOINED = 10_000;
 
 const COLUMNS = sql`whose, id, name, reason, ${ms('from_at')} as from_at, ${ms('to_at')} as to_at,
   ${ms('held_until')} as held_until`;
 
 /**
- * Puts spans on record: those that begin where one on record does extend it. A part of a statement, without
- * its results.
+ * Stores deaf spans. A span that begins where a stored one begins extends it. This is a part of a statement
+ * and has no result.
  */
 export function insertSpans(spans: readonly DeafSpan[]): RawBuilder<unknown> {
   return sql`
@@ -29,8 +31,8 @@ export function insertSpans(spans: readonly DeafSpan[]): RawBuilder<unknown> {
 }
 
 /**
- * Puts spans on record that a sweep found: each goes on with the youngest of its kind that ended lately, so
- * that a producer which is behind, and moves, has one row and not one a second.
+ * Stores spans that a sweep found. Each extends the latest span of its kind that ended recently. So a
+ * producer that stays behind has one row, not one per second.
  */
 export async function extendSpans(db: Sql, spans: readonly DeafSpan[]): Promise<void> {
   if (spans.length === 0) return;
@@ -51,7 +53,7 @@ export async function extendSpans(db: Sql, spans: readonly DeafSpan[]): Promise<
   ).execute(db);
 }
 
-/** Spans whose senders may still come back, given `patience` milliseconds more than usual. */
+/** The spans whose senders may still come back, with `patience` milliseconds more than usual. */
 export async function spansInForce(db: Sql, patience: number): Promise<DeafSpan[]> {
   const { rows } = await sql<DeafSpan>`
     select ${COLUMNS} from deaf_spans
@@ -60,8 +62,9 @@ export async function spansInForce(db: Sql, patience: number): Promise<DeafSpan[
 }
 
 /**
- * Spans that touch the time from `from` to `to` (epoch ms), newest first. Those of one source's dead letters
- * are joined where they touch: each letter has a row, and a source that fails for an hour has hundreds.
+ * The spans that overlap the time from `from` to `to` (epoch ms), newest first. Spans of a source's dead
+ * letters are joined where they touch: each letter has a row, and a source that fails for an hour has
+ * hundreds.
  */
 export async function spansWithin(
   db: Sql,
@@ -87,15 +90,15 @@ export async function spansWithin(
   return rows;
 }
 
-/** How much of a stretch of time lies in deaf spans of a reason. */
+/** How much of a time range lies in deaf spans with a given reason. */
 export interface Deafness {
   reason: DeafReason;
   spans: number;
-  /** Spans at the same time count once. */
+  /** Overlapping spans count once. */
   seconds: number;
 }
 
-/** The deafness of the last seconds, for every reason that there is. */
+/** The deaf time within the last seconds, for every possible reason. */
 export async function deafnessWithin(db: Sql, seconds: number): Promise<Deafness[]> {
   const { rows } = await sql<Deafness>`
     with stretch as (select now() - ${seconds} * interval '1 second' as begun, now() as ended),
@@ -114,12 +117,12 @@ export async function deafnessWithin(db: Sql, seconds: number): Promise<Deafness
   );
 }
 
-/** Forgets spans that ended before `before` (epoch ms): they are kept as long as events. */
+/** Removes spans that ended before `before` (epoch ms). They are kept as long as events. */
 export async function forgetSpans(db: Sql, before: number): Promise<void> {
   await sql`delete from deaf_spans where to_at < ${instant(before)}`.execute(db);
 }
 
-/** Forgets the spans of sources. */
+/** Removes the spans of sources. */
 export async function forgetSpansOf(db: Sql, sources: readonly string[]): Promise<void> {
   await sql`delete from deaf_spans where whose = 'source' and id = any(${sources}::text[])`.execute(db);
 }

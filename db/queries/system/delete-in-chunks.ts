@@ -1,13 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Sql } from '../../orm.ts';
 
-/** Rows deleted in one statement, so that it takes some hundred milliseconds. */
+/** How many rows one statement deletes, so that it takes some hundred milliseconds. */
 const CHUNK = 5000;
 
 /**
- * Deletes rows of a table, a few at a time, so that no statement takes long whatever has piled up.
- *
- * The condition is checked twice, because `ctid` is not unique: rows of other partitions may have the same.
+ * Deletes rows of a table in chunks, so that no statement takes long.
+ * The condition is checked twice, because `ctid` is not unique across partitions.
  * @param condition may name the table's row as `t`
  * @param progress called after each chunk; if it throws, the call ends, and the next call continues
  */

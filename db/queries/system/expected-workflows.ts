@@ -4,9 +4,9 @@ import type { ProducerSettings } from '../../../domain/producers/producer.ts';
 import type { Sql } from '../../orm.ts';
 import { ms } from '../../time.ts';
 
-/** Retries of a dead letter by itself, as many as its workflow's schedule has. */
+/** How many automatic retries a dead letter gets: as many as the schedule of its workflow has. */
 const MOST_RETRIES = DEAD_LETTER_SCHEDULE_MS.length;
-/** As many as one workflow retries by itself; further ones follow when these are settled. */
+/** How many dead letters one workflow retries. Further ones follow when these are settled. */
 const MOST_LETTERS = 1000;
 
 const retried = sql`state = 'waiting' and kind = 'batch' and failure = 'transient' and attempts < ${MOST_RETRIES}`;
@@ -18,8 +18,8 @@ interface ExpectedProducer {
 }
 
 /**
- * What should have a running workflow: rules with something to judge, producers, unresolved incidents, and
- * sources with dead letters that are retried by themselves.
+ * Finds everything that needs a running workflow: rules with something to judge, producers, unresolved
+ * incidents, and sources whose dead letters are retried automatically.
  */
 export async function expectedWorkflows(db: Sql): Promise<{
   rules: { id: string }[];
@@ -47,8 +47,8 @@ export async function expectedWorkflows(db: Sql): Promise<{
 }
 
 /**
- * A source's dead letters that are retried by themselves, as its workflow's input has them. Times in epoch
- * ms.
+ * The dead letters of a source that are retried automatically, in the form of the workflow's input. Times in
+ * epoch ms.
  */
 export async function lettersToRetry(
   db: Sql,

@@ -2,15 +2,16 @@ import { sql } from 'kysely';
 import type { Sql } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
-/** Rows removed in one statement, so that none of them takes long. */
+/** How many rows one statement deletes, so that none takes long. */
 const CHUNK = 1000;
 
 /** Called after each chunk. If it throws, the call ends, and the next call continues. */
 type Progress = () => void;
 
 /**
- * Removes dead letters that nothing has happened to since `before` (epoch ms), whatever became of them:
- * events that old would be refused. @returns how many, and how many of them still waited
+ * Removes dead letters that have not changed since `before` (epoch ms), whatever their state. Their events
+ * are so old that they would be refused.
+ * @returns how many were removed, and how many of them were still waiting
  */
 export async function forgetDeadLetters(
   db: Sql,
@@ -19,7 +20,7 @@ export async function forgetDeadLetters(
 ): Promise<{ all: number; waiting: number }> {
   const gone = { all: 0, waiting: 0 };
   for (;;) {
-    // Created before it changed: the index on that narrows down.
+    // A letter is created before it changes, so the index on its creation narrows the search.
     const { rows } = await sql<{ state: string }>`
       delete from dead_letters where id in (
         select id from dead_letters d where d.created_at < ${instant(before)} and d.updated_at < ${instant(before)}
@@ -33,9 +34,9 @@ export async function forgetDeadLetters(
 }
 
 /**
- * Removes incidents that were resolved before `before` (epoch ms), with all that was said about them. The
- * last one of a rule and group stays while there is the rule: episodes are counted from it, and an incident's
- * id must never come again. Those of rules that are gone are removed like the others.
+ * Removes incidents that were resolved before `before` (epoch ms), with their timelines, notices and
+ * deliveries. While a rule exists, the last incident of each group stays: episodes are numbered from it, and
+ * an incident's id must never be used again.
  */
 export async function forgetIncidents(
   db: Sql,

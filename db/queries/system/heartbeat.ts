@@ -4,23 +4,23 @@ import type { Sql } from '../../orm.ts';
 import { instant } from '../../time.ts';
 import { insertSpans } from './deaf-spans.ts';
 
-/** One heartbeat. Times in epoch milliseconds, by the database's clock but for the events' own. */
+/** One heartbeat. Times in epoch milliseconds, by the database's clock, except for event times. */
 export interface Beat {
   id: string;
   role: string;
-  /** When the process began to beat. */
+  /** When the process sent its first heartbeat. */
   startedAt: number;
-  /** What it holds and did not hear is known up to here. */
+  /** The time up to which the process knows what it holds and what it missed. */
   now: number;
   ingests: boolean;
   load: { buffered: number; inFlight: number; oldestUnappended: number | null };
-  /** Spans of not hearing that changed since its last beat. */
+  /** Deaf spans that changed since the last heartbeat. */
   deaf: readonly DeafSpan[];
-  /** Its last beat: it ends in order, and holds nothing. */
+  /** True for the last heartbeat of a process that ends in order and holds nothing. */
   ending?: boolean;
 }
 
-/** The database's clock, epoch milliseconds: the one that all processes share. */
+/** The database's clock, in epoch milliseconds. All processes share it. */
 export async function databaseNow(db: Sql): Promise<number> {
   const { rows } = await sql<{ now: number }>`
     select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(db);
@@ -28,9 +28,9 @@ export async function databaseNow(db: Sql): Promise<number> {
 }
 
 /**
- * Writes a beat and its deaf spans, in one statement. A beat that comes after a later one, because its
- * connection hung, changes nothing of the process's row. A process that was retired by mistake counts again
- * from its next beat; a beat from before it was retired brings it back no more.
+ * Stores a heartbeat and its deaf spans in one statement. A heartbeat that arrives after a newer one, because
+ * its connection hung, does not change the process's row. The next heartbeat of a process that was retired by
+ * mistake ends its retirement; one from before the retirement does not.
  */
 export async function beat(db: Sql, given: Beat): Promise<void> {
   const { id, role, startedAt, now, ingests, load, deaf, ending = false } = given;
@@ -47,7 +47,7 @@ export async function beat(db: Sql, given: Beat): Promise<void> {
     where p.beat_at < excluded.beat_at`.execute(db);
 }
 
-/** A process that takes no events leaves without a trace. */
+/** Removes the row of a process that receives no events, when it ends. */
 export async function leave(db: Sql, id: string): Promise<void> {
   await sql`delete from processes where id = ${id}`.execute(db);
 }

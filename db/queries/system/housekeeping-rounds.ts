@@ -5,20 +5,20 @@ import type { Sql } from '../../orm.ts';
 import { storableText } from '../../storable.ts';
 import { instant, ms } from '../../time.ts';
 
-/** The last round of a step of housekeeping. Times in epoch milliseconds. */
+/** The last round of one step of housekeeping. Times in epoch milliseconds. */
 export interface Round {
   step: string;
   started_at: number;
   ended_at: number;
-  /** When it last succeeded; null when it never did. */
+  /** When the step last succeeded; null if never. */
   succeeded_at: number | null;
-  /** Why the last round failed. */
+  /** Why the last round failed; null if it succeeded. */
   error: string | null;
-  /** What it did or found. */
+  /** What the step did or found. */
   found: Json;
 }
 
-/** Puts a round of a step on record, in the place of its last one. */
+/** Stores a round of a step, in place of the previous one. */
 export async function recordRound(db: Sql, round: Omit<Round, 'succeeded_at'>): Promise<void> {
   const { step, started_at, ended_at, error, found } = round;
   const succeeded = error === null ? instant(ended_at) : null;
@@ -41,7 +41,7 @@ export async function lastRounds(db: Sql): Promise<Round[]> {
   return rows;
 }
 
-/** Workflows that the last round found unable to go on. */
+/** The workflows that cannot continue, as the last round found them. */
 export function wedgedOf(rounds: readonly Round[]): WedgedWorkflow[] {
   const { found } = rounds.find(({ step }) => step === 'workflows') ?? {};
   return ((found as { wedged?: WedgedWorkflow[] } | undefined)?.wedged ?? []).map(

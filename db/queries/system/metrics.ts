@@ -8,19 +8,19 @@ import { databaseSize } from './storage.ts';
 
 const DEAF_WITHIN_SECONDS = 3600;
 
-/** What the database says of the system, for whoever scrapes it. */
+/** What the metrics need from the database. */
 export interface SystemReading {
   state: SystemState;
   processes: ProcessState[];
   /** Dead letters by state. */
   dead_letters: { state: string; n: number }[];
-  /** Events that were counted in the overflow groups of rules that are full. */
+  /** Events that were counted in the overflow groups of full rules. */
   overflow: number;
-  /** Days of each partitioned table, oldest first, epoch milliseconds. */
+  /** The days of each partitioned table, oldest first, epoch milliseconds. */
   days: Record<'events' | 'window_counts', number[]>;
   database_bytes: number;
   rounds: Round[];
-  /** How deaf we were in the last hour, for each reason. */
+  /** How much of the last hour was deaf, for each reason. */
   deaf: Deafness[];
 }
 

@@ -5,7 +5,7 @@ import { ms } from '../../time.ts';
 import { listeners } from '../rules/watermark.ts';
 import { extendSpans } from './deaf-spans.ts';
 
-/** A process on record, times in epoch milliseconds. */
+/** A process in the table. Times in epoch milliseconds. */
 export interface ProcessOnRecord {
   id: string;
   role: string;
@@ -16,10 +16,10 @@ export interface ProcessOnRecord {
 }
 
 /**
- * Retires a process that is dead: the watermark no longer waits for it. What was not heard because of it
- * stays on record as a deaf span. The row is left as it is where its heartbeat is fresh, or where it was
- * retired before. A process that beats while this runs is either seen as alive, or counts again from its next
- * beat. Null: no such process.
+ * Retires a dead process, so that the watermark no longer waits for it. The time in which it may have missed
+ * events stays as a deaf span. Nothing changes if its heartbeat is recent, or if it was retired before. If
+ * the process sends a heartbeat at the same time, it is either seen as alive, or its next heartbeat ends the
+ * retirement. Returns null if there is no such process.
  */
 export async function retireProcess(orm: Orm, id: string): Promise<ProcessOnRecord | null> {
   return transaction(orm, async (db) => {

@@ -7,7 +7,7 @@ import { recountRules } from '../rules/changes.ts';
 import { removeRule } from '../rules/revisions.ts';
 import { forgetSpansOf } from './deaf-spans.ts';
 
-/** What was removed, in rows. */
+/** How many rows were removed. */
 export interface Removed {
   rules: number;
   producers: number;
@@ -17,19 +17,20 @@ export interface Removed {
 }
 
 /**
- * Events, and dead letters, removed by one statement at the most: it must end within the API's statement
+ * How many events or dead letters one statement removes at most. It must end within the API's statement
  * timeout.
  */
 const CHUNK = 5000;
 
 /**
- * Incidents removed in one transaction at the most: each takes its timeline, notices and deliveries along.
+ * How many incidents one transaction removes at most. Each takes its timeline, notices and deliveries with
+ * it.
  */
 const INCIDENTS_CHUNK = 500;
 
 /**
- * Pauses the sample producers, so that one that is started meanwhile emits nothing. `now`: epoch ms. Returns
- * their ids.
+ * Pauses the sample producers, so that one which is started meanwhile emits nothing. Returns their ids.
+ * `now`: epoch ms.
  */
 export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
@@ -39,12 +40,12 @@ export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
 }
 
 /**
- * Removes sample producers and rules with all that they stored. Nothing that the producers still have on its
- * way is stored later. After a crash on the way the next call takes up what this one left. Rules that remain
- * count anew, since events they had counted are gone.
+ * Removes sample producers and sample rules with everything they stored. Events that the producers still emit
+ * are not stored. If a crash interrupts it, the next call continues. The remaining rules start a new
+ * revision, because events that they counted are gone.
  * @param now epoch ms
- * @returns what was removed; in `signal` the sample rules' ids and the rules that count anew, in `incidents`
- * those that were removed before they were resolved: all want a signal
+ * @returns what was removed, and which workflows the caller must signal: `signal` has the sample rules and
+ * the rules with a new revision, `incidents` the removed incidents that were not resolved
  */
 export async function removeSamples(
   orm: Orm,
@@ -57,15 +58,16 @@ export async function removeSamples(
   let removedIncidents = 0;
   const unresolved: string[] = [];
   for (const id of ruleIds) {
-    // What is over goes first, bit by bit.
+    // Resolved incidents are removed first, in chunks.
     removedIncidents += await inChunks(INCIDENTS_CHUNK, () =>
       transaction(orm, async (tx) => (await removeIncidents(tx, id, 'resolved')).length),
     );
     await transaction(orm, async (tx) => {
-      // A judge in hand ends before the lock is taken, or every append would wait for it too.
+      // A running judge must end before the rule set is locked. Otherwise every append would wait for that
+      // judge too.
       await sql`select 1 from rule_versions where rule_id = ${id} order by revision for update`.execute(tx);
       await lockRuleSet(tx);
-      // The set of rules is another one now: appends must not count for this one any more.
+      // The rule set has changed: appends must no longer count for this rule.
       await sql`update rule_versions set enabled = false where rule_id = ${id} and superseded_at is null`.execute(
         tx,
       );
@@ -99,8 +101,8 @@ export async function removeSamples(
 }
 
 /**
- * Removes all events of the sources. Rules that may have counted them count anew: their ids want a signal.
- * `now`: epoch ms.
+ * Removes all events of the sources. Rules that may have counted them start a new revision; the returned ids
+ * must be signalled. `now`: epoch ms.
  */
 async function removeEventsOf(
   orm: Orm,
@@ -122,11 +124,11 @@ async function removeEventsOf(
 }
 
 /**
- * Removes a chunk of a source's events, oldest first, and takes them out of the rollups. Beginning where the
- * last chunk ended keeps off what is dead in the index; arrays keep the planner from reading a whole
- * partition for a join.
- * @param from where the chunk before ended, epoch ms
- * @returns how many, and where it ended; null when there is nothing left
+ * Removes a chunk of a source's events, oldest first, and subtracts them from the rollups. Starting where the
+ * last chunk ended avoids dead index entries. Arrays keep PostgreSQL from reading a whole partition for a
+ * join.
+ * @param from where the last chunk ended, epoch ms
+ * @returns how many were removed, and where the chunk ended; null if nothing is left
  */
 async function removeEvents(
   db: Sql,
@@ -158,7 +160,8 @@ async function removeEvents(
 }
 
 /**
- * Removes a rule's incidents with all that is told about them: all of them, or a chunk of those in a state.
+ * Removes the incidents of a rule with all that belongs to them: all incidents, or a chunk of those in one
+ * state.
  */
 async function removeIncidents(
   db: Sql,
@@ -178,7 +181,7 @@ async function removeIncidents(
   return rows;
 }
 
-/** Repeats until a chunk isn't full. Returns the sum. */
+/** Repeats until a chunk is not full. Returns the sum. */
 async function inChunks(size: number, remove: () => Promise<number>): Promise<number> {
   let sum = 0;
   let chunk: number;

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { ShownIncident, ShownRule } from '../../../domain/temporal-ui/about.ts';
 import type { Sql } from '../../orm.ts';
 
-/** What the workflows of these rules show when they are started, by id. Those that are gone are missing. */
+/** What the workflows of these rules show in the Web UI, by id. Deleted rules are missing. */
 export async function shownRules(db: Sql, ids: readonly string[]): Promise<Map<string, ShownRule>> {
   const { rows } = await sql<ShownRule & { id: string }>`
     select id, name, coalesce(incident_severity, definition->>'severity') as severity, enabled
@@ -10,7 +10,7 @@ export async function shownRules(db: Sql, ids: readonly string[]): Promise<Map<s
   return new Map(rows.map(({ id, ...rule }) => [id, rule]));
 }
 
-/** The same of incidents. */
+/** What the workflows of these incidents show in the Web UI, by id. */
 export async function shownIncidents(db: Sql, ids: readonly string[]): Promise<Map<string, ShownIncident>> {
   const { rows } = await sql<ShownIncident & { id: string }>`
     select id, rule_id, rule_name, severity, state, left(summary, 1000) as summary

@@ -4,11 +4,11 @@ import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
 /**
- * Everything of the database that says whether alerting works. Ages in seconds, null where there is nothing
- * to be old.
+ * Everything in the database that says whether alerting works. Ages are in seconds, and null if nothing
+ * waits.
  */
 export interface SystemState {
-  /** The database's clock, epoch milliseconds: ages are by it, whatever the clock of who asks. */
+  /** The database's clock, in epoch milliseconds. All ages are by this clock. */
   now: number;
   /** Epoch milliseconds; 0 before the first sweep. */
   watermark: number;
@@ -17,7 +17,7 @@ export interface SystemState {
   evaluations: number;
   evaluations_age: number | null;
   rules_not_ready: number;
-  /** Groups whose judging failed when it was last tried. */
+  /** How many groups failed when they were last judged. */
   groups_failing: number;
   notices: number;
   notices_age: number | null;
@@ -32,7 +32,7 @@ export interface ProcessState {
   /** Epoch milliseconds. */
   started_at: number;
   beat_at: number;
-  /** It ended in order. */
+  /** True if it ended in order. */
   ended: boolean;
   in_flight: number;
   buffered: number;
@@ -64,7 +64,7 @@ export async function systemState(db: Sql): Promise<SystemState> {
   return rows[0]!;
 }
 
-/** Every process on record that is not retired, by role. */
+/** All processes that are not retired, by role. */
 export async function processStates(db: Sql): Promise<ProcessState[]> {
   const { rows } = await sql<ProcessState>`
     select id, role, ${ms('started_at')} as started_at,
@@ -80,7 +80,7 @@ export async function missingMigrations(db: Sql): Promise<string[]> {
   return migrationsList.map(({ name }) => name).filter((name) => !applied.has(name));
 }
 
-/** What live ingest processes hold together. `now` in epoch ms. */
+/** The sum of what live ingest processes hold. `now`: epoch ms. */
 export async function ingestLoad(db: Sql, now: number): Promise<{ in_flight: number; buffered: number }> {
   const { rows } = await sql<{ in_flight: number; buffered: number }>`
     select coalesce(sum(in_flight), 0)::int as in_flight, coalesce(sum(buffered), 0)::int as buffered

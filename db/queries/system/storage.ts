@@ -2,7 +2,9 @@ import { sql } from 'kysely';
 import type { Sql } from '../../orm.ts';
 import { PARTITIONED } from '../../partitions.ts';
 
-/** Which cluster this is: its data directory (null if this role may not know) and its system identifier. */
+/**
+ * Identifies the cluster: its data directory (null if this role may not see it) and its system identifier.
+ */
 export async function clusterIdentity(db: Sql): Promise<{ directory: string | null; identifier: string }> {
   const { rows } = await sql<{ directory: string | null; identifier: string }>`
     select case when pg_has_role(current_user, 'pg_read_all_settings', 'usage')
@@ -12,8 +14,8 @@ export async function clusterIdentity(db: Sql): Promise<{ directory: string | nu
 }
 
 /**
- * What the whole cluster takes, in bytes: every database, and the WAL where this role may see it
- * (`pg_monitor`). Databases that it may not connect to count as well, for `pg_monitor` or their owner.
+ * The size of the whole cluster in bytes: every database, and the WAL if this role may see it (`pg_monitor`).
+ * Databases to which the role may not connect are counted if it has `pg_monitor` or owns them.
  */
 export async function bytesInUse(db: Sql): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
@@ -27,18 +29,15 @@ export async function bytesInUse(db: Sql): Promise<number> {
   return rows[0]!.bytes;
 }
 
-/**
- * What a table takes with its indexes and what is stored out of line; a partitioned one with all its
- * partitions.
- */
+/** The size of a table with its indexes and TOAST; for a partitioned one, with all partitions. */
 export interface TableSize {
   name: string;
   bytes: number;
-  /** As the last vacuum or analyze had it; null before the first. */
+  /** As estimated by the last vacuum or analyze; null before the first. */
   rows_estimate: number | null;
 }
 
-/** Every table of ours, the largest first. */
+/** Sizes of all our tables, the largest first. */
 export async function tableSizes(db: Sql): Promise<TableSize[]> {
   const { rows } = await sql<TableSize>`
     select coalesce(parent.relname, c.relname) as name, sum(pg_total_relation_size(c.oid))::float8 as bytes,
@@ -50,19 +49,19 @@ export async function tableSizes(db: Sql): Promise<TableSize[]> {
   return rows;
 }
 
-/** One day's partitions. `day` is its start, epoch milliseconds. */
+/** The partitions of one day. `day` is its start, epoch milliseconds. */
 export interface DaySize {
   day: number;
-  /** It never had an event. */
+  /** True if the day never had an event. */
   empty: boolean;
   events_bytes: number;
-  /** As the last vacuum or analyze had it; null before the first. */
+  /** As estimated by the last vacuum or analyze; null before the first. */
   events_estimate: number | null;
-  /** With the exact times that are kept beside the counts. */
+  /** The size of the counts, with the exact times kept beside them. */
   counts_bytes: number;
 }
 
-/** The day partitions of events and of what is counted, the newest first. */
+/** The day partitions of events and counts, newest first. */
 export async function daySizes(db: Sql): Promise<DaySize[]> {
   const { rows } = await sql<DaySize>`
     select (extract(epoch from to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp) * 1000)::float8 as day,
@@ -77,7 +76,7 @@ export async function daySizes(db: Sql): Promise<DaySize[]> {
   return rows;
 }
 
-/** What the database takes, in bytes. */
+/** The size of the database in bytes. */
 export async function databaseSize(db: Sql): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
     select pg_database_size(current_database())::float8 as bytes`.execute(db);

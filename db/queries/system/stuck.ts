@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import type { Sql } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
-/** Most of each kind that are looked at in a round. */
+/** How many rows of each kind are checked in a round. */
 const MOST = 25;
 
-/** What has waited for its workflow since before `before` (epoch ms), the longest first. */
+/** Finds what has waited for its workflow since before `before` (epoch ms), the longest first. */
 export async function stuckRows(
   db: Sql,
   before: number,
