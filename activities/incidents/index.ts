@@ -1,31 +1,21 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { Logger } from 'pino';
-import { IncidentEntity } from '../../db/entities/incident.ts';
 import { isDataError } from '../../db/errors.ts';
 import { type Orm, sqlOf, transaction } from '../../db/orm.ts';
+import { actOnIncident, type WriteOutcome } from '../../db/queries/incidents/by-person.ts';
 import {
   type Attempt,
   endAttempt,
   finishNotice,
   outstandingNotices,
 } from '../../db/queries/incidents/notices.ts';
-import {
-  acknowledgeIncidentRow,
-  addNoticeEntry,
-  commentIncidentRow,
-  type PersonsRequest,
-  resolveIncidentRow,
-  type WriteOutcome,
-} from '../../db/queries/incidents/writes.ts';
-import type {
-  DeliveryOutcome,
-  IncidentOutline,
-  NoticeKind,
-  OutstandingNotice,
-} from '../../domain/incidents/notice.ts';
+import { findIncident } from '../../db/queries/incidents/reads.ts';
+import { addNoticeEntry } from '../../db/queries/incidents/write.ts';
+import type { PersonsRequest } from '../../domain/incidents/actions.ts';
+import { type IncidentOutline, outlineOf } from '../../domain/incidents/facts.ts';
+import type { DeliveryOutcome, NoticeKind, OutstandingNotice } from '../../domain/incidents/notice.ts';
 import type { Installation } from '../../domain/temporal-ui/about.ts';
 import { DELIVERY_SCHEDULE_MS, FAILURES, type Failure } from '../../workflows/retry-policies.ts';
-import { outlineOf } from './facts.ts';
 
 export interface IncidentDependencies {
   orm: Orm;
@@ -64,7 +54,7 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
     async loadIncident({ incident_id }: { incident_id: string }): Promise<IncidentView | null> {
       // The notices after the row: those of a change that came in between are seen, and a later look shows
       // the row.
-      const row = await orm.em.fork().findOne(IncidentEntity, incident_id);
+      const row = await findIncident(sqlOf(orm), incident_id);
       if (!row) return null;
       const notices = await outstandingNotices(sqlOf(orm), incident_id);
       return {
@@ -78,17 +68,17 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
 
     /** @throws ApplicationFailure `rejected` unless it is open, `gone` */
     async acknowledge(request: PersonsRequest & { comment?: string }): Promise<void> {
-      await confirmed(acknowledgeIncidentRow(orm, request, clock()));
+      await confirmed(actOnIncident(orm, { ...request, action: 'acknowledge' }, clock()));
     },
 
     /** @throws ApplicationFailure `rejected` when it is resolved, `gone` */
     async resolve(request: PersonsRequest & { comment?: string }): Promise<void> {
-      await confirmed(resolveIncidentRow(orm, request, clock()));
+      await confirmed(actOnIncident(orm, { ...request, action: 'resolve' }, clock()));
     },
 
     /** @throws ApplicationFailure `gone` */
     async comment(request: PersonsRequest & { text: string }): Promise<void> {
-      await confirmed(commentIncidentRow(orm, request, clock()));
+      await confirmed(actOnIncident(orm, { ...request, action: 'comment' }, clock()));
     },
 
     /** Puts on record how a notice ended on a channel: on its last attempt, and on the timeline. */
@@ -98,10 +88,11 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
       const { incident_id, notice_id, kind, channel, attempt, outcome, detail } = settled;
       await transaction(orm, async (db) => {
         await endAttempt(db, settled, { outcome, detail });
-        const entry = { notice_id, notice: kind, channel, attempts: attempt, detail };
+        const became = { notice_id, notice: kind, channel, attempts: attempt, detail };
+        const entry = { incident_id, at: clock(), actor: 'tocsin', detail: became };
         const word = outcome === 'sent' ? 'notice_sent' : 'notice_failed';
-        const first = await addNoticeEntry(db, incident_id, word, entry, clock());
-        if (first && outcome === 'failed') log.error({ incident_id, ...entry }, 'gave up on a notice');
+        const first = await addNoticeEntry(db, { ...entry, kind: word });
+        if (first && outcome === 'failed') log.error({ incident_id, ...became }, 'gave up on a notice');
       });
     },
 
@@ -113,7 +104,9 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
     /** There is no channel to send the notice through: said on the timeline and in the log, once. */
     async notifiedNobody({ incident_id, notice_id, kind }: NoticeOf): Promise<void> {
       const first = await transaction(orm, async (db) => {
-        await addNoticeEntry(db, incident_id, 'notified_nobody', { notice_id, notice: kind }, clock());
+        const detail = { notice_id, notice: kind };
+        const at = clock();
+        await addNoticeEntry(db, { incident_id, at, kind: 'notified_nobody', actor: 'tocsin', detail });
         return finishNotice(db, notice_id);
       });
       if (first) log.warn({ incident_id, notice: kind }, 'nobody was notified: no channel is configured');

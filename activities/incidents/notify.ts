@@ -1,13 +1,14 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { Logger } from 'pino';
-import { IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
+import { NoticeEntity } from '../../db/entities/incident.ts';
 import { type Orm, sqlOf } from '../../db/orm.ts';
 import { type Attempt, beginAttempt, endAttempt, wasSent } from '../../db/queries/incidents/notices.ts';
+import { findIncident } from '../../db/queries/incidents/reads.ts';
+import { factsOf } from '../../domain/incidents/facts.ts';
 import type { Attempted, NoticeDocument } from '../../domain/incidents/notice.ts';
 import { FAILURES } from '../../workflows/retry-policies.ts';
 import { type Channel, FinalFailure, RetryableFailure } from '../channels/channel.ts';
 import { inTime } from '../channels/in-time.ts';
-import { factsOf } from './facts.ts';
 
 export interface NotifyDependencies {
   orm: Orm;
@@ -37,15 +38,14 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
   async function begin(attempt: Attempt): Promise<NoticeDocument | Attempted> {
     const db = sqlOf(orm);
     if (await wasSent(db, attempt)) return { outcome: 'sent', detail: 'an earlier attempt was delivered' };
-    const em = orm.em.fork();
-    const notice = await em.findOne(NoticeEntity, attempt.notice_id);
-    const incident = notice && (await em.findOne(IncidentEntity, notice.incidentId));
+    const notice = await orm.em.fork().findOne(NoticeEntity, attempt.notice_id);
+    const incident = notice && (await findIncident(db, notice.incidentId));
     if (!incident) return { outcome: 'failed', detail: 'the incident no longer exists' };
     await beginAttempt(db, attempt, clock());
     return {
       ...{ id: notice.id, kind: notice.kind, at: notice.at.toISOString() },
       incident: factsOf(incident),
-      rule: { id: incident.ruleId, name: incident.ruleName },
+      rule: { id: incident.rule_id, name: incident.rule_name },
       links: { incident: `${publicUrl.replace(/\/+$/, '')}/incidents/${incident.id}` },
     };
   }

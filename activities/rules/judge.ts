@@ -4,10 +4,13 @@ import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
 import {
   announced,
   type GroupIncident,
-  type GroupStanding,
-  holdVersion,
   incidentsOnRecord,
   lastEpisodes,
+} from '../../db/queries/incidents/on-record.ts';
+import { writeTransitions } from '../../db/queries/incidents/write.ts';
+import {
+  type GroupStanding,
+  holdVersion,
   lockGroups,
   readWatermark,
   updateGroups,
@@ -15,13 +18,14 @@ import {
 } from '../../db/queries/rules/judging.ts';
 import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/rules/pending.ts';
 import { reconcile } from '../../domain/incidents/incident.ts';
+import type { Transition } from '../../domain/incidents/transitions.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Horizon } from '../../domain/rules/transition.ts';
 import { cameLate, changesOf, deferredBefore } from './changes.ts';
 import { describeCounted, describeReceived } from './describe.ts';
 import { LEFT_BEHIND, missingIncidents, recordAtHandOver } from './left-behind.ts';
 import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
-import { record } from './record.ts';
+import { transitionsOf } from './record.ts';
 import { type Weighed, weigh } from './weigh.ts';
 
 /** Groups judged in one transaction at the most. */
@@ -105,7 +109,7 @@ async function judgeSome(
   version: Version,
   which: { limit: number } | { keys: readonly string[] },
 ): Promise<Pass> {
-  return transaction(orm, async (db, em) => {
+  return transaction(orm, async (db) => {
     const words = await holdVersion(db, version, 'judging');
     if (!words) return { judged: 0, stale: true, incidents: [] };
     const pending = await readPending(db, version, which);
@@ -148,7 +152,7 @@ async function judgeSome(
       onRecord.map(({ id }) => id),
     );
 
-    const incidents = new Set<string>();
+    const transitions: Transition[] = [];
     const standingRows: ({ group_key: string } & GroupStanding)[] = [];
     const closed: (PendingRow & { done: boolean })[] = [];
     for (const group of groups) {
@@ -158,7 +162,7 @@ async function judgeSome(
       const isLate = (since: number) =>
         cameLate([...group.pending, ...deferredBefore(before)], since, spec.windowMs);
       const described = { version, words, groupKey: group.key };
-      const changed = await record(em, {
+      const decided = await transitionsOf({
         ...described,
         changes: left ? missingIncidents(version, changes) : changes,
         onRecord: group.incidents,
@@ -172,15 +176,16 @@ async function judgeSome(
         isLate,
         now,
       });
-      for (const id of changed) incidents.add(id);
+      transitions.push(...decided);
       const after = columnsOf(weighed.get(group.key)!, isLate);
       standingRows.push({ group_key: group.key, ...after });
       const done = left || (before.state === after.state && before.since === after.since);
       closed.push(...group.pending.map((row) => ({ ...row, done })));
     }
-    await em.flush();
+    await writeTransitions(db, transitions);
+    const incidents = new Set(transitions.map(({ incident }) => incident.id));
     if (received && !left)
-      for (const id of await acknowledgeReceived(em, version, received)) incidents.add(id);
+      for (const id of await acknowledgeReceived(db, version, received)) incidents.add(id);
     if (!left) await updateGroups(db, version.rule_id, standingRows);
     await closePending(db, version, closed);
     return { judged: groups.length, stale: false, incidents: [...incidents] };

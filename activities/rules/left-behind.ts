@@ -1,4 +1,5 @@
-import type { GroupIncident, LastStanding, Version } from '../../db/queries/rules/judging.ts';
+import type { GroupIncident } from '../../db/queries/incidents/on-record.ts';
+import type { LastStanding, Version } from '../../db/queries/rules/judging.ts';
 import type { IncidentChange } from '../../domain/incidents/incident.ts';
 
 /**

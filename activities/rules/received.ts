@@ -1,11 +1,10 @@
-import { LockMode } from '@mikro-orm/core';
-import type { SqlEntityManager } from '@mikro-orm/postgresql';
-import { IncidentEntity } from '../../db/entities/incident.ts';
 import type { Sql } from '../../db/orm.ts';
-import { acknowledge } from '../../db/queries/incidents/writes.ts';
+import { unacknowledgedIncident } from '../../db/queries/incidents/on-record.ts';
+import { writeTransitions } from '../../db/queries/incidents/write.ts';
 import { episodesOnRecord, overflowHolds } from '../../db/queries/received-alerts/judging.ts';
 import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.ts';
 import { type GroupStanding, readWatermark, type Version } from '../../db/queries/rules/judging.ts';
+import { act } from '../../domain/incidents/actions.ts';
 import { judgeReceived, type ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import type { Horizon, Standing } from '../../domain/rules/transition.ts';
@@ -97,28 +96,21 @@ export function weighReceived(
  * incidents concerned.
  */
 export async function acknowledgeReceived(
-  em: SqlEntityManager,
-  { rule_id: ruleId }: Version,
+  db: Sql,
+  { rule_id }: Version,
   { alerts }: ReceivedGroups,
 ): Promise<string[]> {
   const ids: string[] = [];
   for (const { key, group_key, acknowledged_at, acknowledged_by, starts_at, ends_at } of alerts) {
     // One of many alerts speaks for itself, not for the overflow group.
     if (acknowledged_at === null || group_key !== key) continue;
-    const incident = await em.findOne(
-      IncidentEntity,
-      { ruleId, groupKey: key, state: 'open', acknowledgedAt: null },
-      { lockMode: LockMode.PESSIMISTIC_WRITE },
-    );
+    const incident = await unacknowledgedIncident(db, rule_id, key);
     // An open one that began after this episode is that of a later one.
-    if (!incident || incident.openedAt.getTime() >= ends_at) continue;
+    if (!incident || incident.opened_at >= ends_at) continue;
     const request = `${key}/${starts_at}/acknowledged`;
-    acknowledge(
-      incident,
-      em,
-      { incident_id: incident.id, request, actor: acknowledged_by ?? 'api' },
-      acknowledged_at,
-    );
+    const actor = acknowledged_by ?? 'api';
+    const asked = { action: 'acknowledge', incident_id: incident.id, request, actor } as const;
+    await writeTransitions(db, [act(asked, acknowledged_at)]);
     ids.push(incident.id);
   }
   return ids;

@@ -1,8 +1,7 @@
-import { LockMode } from '@mikro-orm/core';
-import type { SqlEntityManager } from '@mikro-orm/postgresql';
-import { type Incident, IncidentEntity } from '../../db/entities/incident.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
-import { announced, holdVersion, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
+import { announced, type GroupIncident, unendedIncidents } from '../../db/queries/incidents/on-record.ts';
+import { writeTransitions } from '../../db/queries/incidents/write.ts';
+import { holdVersion, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
 import { putOffGroups, putOffNoLonger } from '../../db/queries/rules/pending.ts';
 import {
   busyGroups,
@@ -17,8 +16,9 @@ import {
   youngestOutboxId,
 } from '../../db/queries/rules/revisions.ts';
 import { takeOutbox } from '../../db/queries/rules/wake.ts';
+import type { ResolveReason } from '../../domain/incidents/incident.ts';
+import { end, handOver as handOverTo } from '../../domain/incidents/transitions.ts';
 import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
-import { addEntry, addNotice } from './record.ts';
 
 /**
  * A revision that was superseded before its backfill was done was never in force: it judges nothing, and
@@ -104,7 +104,7 @@ async function drainOutbox(orm: Orm): Promise<string[]> {
 }
 
 /** What becomes of incidents that are open when their revision is superseded. */
-type Fate = { carried: true; revision: number } | { carried: false; reason: string };
+type Fate = { carried: true; revision: number } | { carried: false; reason: ResolveReason };
 
 /** The successor has them if it counts the same groups; else they end, for a reason. */
 function fateOf(version: Version, next: Version | null, { deleted }: RuleWords): Fate {
@@ -123,57 +123,48 @@ async function handOver(
   next: Version | null,
   clock: () => number,
 ): Promise<string[] | null> {
-  return transaction(orm, async (db, em) => {
+  return transaction(orm, async (db) => {
     const words = await holdVersion(db, version, 'settling');
     if (!words) return null;
     const { rule_id: ruleId } = version;
     const at = next?.effective_at ?? version.superseded_at!;
-    const open = await em.find(
-      IncidentEntity,
-      { ruleId, endedAt: null, mergedInto: null },
-      { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { openedAt: 'asc' } },
-    );
+    const open = await unendedIncidents(db, ruleId);
     const busy = await busyGroups(db, ruleId);
     const fate = fateOf(version, next, words);
-    if (fate.carried) for (const incident of open) incident.revision = fate.revision;
-    else await endIncidents(db, em, open, { at, reason: fate.reason, now: clock() });
-    await em.flush();
+    if (fate.carried)
+      await writeTransitions(
+        db,
+        open.map(({ id }) => handOverTo(id, fate.revision)),
+      );
+    else await endIncidents(db, open, { ended_at: at, reason: fate.reason }, clock());
     await keepStandings(db, version);
     await closeRevisions(db, ruleId, next?.revision ?? version.revision + 1);
     await resetGroups(db, ruleId);
     if (next?.enabled) {
       await judgeAnew(db, next, at, [
         ...busy.map(({ group_key }) => group_key),
-        ...open.map(({ groupKey }) => groupKey),
+        ...open.map(({ group_key }) => group_key),
       ]);
     }
     return fate.carried ? [] : open.map(({ id }) => id);
   });
 }
 
-/**
- * Ends incidents, and tells those of it who were told of them. One that a person resolved before stays as it
- * is.
- */
+/** Ends incidents, and tells those of it who were told of them. `now` in epoch milliseconds. */
 async function endIncidents(
   db: Sql,
-  em: SqlEntityManager,
-  open: readonly Incident[],
-  { at, reason, now }: { at: number; reason: string; now: number },
+  open: readonly GroupIncident[],
+  ending: { ended_at: number; reason: ResolveReason },
+  now: number,
 ): Promise<void> {
   const told = await announced(
     db,
     open.map(({ id }) => id),
   );
-  for (const incident of open) {
-    incident.endedAt = new Date(at);
-    if (incident.state === 'resolved') continue;
-    incident.state = 'resolved';
-    incident.resolvedAt = new Date(at);
-    incident.resolveReason = reason;
-    addEntry(em, incident.id, at, 'resolved', { reason });
-    if (told.has(incident.id)) addNotice(em, incident.id, 'resolved', incident.reopened, now);
-  }
+  await writeTransitions(
+    db,
+    open.map((incident) => end(incident, ending, { told: told.has(incident.id), now })),
+  );
 }
 
 /** Has the revision now in force judge groups from `at` (epoch ms), where it came into force. */

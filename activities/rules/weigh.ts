@@ -1,5 +1,6 @@
 import type { Sql } from '../../db/orm.ts';
-import { bucketCounts, type GroupIncident, type Version } from '../../db/queries/rules/judging.ts';
+import type { GroupIncident } from '../../db/queries/incidents/on-record.ts';
+import { bucketCounts, type Version } from '../../db/queries/rules/judging.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Episode, Horizon, Judged } from '../../domain/rules/transition.ts';
 import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';

@@ -1,6 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { IncidentState } from '../../domain/incidents/incident.ts';
+import type { IncidentState, ResolveReason } from '../../domain/incidents/incident.ts';
 import type { DeliveryOutcome, NoticeKind } from '../../domain/incidents/notice.ts';
+import type { TimelineKind } from '../../domain/incidents/timeline.ts';
 
 /**
  * An incident: one episode of one group of a rule. `id` is derived from these three, so that the same episode
@@ -35,10 +36,13 @@ export const IncidentEntity = defineEntity({
     resolvedAt: p.datetime(3).nullable(),
     /** The person who resolved it; null if the rule did. */
     resolvedBy: p.string().length(200).nullable(),
-    /** `recovered`, `manual`, `rule changed`, `rule disabled`, `rule deleted`, `merged`. */
-    resolveReason: p.string().length(32).nullable(),
+    resolveReason: p.string().length(32).$type<ResolveReason>().nullable(),
     mergedInto: p.uuid().nullable(),
+    /** When late events showed that the rule never fired. Its episode is empty from then on. */
+    withdrawnAt: p.datetime(3).nullable(),
     reopened: p.integer().default(0),
+    /** How often late events shortened or split it. */
+    corrections: p.integer().default(0),
     /** Values of the rule's `group_by` fields. */
     groupLabels: p.json<Record<string, string>>(),
     labels: p.json<Record<string, string>>(),
@@ -77,11 +81,8 @@ export const TimelineEntity = defineEntity({
     id: p.bigint('number').primary().autoincrement(),
     incidentId: p.uuid().index('incident_timeline_incident_id_index'),
     at: p.datetime(3),
-    /**
-     * opened, acknowledged, comment, extended, resolved, reopened, merged, notice_sent, notice_failed,
-     * notified_nobody …
-     */
-    kind: p.string().length(32),
+    /** This and `detail` are as the domain types them: `domain/incidents/timeline.ts`. */
+    kind: p.string().length(32).$type<TimelineKind>(),
     /** `rule`, `tocsin`, or a person's name. */
     actor: p.string().length(200),
     detail: p.json<Record<string, unknown>>(),

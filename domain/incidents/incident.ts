@@ -3,6 +3,13 @@ import type { Episode } from '../rules/transition.ts';
 export const INCIDENT_STATES = ['open', 'acknowledged', 'resolved'] as const;
 export type IncidentState = (typeof INCIDENT_STATES)[number];
 
+/** Why an incident was resolved. */
+export const RESOLVE_REASONS = [
+  ...(['recovered', 'manual', 'rule changed', 'rule disabled', 'rule deleted'] as const),
+  ...(['merged', 'withdrawn'] as const),
+] as const;
+export type ResolveReason = (typeof RESOLVE_REASONS)[number];
+
 /**
  * What judging needs to know of an incident on record: [opened_at, ended_at) is its episode, in milliseconds.
  */
@@ -17,8 +24,16 @@ export interface IncidentOnRecord {
 }
 
 /** What has to change on record so that incidents and episodes are one to one again. */
-export type IncidentChange =
-  | { kind: 'open'; episode: Episode }
+export type IncidentChange = Growth | Correction;
+
+/** What more events can bring. */
+export type Growth =
+  | {
+      kind: 'open';
+      episode: Episode;
+      /** The incident that this episode was part of, as far as was known. */
+      split_from?: string;
+    }
   | { kind: 'end'; id: string; ended_at: number }
   | {
       kind: 'extend';
@@ -32,16 +47,19 @@ export type IncidentChange =
     }
   | { kind: 'merge'; id: string; into: string };
 
+/** What takes something back that was on record. */
+export type Correction =
+  | { kind: 'shorten'; id: string; since: number; opened_at: number; ended_at: number | null }
+  | { kind: 'withdraw'; id: string };
+
 /**
  * Compares what is on record with what was judged. An episode that overlaps an incident is that incident,
  * extended where it must be; one that overlaps several makes them one (late events filled the gap), and the
- * later ones point at the first. Firing grows with every event, so nothing on record is ever taken back.
+ * later ones point at the first. Nothing on record is taken back: that is right for kinds of rules whose
+ * firing grows with every event. For others see `correct`.
  */
-export function reconcile(
-  onRecord: readonly IncidentOnRecord[],
-  episodes: readonly Episode[],
-): IncidentChange[] {
-  const changes: IncidentChange[] = [];
+export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: readonly Episode[]): Growth[] {
+  const changes: Growth[] = [];
   let known = [...onRecord].sort((a, b) => a.opened_at - b.opened_at);
   for (const episode of episodes) {
     const [first, ...rest] = known.filter((incident) => overlaps(incident, episode));
@@ -71,12 +89,14 @@ export function reconcile(
   return changes;
 }
 
+type Bounds = Pick<Episode, 'opened_at' | 'ended_at'>;
+
 /** The later of two ends; null, which is not yet, is later than any. */
 function later(a: number, b: number | null): number | null {
   return b === null ? null : Math.max(a, b);
 }
 
-function overlaps(incident: IncidentOnRecord, episode: Episode): boolean {
+export function overlaps(incident: Bounds, episode: Bounds): boolean {
   return (
     incident.opened_at < (episode.ended_at ?? Number.POSITIVE_INFINITY) &&
     episode.opened_at < (incident.ended_at ?? Number.POSITIVE_INFINITY)

@@ -1,6 +1,16 @@
 import type { NoticeDocument, NoticeKind } from './notice.ts';
 
-const WORDS: Record<NoticeKind, string> = { opened: 'Opened', reopened: 'Reopened', resolved: 'Resolved' };
+const WORDS: Record<NoticeKind, string> = {
+  ...{ opened: 'Opened', reopened: 'Reopened', resolved: 'Resolved' },
+  ...{ shortened: 'Shortened', split: 'Split', withdrawn: 'Withdrawn' },
+};
+
+/** What late events showed, for kinds of notices that take something back. */
+const CORRECTIONS: Partial<Record<NoticeKind, string>> = {
+  shortened: 'corrected by late events: it was shorter than was said before',
+  split: 'corrected by late events: it was several incidents, of which this is one',
+  withdrawn: 'corrected by late events: the rule did not fire, and nothing remains to be done',
+};
 
 /** One line for a subject or a heading, at most `limit` characters and without control characters. */
 export function subjectOf({ kind, incident }: NoticeDocument, limit = 150): string {
@@ -14,9 +24,11 @@ export function factsOf({ kind, incident }: NoticeDocument): [name: string, valu
     ['Summary', incident.summary],
     ['Severity', incident.severity],
     ['State', incident.state],
+    ['Correction', CORRECTIONS[kind] ?? null],
     ['Since', incident.since],
+    ['Until', kind in CORRECTIONS && kind !== 'withdrawn' ? incident.ended_at : null],
     ['Acknowledged by', incident.acknowledged_by],
-    ['Resolved', kind === 'resolved' || incident.state === 'resolved' ? resolution(incident) : null],
+    ['Resolved', kind === 'resolved' || incident.state === 'resolved' ? resolutionOf(incident) : null],
     ['Group', pairs(incident.group)],
     ['Labels', pairs(incident.labels)],
     ...Object.entries(incident.annotations),
@@ -54,7 +66,11 @@ export function cut(text: string, limit: number, written: (character: string) =>
 
 const same = (character: string) => character;
 
-function resolution({ resolved_at, resolved_by, resolve_reason }: NoticeDocument['incident']): string | null {
+function resolutionOf({
+  resolved_at,
+  resolved_by,
+  resolve_reason,
+}: NoticeDocument['incident']): string | null {
   if (resolved_at === null) return null;
   return `${resolved_at}, ${resolve_reason ?? 'recovered'}${resolved_by ? ` by ${resolved_by}` : ''}`;
 }

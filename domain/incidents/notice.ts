@@ -1,36 +1,11 @@
-import type { IncidentState } from './incident.ts';
+import type { IncidentFacts } from './facts.ts';
 
-/** Something about an incident that people must hear of. */
-const NOTICE_KINDS = ['opened', 'reopened', 'resolved'] as const;
+/**
+ * Something about an incident that people must hear of, in the order in which things of one instant can have
+ * happened.
+ */
+export const NOTICE_KINDS = ['opened', 'shortened', 'split', 'reopened', 'resolved', 'withdrawn'] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
-
-/** An incident as others see it: the API's fields, times in ISO 8601. */
-export interface IncidentFacts {
-  id: string;
-  rule_id: string;
-  rule_name: string;
-  severity: string;
-  state: IncidentState;
-  summary: string;
-  late: boolean;
-  since: string;
-  /** The same instant as `opened_at`, under the reference's name. */
-  triggered_at: string;
-  opened_at: string;
-  ended_at: string | null;
-  recorded_at: string;
-  acknowledged_at: string | null;
-  acknowledged_by: string | null;
-  resolved_at: string | null;
-  resolved_by: string | null;
-  resolve_reason: string | null;
-  merged_into: string | null;
-  reopened: number;
-  group: Record<string, string>;
-  labels: Record<string, string>;
-  annotations: Record<string, string>;
-  metadata: Record<string, number>;
-}
 
 /** What every channel gets, and makes its own format of. The webhook sends it as it is. */
 export interface NoticeDocument {
@@ -74,21 +49,6 @@ export interface OutstandingNotice {
   /** Epoch milliseconds. */
   at: number;
   progress: Progress[];
-}
-
-/** The part of an incident's row that its workflow goes by, and shows. */
-export interface IncidentOutline {
-  rule_id: string;
-  rule_name: string;
-  severity: string;
-  state: IncidentState;
-  summary: string;
-  since: string;
-  opened_at: string;
-  acknowledged_by: string | null;
-  resolved_at: string | null;
-  resolved_by: string | null;
-  resolve_reason: string | null;
 }
 
 /** Through which channels a notice goes now, and why through these. Policies will decide here. */

@@ -1,4 +1,4 @@
-import type { IncidentOutline } from '../incidents/notice.ts';
+import type { IncidentOutline } from '../incidents/facts.ts';
 import { type ProducerSettings, redactedUrl } from '../producers/producer.ts';
 import type { RuleDefinition } from '../rules/rule.ts';
 import { codeSpan, plainLine } from './text.ts';

@@ -47,7 +47,7 @@ describe('people and an incident', () => {
     assert.deepEqual([row.state, row.acknowledgedBy], ['acknowledged', 'ada']);
     assert.ok(row.acknowledgedAt instanceof Date);
     const again = handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'bob' }] });
-    assert.deepEqual(await refusal(again), ['rejected', 'incident is already acknowledged']);
+    assert.deepEqual(await refusal(again), ['rejected', 'the incident is already acknowledged']);
     const entries = (await there.timeline(id)).filter(({ kind }) => kind === 'acknowledged');
     assert.deepEqual(
       entries.map(({ actor, detail }) => [actor, detail.comment]),
@@ -71,7 +71,7 @@ describe('people and an incident', () => {
     const { id, handle } = await opened();
     await there.recover(id);
     const late = handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'ada' }] });
-    assert.deepEqual(await refusal(late), ['rejected', 'incident is resolved']);
+    assert.deepEqual(await refusal(late), ['rejected', 'the incident is already resolved']);
     await handle.result();
     assert.equal((await there.incident(id)).acknowledgedBy, null);
   });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import { connect, transaction } from '../../db/orm.ts';
 import type { NoticeKind } from '../../domain/incidents/notice.ts';
+import type { TimelineKind } from '../../domain/incidents/timeline.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -90,6 +91,6 @@ const notice = (incidentId: string, kind: NoticeKind) => ({
   at: new Date(),
 });
 
-const entry = (incidentId: string, kind: string) => ({
+const entry = (incidentId: string, kind: TimelineKind) => ({
   ...{ incidentId, at: new Date(), kind, actor: 'rule', detail: {} },
 });

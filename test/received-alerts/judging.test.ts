@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { type Orm, sqlOf } from '../../db/orm.ts';
-import { resolveIncidentRow } from '../../db/queries/incidents/writes.ts';
+import { actOnIncident } from '../../db/queries/incidents/by-person.ts';
 import { forgetAlerts } from '../../db/queries/received-alerts/writes.ts';
 import { listeners } from '../../db/queries/rules/watermark.ts';
 import { DAY_MS } from '../../domain/events/event.ts';
@@ -222,9 +222,9 @@ describe('a received alert', () => {
     engine.now = NOON + MINUTE;
     for (const rule of [pagerduty, alertmanager]) {
       const [incident] = await engine.incidents(rule);
-      const request = { incident_id: incident!.id, request: 'r', actor: 'ada' };
+      const asked = { action: 'resolve', incident_id: incident!.id, request: 'r', actor: 'ada' } as const;
       for (let tries = 1; tries <= 2; tries++) {
-        assert.deepEqual(await resolveIncidentRow(engine.orm, request, engine.now), { done: true });
+        assert.deepEqual(await actOnIncident(engine.orm, asked, engine.now), { done: true });
       }
       await engine.judge(rule);
     }
@@ -246,11 +246,11 @@ describe('a received alert', () => {
     await arrive(NOON, paged('trigger', NOON));
     const [incident] = await engine.incidents(pagerduty);
     engine.now = NOON + MINUTE;
-    const request = { incident_id: incident!.id, request: 'r', actor: 'ada' };
+    const asked = { action: 'resolve', incident_id: incident!.id, request: 'r', actor: 'ada' } as const;
     const summary = (n: number) => ({ summary: `Fuller by ${n}` });
     await Promise.all([
       ...Array.from({ length: 10 }, (_, n) => receive([paged('trigger', NOON + MINUTE, summary(n))])),
-      resolveIncidentRow(engine.orm, request, engine.now),
+      actOnIncident(engine.orm, asked, engine.now),
     ]);
     engine.now += 1;
     await receive([paged('trigger', engine.now)]);

@@ -12,11 +12,11 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { IncidentActivities, IncidentView } from '../../activities/incidents/index.ts';
+import { type Action, refusalOf } from '../../domain/incidents/actions.ts';
 import { aboutIncident } from '../../domain/temporal-ui/about.ts';
 import { firmly } from '../firmly.ts';
 import {
   acknowledgeIncident,
-  type By,
   commentIncident,
   incidentChanged,
   incidentStatus,
@@ -67,15 +67,10 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     changed = true;
   });
   setHandler(acknowledgeIncident, (input) => byPerson((request) => acknowledge({ ...input, ...request })), {
-    validator: (_input: By) => {
-      if (known() === 'acknowledged') throw rejection('incident is already acknowledged');
-      if (known() === 'resolved') throw rejection('incident is resolved');
-    },
+    validator: (_input) => validate('acknowledge'),
   });
   setHandler(resolveIncident, (input) => byPerson((request) => resolve({ ...input, ...request })), {
-    validator: (_input: By) => {
-      if (known() === 'resolved') throw rejection('incident is resolved');
-    },
+    validator: (_input) => validate('resolve'),
   });
   setHandler(commentIncident, (input) => byPerson((request) => comment({ ...input, ...request })));
   setHandler(incidentStatus, () => ({
@@ -86,9 +81,14 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     })),
   }));
 
-  /** The state as far as it is certain. Where it isn't, the write itself decides, under the row's lock. */
-  function known() {
-    return changed || looking ? undefined : view?.outline.state;
+  /**
+   * Rejects what the state refuses, as far as that is certain. Where it isn't, the write itself decides,
+   * under the row's lock.
+   */
+  function validate(action: Action): void {
+    if (!view || changed || looking) return;
+    const refusal = refusalOf(action, view.outline.state);
+    if (refusal !== null) throw ApplicationFailure.nonRetryable(refusal, FAILURES.rejected);
   }
 
   async function byPerson(write: (request: { incident_id: string; request: string }) => Promise<void>) {
@@ -144,10 +144,6 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     deliveries.outstanding().map((one) => [keyOf(one.notice_id, one.channel), one.next_at]),
   );
   await continueShown<typeof incident>({ incident_id, resume: { next_at } });
-}
-
-function rejection(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, FAILURES.rejected);
 }
 
 /** What runs that began under 0.1.0 set until they find today's code. */

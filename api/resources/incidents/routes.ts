@@ -1,13 +1,15 @@
+import type { UpdateDefinition } from '@temporalio/common';
 import { z } from 'zod';
 import { sqlOf } from '../../../db/orm.ts';
 import {
   findIncident,
-  type IncidentRow,
   incidentNotices,
   incidentTimeline,
   listIncidents,
 } from '../../../db/queries/incidents/reads.ts';
 import { spansWithin } from '../../../db/queries/system/deaf-spans.ts';
+import { type Action, refusalOf } from '../../../domain/incidents/actions.ts';
+import { factsOf, type IncidentRow } from '../../../domain/incidents/facts.ts';
 import { INCIDENT_STATES } from '../../../domain/incidents/incident.ts';
 import { acknowledgeIncident, commentIncident, resolveIncident } from '../../../workflows/messages.ts';
 import { incidentWorkflow } from '../../../workflows/startable.ts';
@@ -27,7 +29,7 @@ import {
 import { Conflict, NotFound } from '../../http/problem.ts';
 import { type Route, route } from '../../http/route.ts';
 import { updateWithStart } from '../../temporal.ts';
-import { incidentDetailOut, incidentOut, showIncident, showIncidentDetail } from './schema.ts';
+import { incidentDetailOut, incidentOut, showIncidentDetail } from './schema.ts';
 
 /** How many deaf spans the API shows with one incident. */
 const DEAF_SPANS = 50;
@@ -54,6 +56,18 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
     ]);
     return showIncidentDetail(row, timeline, notices, deaf);
   };
+  /** Has the incident's workflow do it, unless the row's state refuses it already. */
+  async function carryOut<Input>(
+    id: string,
+    action: Action,
+    update: UpdateDefinition<void, [Input]>,
+    input: Input,
+  ): Promise<void> {
+    const incident = await find(id);
+    const refusal = refusalOf(action, incident.state);
+    if (refusal !== null) throw new Conflict(refusal);
+    await updateWithStart(client, incidentWorkflow(id, incident), update, [input]);
+  }
   return [
     route({
       method: 'get',
@@ -84,7 +98,7 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
           { after: cursor, limit: limit + 1 },
         );
         const { rows, headers } = page(found, limit, ({ opened_at, id }) => ({ at: opened_at, id }), input);
-        return { status: 200, headers, body: rows.map(showIncident) };
+        return { status: 200, headers, body: rows.map(factsOf) };
       },
     }),
     route({
@@ -111,12 +125,9 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       responses: { 200: acted },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const incident = await find(id);
-        if (incident.state !== 'open') throw new Conflict(`the incident is ${incident.state} already`);
-        await updateWithStart(client, incidentWorkflow(id, incident), acknowledgeIncident, [
-          { ...body, actor: actorOf(principal, body.actor) },
-        ]);
-        return { status: 200, body: showIncident(await find(id)) };
+        const actor = actorOf(principal, body.actor);
+        await carryOut(id, 'acknowledge', acknowledgeIncident, { ...body, actor });
+        return { status: 200, body: factsOf(await find(id)) };
       },
     }),
     route({
@@ -132,12 +143,9 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       responses: { 200: acted },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const incident = await find(id);
-        if (incident.state === 'resolved') throw new Conflict('the incident is resolved already');
-        await updateWithStart(client, incidentWorkflow(id, incident), resolveIncident, [
-          { ...body, actor: actorOf(principal, body.actor) },
-        ]);
-        return { status: 200, body: showIncident(await find(id)) };
+        const actor = actorOf(principal, body.actor);
+        await carryOut(id, 'resolve', resolveIncident, { ...body, actor });
+        return { status: 200, body: factsOf(await find(id)) };
       },
     }),
     route({
@@ -154,10 +162,8 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const incident = await find(id);
-        await updateWithStart(client, incidentWorkflow(id, incident), commentIncident, [
-          { ...body, actor: actorOf(principal, body.actor) },
-        ]);
+        const actor = actorOf(principal, body.actor);
+        await carryOut(id, 'comment', commentIncident, { ...body, actor });
         return { status: 201, body: await detail(id) };
       },
     }),

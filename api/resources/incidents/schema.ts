@@ -1,6 +1,9 @@
 import { z } from 'zod';
-import type { IncidentRow, NoticeRow, TimelineRow } from '../../../db/queries/incidents/reads.ts';
-import { INCIDENT_STATES } from '../../../domain/incidents/incident.ts';
+import type { NoticeRow, TimelineRow } from '../../../db/queries/incidents/reads.ts';
+import { factsOf, type IncidentRow } from '../../../domain/incidents/facts.ts';
+import { INCIDENT_STATES, RESOLVE_REASONS } from '../../../domain/incidents/incident.ts';
+import { NOTICE_KINDS } from '../../../domain/incidents/notice.ts';
+import { TIMELINE_KINDS } from '../../../domain/incidents/timeline.ts';
 import type { DeafSpan } from '../../../domain/system/deafness.ts';
 import { time } from '../../http/parameters.ts';
 import { deafSpanOut, showSpan } from '../system/deaf-span.ts';
@@ -35,12 +38,25 @@ export const incidentOut = z
     acknowledged_by: z.string().nullable(),
     resolved_at: time.nullable(),
     resolved_by: z.string().nullable().meta({ description: 'Who resolved it; null if the rule did' }),
-    resolve_reason: z.string().nullable(),
+    resolve_reason: z
+      .enum(RESOLVE_REASONS)
+      .nullable()
+      .meta({
+        description:
+          'Why it was resolved: `recovered` when the rule stopped firing, `manual` by a person, `withdrawn` when late events ' +
+          'showed that the rule never fired',
+      }),
     merged_into: z.guid().nullable().meta({
       description:
         'Id of the incident that this one was merged into. Late events showed that the rule never stopped firing between the two.',
     }),
+    withdrawn_at: time.nullable().meta({
+      description:
+        'When the incident was withdrawn, because late events showed that the rule never fired. `ended_at` then equals ' +
+        '`opened_at`; the entry `withdrawn` of the timeline has the times from before',
+    }),
     reopened: z.int().meta({ description: 'How many times late events reopened the incident' }),
+    corrections: z.int().meta({ description: 'How many times late events shortened or split the incident' }),
     group: texts.meta({ description: "Values of the rule's `group_by` fields" }),
     labels: texts,
     annotations: texts,
@@ -50,7 +66,12 @@ export const incidentOut = z
 export const incidentDetailOut = incidentOut
   .extend({
     timeline: z.array(
-      z.object({ at: time, kind: z.string(), actor: z.string(), detail: z.record(z.string(), z.unknown()) }),
+      z.object({
+        at: time,
+        kind: z.enum(TIMELINE_KINDS),
+        actor: z.string().meta({ description: '`rule`, `tocsin`, or who did it' }),
+        detail: z.record(z.string(), z.unknown()),
+      }),
     ),
     deaf_spans: z.array(deafSpanOut).meta({
       description:
@@ -60,7 +81,10 @@ export const incidentDetailOut = incidentOut
     notices: z.array(
       z.object({
         id: z.guid(),
-        kind: z.string(),
+        kind: z.enum(NOTICE_KINDS).meta({
+          description:
+            '`shortened`, `split` and `withdrawn` correct what people were told before, because of late events',
+        }),
         at: time,
         done: z.boolean().meta({
           description:
@@ -82,22 +106,6 @@ export const incidentDetailOut = incidentOut
   .meta({ id: 'IncidentDetail' });
 
 const iso = (at: number) => new Date(at).toISOString();
-const isoOrNull = (at: number | null) => (at === null ? null : iso(at));
-
-/** Converts the row of an incident into the form that the API answers. */
-export function showIncident({ group_labels, ...row }: IncidentRow): z.output<typeof incidentOut> {
-  return {
-    ...row,
-    group: group_labels,
-    triggered_at: iso(row.opened_at),
-    since: iso(row.since),
-    opened_at: iso(row.opened_at),
-    ended_at: isoOrNull(row.ended_at),
-    recorded_at: iso(row.recorded_at),
-    acknowledged_at: isoOrNull(row.acknowledged_at),
-    resolved_at: isoOrNull(row.resolved_at),
-  };
-}
 
 /** Converts an incident, its timeline, its notices and the deaf spans during it into the API's form. */
 export function showIncidentDetail(
@@ -107,7 +115,7 @@ export function showIncidentDetail(
   deaf: readonly DeafSpan[],
 ): z.output<typeof incidentDetailOut> {
   return {
-    ...showIncident(row),
+    ...factsOf(row),
     timeline: timeline.map((entry) => ({ ...entry, at: iso(entry.at) })),
     deaf_spans: deaf.map(showSpan),
     notices: notices.map((notice) => ({

@@ -1,5 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { IncidentRow } from '../../../domain/incidents/facts.ts';
 import type { IncidentState } from '../../../domain/incidents/incident.ts';
+import type { NoticeKind } from '../../../domain/incidents/notice.ts';
+import type { TimelineEntry } from '../../../domain/incidents/timeline.ts';
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
@@ -14,38 +17,7 @@ export interface IncidentFilter {
   to?: number;
 }
 
-/** An incident as it is on record. Times in epoch milliseconds. */
-export interface IncidentRow {
-  id: string;
-  rule_id: string;
-  rule_name: string;
-  summary: string;
-  severity: string;
-  state: IncidentState;
-  late: boolean;
-  since: number;
-  opened_at: number;
-  ended_at: number | null;
-  recorded_at: number;
-  acknowledged_at: number | null;
-  acknowledged_by: string | null;
-  resolved_at: number | null;
-  resolved_by: string | null;
-  resolve_reason: string | null;
-  merged_into: string | null;
-  reopened: number;
-  group_labels: Record<string, string>;
-  labels: Record<string, string>;
-  annotations: Record<string, string>;
-  metadata: Record<string, number>;
-}
-
-export interface TimelineRow {
-  at: number;
-  kind: string;
-  actor: string;
-  detail: Record<string, unknown>;
-}
+export type TimelineRow = Omit<TimelineEntry, 'incident_id'>;
 
 export interface DeliveryRow {
   channel: string;
@@ -58,7 +30,7 @@ export interface DeliveryRow {
 
 export interface NoticeRow {
   id: string;
-  kind: string;
+  kind: NoticeKind;
   at: number;
   done: boolean;
   deliveries: DeliveryRow[];
@@ -67,7 +39,7 @@ export interface NoticeRow {
 const COLUMNS = sql`id, rule_id, rule_name, summary, severity, state, late, ${ms('since')} as since,
   ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at, ${ms('recorded_at')} as recorded_at,
   ${ms('acknowledged_at')} as acknowledged_at, acknowledged_by, ${ms('resolved_at')} as resolved_at, resolved_by,
-  resolve_reason, merged_into, reopened, group_labels, labels, annotations, metadata`;
+  resolve_reason, merged_into, ${ms('withdrawn_at')} as withdrawn_at, reopened, corrections, group_labels, labels, annotations, metadata`;
 
 /** Incidents by when they opened, from new to old. `after`: only those that come after this one. */
 export async function listIncidents(

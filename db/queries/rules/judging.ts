@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import type { Event } from '../../../domain/events/event.ts';
-import type { IncidentOnRecord } from '../../../domain/incidents/incident.ts';
 import { type FieldTexts, textsOfGroups } from '../../../domain/rules/group.ts';
 import type { RuleDefinition } from '../../../domain/rules/rule.ts';
 import type { Sql } from '../../orm.ts';
@@ -36,12 +35,6 @@ export interface RuleWords {
   annotations: Record<string, string>;
   deleted: boolean;
 }
-
-export type GroupIncident = IncidentOnRecord & {
-  group_key: string;
-  revision: number;
-  reopened: number;
-};
 
 const WORDS = sql`r.name, r.late, r.incident_severity, r.labels, r.annotations, r.deleted_at is not null as deleted`;
 
@@ -148,31 +141,6 @@ export async function lockGroups(
   return new Map(rows.map(({ group_key, ...group }) => [group_key, group]));
 }
 
-/**
- * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms), or have not ended.
- * `offset 0` makes PostgreSQL look them up for each group in an index by end, so earlier incidents of a group
- * cost nothing.
- */
-export async function incidentsOnRecord(
-  db: Sql,
-  ruleId: string,
-  groups: readonly { group_key: string; ended_since: number }[],
-): Promise<GroupIncident[]> {
-  const earliest = Math.min(...groups.map(({ ended_since }) => ended_since));
-  const { rows } = await sql<GroupIncident>`
-    select i.* from jsonb_to_recordset(${JSON.stringify(groups)}::jsonb) as g(group_key text, ended_since float8)
-    cross join lateral (
-      select id, group_key, ${ms('since')} as since, ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at,
-        state, resolved_by, revision, reopened
-      from alert_incidents a
-      where a.rule_id = ${ruleId} and a.group_key = g.group_key and a.merged_into is null
-        and coalesce(a.ended_at, 'infinity'::timestamptz) >= to_timestamp(g.ended_since / 1000)
-        and coalesce(a.ended_at, 'infinity'::timestamptz) >= ${instant(earliest)}
-      offset 0 for update
-    ) i order by i.opened_at`.execute(db);
-  return rows;
-}
-
 /** Counts by bucket for each group's page: from `from` to before `to`, which may be infinite. Epoch ms. */
 export async function bucketCounts(
   db: Sql,
@@ -239,29 +207,6 @@ export async function countedEvents(
 function hasText({ path: [first, ...rest], texts }: FieldTexts) {
   const found = first === 'payload' ? sql`payload #>> ${rest}::text[]` : sql.ref(first!);
   return sql`and ${found} = any(${texts}::text[])`;
-}
-
-/** Which of the incidents people were told of: what is resolved in silence was opened in silence. */
-export async function announced(db: Sql, ids: readonly string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const { rows } = await sql<{ incident_id: string }>`
-    select distinct incident_id from notices
-    where incident_id = any(${ids}::uuid[]) and kind in ('opened', 'reopened')`.execute(db);
-  return new Set(rows.map(({ incident_id }) => incident_id));
-}
-
-/** Highest episode number given out so far, by group: the end of an index each. */
-export async function lastEpisodes(
-  db: Sql,
-  ruleId: string,
-  groupKeys: readonly string[],
-): Promise<Map<string, number>> {
-  const { rows } = await sql<{ group_key: string; last: number }>`
-    select k as group_key, i.episode as last from unnest(${groupKeys}::text[]) k
-    cross join lateral (
-      select episode from alert_incidents
-      where rule_id = ${ruleId} and group_key = k order by episode desc limit 1) i`.execute(db);
-  return new Map(rows.map(({ group_key, last }) => [group_key, last]));
 }
 
 /** Writes where the groups stand. Epoch milliseconds. */

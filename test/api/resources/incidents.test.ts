@@ -68,6 +68,7 @@ describe('/incidents', () => {
       recorded_at: at(50).toISOString(),
       ...{ acknowledged_at: null, acknowledged_by: null },
       ...{ resolved_at: null, resolved_by: null, resolve_reason: null, merged_into: null },
+      ...{ withdrawn_at: null, corrections: 0 },
       reopened: 0,
       group: { source_id: 'source-1' },
       labels: { team: 'core' },
@@ -177,7 +178,7 @@ describe('/incidents', () => {
     assert.ok(body.acknowledged_at);
     const again = await api.post(`/incidents/${id}/acknowledge`);
     assert.equal(again.status, 409);
-    assert.equal(again.body.detail, 'the incident is acknowledged already');
+    assert.equal(again.body.detail, 'the incident is already acknowledged');
     const { timeline } = (await api.get(`/incidents/${id}`)).body;
     assert.ok(timeline.some((entry: { kind: string; actor: string }) => entry.actor === 'ada'));
   });
