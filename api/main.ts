@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
-import { type Config, ConfigError, isLoopback, loadConfig } from '../config.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connect } from '../db/orm.ts';
 import { DAY_MS } from '../domain/events/event.ts';
 import { createAlertReceiver } from '../ingest/alerts/receive.ts';
@@ -18,6 +18,7 @@ import { KnownAttributes } from '../temporal-config/known-attributes.ts';
 import { startsShown } from '../temporal-config/starts.ts';
 import { createApp } from './app.ts';
 import { openDoor } from './auth/door.ts';
+import { isLoopback } from './auth/settings.ts';
 import { addressesBehind } from './http/address.ts';
 import { apiServer } from './http/server.ts';
 import { Rejections } from './intake/rejections/rejections.ts';

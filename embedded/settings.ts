@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import { readBootstrapKey, usualAuth } from '../config.ts';
+import { usualAuth } from '../api/auth/settings.ts';
+import { readBootstrapKey } from '../config.ts';
 import { databaseUrl } from '../db/connections/address.ts';
 import { namesTemporal, readTemporal, type TemporalTarget } from '../temporal-config/connection.ts';
 import { StartupError } from './startup-error.ts';

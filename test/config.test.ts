@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ALIASES, ConfigError, configKeys, isLoopback, loadConfig } from '../config.ts';
+import { isLoopback } from '../api/auth/settings.ts';
+import { ALIASES, ConfigError, configKeys, loadConfig } from '../config.ts';
 import { parseNetwork } from '../domain/network.ts';
 import { readSettings } from '../embedded/settings.ts';
 import { temporaryDirectory } from './support/temporary.ts';
