@@ -1,11 +1,6 @@
 import { createServer } from 'node:net';
 import { StartupError } from './startup-error.ts';
 
-/** Finds a TCP port on loopback that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  return (await listenOn(0))!;
-}
-
 /**
  * Says whether a server could listen on `port` of `host` now. It returns false if the port is taken or
  * forbidden.

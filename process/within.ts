@@ -1,10 +1,22 @@
-/** Waits for `work`, and rejects if it takes longer than `ms` milliseconds. The work itself continues. */
-export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+/**
+ * Waits for `work` at the longest until `limit`: so many milliseconds, or until a signal aborts. The work
+ * itself continues. @throws what `tooLate` makes, once the limit has passed
+ */
+export async function within<T>(
+  limit: number | AbortSignal,
+  work: Promise<T>,
+  tooLate = () => new Error(typeof limit === 'number' ? `no answer within ${limit} ms` : 'no answer in time'),
+): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const stop = () => late.reject(tooLate());
+  const timer = typeof limit === 'number' ? setTimeout(stop, limit) : undefined;
+  const signal = typeof limit === 'number' ? undefined : limit;
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop, { once: true });
   try {
-    return await Promise.race([work, promise]);
+    return await Promise.race([work, late.promise]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
   }
 }

@@ -7,7 +7,8 @@ import {
   type TelemetryOptions,
 } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { type Exporter, freePort } from './sdk-metrics.ts';
+import { freePort } from '../process/free-port.ts';
+import type { Exporter } from './sdk-metrics.ts';
 
 /**
  * The SDK's warning about a queue that has only activities, such as `ingest` and `notify`. That is intended,

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 
@@ -11,17 +9,6 @@ export const PATIENCE_MS = 1000;
 
 /** Where Core serves its metrics, or why it does not. */
 export type Exporter = { url: string } | { failure: string };
-
-/** Finds a free loopback port. Another program may take it before it is used. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('loopback has no port to listen on');
-  return address.port;
-}
 
 /**
  * Reads the SDK's metrics, which are appended to ours: both have Prometheus' text format, and all names of

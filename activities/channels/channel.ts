@@ -41,6 +41,9 @@ export class RetryableFailure extends Error {
   }
 }
 
+/** The failure of an attempt that got no answer in time. */
+export const noAnswer = () => new RetryableFailure('no answer in time');
+
 /** Not delivered, and no attempt ever will be. */
 export class FinalFailure extends Error {
   override name = 'FinalFailure';

@@ -2,9 +2,16 @@ import { createTransport } from 'nodemailer';
 import { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
 import { cut, factsOf, subjectOf, textOf } from '../../domain/incidents/notice-text.ts';
-import { type Channel, type ChannelKind, FinalFailure, messageId, RetryableFailure } from './channel.ts';
+import { within } from '../../process/within.ts';
+import {
+  type Channel,
+  type ChannelKind,
+  FinalFailure,
+  messageId,
+  noAnswer,
+  RetryableFailure,
+} from './channel.ts';
 import { channelName, urlWith } from './fields.ts';
-import { inTime } from './in-time.ts';
 import { redactor } from './redact.ts';
 
 const schema = z.strictObject({
@@ -47,7 +54,7 @@ function create({ name, smtp, from, to }: z.output<typeof schema>): Channel {
           messageId: `<${messageId(notice.id, name)}@tocsin>`,
           references: `<incident-${notice.incident.id}@tocsin>`,
         });
-        const { response, rejected, rejectedErrors = [] } = await inTime(sending, signal);
+        const { response, rejected, rejectedErrors = [] } = await within(signal, sending, noAnswer);
         const passing = rejectedErrors.find(({ responseCode = 0 }) => responseCode < 500);
         if (passing) throw new RetryableFailure(cut(redact(`${passing.recipient}: ${passing.message}`), 300));
         const refused = rejected.length > 0 ? `, but refused ${rejected.join(', ')}` : '';

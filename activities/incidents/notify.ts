@@ -6,9 +6,9 @@ import { type Attempt, beginAttempt, endAttempt, wasSent } from '../../db/querie
 import { findIncident } from '../../db/queries/incidents/reads.ts';
 import { factsOf } from '../../domain/incidents/facts.ts';
 import type { Attempted, NoticeDocument } from '../../domain/incidents/notice.ts';
+import { within } from '../../process/within.ts';
 import { FAILURES } from '../../workflows/retry-policies.ts';
-import { type Channel, FinalFailure, RetryableFailure } from '../channels/channel.ts';
-import { inTime } from '../channels/in-time.ts';
+import { type Channel, FinalFailure, noAnswer, RetryableFailure } from '../channels/channel.ts';
 
 export interface NotifyDependencies {
   orm: Orm;
@@ -56,7 +56,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
     if (!channel) return { outcome: 'retry', detail: 'this worker has no channel of this name' };
     try {
       const signal = AbortSignal.timeout(timeoutMs);
-      const { detail } = await inTime(channel.send(document, signal), signal);
+      const { detail } = await within(signal, channel.send(document, signal), noAnswer);
       return { outcome: 'sent', detail };
     } catch (error) {
       if (error instanceof FinalFailure) return { outcome: 'failed', detail: error.message };
@@ -74,7 +74,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
    */
   async function record(attempt: Attempt, outcome: Parameters<typeof endAttempt>[2]): Promise<void> {
     try {
-      await inTime(endAttempt(sqlOf(orm), attempt, outcome), AbortSignal.timeout(recordMs));
+      await within(recordMs, endAttempt(sqlOf(orm), attempt, outcome));
     } catch (error) {
       log.warn(
         { ...attempt, reason: (error as Error).message },

@@ -93,7 +93,7 @@ describe('the SDK of a process whose chosen ports are taken', () => {
       import { once } from 'node:events';
       import { pino } from 'pino';
       import { installRuntime } from './workers/runtime.ts';
-      import { freePort } from './workers/sdk-metrics.ts';
+      import { freePort } from './process/free-port.ts';
       const other = createServer().listen(0, '127.0.0.1');
       await once(other, 'listening');
       let choices = 0;
