@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { QUEUES } from '../../../workflows/queues.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { Conflict } from '../../http/problem.ts';
@@ -14,6 +15,9 @@ const SOURCES = { 1: 'api', 2: 'worker', 3: 'temporal' } as const;
  * poll has stopped.
  */
 const GONE_AFTER = 90;
+
+/** How long Temporal may take to apply a new limit, in milliseconds. */
+const MOST_DELAY_MS = 2000;
 
 /** The state of the ingest queue, as Temporal reports it. */
 export interface QueueState {
@@ -69,9 +73,12 @@ export async function requireFlow(deps: ApiDeps): Promise<void> {
 
 /**
  * Limits the ingest queue for all workers together. 0 stops it; null restores the limit of the workers.
+ * Temporal stores a limit first and applies it a moment later. This function waits for that, so that the
+ * returned state shows the new limit; after `MOST_DELAY_MS` it returns what is in force.
  * @throws Unavailable
  */
-export async function limitQueue({ client }: ApiDeps, activitiesPerSecond: number | null): Promise<void> {
+export async function limitQueue(deps: ApiDeps, activitiesPerSecond: number | null): Promise<QueueState> {
+  const { client } = deps;
   await answered(client, () =>
     client.workflowService.updateTaskQueueConfig({
       namespace: client.options.namespace,
@@ -84,4 +91,18 @@ export async function limitQueue({ client }: ApiDeps, activitiesPerSecond: numbe
       },
     }),
   );
+  const latest = performance.now() + MOST_DELAY_MS;
+  for (;;) {
+    const state = await queueState(deps);
+    if (isApplied(activitiesPerSecond, state) || performance.now() > latest) return state;
+    await sleep(50);
+  }
 }
+
+/** Says whether Temporal applies this limit. It keeps limits as 32-bit floats. */
+function isApplied(limit: number | null, { set_by, activities_per_second }: QueueState): boolean {
+  if (limit === null) return set_by !== 'api';
+  return set_by === 'api' && activities_per_second !== null && sameFloat(activities_per_second, limit);
+}
+
+const sameFloat = (a: number, b: number) => Math.fround(a) === Math.fround(b);

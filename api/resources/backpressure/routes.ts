@@ -5,7 +5,7 @@ import { QUEUES } from '../../../workflows/queues.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { jsonBody } from '../../http/body/json.ts';
 import { type Route, route } from '../../http/route.ts';
-import { limitQueue, queueState } from './queue.ts';
+import { limitQueue, type QueueState, queueState } from './queue.ts';
 
 const backpressureOut = z
   .object({
@@ -39,8 +39,8 @@ const limitIn = z.object({
 /** Routes that show and limit the ingest queue. Its limit slows producers down. */
 export function backpressureRoutes(deps: ApiDeps): Route[] {
   const { orm, clock } = deps;
-  const look = async (): Promise<z.output<typeof backpressureOut>> => {
-    const [queue, load] = await Promise.all([queueState(deps), ingestLoad(sqlOf(orm), clock())]);
+  const bodyOf = async (queue: QueueState): Promise<z.output<typeof backpressureOut>> => {
+    const load = await ingestLoad(sqlOf(orm), clock());
     return { queue: QUEUES.ingest, ...queue, ...load };
   };
   return [
@@ -51,7 +51,7 @@ export function backpressureRoutes(deps: ApiDeps): Route[] {
       tags: ['producers'],
       summary: 'State and limit of the ingest queue',
       responses: { 200: { description: 'The queue', schema: backpressureOut } },
-      handle: async () => ({ status: 200, body: await look() }),
+      handle: async () => ({ status: 200, body: await bodyOf(await queueState(deps)) }),
     }),
     route({
       method: 'put',
@@ -60,12 +60,12 @@ export function backpressureRoutes(deps: ApiDeps): Route[] {
       tags: ['producers'],
       summary: 'Limit the ingest queue',
       description:
-        'The limit applies to every worker at once. It does not slow events that are sent over HTTP.',
+        'The limit applies to every worker at once. It does not slow events that are sent over HTTP. The answer waits up to 2 s until Temporal applies the limit.',
       body: jsonBody(limitIn),
       responses: { 200: { description: 'The queue', schema: backpressureOut } },
       async handle({ body }) {
-        await limitQueue(deps, body.activities_per_second);
-        return { status: 200, body: await look() };
+        const queue = await limitQueue(deps, body.activities_per_second);
+        return { status: 200, body: await bodyOf(queue) };
       },
     }),
   ];
