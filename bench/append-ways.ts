@@ -8,8 +8,9 @@ import { median, printTable } from './table.ts';
 import { WAYS, type Way } from './ways/ways.ts';
 
 /**
- * `npm run bench:append`: ways to put a batch of new events into PostgreSQL, each batch committed, as shares
- * of what COPY does at the same time into a table alike. docs/adr/0008 says what follows from it.
+ * `npm run bench:append` compares ways to store a batch of new events in PostgreSQL. Each batch is committed.
+ * Results are shares of what COPY into a similar table reaches at the same time. docs/adr/0008 has the
+ * conclusions.
  */
 const { values: given } = parseArgs({
   options: { events: { type: 'string', default: '20000' }, rounds: { type: 'string', default: '5' } },
@@ -83,8 +84,8 @@ await withPostgres(async (url) => {
         await admin.query('truncate events');
         const { rate, ...cpu } = await measure(clients[i]!, pids[i]!, way, batch);
         const next = await baseline.rate();
-        // What the machine gives changes from one second to the next: compared is with the moments before and
-        // after.
+        // The machine's speed changes from second to second, so each measurement is compared with COPY just
+        // before and after it.
         taken.get(way)!.push({ share: rate / ((copy + next) / 2), ...cpu });
         rates.push(next);
         copy = next;

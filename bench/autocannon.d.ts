@@ -1,4 +1,4 @@
-/** What we use of it; it brings no types of its own. */
+/** The parts of autocannon's API that we use. The package has no types. */
 declare module 'autocannon' {
   interface Options {
     url: string;
@@ -6,7 +6,7 @@ declare module 'autocannon' {
     headers?: Record<string, string>;
     body?: string;
     connections: number;
-    /** Requests in all. */
+    /** Total number of requests. */
     amount: number;
   }
   interface Result {

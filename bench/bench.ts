@@ -2,13 +2,13 @@ import type pg from 'pg';
 import type { System } from '../test/support/system.ts';
 import type { CopyBaseline } from './copy-baseline.ts';
 
-/** What a measure works with. */
+/** What a measurement gets. */
 export interface Bench {
   system: System;
-  /** Straight to PostgreSQL, past the API. */
+  /** A connection to PostgreSQL, past the API. */
   database: pg.Client;
   copy: CopyBaseline;
-  /** Smaller counts, for the whole table in less than a minute. */
+  /** True for smaller numbers, so that the whole table takes less than a minute. */
   quick: boolean;
 }
 
@@ -16,12 +16,12 @@ export interface Bench {
 export interface Figure {
   measure: string;
   value: number;
-  /** What the value must reach, or stay below where less is better. */
+  /** The value must reach this, or stay below it where less is better. */
   floor: number;
   aim: number;
   better: 'more' | 'less';
   unit: '' | 'events/s' | 'ms' | 'MB' | 'actions';
-  /** What it was computed from. */
+  /** The numbers from which the value was computed. */
   detail: string;
 }
 

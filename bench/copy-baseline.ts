@@ -7,8 +7,8 @@ import { textRows } from './ways/text.ts';
 const COLUMNS = 'event_id, occurred_at, source_id, severity, event_type, payload, received_at';
 
 /**
- * What everything is measured by: COPY of rows made beforehand, in one connection and one transaction, into a
- * table with the columns, defaults, indexes and partitions of `events`, emptied each time.
+ * The baseline of all measurements: COPY of prepared rows, in one connection and one transaction, into a
+ * table with the columns, defaults, indexes and partitions of `events`. The table is emptied before each run.
  */
 export class CopyBaseline {
   readonly #client: pg.Client;
@@ -21,7 +21,7 @@ export class CopyBaseline {
     this.#count = count;
   }
 
-  /** Makes the table, in a schema of its own, and the rows. */
+  /** Creates the table, in a schema of its own, and the rows. */
   static async prepare(url: string, count: number): Promise<CopyBaseline> {
     const client = await connected(url);
     await client.query(`
@@ -36,7 +36,7 @@ export class CopyBaseline {
     return new CopyBaseline(client, textRows(makeEvents(count, now), now), count);
   }
 
-  /** Rows a second, now. */
+  /** Measures the rate of COPY now, in rows per second. */
   async rate(): Promise<number> {
     await this.#client.query('truncate bench.events');
     const since = performance.now();

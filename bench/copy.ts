@@ -1,12 +1,12 @@
 import pg from 'pg';
 
-/** The two messages that a COPY needs; the driver's connection has them, its types don't. */
+/** The two messages that COPY needs. The driver's connection has these methods; its types lack them. */
 interface CopyConnection {
   sendCopyFromChunk(chunk: Buffer): void;
   endCopyFrom(): void;
 }
 
-/** Statements of which one is a `copy … from stdin`, and what that one gets. */
+/** Statements that include one `copy … from stdin`, and the data for it. */
 class CopyQuery extends pg.Query {
   readonly #data: Buffer;
 
@@ -19,7 +19,7 @@ class CopyQuery extends pg.Query {
     this.#data = data;
   }
 
-  /** Called by the driver, when PostgreSQL is ready for the data. */
+  /** The driver calls this when PostgreSQL is ready for the data. */
   handleCopyInResponse(connection: CopyConnection): void {
     connection.sendCopyFromChunk(this.#data);
     connection.endCopyFrom();
@@ -27,9 +27,8 @@ class CopyQuery extends pg.Query {
 }
 
 /**
- * Runs statements without parameters, one after the other, in one round trip, and one more for the data of
- * the `copy … from stdin` among them. Each statement has a snapshot of its own, as if it were sent alone; the
- * first that fails ends them all.
+ * Runs statements without parameters, one after the other, in one round trip, plus one for the data of the
+ * `copy … from stdin` among them. Each statement has its own snapshot. The first error ends all of them.
  * @returns the results in order
  */
 export function copyIn(client: pg.ClientBase, text: string, data: Buffer): Promise<pg.QueryResult[]> {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Linux counts a process's time in hundredths of a second. */
+/** Linux counts CPU time in hundredths of a second. */
 const TICK_MICROS = 10_000;
 
-/** Processor time that processes have used so far, in microseconds; 0 where /proc doesn't tell. */
+/** CPU time that the processes have used so far, in microseconds; 0 where /proc has no such information. */
 export function cpuOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + cpuOfOne(pid), 0);
 }
@@ -15,7 +15,7 @@ function cpuOfOne(pid: number): number {
   } catch {
     return 0;
   }
-  // The name, in parentheses, may hold spaces.
+  // The process name, in parentheses, may contain spaces.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Event } from '../domain/events/event.ts';
 
-/** The type that the matching rules of the benchmark ask for. */
+/** The event type that the benchmark's matching rules count. */
 export const LOAD_TYPE = 'load';
 
 const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'];
 
-/** What a service says of a request: about 170 bytes of payload. Its parts vary as they do in earnest. */
+/** A payload like that of a request log: about 170 bytes, with parts that vary as in practice. */
 export function payloadOf(n: number): Event['payload'] {
   return {
     host: `web-${n % 40}.eu-west-1.example.net`,
@@ -18,7 +18,7 @@ export function payloadOf(n: number): Event['payload'] {
   };
 }
 
-/** New events of one type, in the last second before `now` (epoch ms). */
+/** Makes new events of one type, within the last second before `now` (epoch ms). */
 export function makeEvents(count: number, now: number, event_type = LOAD_TYPE): Event[] {
   return Array.from({ length: count }, (_, n) => ({
     event_id: randomUUID(),

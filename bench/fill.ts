@@ -5,22 +5,24 @@ import { foldRollups } from '../db/queries/rules/fold.ts';
 import { DAY_MS } from '../domain/events/event.ts';
 
 /**
- * How many sources and types the made-up events have. Each source has five of the types, as real ones have a
- * few.
+ * How many sources and types the generated events have. Each source has five of the types, because real
+ * sources have a few.
  */
 export const SOURCES = 40;
 export const TYPES = 20;
 
-/** Days that the events spread over, the last of them ending now. */
+/** How many days the events cover; the last day ends now. */
 const DAYS = 30;
 
-/** A severity that only a handful of events have, spread over all days: what a planner misjudges. */
+/**
+ * A severity that only a handful of events have, spread over all days. Query planners misjudge such values.
+ */
 export const RARE_SEVERITY = 'fatal';
 const RARE_EVERY = 1_000_000;
 
 /**
- * Stores `events` made-up events, evenly over thirty days that end at `now` (epoch ms), with the counts that
- * their appends would have made; without rules to count for. About two minutes for five million.
+ * Stores `events` generated events, evenly over the thirty days before `now` (epoch ms), with the counts that
+ * appends would have written if there were no rules. Five million take about two minutes.
  */
 export async function fillEvents(orm: Orm, events: number, now: number): Promise<void> {
   const from = now - DAYS * DAY_MS;
@@ -48,7 +50,7 @@ export async function fillEvents(orm: Orm, events: number, now: number): Promise
       select (floor(extract(epoch from occurred_at) / 60) * 60000)::bigint as minute, severity, event_type, 0, count(*)
       from made group by 1, 2, 3
       on conflict (minute, severity, event_type, slot) do update set n = r.n + excluded.n`.execute(db);
-    // As housekeeping and autovacuum would have done on the way.
+    // Housekeeping and autovacuum would have done this meanwhile.
     await foldRollups(orm, now);
     await sql`vacuum event_rollups`.execute(db);
   }

@@ -2,12 +2,14 @@ import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event } from '../domain/events/event.ts';
 
-/** An event as a careful sender gives it: with the id and the time that make it safe to send again. */
+/**
+ * Converts an event into what a careful sender sends: with id and time, so that it can safely be sent again.
+ */
 export function asSent({ occurred_at, ...event }: Event): Record<string, unknown> {
   return { ...event, timestamp: new Date(occurred_at).toISOString() };
 }
 
-/** Bodies of POST /events, serialised beforehand: what is measured is the server. */
+/** Makes the bodies for POST /events beforehand, so that only the server is measured. */
 export function bodiesOf(events: readonly Event[], size: number): Buffer[] {
   const bodies: Buffer[] = [];
   for (let from = 0; from < events.length; from += size) {
@@ -16,7 +18,7 @@ export function bodiesOf(events: readonly Event[], size: number): Buffer[] {
   return bodies;
 }
 
-/** Senders on loopback that keep their connections. */
+/** Senders on loopback with open connections. */
 export class Senders {
   readonly #agent: Agent;
   readonly #url: URL;
@@ -26,7 +28,7 @@ export class Senders {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
   }
 
-  /** One request; resolves to its answer's status and body. */
+  /** Sends one request. Resolves to the status and body of its answer. */
   post(body: Buffer): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
       const headers = { 'content-type': 'application/json', 'content-length': body.length };
@@ -44,8 +46,8 @@ export class Senders {
   }
 
   /**
-   * Sends bodies of `size` new events each, as fast as they are answered, each of which must be stored.
-   * @returns events a second
+   * Sends bodies of `size` new events each, as fast as they are answered. All must be stored. @returns events
+   * per second
    */
   async rate(bodies: readonly Buffer[], size: number): Promise<number> {
     const left = [...bodies];
@@ -69,9 +71,8 @@ function expectStored({ status, text }: { status: number; text: string }, size: 
 }
 
 /**
- * Background load: batches at a steady pace until it is stopped. What the server is late for is not made up
- * for.
- * @returns a function that ends it and resolves to the number of events sent
+ * Sends batches at a steady rate until it is stopped. Time that the server loses is not made up for. @returns
+ * a function that stops it and resolves to the number of events sent
  */
 export function steadily(
   senders: Senders,
@@ -91,7 +92,7 @@ export function steadily(
       await sleep(Math.max(0, begun + n * everyMs - performance.now()));
     }
   })();
-  // Whoever stops it hears of what went wrong; until then it must not end the process.
+  // The caller gets an error when it stops the load. Until then the rejection must not end the process.
   running.catch(() => {});
   return async () => {
     stopped = true;

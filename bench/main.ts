@@ -19,22 +19,22 @@ import { measureStalledExports } from './measures/stalled-exports.ts';
 import { connected } from './postgres.ts';
 import { printTable } from './table.ts';
 
-/** In this order; a new measure is a file beside these and a line here. */
+/** The measurements, in order. A new one is a file in this folder and a line here. */
 const MEASURES = {
   batches: measureBatches,
   singles: measureSingles,
   'many-rules': measureManyRules,
   reads: measureReading,
-  // Of the events that reading has filled in.
+  // It uses the events that the read measurement has stored.
   backfill: measureBackfill,
   judging: measureJudging,
-  // Before there are incidents, whose workflows have things to do of their own.
+  // Runs before there are incidents, whose workflows cause actions of their own.
   actions: measureActions,
   incidents: measureIncidents,
   memory: measureMemory,
-  // Last: the process that was measured ends.
+  // Runs last, because it ends the process that was measured.
   restart: measureRestart,
-  // After the peak of ordinary work is known.
+  // Runs after the peak memory of normal work was measured.
   'stalled-exports': measureStalledExports,
 };
 
@@ -77,7 +77,7 @@ function optionsOf(args: string[]) {
 
 const tell = (line: string) => process.stderr.write(`${line}\n`);
 
-/** As `npm start` and the container run the API. */
+/** The environment in which `npm start` and the container run the API. */
 function environment(profile: string | undefined): Record<string, string> {
   const profiling = profile ? [`--cpu-prof --cpu-prof-dir=${resolve(profile)}`] : [];
   return { ...thrift.env, NODE_OPTIONS: [apiNursery, ...profiling].join(' ') };

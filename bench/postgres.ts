@@ -6,10 +6,10 @@ import { connect } from '../db/orm.ts';
 import { ensurePartitions } from '../db/partitions.ts';
 import { startPostgres } from '../embedded/postgres/postgres.ts';
 
-/** A PostgreSQL of its own, durable as in production, for as long as `work` takes. Its data is removed. */
+/** Runs `work` with its own PostgreSQL, durable as in production, and removes the data afterwards. */
 export async function withPostgres(work: (url: string) => Promise<void>): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'tocsin-bench-'));
-  // It may run as another user.
+  // PostgreSQL may run as another user.
   chmodSync(dir, 0o755);
   try {
     const postgres = await startPostgres({ dataDir: dir, log: () => {} });
@@ -23,7 +23,7 @@ export async function withPostgres(work: (url: string) => Promise<void>): Promis
   }
 }
 
-/** A connection whose end, when its server is stopped first, is nobody's concern. */
+/** Connects to PostgreSQL. The error that comes when the server stops first is ignored. */
 export async function connected(url: string): Promise<pg.Client> {
   const client = new pg.Client(url);
   client.on('error', () => {});
@@ -31,7 +31,7 @@ export async function connected(url: string): Promise<pg.Client> {
   return client;
 }
 
-/** Brings the schema up to date, and makes the partitions around today. */
+/** Updates the schema and creates the partitions around today. */
 export async function migrate(url: string): Promise<void> {
   const orm = await connect(url, 2);
   try {

@@ -6,7 +6,7 @@ import { percentile } from './table.ts';
 const ROUNDS = 30;
 const WARM_UP = 8;
 
-/** The page whose time is measured beside the first, of the usual fifty events. */
+/** The number of the later page that is measured in addition to the first. Pages have fifty events. */
 const PAGE = 1000;
 
 /** Milliseconds of one kind of request. */
@@ -16,9 +16,9 @@ export interface ReadTimes {
 }
 
 /**
- * Fills an empty database with so many events over thirty days, and measures reads through the API that
- * listens at `baseUrl`, by name of the read. Warm: each is asked a few times before it counts. Requests go
- * one after the other.
+ * Fills an empty database with so many events over thirty days, and measures reads through the API at
+ * `baseUrl`. The result is by name of the read. Each read is made a few times before it counts, so caches are
+ * warm. Requests go one after the other.
  */
 export async function measureReads({
   databaseUrl,
@@ -98,7 +98,9 @@ async function timesOf(url: string, headers: Record<string, string>): Promise<Re
   return { p50: percentile(taken, 0.5), p95: percentile(taken, 0.95) };
 }
 
-/** Where the page begins, found in strides of 200; null where the list is shorter or is a search. */
+/**
+ * Finds the cursor of the page, in steps of 200 events. Null if the list is shorter, or if it is a search.
+ */
 async function cursorOfPage(
   baseUrl: string,
   path: string,

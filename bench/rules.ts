@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from '../domain/rules/rule.ts';
 import { LOAD_TYPE } from './events.ts';
 
-/** A count rule that no load of a benchmark ever fires. */
+/** A count rule that the benchmark's load never makes fire. */
 const definition = (event_type: string): RuleDefinition => ({
   ...RULE_DEFAULTS,
   condition: { kind: 'count', threshold_count: 1_000_000_000, window_seconds: 300 },
@@ -10,8 +10,8 @@ const definition = (event_type: string): RuleDefinition => ({
 });
 
 /**
- * Replaces all rules by `count` enabled ones, ready to be judged, of which `matching` count every event of
- * the load. Rows, and not calls of the API: there is nothing yet that a backfill would have to count.
+ * Replaces all rules by `count` enabled ones, which are ready. `matching` of them count every event of the
+ * load. They are inserted as rows, without the API, because there are no events for a backfill to count.
  */
 export async function replaceRules(client: pg.Client, count: number, matching: number): Promise<void> {
   const { windowMs, bucketMs, threshold } = windowSpecOf(definition(''));
@@ -44,6 +44,6 @@ export async function replaceRules(client: pg.Client, count: number, matching: n
   );
   await client.query('update rule_set set version = version + 1');
   await client.query('commit');
-  // What was there before must not be looked through by what is measured next.
+  // Later measurements must not scan dead rows.
   await client.query('vacuum analyze alert_rules, rule_versions, rule_groups');
 }

@@ -1,9 +1,9 @@
-/** The middle one of some numbers; of an even count the mean of the two. */
+/** The median: the middle number, or the mean of the two middle ones. */
 export function median(numbers: readonly number[]): number {
   return percentile(numbers, 0.5);
 }
 
-/** The value below which a share (0 to 1) of the numbers lies, interpolated. NaN of none. */
+/** The percentile of a share (0 to 1), interpolated. NaN if there are no numbers. */
 export function percentile(numbers: readonly number[], share: number): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * share;
@@ -12,7 +12,7 @@ export function percentile(numbers: readonly number[], share: number): number {
   return below + (above - below) * (at - Math.floor(at));
 }
 
-/** Prints rows below their headings, numbers to the right. */
+/** Prints a table: headings, then rows, with numbers aligned to the right. */
 export function printTable(headings: readonly string[], rows: readonly (readonly unknown[])[]): void {
   const cells = [headings, ...rows].map((row) => row.map(String));
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));

@@ -5,9 +5,9 @@ import type { Bench } from './bench.ts';
 import { replaceRules } from './rules.ts';
 
 /**
- * Starts the processes that judge, follow and notify, if they don't run yet. They start without rules: those
- * that a measure then makes as rows get their workflows when they are first woken, or from housekeeping's
- * next round, a minute later.
+ * Starts the processes for rules, incidents and notices, if they do not run. They start without rules. If a
+ * measurement inserts rules as rows, their workflows start with the first wake, or with the next round of
+ * housekeeping, within a minute.
  */
 export async function startWorkers({ system, database }: Bench): Promise<void> {
   if (system.runs('rules')) return;

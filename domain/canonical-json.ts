@@ -1,6 +1,7 @@
 /**
- * The one text that equal JSON values have, whatever the order of their keys: senders and PostgreSQL's jsonb
- * each keep their own. Group keys are made of it, so its bytes never change.
+ * Writes JSON so that equal values have equal texts, whatever the order of their keys. Senders and
+ * PostgreSQL's jsonb order keys differently. Group keys are made of these texts, so the format must never
+ * change.
  */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(inOrder(value));
@@ -12,7 +13,7 @@ function inOrder(value: unknown): unknown {
   return Object.fromEntries(sortedEntries(value).map(([key, item]) => [key, inOrder(item)]));
 }
 
-/** The members of an object, ordered by the UTF-16 code units of their names. */
+/** The members of an object, sorted by the UTF-16 code units of their names. */
 export function sortedEntries(object: object): [name: string, value: unknown][] {
   return Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -1,4 +1,6 @@
-/** One sentence that says which setting is wrong and why, and shows no secret. */
+/**
+ * A wrong setting. The message is one sentence that names the setting and the reason, and contains no secret.
+ */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }

@@ -1,10 +1,10 @@
-/** A number as JSON writes it. */
+/** The form of a number in JSON. */
 const FORM = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,9}))?$/;
 
-/** Digits that `toPrecision` writes at the most. */
+/** The most digits that `toPrecision` can write. */
 const MOST_DIGITS = 100;
 
-/** A decimal number: ±0.digits × 10^scale, the digits without zeros at either end; zero has none. */
+/** A decimal number: ±0.digits × 10^scale. The digits have no zeros at either end; zero has no digits. */
 interface Decimal {
   negative: boolean;
   digits: string;
@@ -25,8 +25,8 @@ function decimalOf(text: string): Decimal | null {
 }
 
 /**
- * `/0+$/` would take time in the square of the zeros before a last digit: minutes for as many as a body may
- * have.
+ * A loop, because `/0+$/` would take quadratic time for many zeros before a last digit: minutes for a body of
+ * the largest size.
  */
 function withoutZerosAtEnd(digits: string): string {
   let end = digits.length;
@@ -35,9 +35,9 @@ function withoutZerosAtEnd(digits: string): string {
 }
 
 /**
- * Whether a number that was parsed from a JSON text still says what the text said. So it does where the text
- * is the double itself with more digits than it takes to know it: `%.17g` of C writes 99.3 as
- * 99.299999999999997. Of whole numbers every digit counts: they may be ids.
+ * Says whether a number parsed from JSON has the value of its text. It also accepts texts with more digits
+ * than a double needs: `%.17g` in C writes 99.3 as 99.299999999999997. For whole numbers every digit counts,
+ * because they may be ids.
  */
 export function isExact(text: string, number: number): boolean {
   if (!Number.isFinite(number)) return false;
@@ -49,8 +49,8 @@ export function isExact(text: string, number: number): boolean {
 }
 
 /**
- * Which of two numbers, as JSON writes them, is the larger, exactly: negative, 0 or positive. Null where one
- * is no such number.
+ * Compares two numbers in JSON form exactly. Returns a negative number, 0 or a positive one; null if one is
+ * not a number.
  */
 export function compareDecimals(a: string, b: string): number | null {
   const [x, y] = [decimalOf(a), decimalOf(b)];
@@ -66,7 +66,7 @@ function magnitude(x: Decimal, y: Decimal): number {
   return x.digits < y.digits ? -1 : 1;
 }
 
-/** A number in full, without an exponent, as PostgreSQL writes it: 1e21 is 1000000000000000000000. */
+/** Writes a number without an exponent, as PostgreSQL does: 1e21 becomes 1000000000000000000000. */
 export function inFull(number: number): string {
   const text = String(number);
   if (!/e/.test(text)) return text;

@@ -1,20 +1,21 @@
-/** A day, and perhaps a time of it with a zone. Without a zone it is UTC. */
+/** A date, optionally with a time and a zone. Without a zone it is UTC. */
 const FORM =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt_ ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,30}))?)? ?(?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?$/;
 
-/** Numbers up to this size are seconds since 1970, larger ones milliseconds. Pydantic has the same limit. */
+/** Numbers up to this are seconds since 1970, larger ones milliseconds. Pydantic has the same limit. */
 const MOST_SECONDS = 2e10;
 
 /**
- * Four centuries: `Date.UTC` takes the years 0 to 99 for 1900 to 1999, so they are computed that much later.
+ * Four centuries in milliseconds. `Date.UTC` reads the years 0 to 99 as 1900 to 1999, so those years are
+ * computed 400 years later.
  */
 const CENTURIES_MS = 146_097 * 86_400_000;
 
 /**
- * An instant in epoch milliseconds, cut to whole ones; NaN for what is no time. Takes RFC 3339 (also with
- * small letters, a space for the T, a comma before the fraction, no seconds, no zone, a zone without its
- * colon), a date alone (its midnight), and seconds or milliseconds since 1970 as a number or its digits. A
- * leap second is the first of the next minute, as POSIX and PostgreSQL have it.
+ * Parses a time into whole epoch milliseconds; NaN if it is none. It accepts RFC 3339, a date alone (its
+ * midnight), and seconds or milliseconds since 1970 as a number or its digits. Deviations from RFC 3339 that
+ * it accepts: small letters, a space for the T, a comma before the fraction, no seconds, no zone, a zone
+ * without a colon. A leap second is the first second of the next minute, as in POSIX and PostgreSQL.
  */
 export function parseInstant(given: string | number): number {
   if (typeof given === 'number') return fromEpoch(given);
@@ -53,7 +54,7 @@ export function parseInstant(given: string | number): number {
   return sign === '-' ? local + offset * 60_000 : local - offset * 60_000;
 }
 
-/** A fraction of a second is rounded to microseconds first: 0.123 s is not quite 123 ms in binary. */
+/** Seconds are rounded to microseconds first, because 0.123 s is slightly less than 123 ms in binary. */
 function fromEpoch(number: number): number {
   if (!(Math.abs(number) <= 8.64e15)) return Number.NaN;
   if (Math.abs(number) > MOST_SECONDS) return Math.floor(number);
@@ -68,8 +69,8 @@ function daysOf(year: number, month: number): number {
 const ZERO = 0x30;
 
 /**
- * The same for what nearly all senders write, `2026-01-02T03:04:05Z` or with three digits of a fraction; NaN
- * for any other form. Takes a sixth of the time of the expression above.
+ * Parses the form that nearly all senders use: `2026-01-02T03:04:05Z`, optionally with three digits of a
+ * fraction. NaN for any other form. It takes a sixth of the time of the regular expression.
  */
 function inUsualForm(text: string): number {
   const { length } = text;
@@ -80,8 +81,7 @@ function inUsualForm(text: string): number {
   const [y, m, d] = [100 * digits(text, 0) + digits(text, 2), digits(text, 5), digits(text, 8)];
   const [h, min, s] = [digits(text, 11), digits(text, 14), digits(text, 17)];
   const ms = length === 24 ? 10 * digits(text, 20) + digit(text, 22) : 0;
-  // A year below 100 and a leap second are left to the other, as is whatever has no digit where one belongs:
-  // it is NaN.
+  // Years below 100, leap seconds and anything with a non-digit are left to the regular expression.
   if (!(y >= 100 && m >= 1 && m <= 12 && d >= 1 && d <= daysOf(y, m) && h <= 23 && min <= 59 && s <= 59))
     return Number.NaN;
   return Date.UTC(y, m - 1, d, h, min, s, ms);

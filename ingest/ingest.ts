@@ -11,7 +11,7 @@ import { Waker } from './append/waker.ts';
 import { type IngestObserver, observed, timed, unobserved } from './observer.ts';
 import { type Ingest, StoreUnavailable } from './outcome.ts';
 
-/** Composes the way in: buffer ► append ► wake. One a process. */
+/** Makes the ingest path of a process: buffer ► append ► wake. */
 export function createIngest({
   orm,
   client,
@@ -27,10 +27,10 @@ export function createIngest({
   clock: () => number;
   log: Logger;
   limits: Omit<BufferLimits, 'appendsInFlight' | 'besideEvents'> & Partial<BufferLimits>;
-  /** Closes the way in while there is no room. */
+  /** Refuses events while the disk is full. */
   disk?: DiskGuard;
   observer?: IngestObserver;
-  /** All that comes in is of producers. */
+  /** True if all events come from producers. */
   ofProducers?: boolean;
 }): Ingest {
   const { appendsInFlight = 2 } = limits;

@@ -1,25 +1,27 @@
 import type { Ingest, Outcome } from './outcome.ts';
 
 /**
- * Hears what the way in does, to count it. Called on the way of every event: it returns at once, and never
- * throws.
+ * Gets what the ingest path does, for metrics. It is called for every event, so its functions must return at
+ * once and never throw.
  */
 export interface IngestObserver {
-  /** What became of events that were accepted. */
+  /** Events that were accepted, with their outcomes. */
   answered(outcomes: readonly Outcome[]): void;
-  /** So many events were turned away, or nothing is known of their outcome; their sender comes again. */
+  /**
+   * The number of events that were refused, or whose outcome is unknown. Their sender will send them again.
+   */
   refused(events: number): void;
-  /** So many events can't be stored as they are. */
+  /** The number of events that are invalid. */
   invalid(events: number): void;
-  /** An append ended, after so many milliseconds. */
+  /** An append ended after so many milliseconds. */
   appended(append: { events: number; milliseconds: number; committed: boolean }): void;
-  /** From a commit until the rules that it concerns are signalled, in milliseconds. */
+  /** The time from a commit until the rules concerned are signalled, in milliseconds. */
   woken(milliseconds: number): void;
 }
 
 const nothing = () => {};
 
-/** For those who don't count. */
+/** An observer that does nothing. */
 export const unobserved: IngestObserver = {
   answered: nothing,
   refused: nothing,
@@ -28,7 +30,7 @@ export const unobserved: IngestObserver = {
   woken: nothing,
 };
 
-/** A way in whose answers are counted. */
+/** Wraps the ingest path so that the observer gets its outcomes. */
 export function observed(ingest: Ingest, observer: IngestObserver): Ingest {
   return {
     async accept(events) {
@@ -55,7 +57,7 @@ export function observed(ingest: Ingest, observer: IngestObserver): Ingest {
   };
 }
 
-/** Tells the observer how long a piece of appending takes. */
+/** Measures how long an append takes, and reports it to the observer. */
 export function timed<E, T>(
   append: (events: readonly E[]) => Promise<T>,
   observer: IngestObserver,

@@ -1,12 +1,12 @@
 import type { Event } from '../domain/events/event.ts';
 
-/** What became of one event. `duplicate` carries the event as it is stored. */
+/** The outcome of one event. `duplicate` has the event as stored. */
 export type Outcome =
   | { status: 'stored'; event: Event }
   | { status: 'duplicate'; event: Event }
   | { status: 'invalid'; field: string; reason: string };
 
-/** The buffer is full: nothing was accepted. */
+/** The buffer is full. No event was accepted. */
 export class BufferFull extends Error {
   override name = 'BufferFull';
   readonly retryAfterSeconds: number;
@@ -17,13 +17,14 @@ export class BufferFull extends Error {
 }
 
 /**
- * PostgreSQL can't be reached or broke off: the events may or may not be stored, and are safe to send again.
+ * PostgreSQL cannot be reached, or the connection broke. The events may or may not be stored, and can safely
+ * be sent again.
  */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }
 
-/** PostgreSQL's disk has no room: nothing is accepted until it has. */
+/** PostgreSQL's disk is full. No event is accepted until there is space. */
 export class DiskFull extends Error {
   override name = 'DiskFull';
   readonly retryAfterSeconds: number;
@@ -37,25 +38,26 @@ export class DiskFull extends Error {
 export interface IngestLoad {
   buffered: number;
   inFlight: number;
-  /** Epoch milliseconds of the oldest event held; null for none. */
+  /** Event time of the oldest held event, in epoch milliseconds; null if none. */
   oldestUnappended: number | null;
 }
 
-/** The way in: used by the ingest activity and by the API alike. */
+/** The ingest path, used by the API and by the ingest activity. */
 export interface Ingest {
   /**
-   * Stores events whose identity is fixed, as one commit with whatever else is waiting, and resolves after
-   * it. Outcomes are in the order given.
+   * Stores events whose identity is fixed. They are committed together with others that wait; the promise
+   * resolves after the commit. Outcomes are in the given order.
    * @throws BufferFull, DiskFull, StoreUnavailable
    */
   accept(events: readonly Event[]): Promise<Outcome[]>;
-  /** For whoever asks before it reads or parses what it would have to refuse. @throws BufferFull, DiskFull */
+  /** Checks that there is room, before a request is read or parsed. @throws BufferFull, DiskFull */
   requireRoom(): void;
   /**
-   * Fixes the time of events that came with an id and none: the first claim wins, and racing retries agree.
+   * Fixes the times of events that have an id but no time. The first call for an id decides, so concurrent
+   * retries get the same time.
    */
   claimTimes(claims: readonly { event_id: string; occurred_at: number }[]): Promise<number[]>;
   load(): IngestLoad;
-  /** Accepts no more, commits what was accepted, and resolves. */
+  /** Accepts no more events, commits the accepted ones, and resolves. */
   stop(): Promise<void>;
 }

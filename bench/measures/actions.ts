@@ -13,12 +13,12 @@ import { startWorkers } from '../workers.ts';
 const RULES = 1000;
 const PER_SECOND = 1000;
 const MILLION = 1_000_000;
-/** Housekeeping's rounds while a million events come at that pace, one a minute. */
+/** How many rounds housekeeping makes, one a minute, while a million events arrive at that rate. */
 const ROUNDS = MILLION / PER_SECOND / 60;
 
 const { EventType } = proto.temporal.api.enums.v1;
 
-/** What Temporal bills as an action, by the event that it leaves in a history. */
+/** The history events that Temporal bills as actions. */
 const ACTIONS: ReadonlySet<number> = new Set([
   EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
   EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
@@ -32,8 +32,8 @@ const ACTIONS: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Temporal's share of a million events that change no rule's state: what the events cause, counted while some
- * of them come, and what goes on without them, which is housekeeping's round a minute.
+ * Temporal actions for a million events that change no rule's state: those that the events cause, measured
+ * with a part of them, plus housekeeping's, which runs once a minute regardless.
  */
 export async function measureActions(bench: Bench): Promise<Figure[]> {
   const { system, database, quick } = bench;
@@ -43,8 +43,8 @@ export async function measureActions(bench: Bench): Promise<Figure[]> {
   const client = new Client({ connection });
   const senders = new Senders(system.url, 4);
   try {
-    // In steady state every rule's workflow is there and sleeps. They do so as well unstarted, but it takes a
-    // minute to start them.
+    // In a steady state the workflow of every rule exists and sleeps. Starting them takes a minute, so the
+    // quick run does without.
     if (!quick) await everyRuleRuns(client);
     const before = await actions(client);
     const stop = steadily(senders, PER_SECOND, (count) => makeEvents(count, Date.now()));
@@ -74,7 +74,7 @@ async function everyRuleRuns(client: Client): Promise<void> {
   });
 }
 
-/** Actions so far, apart from housekeeping's; and how many each of its rounds takes. */
+/** Counts the actions so far without housekeeping's, and the actions of one housekeeping round. */
 async function actions(client: Client): Promise<{ byEvents: number; byRound: number }> {
   let byEvents = 0;
   let byRound = 0;
@@ -84,7 +84,7 @@ async function actions(client: Client): Promise<{ byEvents: number; byRound: num
     const count = types.filter((eventType) => ACTIONS.has(eventType)).length;
     if (type !== 'housekeeping') byEvents += count;
     else {
-      // Each round ends with a timer; the start is no part of any.
+      // Each round ends with a timer. The start of the workflow belongs to no round.
       const rounds = types.filter((eventType) => eventType === EventType.EVENT_TYPE_TIMER_STARTED).length;
       byRound = (count - 1) / Math.max(1, rounds);
     }

@@ -11,7 +11,7 @@ import { replaceRules } from '../rules.ts';
 
 const EVENTS = 5_000_000;
 
-/** Events over thirty days, of which a rule over the last 29 counts nearly all, in 23 groups. */
+/** A rule over the last 29 of 30 days of events. It counts nearly all events, in 23 groups. */
 const definition: RuleDefinition = {
   ...RULE_DEFAULTS,
   condition: { kind: 'count', threshold_count: 1_000_000_000, window_seconds: (29 * DAY_MS) / 1000 },
@@ -20,11 +20,12 @@ const definition: RuleDefinition = {
 };
 
 /**
- * A new rule counts what is in its window while the API process appends events, one after the other, each of
- * a group of its own of that very rule: those have to be admitted beside the backfill's.
+ * A new rule counts the stored events in its window while the API appends others, one after the other. Each
+ * of them belongs to a new group of that rule, so it must be admitted at the same time as the backfill's
+ * groups.
  */
 export async function measureBackfill({ system, database, quick }: Bench): Promise<Figure[]> {
-  // So few events as the quick run has say nothing: the partitions of thirty days cost more.
+  // With as few events as in the quick run, the partitions of thirty days would dominate the result.
   if (quick) return [];
   await replaceRules(database, 10, 0);
   const orm = await connect(system.databaseUrl, 4);

@@ -5,10 +5,10 @@ import { replaceRules } from '../rules.ts';
 import { median } from '../table.ts';
 
 const BATCH = 500;
-/** Enough to fill the appends in flight while the next ones are gathered. */
+/** Enough connections to keep all appends busy while the next batches are collected. */
 const CONNECTIONS = 8;
 
-/** One burst of batches into empty tables; events a second. */
+/** Sends one burst of batches into empty tables. Returns events per second. */
 export async function burst({ system, database }: Bench, events: number): Promise<number> {
   await database.query('truncate events, window_counts, window_times, event_rollups');
   const senders = new Senders(system.url, CONNECTIONS);
@@ -19,7 +19,7 @@ export async function burst({ system, database }: Bench, events: number): Promis
   }
 }
 
-/** Batches over HTTP, acknowledged after commit, as a share of COPY just before and after. */
+/** The rate of batches over HTTP, acknowledged after the commit, as a share of COPY just before and after. */
 export async function measureBatches(bench: Bench): Promise<Figure[]> {
   const events = bench.quick ? 15_000 : 60_000;
   await replaceRules(bench.database, 1000, 20);

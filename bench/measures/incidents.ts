@@ -9,10 +9,10 @@ import { percentile } from '../table.ts';
 import { startWorkers } from '../workers.ts';
 
 const TYPE = 'probe';
-/** Events a second meanwhile. */
+/** Background load in events per second. */
 const BACKGROUND = 1000;
 
-/** From the moment an event is sent to the moment its incident is there to be read, while others pour in. */
+/** The time from sending an event until its incident can be read, under background load. */
 export async function measureIncidents(bench: Bench): Promise<Figure[]> {
   const { system, database, quick } = bench;
   await startWorkers(bench);
@@ -45,7 +45,7 @@ export async function measureIncidents(bench: Bench): Promise<Figure[]> {
         return rowCount === 1;
       };
       await waitFor(isOpen, { what: 'the incident', everyMs: 4 });
-      // The first ones find a workflow that has to be started, and code that has not run yet.
+      // The first ones are not counted: their workflows must be started, and the code has not run yet.
       if (n >= 0) taken.push(performance.now() - since);
       await sleep(Math.random() * 100);
     }

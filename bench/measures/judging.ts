@@ -17,7 +17,7 @@ import { median } from '../table.ts';
 const words = { late: 'notify', incident_severity: null, labels: {}, annotations: {} } as const;
 const log = pino({ level: 'silent' });
 
-/** What a rule's workflow does once woken, at `now` (epoch ms). */
+/** Does what a rule's workflow does after a wake, at `now` (epoch ms). */
 async function judge(orm: Orm, ruleId: string, now: number): Promise<void> {
   const signals = { signalIncidents: async () => {}, signalRules: async () => {} };
   while (true) {
@@ -44,8 +44,8 @@ async function ruleOf(orm: Orm, definition: RuleDefinition, now: number): Promis
 }
 
 /**
- * Milliseconds that waking and judging take for one event that opens an incident, and for its end, with
- * `past` incidents before.
+ * Milliseconds to wake and judge for one event that opens an incident, and for its end, with `past` earlier
+ * incidents.
  */
 async function wakeAndJudge({ database, quick }: Bench, orm: Orm, past: number): Promise<number> {
   const db = sqlOf(orm);
@@ -88,8 +88,8 @@ async function wakeAndJudge({ database, quick }: Bench, orm: Orm, past: number):
 }
 
 /**
- * Milliseconds for the exact times of 61 events, in a bucket of half a day with `others` events of other
- * groups.
+ * Milliseconds to read the exact times of 61 events, from a bucket of half a day that has `others` events of
+ * other groups.
  */
 async function exactRead({ database }: Bench, orm: Orm, others: number): Promise<number> {
   const now = Date.now();
@@ -121,7 +121,10 @@ async function exactRead({ database }: Bench, orm: Orm, others: number): Promise
   return median(taken.slice(1));
 }
 
-/** What judging costs beside what must not matter: a group's past, and other groups' events. */
+/**
+ * How much the cost of judging grows with things that should not matter: earlier incidents of a group, and
+ * events of other groups.
+ */
 export async function measureJudging(bench: Bench): Promise<Figure[]> {
   const [past, others] = bench.quick ? [20_000, 40_000] : [200_000, 400_000];
   await bench.database.query('truncate events, window_counts, window_times');
@@ -145,7 +148,7 @@ export async function measureJudging(bench: Bench): Promise<Figure[]> {
       },
     ];
   } finally {
-    // What was made up must not be judged, or read, by what is measured next.
+    // The generated rows must not be judged or read by later measurements.
     await bench.database.query(
       'truncate events, window_counts, window_times, wake_outbox, alert_incidents, incident_timeline, notices',
     );

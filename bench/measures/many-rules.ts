@@ -5,7 +5,9 @@ import { burst } from './batches.ts';
 
 const MATCHING = 10;
 
-/** The rate of batches with 10,000 rules over that with 10, of which as many match. */
+/**
+ * The rate of batches with 10,000 rules divided by the rate with 10. The same number of rules match in both.
+ */
 export async function measureManyRules(bench: Bench): Promise<Figure[]> {
   const events = bench.quick ? 10_000 : 60_000;
   const [few, many]: [number[], number[]] = [[], []];
@@ -14,10 +16,10 @@ export async function measureManyRules(bench: Bench): Promise<Figure[]> {
       [MATCHING, few],
       [10_000, many],
     ] as const;
-    // Whoever comes second may find caches warm, or a checkpoint to pay for.
+    // The order alternates, because the second run may find warm caches or cause a checkpoint.
     for (const [count, rates] of round % 2 === 0 ? both : both.toReversed()) {
       await replaceRules(bench.database, count, MATCHING);
-      // The first append of a version reads the rules.
+      // The first append after a change reads all rules.
       await burst(bench, 500);
       rates.push(await burst(bench, events));
     }

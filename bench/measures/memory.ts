@@ -1,10 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Bench, Figure } from '../bench.ts';
 
-/**
- * The most memory that the API process ever had, in megabytes, as Linux keeps it. Elsewhere there is no such
- * figure.
- */
+/** The peak memory of the API process in megabytes, as Linux reports it; null on other systems. */
 export function peakMemory({ system }: Bench): number | null {
   if (process.platform !== 'linux') return null;
   const status = readFileSync(`/proc/${system.pid('api')}/status`, 'utf8');

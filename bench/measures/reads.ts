@@ -4,7 +4,7 @@ import { replaceRules } from '../rules.ts';
 
 const LIMITS = { floor: 100, aim: 20, better: 'less', unit: 'ms' } as const;
 
-/** The slowest of the kinds of reading, each by its own p95. */
+/** The slowest kind of read, each measured by its 95th percentile. */
 export async function measureReading({ system, database, quick }: Bench): Promise<Figure[]> {
   const events = quick ? 60_000 : 5_000_000;
   await replaceRules(database, 0, 0);

@@ -5,7 +5,7 @@ import { replaceRules } from '../rules.ts';
 
 const RULES = 10_000;
 
-/** How long the first event waits in a process that has just started and knows none of the rules. */
+/** How long the first event waits in a new process, which has not read the rules yet. */
 export async function measureRestart({ system, database }: Bench): Promise<Figure[]> {
   const first = async (rules: number) => {
     await replaceRules(database, rules, 10);

@@ -7,7 +7,7 @@ import { burst } from './batches.ts';
 
 const CONNECTIONS = 64;
 
-/** Single events from 64 connections at once, as a share of the batch rate just before and after. */
+/** The rate of single events from 64 connections, as a share of the rate of batches just before and after. */
 export async function measureSingles(bench: Bench): Promise<Figure[]> {
   await replaceRules(bench.database, 1000, 20);
   const amount = bench.quick ? 5_000 : 40_000;
@@ -34,8 +34,8 @@ export async function measureSingles(bench: Bench): Promise<Figure[]> {
 }
 
 /**
- * Events a second. The event has no id: the server gives it one, so that the same bytes are a new event each
- * time.
+ * Measures the rate of single events per second. They have no id, so the server gives each a new one although
+ * the bytes are the same.
  */
 async function singles(baseUrl: string, amount: number): Promise<number> {
   const event = { source_id: 'checkout-7', severity: 'high', event_type: LOAD_TYPE, payload: payloadOf(7) };
@@ -49,7 +49,7 @@ async function singles(baseUrl: string, amount: number): Promise<number> {
     connections: CONNECTIONS,
     amount,
   });
-  // It ends at its next tick, up to a second after the last answer.
+  // autocannon ends at its next tick, up to a second after the last answer.
   load.on('response', () => {
     last = performance.now();
   });

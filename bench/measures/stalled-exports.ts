@@ -5,19 +5,19 @@ import type { Bench, Figure } from '../bench.ts';
 import { burst } from './batches.ts';
 
 const CLIENTS = 40;
-/** MD5 sums that a payload is made of: 60 KB that nothing compresses. */
+/** How many MD5 hashes a payload consists of: 60 KB that cannot be compressed. */
 const SUMS = 1875;
-/** The API counts as settled when its memory has not grown for so long, in milliseconds. */
+/** The API's memory counts as settled when it has not grown for this long, in milliseconds. */
 const SETTLED_MS = 2_000;
 const LONGEST_MS = 20_000;
 
 /**
- * What the API's memory grows by while forty clients have each begun a download of large events and read
- * nothing of it.
+ * How much the API's memory grows while forty clients each begin a download of large events and then stop
+ * reading.
  */
 export async function measureStalledExports(bench: Bench): Promise<Figure[]> {
   if (process.platform !== 'linux') return [];
-  // It makes the day's partition too.
+  // This also creates the day's partition.
   await burst(bench, 500);
   const events = bench.quick ? 300 : 1_200;
   await bench.database.query(
@@ -48,8 +48,8 @@ export async function measureStalledExports(bench: Bench): Promise<Figure[]> {
 }
 
 /**
- * Asks for an export, reads the first bytes of the answer, and then nothing. Resolves to those, or '' should
- * there be none.
+ * Requests an export, reads the first bytes of the answer, and then nothing more. Resolves to those bytes, or
+ * '' if there are none.
  */
 function stall(baseUrl: string, sockets: Socket[]): Promise<string> {
   const { hostname, port, host } = new URL(baseUrl);
@@ -65,7 +65,7 @@ function stall(baseUrl: string, sockets: Socket[]): Promise<string> {
   });
 }
 
-/** The most megabytes that the API had from now until it grew no more. */
+/** The peak memory of the API from now until it no longer grows, in megabytes. */
 async function peakUntilSettled(bench: Bench): Promise<number> {
   const begun = performance.now();
   let most = resident(bench);
@@ -79,7 +79,7 @@ async function peakUntilSettled(bench: Bench): Promise<number> {
   return most;
 }
 
-/** Megabytes that the API has in memory, as Linux keeps it. */
+/** The memory of the API in megabytes, as Linux reports it. */
 function resident({ system }: Bench): number {
   const status = readFileSync(`/proc/${system.pid('api')}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1000;

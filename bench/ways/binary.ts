@@ -1,10 +1,10 @@
 import type { Event } from '../../domain/events/event.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
-/** PostgreSQL counts microseconds from 2000. */
+/** PostgreSQL counts microseconds from the year 2000. */
 const EPOCH_MS = 946_684_800_000n;
 
-/** Events as rows of COPY's binary format. */
+/** Writes events as rows of COPY's binary format. */
 export function binaryRows(events: readonly Event[], now: number): Buffer {
   let buffer = Buffer.allocUnsafe(events.length * 400 + 64);
   let at = SIGNATURE.copy(buffer);
@@ -36,7 +36,7 @@ export function binaryRows(events: readonly Event[], now: number): Buffer {
     text(source_id);
     text(severity);
     text(event_type);
-    // jsonb's own version goes first.
+    // The jsonb format begins with its version.
     text(JSON.stringify(payload), 1);
     time(now);
   }

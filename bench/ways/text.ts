@@ -4,7 +4,7 @@ const SPECIAL = /[\\\n\r\t]/g;
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 const field = (text: string) => text.replace(SPECIAL, (found) => ESCAPES[found]!);
 
-/** Events as rows of COPY's text format. */
+/** Writes events as rows of COPY's text format. */
 export function textRows(events: readonly Event[], now: number): Buffer {
   const received = new Date(now).toISOString();
   let rows = '';

@@ -4,10 +4,10 @@ import { copyIn } from '../copy.ts';
 import { binaryRows } from './binary.ts';
 import { textRows } from './text.ts';
 
-/** A way to put events into a table; resolves to how many were new. */
+/** A way to store events in a table. It resolves to how many were new. */
 export interface Way {
   name: string;
-  /** Once a connection, before the first. */
+  /** A statement that runs once on each connection, before the first batch. */
   prepare?: string;
   insert(client: pg.Client, events: readonly Event[], now: number): Promise<number>;
 }
@@ -40,7 +40,7 @@ function columns(events: readonly Event[]): unknown[] {
   ];
 }
 
-/** Rows in one statement: PostgreSQL takes 65,535 parameters. */
+/** Rows per statement. PostgreSQL accepts 65,535 parameters. */
 const VALUES_ROWS = 1000;
 function values(rows: number): string {
   const row = (_: unknown, i: number) =>
@@ -72,7 +72,7 @@ async function copied(client: pg.Client, data: Buffer, format: string): Promise<
   return [result].flat()[0]!.rowCount ?? 0;
 }
 
-/** All in one round trip, and one more for the rows. */
+/** Uses one round trip for all statements, and one more for the rows. */
 async function staged(client: pg.Client, data: Buffer, format: string): Promise<number> {
   const text = `begin; copy stage (${COLUMNS}) from stdin (format ${format});
     insert into events (${COLUMNS}) select ${COLUMNS} from stage ${CONFLICT}; commit`;

@@ -3,15 +3,18 @@ import { join } from 'node:path';
 import { type Lock, unneeded } from './unneeded.ts';
 
 /**
- * `node deploy/image/slim.ts`: removes from node_modules what the image never reads: the compiler of
- * workflows, which are bundled by then; native code of other platforms; type declarations, source maps,
- * prose. Licences stay.
+ * `node deploy/image/slim.ts` removes from node_modules what the image does not need: the workflow bundler
+ * (the image contains a bundle), native code for other platforms, type declarations, source maps,
+ * documentation. Licences stay.
  */
 const root = join(import.meta.dirname, '../..');
 const remove = (path: string) => rmSync(join(root, path), { recursive: true, force: true });
 const bridge = 'node_modules/@temporalio/core-bridge';
 
-/** What `@temporalio/worker` loads at its start and calls only to bundle; the others it loads then. */
+/**
+ * Modules that `@temporalio/worker` loads when it starts but calls only to bundle. They are replaced by
+ * stubs. It loads the others only when it bundles.
+ */
 const STUBS = ['webpack', 'memfs', 'unionfs'];
 const COMPILER = [...STUBS, 'swc-loader', 'source-map-loader', '@swc/core'];
 const STUB = `function refuse() { throw new Error('this image holds no compiler: workflows are in WORKFLOW_BUNDLE'); }

@@ -4,12 +4,12 @@ type Package = {
   peerDependencies?: Record<string, string>;
 };
 /**
- * The part of package-lock.json that says what is installed where: '' is the project, others are
+ * The part of package-lock.json that says which package is installed where. '' is the project, the others are
  * `node_modules/…`.
  */
 export type Lock = { packages: Record<string, Package> };
 
-/** Installed packages that the project doesn't reach when it does without those named in `without`. */
+/** Finds installed packages that the project no longer needs if it does without those in `without`. */
 export function unneeded({ packages }: Lock, without: readonly string[]): string[] {
   const reached = new Set<string>();
   const visit = (path: string) => {
@@ -25,7 +25,7 @@ export function unneeded({ packages }: Lock, without: readonly string[]): string
   return Object.keys(packages).filter((path) => !reached.has(path));
 }
 
-/** Where Node finds `name` from a package: in its own node_modules, or in those around it. */
+/** Finds where Node resolves `name` from a package: in its own node_modules, or in one further up. */
 function resolve(packages: Lock['packages'], from: string, name: string): string | undefined {
   for (let at: string | undefined = from; at !== undefined; at = around(at)) {
     const path = at === '' ? `node_modules/${name}` : `${at}/node_modules/${name}`;

@@ -1,13 +1,13 @@
 import { inFull } from '../decimal.ts';
 import type { Event, Json } from './event.ts';
 
-/** A payload value as text, by the keys that lead to it. */
+/** A payload value as text, with the keys that lead to it. */
 export interface PayloadTest {
   path: readonly string[];
   value: string;
 }
 
-/** Which events to read. What is absent doesn't matter. */
+/** Which events to read. Absent fields match everything. */
 export interface EventFilter {
   severity?: string | undefined;
   source_id?: string | undefined;
@@ -15,7 +15,7 @@ export interface EventFilter {
   payload?: readonly PayloadTest[] | undefined;
 }
 
-/** Compiles a filter for events that pass by. It holds for those that a list with the same filter has. */
+/** Compiles a filter for streamed events. It matches the same events as a list with this filter. */
 export function compileFilter({
   payload = [],
   ...equalities
@@ -26,7 +26,7 @@ export function compileFilter({
     payload.every(({ path, value }) => textOf(valueAt(event.payload, path)) === value);
 }
 
-/** What PostgreSQL's `#>` finds: items of a list by their index, from the end where that is negative. */
+/** Finds what PostgreSQL's `#>` finds. List items go by index, from the end if it is negative. */
 function valueAt(root: Json, path: readonly string[]): Json | undefined {
   let value: Json | undefined = root;
   for (const key of path) {
@@ -37,7 +37,7 @@ function valueAt(root: Json, path: readonly string[]): Json | undefined {
   return value;
 }
 
-/** A payload value as PostgreSQL's `#>>` has it. */
+/** A payload value as the text that PostgreSQL's `#>>` returns. */
 function textOf(value: Json | undefined): string | undefined {
   if (value === undefined || value === null) return undefined;
   return typeof value === 'string' ? value : jsonbText(value);
@@ -48,7 +48,7 @@ function jsonbText(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(jsonbText).join(', ')}]`;
   const members = Object.entries(value).map(([key, item]) => ({ key: Buffer.from(key), item }));
-  // By length, then by bytes: that is how jsonb keeps them.
+  // By length, then by bytes, which is the order of jsonb.
   members.sort((a, b) => a.key.length - b.key.length || a.key.compare(b.key));
   return `{${members.map(({ key, item }) => `${JSON.stringify(key.toString())}: ${jsonbText(item)}`).join(', ')}}`;
 }

@@ -1,12 +1,18 @@
-/** How a mapping reads a time: `auto` tells numbers by their size, and takes everything else for RFC 3339. */
+/**
+ * How a mapping reads times. `auto` distinguishes numbers by their size, and reads everything else as RFC
+ * 3339.
+ */
 export const TIME_FORMATS = ['auto', 'rfc3339', 'epoch_s', 'epoch_ms'] as const;
 
 /**
- * What a log shipper's records are as events. A path is a key, dots and all, or keys as `parsePath` reads
- * them; of several the first that is there counts. A record that has none of them gets the default.
+ * A mapping: how a log shipper's records become events. A path is a key that may contain dots, or keys as
+ * `parsePath` reads them. Of several paths, the first that exists counts. If none exists, the default is
+ * used.
  */
 export interface MappingDefinition {
-  /** Identity within its source. Without one, a record that is sent twice is two events. */
+  /**
+   * What identifies a record within its source. Without it, a record that is sent twice becomes two events.
+   */
   id: string[];
   source: string[];
   type: string[];
@@ -15,17 +21,19 @@ export interface MappingDefinition {
   defaults: { source: string; type: string; severity: string };
   time_format: (typeof TIME_FORMATS)[number];
   /**
-   * Our severity for each level that the records use, in lower case. These win over the built-in names of
-   * levels.
+   * Our severity for each level of the records, in lower case. These take precedence over the built-in names
+   * of levels.
    */
   severities: Record<string, string>;
-  /** What the payload has: the whole record, or what is left of it beside the fields above. */
+  /**
+   * What the payload contains: the whole record, or only the fields that did not become a field of the event.
+   */
   payload: 'all' | 'rest';
-  /** Records with a time that are equal in everything are one event. */
+  /** True if equal records that have a time are stored as one event. */
   dedupe: boolean;
 }
 
-/** What the Elastic Common Schema calls them, in objects or with dots in the names. */
+/** Field names of the Elastic Common Schema, as nested objects or as names with dots. */
 const ECS_SOURCE = ['service.name', 'host.name', 'host.hostname', 'log.syslog.hostname'];
 const ECS_TYPE = ['event.action', 'event.dataset', 'process.name', 'log.syslog.appname'];
 const ECS_SEVERITY = [
@@ -34,8 +42,8 @@ const ECS_SEVERITY = [
 ];
 
 /**
- * Mappings that are always there. None dedupes: two equal lines of a log within a second are two. A shipper
- * that sends a batch again after it heard no answer stores it twice, as it does everywhere else.
+ * Built-in mappings. None of them dedupes, because two equal log lines within a second are two events. A
+ * shipper that repeats a batch after a lost answer therefore stores it twice.
  */
 export const BUILT_IN: Readonly<Record<string, MappingDefinition>> = {
   'fluent-bit': {

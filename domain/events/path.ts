@@ -1,11 +1,11 @@
-/** A key in brackets, written as JSON writes a text. What follows must be the next key, or nothing. */
+/** A key in brackets, written as a JSON string. After it comes the next key, or nothing. */
 const BRACKETED = /\[("(?:[^"\\]|\\.)*")\](?=$|\.|\[")/y;
 
 /**
- * The keys of a path: `host.name` has two, list items go by their index. A key that has dots, or that is
- * empty, is in brackets and quotes, as JSON writes a text: `labels["app.kubernetes.io/name"]`, `["a
- * \"b\""].c`, `a[""]`. Brackets that hold no such text are part of a key.
- * @returns `blank`: a key without brackets is empty
+ * Parses a path into keys. `host.name` has two; list items go by their index. A key that contains dots or is
+ * empty is written in brackets as a JSON string: `labels["app.kubernetes.io/name"]`, `["a \"b\""].c`,
+ * `a[""]`. Brackets without such a string are part of a key.
+ * @returns `blank`: true if a key without brackets is empty
  */
 export function parsePath(text: string): { keys: string[]; blank: boolean } {
   const keys: string[] = [];
@@ -40,14 +40,12 @@ function keyInBrackets(text: string, at: number): { key: string; end: number } |
   }
 }
 
-/** Keys as a path, each in brackets. */
+/** Writes keys as a path, each in brackets. */
 export function writePath(keys: readonly string[]): string {
   return keys.map((key) => `[${JSON.stringify(key)}]`).join('');
 }
 
-/**
- * Where the path at the beginning of `path=value` ends: at the first `=` outside of brackets. -1 for none.
- */
+/** Finds where the path of `path=value` ends: at the first `=` outside of brackets. -1 if there is none. */
 export function endOfPath(text: string): number {
   for (let at = 0; at < text.length; at++) {
     const bracketed = keyInBracketsBefore(text, at);

@@ -1,22 +1,22 @@
-/** The house scale, worst first. Any other string is kept on the event and ranks as `info`. */
+/** Tocsin's severities, worst first. Other strings are stored as they are and rank like `info`. */
 const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
 
 export type Severity = (typeof SEVERITIES)[number];
 
-/** 0 for critical to 4 for info and for every string the scale doesn't know. */
+/** The rank of a severity: 0 for critical to 4 for info and unknown strings. */
 function severityRank(severity: string): number {
   const rank = (SEVERITIES as readonly string[]).indexOf(severity);
   return rank === -1 ? SEVERITIES.length - 1 : rank;
 }
 
-/** The worse of two severities; the first where they rank alike. */
+/** The worse of two severities. If they rank alike, the first. */
 export function worse(a: string, b: string): string {
   return severityRank(b) < severityRank(a) ? b : a;
 }
 
 /**
- * Severities of Alertmanager and PagerDuty that have another name here. An alert without a severity gets
- * `medium`, because its sender wanted somebody to be told.
+ * Names of Alertmanager's and PagerDuty's severities that differ from ours. An alert without a severity gets
+ * `medium`, because its sender wants somebody to be told.
  */
 const RECEIVED_SEVERITIES = new Map([
   ['', 'medium'],

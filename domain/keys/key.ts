@@ -2,14 +2,14 @@ import { hash, randomInt } from 'node:crypto';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-/** A key and a session's token, by how they begin: neither is taken for the other. */
+/** How keys and session tokens begin, so that one is never taken for the other. */
 const FORMS = { key: { mark: 'tk', length: 32 }, session: { mark: 'ts', length: 48 } } as const;
 
 export type SecretKind = keyof typeof FORMS;
 
 /**
- * Characters of a key by which people recognise it: its mark and four of its own, which leaves 155 bits to
- * guess.
+ * How many characters of a key are shown so that people recognize it: the mark and four more. 155 random bits
+ * remain.
  */
 export const PREFIX_LENGTH = 6;
 
@@ -18,8 +18,8 @@ const form = ({ mark, length }: { mark: string; length: number }) =>
 const PATTERNS = { key: form(FORMS.key), session: form(FORMS.session) };
 
 /**
- * A new secret: `tk` and 30 random characters, 178 bits, for a key, which makes it as long as PagerDuty's
- * integration keys, so that its clients take one for a `routing_key`.
+ * Makes a new secret. A key is `tk` and 30 random characters (178 bits). That is the length of PagerDuty's
+ * integration keys, so that PagerDuty's clients accept it as a `routing_key`.
  */
 export function makeSecret(kind: SecretKind): string {
   const { mark, length } = FORMS[kind];
@@ -27,15 +27,15 @@ export function makeSecret(kind: SecretKind): string {
   return mark + random.join('');
 }
 
-/** Whether a text has a secret's form; nothing else is ever looked up. */
+/** Says whether a text has the form of a secret. Other texts are never looked up. */
 export function isSecret(kind: SecretKind, text: string): boolean {
   return PATTERNS[kind].test(text);
 }
 
 /**
- * What is kept of a secret: SHA-256 in hex. A slow, salted hash protects what people think up; 178 random
- * bits can't be guessed from their hash however fast it is, and every request needs it. The look-up by hash
- * also gives nothing away by its time.
+ * The hash of a secret: SHA-256 in hex. Passwords need a slow, salted hash, because people choose them. A
+ * secret of 178 random bits cannot be found from a fast hash either, and every request needs the hash.
+ * Looking up by hash also hides the secret from timing attacks.
  */
 export function hashOf(secret: string): string {
   return hash('sha256', secret, 'hex');

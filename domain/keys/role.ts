@@ -1,6 +1,6 @@
 /**
- * What a key may be used for. None includes another: a key that reads can't write, and one that sends events
- * can do nothing else; whoever needs several has them listed.
+ * What a key may be used for. No role includes another: for example, a key with only `read` cannot write. A
+ * key that needs several roles lists them.
  */
 export const ROLES = ['ingest', 'read', 'operate', 'admin'] as const;
 export type Role = (typeof ROLES)[number];

@@ -6,9 +6,9 @@ export type Network = [Address, number];
 const networks = (...ranges: string[]): Network[] => ranges.map((range) => ipaddr.parseCIDR(range));
 
 /**
- * Addresses that answer with a machine's own credentials, and link-local ones, where most of them live: never
- * asked, whatever is allowed. Sources: the metadata services' documentation of AWS, GCP, Azure, Alibaba,
- * Oracle, Scaleway, Akamai and Vultr.
+ * Addresses of cloud metadata services, which give out a machine's credentials, and the link-local network
+ * that most of them use. They are refused in every case. Sources: the documentation of AWS, GCP, Azure,
+ * Alibaba, Oracle, Scaleway, Akamai and Vultr.
  */
 const METADATA = networks(
   '169.254.0.0/16',
@@ -22,11 +22,11 @@ const METADATA = networks(
   'fd00:42::42/128',
   'fd00:a9fe:a9fe::/48',
   '2001:19f0:fc00::a9fe:a9fe/128',
-  // Local-use NAT64 (RFC 8215): where the IPv4 address is in it, only its network knows.
+  // Local-use NAT64 (RFC 8215): only its own network knows where in the address the IPv4 address is.
   '64:ff9b:1::/48',
 );
 
-/** What `private` stands for in a setting: this machine, and the networks that people have for themselves. */
+/** What `private` means in a setting: this machine and all private networks. */
 export const PRIVATE_NETWORKS = [
   '127.0.0.0/8',
   '::1/128',
@@ -38,15 +38,15 @@ export const PRIVATE_NETWORKS = [
 ];
 
 /**
- * Ranges, as ipaddr.js calls them, of addresses that mean the same host everywhere, or hold one that is
- * looked at by itself.
+ * Address ranges, as ipaddr.js names them, that are public, or that embed an IPv4 address which is checked by
+ * itself.
  */
 const PUBLIC = new Set(['unicast', 'rfc6052', '6to4']);
 
 /**
- * Why a check must not connect to this IP address, also when IPv6 wraps an IPv4 address; null if it may.
- * Whoever may make checks would otherwise see into the networks of the machine that makes them.
- * @param allowed networks that are not public and that checks may look into
+ * Says why a check must not connect to this IP address; null if it may. IPv4 addresses embedded in IPv6 are
+ * checked too. Otherwise anybody who may create checks could look into the networks of this machine.
+ * @param allowed networks that are not public and that checks may connect to
  */
 export function addressFlaw(address: string, allowed: readonly Network[]): string | null {
   const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
@@ -63,15 +63,15 @@ function isIn(address: Address, ranges: readonly Network[]): boolean {
 }
 
 /**
- * IPv4 addresses that translators find in an IPv6 one: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible
- * (RFC 4291).
+ * The IPv4 addresses that translators find in an IPv6 address: NAT64 (RFC 6052), 6to4 (RFC 3056),
+ * IPv4-compatible (RFC 4291).
  */
 function embedded(address: ipaddr.IPv6): ipaddr.IPv4[] {
   const bytes = address.toByteArray();
   const at = (i: number) => new ipaddr.IPv4(bytes.slice(i, i + 4));
   if (address.match(ipaddr.IPv6.parse('64:ff9b::'), 96)) return [at(12)];
   if (address.match(ipaddr.IPv6.parse('2002::'), 16)) return [at(2)];
-  // Loopback is an address of its own.
+  // `::1` embeds no IPv4 address.
   if (address.range() === 'loopback') return [];
   if (address.match(ipaddr.IPv6.parse('::'), 96)) return [at(12)];
   return [];

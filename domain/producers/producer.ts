@@ -1,19 +1,19 @@
-/** Shape of a burst: for `length_seconds` out of every `every_seconds`, the rate is multiplied. */
+/** A burst: for `length_seconds` out of every `every_seconds`, the rate is multiplied. */
 export interface Burst {
   every_seconds: number;
   length_seconds: number;
   /** Multiplies the rate while the burst lasts. */
   factor: number;
-  /** Type and severity of the extra events. */
+  /** Type and severity of the additional events. */
   event_type: string;
   severity: string;
 }
 
-/** A source of made-up events, the same for the same seed. */
+/** Settings of a simulated source. The same seed generates the same events. */
 export interface SimulatedSettings {
   kind: 'simulated';
   rate_per_second: number;
-  /** How often it emits a batch, in milliseconds. */
+  /** Milliseconds between two batches. */
   tick_ms: number;
   seed: number;
   severities: string[];
@@ -21,29 +21,29 @@ export interface SimulatedSettings {
   burst: Burst | null;
 }
 
-/** A source that probes a URL and emits what it found. */
+/** Settings of a source that probes a URL and emits the results. */
 export interface HttpCheckSettings {
   kind: 'http-check';
   url: string;
   interval_seconds: number;
   timeout_ms: number;
-  /** Status codes taken for healthy; 200–399 when empty. */
+  /** Status codes that count as healthy; if empty, 200 to 399. */
   expected_status: number[];
-  /** Warn when the certificate ends within this many days. */
+  /** A warning is emitted if the certificate expires within this many days. */
   certificate_days: number;
 }
 
 export type ProducerSettings = SimulatedSettings | HttpCheckSettings;
 
 /**
- * What a workflow may know: its history is kept for days and shown by the Web UI. A URL's user, password and
- * query may be secrets, so a check reads the URL from its source's row when it is made.
+ * Removes secrets from settings, for the workflow: its history is kept for days, and the Web UI shows it.
+ * User, password and query of a URL may be secret. So each check reads the URL from the producer's row.
  */
 export function withoutSecrets(settings: ProducerSettings): ProducerSettings {
   return settings.kind === 'http-check' ? { ...settings, url: redactedUrl(settings.url) } : settings;
 }
 
-/** The URL without what may be secret: user, password, fragment and the values of its query. */
+/** Removes what may be secret from a URL: user, password, fragment and the values of the query. */
 export function redactedUrl(text: string): string {
   if (!URL.canParse(text)) return 'not a URL';
   const url = new URL(text);

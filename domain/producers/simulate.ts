@@ -7,9 +7,9 @@ import { extraRate, fnv1a, MAX_BATCH_EVENTS, ordinals, type Span } from './tick.
 const NAMESPACE = '5a7b4a6e-3c1d-5f0b-9d6e-0f5d0a3e2b71';
 
 /**
- * Id of a producer's event, of (source, sequence, tick). A batch that is made again has the same ids.
- * @param kind `undefined` for batches of before ids were reserved: one that was stored then must not be
- * stored again under another id
+ * The id of a producer's event, from source, sequence and tick. A repeated batch therefore has the same ids.
+ * @param kind `undefined` for batches from before ids were reserved, because their events may be stored under
+ * the old ids
  */
 export function producedEventId(
   sourceId: string,
@@ -21,14 +21,14 @@ export function producedEventId(
   return kind === 'reserved' ? reserved(id) : id;
 }
 
-/** Id of the dead letter of a batch, or of one event of it. */
+/** The id of the dead letter of a batch, or of one event of it. */
 export function deadLetterId(kind: 'batch' | 'event', sourceId: string, sequence: number, tickAt: number) {
   return uuidv5(`dead-letter/${kind}/${sourceId}/${sequence}/${tickAt}`, NAMESPACE);
 }
 
 /**
- * The events of a batch, ordered by sequence: a pure function of its arguments. Times are whole milliseconds
- * within the span and never after its tick.
+ * Makes the events of a batch, ordered by sequence. It is a pure function of its arguments. Times are whole
+ * milliseconds within the span.
  */
 export function simulateBatch(
   sourceId: string,
@@ -51,7 +51,10 @@ export function simulateBatch(
   });
 }
 
-/** When each event is due, and how far before that (ms) it may be put so that they are not evenly spaced. */
+/**
+ * Computes when each event is due, and by how many milliseconds it may be moved earlier, so that the events
+ * are not evenly spaced.
+ */
 function moments(settings: SimulatedSettings, span: Span) {
   const { steady, extra } = ordinals(settings, span);
   const { burst } = settings;
@@ -63,8 +66,8 @@ function moments(settings: SimulatedSettings, span: Span) {
   if (burst) {
     const length = burst.length_seconds * 1000;
     const extraSpacing = 1000 / extraRate(settings);
-    // Extra events are evenly due in the time that bursts make up; the last instant of one is not yet the
-    // next.
+    // The additional events are spread evenly over the time within bursts. The last instant of a burst does
+    // not belong to the next one.
     const firstStart = Math.floor(span.from_at / (burst.every_seconds * 1000));
     for (let k = extra.from + 1; k <= extra.to; k += 1) {
       const cycle = Math.max(firstStart, Math.ceil((k * extraSpacing) / length) - 1);
@@ -76,7 +79,10 @@ function moments(settings: SimulatedSettings, span: Span) {
   return due.sort((a, b) => a.at - b.at).slice(0, MAX_BATCH_EVENTS);
 }
 
-/** mulberry32 by Tommy Ettinger (public domain): small, seeded, good enough for made-up events. */
+/**
+ * mulberry32 by Tommy Ettinger (public domain): a small random generator with a seed, good enough for
+ * simulated events.
+ */
 function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,28 +1,25 @@
 import type { ProducerSettings, SimulatedSettings } from './producer.ts';
 
-/** Most events of a simulated batch: larger ones would only wait longer for their commit. */
+/** The largest simulated batch, in events. Larger ones would only take longer to commit. */
 export const MAX_BATCH_EVENTS = 1000;
 
-/**
- * A source with nothing to emit sends an empty batch this often (ms), to say that it is alive and has
- * nothing.
- */
+/** How often a source without events sends an empty batch, in milliseconds, to report its progress. */
 const QUIET_MS = 60_000;
 
 /**
- * The span of event time of a batch: from `from_at`, exclusive, to its tick, inclusive. Epoch milliseconds.
+ * The event time that a batch covers: from `from_at` (excluded) to its tick (included). Epoch milliseconds.
  */
 export interface Span {
   from_at: number;
   tick_at: number;
 }
 
-/** Milliseconds from one tick of a source to its next. */
+/** Milliseconds between two ticks of a source. */
 export function tickMs(settings: ProducerSettings): number {
   return settings.kind === 'simulated' ? settings.tick_ms : settings.interval_seconds * 1000;
 }
 
-/** FNV-1a, 32 bits (draft-eastlake-fnv), over UTF-16 code units. */
+/** The hash FNV-1a, 32 bits (draft-eastlake-fnv), over UTF-16 code units. */
 export function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i += 1) {
@@ -32,8 +29,8 @@ export function fnv1a(text: string): number {
 }
 
 /**
- * Last tick at or before an instant. Each source has a phase of its own, so that a thousand don't tick as
- * one.
+ * The last tick at or before an instant. Each source has its own phase, so that a thousand sources do not
+ * tick at the same time.
  */
 export function tickAtOrBefore(sourceId: string, settings: ProducerSettings, at: number): number {
   const tick = tickMs(settings);
@@ -42,8 +39,8 @@ export function tickAtOrBefore(sourceId: string, settings: ProducerSettings, at:
 }
 
 /**
- * Milliseconds of burst from the epoch up to an instant. Bursts start at multiples of `every_seconds`: all
- * sources together.
+ * How many milliseconds of bursts lie between 1970 and an instant. Bursts start at multiples of
+ * `every_seconds`, at the same time for all sources.
  */
 function burstMs(burst: { every_seconds: number; length_seconds: number }, at: number): number {
   const every = burst.every_seconds * 1000;
@@ -52,8 +49,8 @@ function burstMs(burst: { every_seconds: number; length_seconds: number }, at: n
 }
 
 /**
- * Events from the epoch up to an instant: what makes counts a function of time alone, however it is cut into
- * batches.
+ * How many events lie between 1970 and an instant. Counts thus depend on time only, however it is divided
+ * into batches.
  */
 function emittedUpTo(settings: SimulatedSettings, at: number): { steady: number; extra: number } {
   const { rate_per_second, burst } = settings;
@@ -63,14 +60,14 @@ function emittedUpTo(settings: SimulatedSettings, at: number): { steady: number;
   };
 }
 
-/** Events a second that a burst adds to the steady rate. */
+/** How many events per second a burst adds to the steady rate. */
 export function extraRate({ rate_per_second, burst }: SimulatedSettings): number {
   return burst ? rate_per_second * Math.max(0, burst.factor - 1) : 0;
 }
 
 /**
- * Ordinals, since the epoch, of the steady and of the extra events of a span: after `from`, up to and with
- * `to`.
+ * The numbers, counted since 1970, of the steady and the additional events of a span: after `from`, up to and
+ * including `to`.
  */
 export function ordinals(settings: SimulatedSettings, { from_at, tick_at }: Span) {
   const from = emittedUpTo(settings, from_at);
@@ -78,20 +75,18 @@ export function ordinals(settings: SimulatedSettings, { from_at, tick_at }: Span
   return { steady: { from: from.steady, to: to.steady }, extra: { from: from.extra, to: to.extra } };
 }
 
-/** Number of events in the batch of a span. */
+/** The number of events in the batch of a span. */
 export function batchSize(settings: ProducerSettings, span: Span): number {
   if (settings.kind === 'http-check') return 1;
   const { steady, extra } = ordinals(settings, span);
   return Math.min(MAX_BATCH_EVENTS, steady.to - steady.from + extra.to - extra.from);
 }
 
-/**
- * The next batch after an instant up to which everything is emitted: ticks without an event are passed over.
- */
+/** The next batch after an instant up to which everything was emitted. Ticks without an event are skipped. */
 export function nextSpan(sourceId: string, settings: ProducerSettings, coveredTo: number): Span {
   const tick = tickMs(settings);
   let tick_at = tickAtOrBefore(sourceId, settings, coveredTo) + tick;
-  // A check happens at its tick, not over the time before it.
+  // A check happens at its tick and covers no time before.
   if (settings.kind === 'http-check') return { from_at: tick_at - 1, tick_at };
   let from_at = coveredTo;
   while (batchSize(settings, { from_at, tick_at }) === 0 && tick_at - coveredTo < QUIET_MS) {
@@ -101,7 +96,9 @@ export function nextSpan(sourceId: string, settings: ProducerSettings, coveredTo
   return { from_at, tick_at };
 }
 
-/** Why a source with these settings can't be run, or null. Batches have to fit under MAX_BATCH_EVENTS. */
+/**
+ * Says why a source cannot run with these settings; null if it can. Batches must not exceed MAX_BATCH_EVENTS.
+ */
 export function settingsFlaw(settings: ProducerSettings): string | null {
   if (!(tickMs(settings) >= 10)) return 'ticks must be at least 10 ms apart';
   if (settings.kind === 'http-check') {

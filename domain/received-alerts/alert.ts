@@ -1,107 +1,112 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, sortedEntries } from '../canonical-json.ts';
 
-/** How alerts come from outside: each protocol has its built-in rule. */
+/** The protocols that receive alerts. Each has a built-in rule. */
 export const RECEIVING_PROTOCOLS = ['alertmanager', 'pagerduty'] as const;
 export type ReceivingProtocol = (typeof RECEIVING_PROTOCOLS)[number];
 
-/** The built-in rules' ids, the same in every installation. */
+/** The ids of the built-in rules, the same in every installation. */
 export const RECEIVING_RULES: Readonly<Record<ReceivingProtocol, string>> = {
   alertmanager: '7c0a1e55-0000-4000-8000-000000000001',
   pagerduty: '7c0a1e55-0000-4000-8000-000000000002',
 };
 
 /**
- * The end of an alert that goes on until somebody resolves it, and the latest that any may have. Epoch ms,
- * year 9999.
+ * The end of an alert that lasts until somebody resolves it, and the latest end that an alert may have. Epoch
+ * ms, year 9999.
  */
 export const NEVER = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** One message about an alert, as its protocol's parser understood it. Times in epoch milliseconds. */
+/** One message about an alert, in a form that all protocols share. Times in epoch milliseconds. */
 export interface ReceivedAlert {
   protocol: ReceivingProtocol;
-  /** What makes two messages speak of the same alert: `alertmanagerKey` or `pagerdutyKey`. */
+  /** The identity of the alert: `alertmanagerKey` or `pagerdutyKey`. */
   key: string;
-  /** A trigger whose explicit end has come resolves. Only PagerDuty acknowledges. */
+  /**
+   * What the message does. A trigger whose given end has passed resolves. Only PagerDuty sends `acknowledge`.
+   */
   action: 'trigger' | 'acknowledge' | 'resolve';
   /**
-   * Alertmanager: its identity. PagerDuty: what the payload says beside the summary. Read from triggers only,
-   * as are …
+   * For Alertmanager, the identity of the alert; for PagerDuty, details of the payload. This and the
+   * following fields up to `generator_url` are read from triggers only.
    */
   labels: Record<string, string>;
   annotations: Record<string, string>;
-  /** On the house scale, or the sender's own word of up to 32 characters. */
+  /** One of Tocsin's severities, or the sender's own word of up to 32 characters. */
   severity: string;
   summary: string;
-  /** … down to here. */
+  /** A link to where the alert was generated. */
   generator_url: string | null;
-  /** The time of receipt where the message says nothing (Alertmanager: `ends_at`, if it has one). */
+  /**
+   * When the alert began. If the message does not say, the time of receipt (Alertmanager: `ends_at`, if there
+   * is one).
+   */
   starts_at: number;
   /**
-   * Of a trigger: until when it holds unless it is sent again. NEVER for PagerDuty. Of a resolve: since when
-   * it is over.
+   * For a trigger: when the alert ends unless it is sent again; NEVER for PagerDuty. For a resolve: when the
+   * alert ended.
    */
   ends_at: number;
-  /** The sender gave `ends_at`; false: it is a time-out that we chose. */
+  /** True if the sender gave `ends_at`; false if it is a time-out that Tocsin chose. */
   ends_explicit: boolean;
 }
 
 /**
- * How the end on record came about. `resolved` is certain; a `given` or a `timeout` one moves with each
+ * Where the stored end comes from. `resolved` is certain. A `given` end or a `timeout` moves with each
  * refresh.
  */
 export type EndKind = 'timeout' | 'given' | 'resolved';
 
-/** What is on record of an alert: its latest episode [starts_at, ends_at). */
+/** What is stored about an alert: its latest episode [starts_at, ends_at). */
 export interface KnownAlert
   extends Pick<
     ReceivedAlert,
     'labels' | 'annotations' | 'severity' | 'summary' | 'generator_url' | 'starts_at' | 'ends_at'
   > {
   ends: EndKind;
-  /** End of the episode before this one: it can't have begun earlier. Null for the first that we know. */
+  /**
+   * The end of the previous episode, before which this one cannot have begun. Null for the first known
+   * episode.
+   */
   not_before: number | null;
   acknowledged_at: number | null;
   acknowledged_by: string | null;
   /**
-   * Until when each of its senders has it, while it holds; where senders are told apart. Epoch milliseconds.
+   * For each sender, when the alert ends by its messages, if senders are distinguished. Epoch milliseconds.
    */
   senders?: Record<string, number>;
 }
 
-/** What a message came to. `ignored`: it speaks of an episode that is over or that we never knew. */
+/** What a message did. `ignored`: it is about an episode that is over or unknown. */
 export type MessageOutcome = 'opened' | 'refreshed' | 'resolved' | 'acknowledged' | 'ignored';
 
 export interface Applied {
   outcome: MessageOutcome;
-  /** As it is now; null where nothing is known still. */
+  /** The alert after the message; null if nothing is known about it. */
   alert: KnownAlert | null;
-  /** The episode that `alert` follows, when a new one began. */
+  /** The previous episode, if the message began a new one. */
   past: KnownAlert | null;
-  /**
-   * Whether it fires, since when or until when may be judged otherwise now. A quiet refresh changes nothing
-   * of that.
-   */
+  /** True if the alert may now be judged differently. A plain refresh does not change that. */
   changed: boolean;
-  /** The words that people read are others. */
+  /** True if the texts that people read have changed. */
   reworded: boolean;
 }
 
 /**
- * What is on record once a message came, by the rules of Alertmanager, in the order of arrival:
- * - within an episode the earliest start wins;
- * - a refresh moves a time-out forward, never back; a given end beats a time-out, and the latest given end
- *   wins;
- * - a trigger after the end begins a new episode. One that says it began before the alert was *resolved*
- *   comes from another sender of the same alert: it begins where that ended. After an end that merely lapsed,
- *   the episode goes on as its sender says;
- * - a resolve of an earlier episode, sent again, changes nothing. An episode lasts a millisecond at least:
- *   what was triggered and resolved at once still opened an incident.
- *
- * Of several senders none ends what another one holds: the alert is over when the last of them says so, or no
- * longer sends it. So whoever knows an alert's labels, and has a key of their own, can't end it.
+ * Applies a message to what is stored about its alert, by Alertmanager's rules, in the order of arrival:
+ * - Within an episode, the earliest start counts.
+ * - A refresh moves a time-out later, never earlier. A given end takes precedence over a time-out, and the
+ * latest given end counts.
+ * - A trigger after the end begins a new episode. If the alert was *resolved* and the trigger says that it
+ * began before that, it comes from another sender of the same alert: the new episode begins at that end. If
+ * the end was only a time-out, the episode continues as its sender says.
+ * - A repeated resolve of an earlier episode changes nothing.
+ * An episode lasts at least a millisecond, so that an alert which is triggered and resolved at once still
+ * opens an incident.
+ * If an alert has several senders, none can end it for the others. It is over when the last of them resolves
+ * it or stops sending it. So a person who knows an alert's labels and has another key cannot end it.
  * @param now epoch ms, the time of receipt
- * @param sender who sent it; null where the alert's key says that already
+ * @param sender who sent the message; null if the alert's key already contains that
  */
 export function applyMessage(
   known: KnownAlert | null,
@@ -134,7 +139,7 @@ export function applyMessage(
   return { ...alone, alert };
 }
 
-/** Senders of one alert that are told apart at the most. */
+/** How many senders of one alert are distinguished. */
 const MOST_SENDERS = 50;
 
 function keepLatest(senders: Record<string, number>): Record<string, number> {
@@ -148,7 +153,7 @@ function applyAlone(known: KnownAlert | null, received: ReceivedAlert, now: numb
   return resolves(received, now) ? resolve(known, received) : trigger(known, received, now);
 }
 
-/** Whether the alert is over, at `now`, for all that its sender says. */
+/** Says whether the message ends the alert at `now`, as far as its sender is concerned. */
 export function resolves({ action, ends_at, ends_explicit }: ReceivedAlert, now: number): boolean {
   return action === 'resolve' || (ends_explicit && ends_at <= now);
 }
@@ -183,7 +188,7 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Applied {
     acknowledged_at: null,
     acknowledged_by: null,
   };
-  // What comes after its end makes that certain.
+  // A later episode makes the end of the previous one certain.
   const ended: KnownAlert | null = past && { ...past, ends: 'resolved' };
   return { outcome: 'opened', alert, past: ended, changed: true, reworded: false };
 }
@@ -191,15 +196,15 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Applied {
 function resolve(known: KnownAlert | null, received: ReceivedAlert): Applied {
   const ignored = unchanged('ignored', known);
   if (known === null) return ignored;
-  // PagerDuty's has no time of its own but that of the process that took it, whose clock may be behind that
-  // of the one that took the trigger.
+  // A resolve of PagerDuty has no time of its own. It gets the clock of the process that received it, which
+  // may be behind that of the process that received the trigger.
   const earliestEnd = received.protocol === 'pagerduty' ? known.starts_at : 0;
   const from = Math.max(received.starts_at, earliestEnd);
   const end = Math.max(received.ends_at, earliestEnd);
   if (end < known.starts_at) return ignored;
   if (end === known.starts_at && from < known.starts_at) return ignored;
   if (known.ends === 'resolved') {
-    // Two senders of one alert: it is over when the last of them says so.
+    // Two senders send the same alert. It is over when the last of them says so.
     if (from >= known.ends_at || end <= known.ends_at) return ignored;
   } else if (from >= known.ends_at) return ignored;
   const starts_at = earliest(known, from);
@@ -219,7 +224,7 @@ const unchanged = (outcome: MessageOutcome, alert: KnownAlert | null): Applied =
   ...{ outcome, alert, past: null, changed: false, reworded: false },
 });
 
-/** The earlier start, but none within the episode before. */
+/** The earlier of two starts, but not before the end of the previous episode. */
 function earliest({ starts_at, not_before }: KnownAlert, other: number): number {
   return Math.min(starts_at, Math.max(other, not_before ?? other));
 }
@@ -240,7 +245,7 @@ function reworded(before: KnownAlert, after: KnownAlert): boolean {
   );
 }
 
-/** What an incident of the alert says: the alert's own words, before those of its rule. */
+/** The texts of an alert's incident: the alert's own take precedence over those of the rule. */
 export function incidentWords(
   alert: Pick<ReceivedAlert, 'labels' | 'annotations' | 'severity' | 'summary' | 'generator_url'>,
   rule: {
@@ -261,8 +266,8 @@ export function incidentWords(
 }
 
 /**
- * The identity of an Alertmanager alert: 32 hex digits of its label set, whatever their order. Labels without
- * a value don't count.
+ * The identity of an Alertmanager alert: 32 hex digits of its label set, in any order. Labels without a value
+ * are ignored.
  */
 export function alertmanagerKey(labels: Record<string, string>): string {
   const set = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
@@ -273,14 +278,14 @@ export function alertmanagerKey(labels: Record<string, string>): string {
 }
 
 /**
- * The identity of a PagerDuty event. `scope` is its ingest key's id, without a slash: nobody resolves another
- * one's alerts.
+ * The identity of a PagerDuty event. `scope` is the id of its ingest key, without a slash, so that no key can
+ * resolve the alerts of another.
  */
 export function pagerdutyKey(scope: string, dedupKey: string): string {
   return `${scope}/${dedupKey}`;
 }
 
-/** What tells the alert from others of its protocol, for people to read. */
+/** What distinguishes the alert from others of its protocol, in a form for people. */
 export function keyLabels(protocol: ReceivingProtocol, key: string): Record<string, string> {
   if (protocol === 'alertmanager') return { fingerprint: key };
   return { dedup_key: key.slice(key.indexOf('/') + 1) };

@@ -1,18 +1,20 @@
 import { type Episode, type Horizon, type Judged, type Standing, waiting } from '../rules/transition.ts';
 import type { KnownAlert } from './alert.ts';
 
-/** A stretch of firing, and the alerts that it is made of: one, or several in the overflow group. */
+/** An episode and the alerts in it: one, or several in the overflow group. */
 export interface ReceivedEpisode<A> extends Episode {
   alerts: A[];
 }
 
 /**
- * When a group of received alerts fired: while any of them did. A resolve counts from when it came; an alert
- * that was merely not sent again ends by the watermark, since silence counts only where we listened. What
- * ends before an incident on record begins is deferred while that end isn't certain, as `judge` does.
- * @param alerts episodes of the group's alerts, in any order; those of one alert don't overlap
- * @param effectiveAt a later revision's first instant, before which others judged; null for the first
- * @param lastOpened when the last incident on record opened; null where there is none
+ * Computes when a group of received alerts fired: while any of its alerts did. A resolve counts from the time
+ * at which it came. An alert that was merely not sent again ends by the watermark, because silence counts
+ * only for times in which Tocsin could hear. An episode that ends before an incident on record is deferred
+ * while its end is not certain, as in `judge`.
+ * @param alerts episodes of the group's alerts, in any order; those of one alert do not overlap
+ * @param effectiveAt the first instant of a later revision, before which others judged; null for the first
+ * revision
+ * @param lastOpened when the latest incident on record opened; null if there is none
  */
 export function judgeReceived<A extends Pick<KnownAlert, 'starts_at' | 'ends_at' | 'ends'>>(
   alerts: readonly A[],
@@ -27,7 +29,7 @@ export function judgeReceived<A extends Pick<KnownAlert, 'starts_at' | 'ends_at'
   const judged = (standing: Standing) => ({
     ...{ episodes, deferred, standing: waiting(standing, deferred, firstDue) },
   });
-  /** The latest end of the last episode's alerts, certain or not. */
+  /** The latest end among the alerts of the last episode, certain or not. */
   let reach = Number.NEGATIVE_INFINITY;
   for (const alert of [...alerts].sort((a, b) => a.starts_at - b.starts_at)) {
     const { starts_at: since, ends_at, ends } = alert;
@@ -45,7 +47,7 @@ export function judgeReceived<A extends Pick<KnownAlert, 'starts_at' | 'ends_at'
       episodes.pop();
       last = undefined;
     }
-    // Its last instant is the one before its end.
+    // The last instant of an episode is the one before its end.
     const over = ends_at <= endUpTo || (ends === 'resolved' && ends_at - 1 <= openUpTo);
     if (!over) due = Math.max(due, ends_at);
     const ended_at = over ? ends_at : null;

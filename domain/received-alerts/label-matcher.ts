@@ -2,7 +2,7 @@ import { compilePattern, MatcherError } from '../rules/matcher.ts';
 
 const LABEL_OPERATORS = ['=', '!=', '=~', '!~'] as const;
 
-/** One test of one label, as Alertmanager's `filter` has it. A label that isn't there is empty. */
+/** A test of one label, as in Alertmanager's `filter`. A missing label counts as empty. */
 export interface LabelMatcher {
   name: string;
   op: (typeof LABEL_OPERATORS)[number];
@@ -10,8 +10,7 @@ export interface LabelMatcher {
 }
 
 /**
- * Compiles matchers, all of which must hold. Patterns are RE2, anchored at both ends.
- * @throws MatcherError
+ * Compiles matchers; all of them must match. Patterns are RE2, anchored at both ends. @throws MatcherError
  */
 export function compileLabelMatchers(
   matchers: readonly LabelMatcher[],

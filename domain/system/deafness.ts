@@ -1,4 +1,4 @@
-/** Why we did not hear somebody. Rows carry these names, and so does the API. */
+/** Why events may be missing. Rows and the API use these names. */
 export const DEAF_REASONS = [
   'buffer_full',
   'body_budget',
@@ -14,35 +14,38 @@ export const DEAF_REASONS = [
 ] as const;
 export type DeafReason = (typeof DEAF_REASONS)[number];
 
-/** Whom a deaf span is about: one of our processes, a producer, or the holder of a key. */
+/**
+ * Whose events may be missing: those sent to one of our processes, those of a producer, or those sent with
+ * one key.
+ */
 export type DeafWhose = 'process' | 'source' | 'key';
 
 /**
- * A time in which silence says nothing, because we refused, lost or could not hear events. All times in epoch
- * milliseconds, by the database's clock.
+ * A deaf span: a time in which Tocsin refused, lost or could not receive events, so that silence proves
+ * nothing. All times in epoch milliseconds, by the database's clock.
  */
 export interface DeafSpan {
   whose: DeafWhose;
-  /** Of the process, the producer or the key. */
+  /** Id of the process, the producer or the key. */
   id: string;
-  /** What people know it by: a process's role, a producer's id, a key's name. */
+  /** The name that people know: a process's role, a producer's id, or a key's name. */
   name: string;
   reason: DeafReason;
   from_at: number;
-  /** The last time that something was refused, or that nobody listened. */
+  /** When something was refused or missed for the last time. */
   to_at: number;
   /**
-   * Until then the senders may still bring what was refused: the watermark waits. Null: the span itself holds
-   * nothing.
+   * Until then the senders may still send what was refused, so the watermark waits. Null: this span does not
+   * hold the watermark.
    */
   held_until: number | null;
 }
 
 /**
- * How a span holds the watermark. `always`: as long as it goes on, because we are the reason. `at most 15
- * minutes`: because one sender is, and it must not keep every incident open for ever. `never`: the process's
- * or the producer's own row holds it. A dead letter may wait for a person for days: the row of its producer
- * held the watermark until the batch was given up.
+ * How long a span holds the watermark back. `always`: for its whole length, because Tocsin is the cause. `at
+ * most 15 minutes`: one sender is the cause, which must not keep every incident open for ever. `never`: the
+ * row of the process or producer holds it instead. A dead letter may wait for a person for days, so it does
+ * not hold it; the producer's row did until the batch was given up.
  */
 const HOLDS: Readonly<Record<DeafReason, 'always' | 'at most 15 minutes' | 'never'>> = {
   buffer_full: 'always',
@@ -59,9 +62,9 @@ const HOLDS: Readonly<Record<DeafReason, 'always' | 'at most 15 minutes' | 'neve
 };
 
 /**
- * Whether a span holds the watermark at its beginning.
- * @param patience how much longer than usual senders are given, in milliseconds
- * @param longest the most that one sender may hold it, in milliseconds
+ * Says whether a span holds the watermark at the span's beginning.
+ * @param patience how much longer than usual the senders are given, in milliseconds
+ * @param longest how long a single sender may hold the watermark, in milliseconds
  */
 export function spanHolds(
   { reason, from_at, held_until }: Pick<DeafSpan, 'reason' | 'from_at' | 'held_until'>,
@@ -71,14 +74,14 @@ export function spanHolds(
   return HOLDS[reason] === 'always' || now - from_at <= longest;
 }
 
-/** Whether a reason is one sender's, which is waited for only so long. */
+/** Says whether a single sender is the cause, so that the watermark waits only for a limited time. */
 export function isCapped(reason: DeafReason): boolean {
   return HOLDS[reason] === 'at most 15 minutes';
 }
 
 /**
- * What refusals of requests mean for hearing, by their reason on record. What is missing here is the sender's
- * own fault.
+ * The deaf reason for each reason of a refused request. Reasons that are missing here are the sender's own
+ * fault.
  */
 const BY_REJECTION: Readonly<Record<string, DeafReason>> = {
   buffer_full: 'buffer_full',
@@ -91,13 +94,16 @@ const BY_REJECTION: Readonly<Record<string, DeafReason>> = {
   too_slow: 'too_slow',
 };
 
-/** Holds that anybody could cause without a key are no reason: silence must not be made by strangers. */
+/**
+ * Reasons that senders without a valid key can cause on purpose are not listed here. Otherwise strangers
+ * could prevent incidents from ending.
+ */
 const OF_ANYBODY: ReadonlySet<DeafReason> = new Set(['store_unavailable', 'disk_full', 'buffer_full']);
 
 /**
- * Why a refused request makes us deaf; null when it doesn't.
- * @param rejection the reason on record
- * @param known whether the sender's key was known by then
+ * Says why a refused request causes a deaf span; null if it does not.
+ * @param rejection the recorded reason
+ * @param known whether the sender's key had been found valid
  */
 export function deafnessOf(rejection: string, known: boolean): DeafReason | null {
   const reason = BY_REJECTION[rejection] ?? null;

@@ -1,14 +1,14 @@
-/** Room on the disk that PostgreSQL writes to, in bytes. */
+/** The space on PostgreSQL's disk, in bytes. */
 export interface Space {
   free: number;
-  /** Free and used together: what is reserved for root counts as neither, as `df` has it. */
+  /** Free plus used space. Space reserved for root is in neither, as in `df`. */
   total: number;
 }
 
-/** `low` is told, `full` is refused. */
+/** `low`: people are told. `full`: events are refused. */
 export type DiskState = 'ok' | 'low' | 'full';
 
-/** Free space below which a disk is low, and full, in percent of the whole. 0 switches that off. */
+/** Percentages of free space below which a disk is low or full. 0 switches the limit off. */
 export interface DiskLimits {
   warnPercent: number;
   refusePercent: number;
@@ -18,17 +18,20 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /**
- * A share of a large disk is a lot: with the most of this free nothing is scarce, whatever the share. A share
- * of a small one is nothing: without the least of this PostgreSQL can stop between two looks. Measured: at 5
- * % of 700 MB it did, for want of the next 16 MB of WAL. Bytes.
+ * Bounds for the percentages, in bytes. On large disks percentages mislead: above `most` free bytes, the disk
+ * is always OK. On small disks they are too little: below `least` free bytes, PostgreSQL can stop between two
+ * measurements. That happened at 5 % of 700 MB, when the next 16 MB of WAL did not fit.
  */
 const WARN = { least: 512 * MIB, most: 50 * GIB };
 const REFUSE = { least: 256 * MIB, most: 10 * GIB };
 
-/** What was low stays so until there is this much more than its limit: a disk at the limit must not flap. */
+/**
+ * A disk that was low stays low until the free space is this factor above the limit, so that the state does
+ * not flap.
+ */
 const RELIEF = 1.2;
 
-/** How a disk is, given how it was. */
+/** Decides the state of a disk, given its previous state. */
 export function judgeDisk(
   { free, total }: Space,
   { warnPercent, refusePercent }: DiskLimits,

@@ -1,11 +1,11 @@
-/** The steps of a round, by the names of their rows. */
+/** The steps of a housekeeping round, by the names in their rows. */
 export const HOUSEKEEPING_STEPS = ['partitions', 'workflows'] as const;
 export type HousekeepingStep = (typeof HOUSEKEEPING_STEPS)[number];
 
-/** A round is begun every minute: when none succeeded for this long, something is wrong. Milliseconds. */
+/** If no round succeeded for this long, something is wrong; a round begins every minute. Milliseconds. */
 export const ROUND_OVERDUE_MS = 5 * 60_000;
 
-/** A workflow whose code fails each time it is to go on. */
+/** A workflow that cannot continue because its code fails at every attempt. */
 export interface WedgedWorkflow {
   workflow_id: string;
   /** How often its task was tried. */

@@ -4,40 +4,43 @@ import type { RuleDefinition } from '../rules/rule.ts';
 import { codeSpan, plainLine } from './text.ts';
 
 /**
- * Search attributes, by which workflows can be filtered. Registered from
+ * Search attributes, by which people filter workflows. They are registered from
  * temporal-config/search-attributes.json.
  */
 export const ATTRIBUTES = ['SourceId', 'RuleId', 'RuleName', 'IncidentState', 'Severity', 'State'] as const;
 export type AttributeName = (typeof ATTRIBUTES)[number];
 
 /**
- * What the Temporal Web UI shows of a workflow. Whoever starts the workflow sets it, and the workflow keeps
- * it up to date.
+ * What the Temporal Web UI shows about a workflow. Whoever starts the workflow sets it, and the workflow
+ * keeps it up to date.
  */
 export interface About {
   /** One line of Markdown, well below the 400 bytes that Temporal takes. */
   title: string;
-  /** What the workflow is there for. */
+  /** What the workflow does. */
   purpose: string;
-  /** Path of it in the API. */
+  /** Path of the corresponding object in the API. */
   path: string;
   memo: Record<string, string>;
-  /** Null removes the attribute. */
+  /** The search attributes. Null removes one. */
   attributes: Partial<Record<AttributeName, string | null>>;
 }
 
-/** What the Web UI must know of the installation. Workflow code cannot know it: activities return it. */
+/**
+ * What the Web UI needs to know about the installation. Workflow code cannot know it, so activities return
+ * it.
+ */
 export interface Installation {
   /** Address of the API. */
   api: string;
-  /** Search attributes that the namespace has: setting another would stop the workflow. */
+  /** The search attributes that the namespace has. Setting another one would block the workflow. */
   attributes: readonly string[];
 }
 
-/** A rule as its workflow shows it. */
+/** What a rule's workflow shows of its rule. */
 export interface ShownRule {
   name: string;
-  /** Severity of its incidents; null if they take it from their events. */
+  /** Severity of its incidents; null if it comes from the events. */
   severity: string | null;
   enabled: boolean;
 }
@@ -70,7 +73,7 @@ export function aboutRule(id: string, { name, severity, enabled }: ShownRule, st
   };
 }
 
-/** When a rule fires, in Markdown. */
+/** Says in Markdown when a rule fires. */
 export function firesWhen({
   condition,
   event_type,
@@ -146,17 +149,17 @@ export const ABOUT_HOUSEKEEPING: About = {
   attributes: {},
 };
 
-/** Address of a path in the API, without user, password and query of the API's own address. */
+/** The URL of a path in the API, without user, password and query. */
 export function linkTo(api: string, path: string): string {
   const { origin, pathname } = new URL(api);
-  // The look-behind keeps the time linear: a match begins only at the first slash of a run.
+  // The look-behind keeps the time linear, because a match can begin only at the first of several slashes.
   return `${origin}${pathname.replace(/(?<!\/)\/+$/, '')}${path}`;
 }
 
-/** The link in Markdown. */
+/** A Markdown link to the API. */
 export const openLink = (url: string) => `[Open in the API](<${url}>)`;
 
-/** The entries of `wanted` that differ from what is set. */
+/** The entries of `wanted` that differ from the current ones. */
 export function differing<T>(
   wanted: Readonly<Record<string, T | null>>,
   set: (name: string) => T | undefined,

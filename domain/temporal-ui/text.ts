@@ -63,7 +63,7 @@ function cut(text: string, mostBytes: number): string {
   let fits = '';
   for (const character of text) {
     bytes += bytesOf(character);
-    // Room for the ellipsis.
+    // Three bytes are left for the ellipsis.
     if (bytes <= mostBytes - 3) fits += character;
     if (bytes > mostBytes) return `${fits}…`;
   }

@@ -4,14 +4,14 @@ import { keyLabels, NEVER, RECEIVING_RULES, type ReceivedAlert } from '../../dom
 import { reserved } from '../../domain/reserved-id.ts';
 
 /**
- * Namespace of the ids of these events (UUIDv5). Never changes: it is what keeps a change from being stored
- * twice.
+ * The namespace of these events' ids (UUIDv5). It must never change, because it prevents a change from being
+ * stored twice.
  */
 const NAMESPACE = '2f0f8a0e-9a0b-4c43-9d65-4a2b7d7f0c11';
 
 export type AlertStatus = 'firing' | 'resolved' | 'acknowledged';
 
-/** Which alert, of which protocol. */
+/** The protocol and the key of an alert. */
 type Identity = Pick<ReceivedAlert, 'protocol' | 'key'>;
 type Told = Pick<
   ReceivedAlert,
@@ -19,8 +19,8 @@ type Told = Pick<
 >;
 
 /**
- * The event that tells of an alert's change: `alert.firing`, `alert.resolved` or `alert.acknowledged`. It
- * happened when we were told (`at`, epoch ms); since when the alert fires is in its payload, and may be
+ * Makes the event about a change of an alert: `alert.firing`, `alert.resolved` or `alert.acknowledged`. Its
+ * time is when Tocsin was told (`at`, epoch ms). The payload says since when the alert fires, which may be
  * longer ago than events are kept.
  */
 export function alertEvent({ protocol, key }: Identity, status: AlertStatus, alert: Told, at: number): Event {

@@ -14,46 +14,46 @@ import { DiskFull, type Ingest, StoreUnavailable } from '../outcome.ts';
 import { alertEvent } from './event.ts';
 import { recordAlerts } from './record.ts';
 
-/** What became of one received alert. */
+/** The result of one received alert. */
 export type Received =
   | { status: 'accepted'; outcome: MessageOutcome }
   | { status: 'invalid'; errors: InvalidEvent[] };
 
-/** The way in for alerts that somebody else judged. */
+/** Stores alerts that other systems judged. */
 export interface AlertReceiver {
   /**
-   * Puts messages on record and resolves once that is committed, with one result each, in their order; one
-   * that is invalid costs the others nothing. Incidents follow by the built-in rules, also if Temporal is
-   * away now. Sending again is safe.
-   * @param by who sent them, for timelines
-   * @param sender the same, for telling senders of one alert apart: none ends what another one holds
-   * @throws DiskFull, StoreUnavailable: nothing is known of what is on record
+   * Stores messages and resolves after the commit, with one result each, in order. An invalid one does not
+   * affect the others. The built-in rules open the incidents, even if Temporal is down at the moment. Sending
+   * again is safe.
+   * @param by the sender's name, for timelines
+   * @param sender identifies the sender, so that no sender can end an alert that another one still sends
+   * @throws DiskFull, StoreUnavailable: the messages may or may not be stored
    */
   receive(alerts: readonly ReceivedAlert[], by: string, sender?: string): Promise<Received[]>;
-  /** For whoever asks before it reads what it would have to refuse. @throws DiskFull */
+  /** Checks that there is room, before a request is read. @throws DiskFull */
   requireRoom(): void;
   /**
-   * Stores events of received alerts that have waited for longer than `olderThanMs`: those of a process that
-   * ended before it did. Called every few seconds by itself.
+   * Stores events about alerts that have waited for longer than `olderThanMs`, because their process ended
+   * before. It also runs by itself every few seconds.
    */
   storeLeftovers(olderThanMs: number): Promise<void>;
-  /**
-   * Ends what is under way, and resolves. To be called once nothing is received any more, and before the
-   * ingest stops.
-   */
+  /** Finishes the current work. It must be called when no more alerts come, and before the ingest stops. */
   stop(): Promise<void>;
 }
 
-/** Messages in one transaction at the most: it must not keep a rule's change waiting. */
+/** How many messages one transaction stores. More would delay changes of rules. */
 const IN_ONE_TRANSACTION = 1000;
-/** Longest key, in characters: it is part of an index. */
+/** The longest key of an alert, in characters. It is part of an index. */
 const LONGEST_KEY = 400;
-/** Events this old were left behind by the process that queued them. Both in milliseconds. */
+/**
+ * How old a queued event must be before it counts as left behind by its process, and how often to look.
+ * Milliseconds.
+ */
 const LEFTOVER_MS = 10_000;
 const LEFTOVERS_EVERY_MS = 15_000;
 const LEFTOVERS_AT_ONCE = 500;
 
-/** Composes the receiver. One a process. */
+/** Makes the receiver, one per process. */
 export function createAlertReceiver({
   orm,
   ingest,
@@ -64,27 +64,27 @@ export function createAlertReceiver({
 }: {
   orm: Orm;
   ingest: Pick<Ingest, 'accept' | 'claimTimes'>;
-  /** Refuses alerts while there is no room. */
+  /** Refuses alerts while the disk is full. */
   disk?: DiskGuard;
   client: Client;
   /** Epoch milliseconds. */
   clock: () => number;
   log: Logger;
 }): AlertReceiver {
-  /** An answer must not wait for Temporal. Whatever is missed is signalled by the sweep. */
+  /** Answers do not wait for Temporal. The sweep repeats failed signals. */
   const signals = ruleSignals({ orm, client }, log);
   let leftovers = Promise.resolve();
   let stopped = false;
   let timer = setTimeout(sweep, LEFTOVERS_EVERY_MS).unref();
 
   /**
-   * Stores events by the way that all take. What fails stays queued, and is stored by the next round of any
-   * process.
+   * Stores events through the normal ingest. Events that fail stay queued; the next round of any process
+   * stores them.
    */
   async function store(events: readonly Event[]): Promise<void> {
     if (events.length === 0) return;
     try {
-      // An id that was stored before has its time: the same change told again is a duplicate.
+      // If the id was stored before, its time is fixed. The same change sent again is then a duplicate.
       const times = await ingest.claimTimes(events);
       const outcomes = await ingest.accept(events.map((event, i) => ({ ...event, occurred_at: times[i]! })));
       for (const outcome of outcomes) {
@@ -159,14 +159,14 @@ export function createAlertReceiver({
 }
 
 /**
- * Longest that an alert's texts may be as JSON: an event that tells of it has its other fields beside them.
+ * The longest that an alert's texts may be as JSON. The event about the alert has other fields beside them.
  */
 const LONGEST_TEXTS = MAX_PAYLOAD - 4096;
 
 /**
- * What is kept of a message. An alert fires when it comes at the latest: a sender whose clock is ahead must
- * not delay a page, and one that is resolved at once must have begun. No detail refuses a page: texts are
- * repaired, and cut where they are too long.
+ * Adjusts a message before it is stored. An alert begins at the time of receipt at the latest, so that a
+ * sender with a fast clock does not delay a page. Texts are repaired, and cut if they are too long, because
+ * no detail may refuse a page.
  */
 function asReceived(alert: ReceivedAlert, now: number): ReceivedAlert {
   const texts = {
@@ -182,7 +182,7 @@ function asReceived(alert: ReceivedAlert, now: number): ReceivedAlert {
   return { ...alert, ...texts, key: storableText(alert.key), starts_at: Math.min(alert.starts_at, now) };
 }
 
-/** What no incident, and no event that tells of it, could be made of. */
+/** Finds flaws that prevent an incident or an event about the alert. */
 function flawsOf(alert: ReceivedAlert, now: number): InvalidEvent[] {
   const errors: InvalidEvent[] = [];
   const { key, starts_at, ends_at } = alert;
@@ -196,7 +196,7 @@ function flawsOf(alert: ReceivedAlert, now: number): InvalidEvent[] {
     errors.push({ field: 'ends_at', reason: 'is before starts_at' });
   }
   if (errors.length > 0) return errors;
-  // What may be said in an event may be said in an alert: one set of limits for both.
+  // The limits of events apply to alerts too, so that the event about an alert is always valid.
   const { occurred_at: _now, ...event } = alertEvent(alert, 'firing', alert, now);
   const validated = validateEvent(event, { now, retentionMs: 0 });
   return 'invalid' in validated ? validated.invalid : [];

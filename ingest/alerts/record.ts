@@ -28,22 +28,22 @@ import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { alertEvent } from './event.ts';
 
 /**
- * How often a batch is tried again that met another one about the same alerts. Each time one of the two has
- * got on.
+ * How often a batch is tried again after a conflict with another batch about the same alerts. Each time, one
+ * of the two succeeds.
  */
 const MOST_TRIES = 20;
 
-/** The row of `rule_overflow` that received alerts are counted in. */
+/** The row of `rule_overflow` that counts received alerts. */
 const OVERFLOW_SLOT = 0;
 
-/** Somebody else put one of the alerts on record first: what is known of it must be read again. */
+/** Another process stored one of the alerts first, so it must be read again. */
 class Raced extends Error {
   override name = 'Raced';
 }
 
 /**
- * Who sent messages: by a name for timelines, and told apart from other senders of the same alerts, or not
- * (null).
+ * The sender of messages: a name for timelines, and an id if senders of the same alert are distinguished
+ * (else null).
  */
 interface Sender {
   by: string;
@@ -52,32 +52,32 @@ interface Sender {
 
 export interface Recorded {
   outcomes: MessageOutcome[];
-  /** Events that tell of it, queued in the same transaction. */
+  /** Events about the changes, queued in the same transaction. */
   events: Event[];
-  /** Rules that now have something to judge and have not been told. */
+  /** Rules that have something to judge and must be signalled. */
   wake: string[];
 }
 
-/** One alert in the course of a batch: what is on record, and what messages made of it. */
+/** One alert while a batch is applied: the stored state, and the state after the messages so far. */
 interface Draft {
   rule_id: string;
   key: string;
   before: ReceivedAlertRow | null;
   alert: KnownAlert | null;
-  /** A new episode began: it needs a place under the rule's cap. */
+  /** True if a new episode began, which needs a place under the rule's limit of groups. */
   began: boolean;
-  /** Episodes that others followed, and whether each is the one on record. */
+  /** Episodes that were followed by others, and for each whether it is the stored one. */
   past: { alert: KnownAlert; onRecord: boolean }[];
-  /** It is as it was but for its end. */
+  /** True if only its end moved. */
   refreshed: boolean;
   changed: boolean;
   reworded: boolean;
 }
 
 /**
- * Applies messages to what is on record, in the order given, notes the groups to be judged and queues the
- * events that tell of it: in one transaction, which holds the alerts' rows. @param now epoch ms, the time of
- * receipt
+ * Applies messages to the stored alerts in the given order, notes the groups to be judged, and queues events
+ * about the changes. All of it is one transaction, which locks the alerts' rows.
+ * @param now epoch ms, the time of receipt
  */
 export async function recordAlerts(
   orm: Orm,
@@ -135,7 +135,7 @@ const ruleOf = ({ protocol }: ReceivedAlert) => RECEIVING_RULES[protocol];
 const idOf = (rule_id: string, key: string) => `${rule_id} ${key}`;
 const idOfMessage = (message: ReceivedAlert) => idOf(ruleOf(message), message.key);
 
-/** Applies one message to a draft, and returns what came of it. */
+/** Applies one message to a draft, and returns the outcome. */
 function applyTo(draft: Draft, message: ReceivedAlert, { by, sender }: Sender, now: number): MessageOutcome {
   const { outcome, alert, past, changed, reworded } = applyMessage(draft.alert, message, now, by, sender);
   if (past) draft.past.push({ alert: past, onRecord: draft.before !== null && !draft.began });
@@ -148,7 +148,7 @@ function applyTo(draft: Draft, message: ReceivedAlert, { by, sender }: Sender, n
 }
 
 /**
- * The event that tells of a change; also of the end of an alert that we never knew. Null for everything else.
+ * Makes the event about a change, also for the end of an unknown alert. Null if the message changed nothing.
  */
 function eventOf(
   message: ReceivedAlert,
@@ -166,7 +166,7 @@ function eventOf(
   return null;
 }
 
-/** Writes what the drafts came to. Returns the rules that want to be told. */
+/** Writes the drafts. Returns the rules that must be signalled. */
 async function write(
   db: Sql,
   rules: readonly ReceivingRule[],
@@ -219,8 +219,8 @@ async function write(
 }
 
 /**
- * From when on its group may fire otherwise. In the overflow group this is told apart from its start: one
- * that is resolved changes nothing of what went before, and the group can be judged by others that hold.
+ * The time from which on the group may be judged differently. In the overflow group it differs from the
+ * alert's start: a resolve there changes nothing about earlier times, when other alerts may be active.
  */
 function firstChange(
   { group_key, starts_at, ends_at }: ReceivedAlertRow,
@@ -230,7 +230,9 @@ function firstChange(
   return Math.min(before.ends_at, ends_at);
 }
 
-/** Finds a place under its rule's cap for each alert that began anew, and counts those that got none. */
+/**
+ * Finds a place under its rule's limit for each alert that began an episode, and counts those that got none.
+ */
 async function place(
   db: Sql,
   rules: readonly ReceivingRule[],
@@ -241,7 +243,7 @@ async function place(
   const caps = new Map(rules.map(({ id, max_groups }) => [id, max_groups]));
   const admitted = await admitGroups(
     db,
-    // These rules group by the alert itself, and always have.
+    // These rules have always grouped by the alert itself.
     began.map(({ rule_id, key }) => ({
       ...{ rule_id, group_key: key, max_groups: caps.get(rule_id) ?? 0, groups_from: 0 },
     })),

@@ -6,22 +6,22 @@ import type { Converted } from '../formats/converted.ts';
 import type { Ingest } from '../outcome.ts';
 import { type InvalidEvent, type ValidationLimits, validateEvent } from './validate.ts';
 
-/** What became of one item of a request. */
+/** The result of one item of a request. */
 export type ItemResult =
   | { status: 'stored'; event: Event }
-  /** `same`: what is stored is what was sent. Else only its id may be shown to whoever can't read events. */
+  /**
+   * `same`: the stored event equals the one sent. Otherwise a sender who may not read events gets only its
+   * id.
+   */
   | { status: 'duplicate'; event: Event; same: boolean }
-  /** `forbidden`: its sender may not send for that source. */
+  /** `forbidden`: the key may not send events for that source. */
   | { status: 'invalid'; errors: InvalidEvent[]; forbidden?: true };
 
-/**
- * A sender's word that a request is the same one again: items without an id get theirs from it and from their
- * place.
- */
+/** An Idempotency-Key: items without `event_id` derive one from the key and their position. */
 export interface Idempotency {
-  /** The key and whoever gave it; nobody else's key is the same. */
+  /** The key together with the sender, so that equal keys of different senders differ. */
   scope: string;
-  /** Where each item stands in the request; null: they stand as they are given. */
+  /** The positions of the items in the request; null if they are consecutive from 0. */
   places: readonly number[] | null;
 }
 
@@ -32,14 +32,14 @@ interface Valid {
   index: number;
   event: Event;
   timeGiven: boolean;
-  /** Its id was made from the sender's idempotency key. */
+  /** True if the id was derived from the idempotency key. */
   derived: boolean;
 }
 
 /**
- * Validates the items of a request, fixes their identity, and stores what is valid, all in one commit.
- * Results are in the order of the items; one that is invalid costs the others nothing.
- * @throws BufferFull, StoreUnavailable: nothing is known to be stored
+ * Validates the items of a request, fixes their identity, and stores the valid ones in one commit. Results
+ * are in the order of the items. An invalid item does not affect the others.
+ * @throws BufferFull, StoreUnavailable: the events may or may not be stored
  */
 export async function storeBatch(
   ingest: Ingest,
@@ -68,7 +68,7 @@ export async function storeBatch(
     if (outcome.status === 'invalid') {
       results[index] = { status: 'invalid', errors: [{ field: outcome.field, reason: outcome.reason }] };
     } else if (derived && outcome.status === 'duplicate') {
-      // A repeated request is answered as the first was.
+      // A repeated request gets the same answer as the first one.
       results[index] = isDeepStrictEqual(outcome.event, event)
         ? { status: 'stored', event: outcome.event }
         : reused();
@@ -79,15 +79,15 @@ export async function storeBatch(
   return results;
 }
 
-/** The id of an item that brings none of its own; null for one that does, or that is no event at all. */
+/** Derives the id of an item that has none. Null if it has one, or if it is no object. */
 function derivedId(input: unknown, { scope, places }: Idempotency, index: number): string | null {
   if (input === null || typeof input !== 'object' || Array.isArray(input) || 'event_id' in input) return null;
   return uuidv5(`${scope}\0${places?.[index] ?? index}`, IDEMPOTENT);
 }
 
 /**
- * Gives events with an id and no time the time that their id has claimed. A derived id claims its time even
- * if one was given: with another one, the request is not the same.
+ * Fixes the time of events that have an id but no time. A derived id fixes its time even if the item has one:
+ * a request with another time is not the same request.
  */
 async function agreeOnTimes(
   ingest: Ingest,
@@ -108,7 +108,7 @@ async function agreeOnTimes(
   return refused.size > 0 ? valid.filter((event) => !refused.has(event)) : valid;
 }
 
-/** Whether one event says what the other does. Its time is its identity's. */
+/** Says whether two events with the same identity are equal. */
 function saysTheSame(a: Event, b: Event): boolean {
   return (
     a.source_id === b.source_id &&

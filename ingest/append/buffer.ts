@@ -9,25 +9,25 @@ interface Waiting {
 }
 
 /**
- * An append that takes longer than this may wait for something that another need not wait for, in
- * milliseconds.
+ * An append that takes longer than this may be waiting for something that other appends do not need.
+ * Milliseconds.
  */
 const HELD_UP_MS = 50;
 
 export interface BufferLimits {
-  /** Events that may wait; more are refused. */
+  /** How many events may wait. Further ones are refused. */
   bufferEvents: number;
-  /** Events in one append at the most (one larger batch goes alone). */
+  /** The most events in one append. A larger batch is appended alone. */
   appendEvents: number;
-  /** Appends under way at once. Two keep PostgreSQL busy while the next is gathered. */
+  /** How many appends may run at the same time. Two keep PostgreSQL busy while the next one is collected. */
   appendsInFlight: number;
-  /** Events that must wait for an append to begin beside another. */
+  /** How many events must wait before an append may begin while another is running. */
   besideEvents: number;
 }
 
 /**
- * Group commit: whatever arrives while appends are under way shares the next one. Bounded, so that memory
- * stays flat and a sender learns at once that it is too fast.
+ * Groups commits: events that arrive during an append share the next one. The buffer is bounded, so that
+ * memory stays constant and a sender that is too fast is told at once.
  */
 export class Buffer {
   readonly #append: (events: readonly Event[]) => Promise<Appended>;
@@ -36,13 +36,13 @@ export class Buffer {
   readonly #waiting: Waiting[] = [];
   readonly #appending = new Set<Waiting[]>();
   #buffered = 0;
-  /** Of these, those under way. */
+  /** How many of these are being appended. */
   #underWay = 0;
   /** When the last append began, by `performance.now()`. */
   #begun = 0;
-  /** Moving average of the number of events in a request. */
+  /** Moving average of the number of events per request. */
   #usual = 1;
-  /** Events a second that appends got through lately: what `Retry-After` is computed from. */
+  /** Recent rate of appends in events per second, to compute `Retry-After`. */
   #rate = 10_000;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -58,7 +58,7 @@ export class Buffer {
     this.#limits = limits;
   }
 
-  /** Resolves once the events are committed. @throws BufferFull; whatever the append throws */
+  /** Resolves once the events are committed. @throws BufferFull, or the error of the append */
   accept(events: readonly Event[]): Promise<Outcome[]> {
     if (events.length === 0) return Promise.resolve([]);
     this.#usual += (events.length - this.#usual) / 16;
@@ -72,9 +72,9 @@ export class Buffer {
   }
 
   /**
-   * For requests that are not read yet. Requires room for as many events as requests usually bring.
-   * Otherwise, when less room is left, each request would be read and then refused. At most a tenth of the
-   * buffer is required, so that a few large requests do not keep out the small ones.
+   * Checks that the buffer has room for as many events as a request usually has, before a request is read.
+   * Without this check, a nearly full buffer would let each request be read and then refuse it. At most a
+   * tenth of the buffer is required, so that a few large requests do not keep out small ones.
    * @throws BufferFull
    */
   requireRoom(): void {
@@ -100,7 +100,7 @@ export class Buffer {
     return { buffered: this.#buffered, inFlight: this.#appending.size, oldestUnappended: oldest };
   }
 
-  /** Accepts no more and resolves when all that was accepted is answered. */
+  /** Accepts no more events, and resolves when all accepted ones are answered. */
   async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#buffered > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
@@ -125,7 +125,10 @@ export class Buffer {
     this.#lookAgain();
   }
 
-  /** Whoever waits for an append that is held up must not need another sender to come by. */
+  /**
+   * Looks again after a while, so that events which wait for a slow append do not depend on another request
+   * to arrive.
+   */
   #lookAgain(): void {
     if (this.#timer || this.#waiting.length === 0) return;
     if (this.#appending.size >= this.#limits.appendsInFlight) return;
@@ -138,8 +141,8 @@ export class Buffer {
   }
 
   /**
-   * An append costs as much as a hundred of its events: fewer, that come while one is under way, share the
-   * next instead. Unless that one is held up.
+   * Decides whether an append may begin. An append costs as much as a hundred events. So if one is running
+   * and fewer events wait, they wait for the next one, unless the running one is held up.
    */
   #mayBegin(): boolean {
     const { appendsInFlight, besideEvents } = this.#limits;

@@ -5,11 +5,11 @@ import { type Event, MAX_AHEAD_MS } from '../../domain/events/event.ts';
 import { parseInstant } from '../../domain/instant.ts';
 import { repair, shorten } from '../formats/repair.ts';
 
-/** Deepest nesting of a payload, and its longest form as JSON in characters. */
+/** Limits of a payload: its nesting, and its length as JSON in characters. */
 export const MAX_DEPTH = 32;
 export const MAX_PAYLOAD = 96 * 1024;
 
-/** Where in a payload the time is that an event claimed and can't have happened at. */
+/** The key in a payload under which an impossible time of the event is kept. */
 const CLAIMED = 'claimed_timestamp';
 
 export interface InvalidEvent {
@@ -25,7 +25,7 @@ export interface ValidationLimits {
 
 const NO_TIME = 'must be an RFC 3339 time, or seconds or milliseconds since 1970';
 
-/** Becomes epoch milliseconds: taken apart once, for the check and for what comes of it. */
+/** Parsed to epoch milliseconds during validation, so that the text is parsed only once. */
 const timestamp = z
   .custom<string | number>((given) => typeof given === 'string' || typeof given === 'number', NO_TIME)
   .meta({
@@ -39,7 +39,7 @@ const timestamp = z
     return instant;
   });
 
-/** Not `z.record`, which leaves out a key that is called `__proto__`. */
+/** Not `z.record`, which drops a key named `__proto__`. */
 const payload = z
   .custom<Record<string, unknown>>(
     (given) => given !== null && typeof given === 'object' && !Array.isArray(given),
@@ -47,7 +47,7 @@ const payload = z
   )
   .meta({ override: { type: 'object', additionalProperties: {} } });
 
-/** One event as senders give it: the reference's shape. Feeds OpenAPI too. */
+/** One event as senders send it, in the reference's form. OpenAPI shows it too. */
 export const eventInput = z
   .object({
     event_id: z.guid().optional(),
@@ -59,14 +59,14 @@ export const eventInput = z
   })
   .meta({ id: 'EventInput' });
 
-/** What validation makes of an input. `timeGiven` false: the event has an id but claimed no time yet. */
+/** The result of validation. `timeGiven` is false if the event has an id but no time. */
 export type Validated = { event: Event; timeGiven: boolean } | { invalid: InvalidEvent[] };
 
 /**
- * Checks one event and fixes its identity: here an id or a time that is missing is made up, once. The time is
- * cut to whole milliseconds. NUL and halves of surrogate pairs become U+FFFD.
- * @param lenient its sender could do nothing about a refusal: a payload that is too long has its longest
- * texts cut, and what claims to be ahead of the clock happened when it came
+ * Validates one event and fixes its identity: a missing id or time is chosen here, once. The time is cut to
+ * whole milliseconds. NUL and halves of surrogate pairs become U+FFFD.
+ * @param lenient for senders that cannot react to a refusal: if a payload is too long, its longest texts are
+ * cut; if the time is in the future, the event happened when it arrived
  */
 export function validateEvent(
   input: unknown,

@@ -5,25 +5,24 @@ import { takeOutbox } from '../../db/queries/rules/wake.ts';
 import { type IngestObserver, unobserved } from '../observer.ts';
 
 /**
- * Shortest time from one round to the next, in milliseconds. Single events commit hundreds of times a second,
- * and a round costs PostgreSQL as much as an append of fifty events; the first commit after a pause is
- * followed at once.
+ * The shortest time between two rounds, in milliseconds. Single events commit hundreds of times per second,
+ * and a round costs PostgreSQL as much as an append of fifty events. After a pause, the first commit starts a
+ * round at once.
  */
 const ROUND_MS = 20;
 
 /**
- * Follows appends: turns their outbox rows into pending evaluations and signals the rules concerned. Appends
- * that commit while it works are taken together in its next round. Whatever it fails to do, the sweep of the
- * rules worker does.
+ * Converts the outbox rows of appends into pending evaluations and signals the rules concerned. Appends that
+ * commit during a round share the next one. The sweep repeats what fails.
  */
 export class Waker {
   readonly #orm: Orm;
-  /** Resolves once they are signalled, or can't be: nothing here waits for that. */
+  /** Signals rules. Nothing here waits for it. */
   readonly #signal: (ruleIds: readonly string[]) => Promise<void>;
   readonly #log: Logger;
   readonly #observer: IngestObserver;
   #ids: string[] = [];
-  /** When the oldest of them was committed, by `performance.now()`. */
+  /** When the oldest waiting append was committed, by `performance.now()`. */
   #since = 0;
   #running: Promise<void> | null = null;
 
@@ -44,7 +43,7 @@ export class Waker {
     this.#observer = observer;
   }
 
-  /** Returns at once. */
+  /** Notes committed outbox rows. It does not wait. */
   committed(outboxIds: readonly string[]): void {
     if (this.#ids.length === 0) this.#since = performance.now();
     this.#ids.push(...outboxIds);
@@ -53,7 +52,7 @@ export class Waker {
     });
   }
 
-  /** Resolves when every outbox row is taken. */
+  /** Resolves when every outbox row is converted. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }

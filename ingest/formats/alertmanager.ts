@@ -5,15 +5,15 @@ import { alertmanagerKey, NEVER } from '../../domain/received-alerts/alert.ts';
 import { type ConvertedAlert, invalidItem } from './converted.ts';
 
 /**
- * How long an alert without an end holds unless it is sent again: Alertmanager's `resolve_timeout`, in
- * milliseconds.
+ * How long an alert without an end stays active unless it is sent again, in milliseconds: Alertmanager's
+ * `resolve_timeout`.
  */
 export const RESOLVE_TIMEOUT_MS = 5 * 60_000;
 
 /**
- * An alert as Alertmanager's API v2 takes it (`postableAlert`). Labels and annotations without a value are
- * none; the label set is its identity. Names are any UTF-8, as Alertmanager has them since 0.27.
- * @param now epoch ms: the start of one without a start, and 5 minutes from the end of one without an end
+ * Converts an alert of Alertmanager's API v2 (`postableAlert`). Its label set is its identity. Labels and
+ * annotations without a value are dropped. Names may be any UTF-8, as in Alertmanager since 0.27.
+ * @param now epoch ms: the start of an alert without a start; an alert without an end ends 5 minutes later
  */
 export function fromPostableAlert(raw: unknown, now: number): ConvertedAlert {
   if (raw === null || typeof raw !== 'object' || Array.isArray(raw))
@@ -43,8 +43,8 @@ export function fromPostableAlert(raw: unknown, now: number): ConvertedAlert {
       severity: receivedSeverity(known.severity),
       summary: notes.summary ?? notes.message ?? notes.description ?? known.alertname ?? wordsOf(known),
       generator_url: generatorURL || null,
-      // One that is over and says no start was over at once. Alertmanager would have one with an end to come
-      // start only then.
+      // An alert that has ended and has no start began when it ended. Alertmanager itself would let an alert
+      // with a future end start only then.
       starts_at: starts ?? Math.min(now, ends ?? now),
       ends_at: ends ?? Math.max(now, starts ?? now) + RESOLVE_TIMEOUT_MS,
       ends_explicit: ends !== null,
@@ -52,7 +52,7 @@ export function fromPostableAlert(raw: unknown, now: number): ConvertedAlert {
   };
 }
 
-/** Those with a value; null for what is no record of texts. */
+/** The entries that have a value; null if it is not an object of strings. */
 function texts(given: unknown): Record<string, string> | null {
   if (given === null || typeof given !== 'object' || Array.isArray(given)) return null;
   const entries = Object.entries(given);
@@ -65,9 +65,9 @@ function texts(given: unknown): Record<string, string> | null {
 }
 
 /**
- * Epoch ms; null if no time is given, which Go writes as the year 1; NaN if it is not a time. A time outside
- * of what an incident can have becomes the nearest one that it can: senders write the end of the year 9999
- * for "never".
+ * Parses a time into epoch ms. Null if there is none, which Go writes as the year 1; NaN if it is not a time.
+ * A time that an incident cannot have becomes the nearest possible one, because senders write the end of the
+ * year 9999 for "never".
  */
 function timeOf(given: unknown): number | null {
   if (given === undefined || given === null || given === '') return null;

@@ -6,18 +6,18 @@ import type { eventInput, InvalidEvent } from '../append/validate.ts';
 export type EventInput = z.input<typeof eventInput>;
 
 /**
- * What a format makes of one item: an event that must still be validated, or what is wrong with the item.
- * `lenient`: the sender could do nothing about a refusal, so flaws are repaired where possible. `derived`:
- * the id was made from the source and the content.
+ * The result of converting one item: an event that must still be validated, or the errors. `lenient`: the
+ * sender cannot react to a refusal, so flaws are repaired where possible. `derived`: the id was derived from
+ * the source and the content.
  */
 export type Converted<E = unknown> =
   | { event: E; lenient?: true; derived?: boolean }
   | { invalid: InvalidEvent[] };
 
-/** What a format makes of one alert. */
+/** The result of converting one alert. */
 export type ConvertedAlert = { alert: ReceivedAlert } | { invalid: InvalidEvent[] };
 
-/** An item that can't be converted. */
+/** The result for an item that cannot be converted. */
 export function invalidItem(field: string, reason: string): { invalid: InvalidEvent[] } {
   return { invalid: [{ field, reason }] };
 }

@@ -1,19 +1,19 @@
 import { hash } from 'node:crypto';
 
-/** A text as `source_id`, which has 3 to 100 characters. A shorter one is filled up with `_`. */
+/** Fits a text into `source_id`, which has 3 to 100 characters. Shorter ones are filled with `_`. */
 export function fitSource(text: string): string {
   return shortened(text, 100).padEnd(3, '_');
 }
 
-/** A text as `event_type`, which has up to 64 characters. */
+/** Fits a text into `event_type`, which has up to 64 characters. */
 export function fitType(text: string): string {
   return shortened(text, 64);
 }
 
 /**
- * Other formats know no such limits, and their senders can't choose shorter names, so nothing is refused for
- * one: what is too long keeps its beginning and ends in a hash of all of it. The same text always fits the
- * same way, and two that differ stay apart.
+ * Shortens a text: it keeps the beginning and appends a hash of the whole text. Other formats have no such
+ * limits, and their senders cannot choose shorter names, so long names are not refused. Equal texts stay
+ * equal, and different ones stay different.
  */
 export function shortened(text: string, longest: number): string {
   if (text.length <= longest) return text;

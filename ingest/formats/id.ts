@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /**
- * A UUIDv5 (RFC 9562) of a text in a namespace. Node's one-shot hash makes it in 1.2 µs from 600 characters,
- * the `uuid` package in 6.4 µs, which was a third of what mapping a log record took.
+ * Makes a UUIDv5 (RFC 9562) of a text in a namespace. With Node's one-shot hash it takes 1.2 µs for 600
+ * characters. The package `uuid` took 6.4 µs, a third of the time to map a log record.
  */
 export function idFrom(namespace: string, text: string): string {
   const space = Buffer.from(namespace.replaceAll('-', ''), 'hex');

@@ -7,8 +7,8 @@ import type { LabelMatcher } from '../../domain/received-alerts/label-matcher.ts
 const FORM = /^("(?:[^"\\]|\\.)*"|[^\s"=!~{},]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|(?!\s)[^"{}]*)$/s;
 
 /**
- * Reads a matcher as Alertmanager's `filter` writes it: `name="value"`, `=~`, `!=`, `!~`; quotes may be left
- * out. Null for none.
+ * Parses a matcher in the form of Alertmanager's `filter`: `name="value"`, also with `=~`, `!=` or `!~`, and
+ * without quotes. Null if it is none.
  */
 export function parseLabelFilter(text: string): LabelMatcher | null {
   const [, name, op, value] = FORM.exec(text.trim()) ?? [];
@@ -17,8 +17,8 @@ export function parseLabelFilter(text: string): LabelMatcher | null {
 }
 
 /**
- * Before anything but a quote, an `n` or another one, a backslash is itself: `=~"\d+"` has a pattern for
- * digits.
+ * Removes quotes and escapes. A backslash before any character other than a quote, an `n` or a backslash
+ * stays: `=~"\d+"` is a pattern for digits.
  */
 function unquoted(text: string): string {
   if (!text.startsWith('"')) return text;

@@ -7,20 +7,20 @@ import { idFrom } from './id.ts';
 import { severityOfName } from './severity.ts';
 import { rfc3339 } from './time.ts';
 
-/** The namespace of ids made from a source and an id in it, or from all that a record says (UUIDv5). */
+/** The namespace of ids made from a source and an id in it, or from the whole record (UUIDv5). */
 const SHIPPED = 'b1f6d0c8-7c0e-4f59-9a53-2e6f4d8c7a10';
 
 const uuid = z.guid();
 
 type Row = Record<string, unknown>;
 
-/** A value that was found, and the keys that lead to it. */
+/** A value of a record, with the keys that lead to it. */
 interface Found {
   text: string;
   keys: readonly string[];
 }
 
-/** Makes the function that reads records by a mapping. */
+/** Makes a function that converts records by a mapping. */
 export function mapper(mapping: MappingDefinition): (record: unknown) => Converted<EventInput> {
   const names = ['id', 'source', 'type', 'severity', 'time'] as const;
   const paths = names.map((name) => mapping[name].flatMap((path) => [[path], parsePath(path).keys]));
@@ -45,7 +45,7 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Convert
       const event_id = idOf(id.text, source?.text ?? mapping.defaults.source);
       return { event: { event_id, ...event }, lenient: true, derived: event_id !== id.text };
     }
-    // Without a time equal records would be one for as long as events are kept.
+    // Without a time, equal records would be one event for as long as events are kept.
     if (mapping.dedupe && timestamp !== undefined) {
       const said = saidBy(event, record);
       if (said === null) return invalidItem('payload', 'nested too deeply');
@@ -55,7 +55,7 @@ export function mapper(mapping: MappingDefinition): (record: unknown) => Convert
   };
 }
 
-/** All that a record and its event say, as text; null where it is nested deeper than can be written. */
+/** All content of a record and its event as text; null if it is nested too deeply to be written. */
 function saidBy(event: EventInput, record: object): string | null {
   try {
     return JSON.stringify([event, record]);
@@ -68,13 +68,13 @@ function saidBy(event: EventInput, record: object): string | null {
 /** What syslog writes for an unknown value (RFC 5424, 6). */
 const NIL = '-';
 
-/** The first of the paths at which there is a text or a number. Only what the record itself has counts. */
+/** The first of the paths that leads to a string or a number. Inherited properties do not count. */
 function find(record: Row, paths: readonly (readonly string[])[]): Found | undefined {
   for (const keys of paths) {
     let value: unknown = record;
     for (const key of keys) {
       const there = value !== null && typeof value === 'object' && Object.hasOwn(value, key);
-      // The one thing of a list's own that is none of its items.
+      // `length` is an own property of a list, but not an item.
       if (!there || (Array.isArray(value) && key === 'length')) {
         value = undefined;
         break;
@@ -87,10 +87,10 @@ function find(record: Row, paths: readonly (readonly string[])[]): Found | undef
   return undefined;
 }
 
-/** Fields that have syslog's priority. */
+/** Fields that contain syslog's priority. */
 const PRIORITIES = ['pri', 'log.syslog.priority'];
 
-/** A level as its field has it. A priority is 8 times the facility and the severity (RFC 5424, 6.2.1). */
+/** Reads the level of a record. A priority is 8 × facility + severity (RFC 5424, 6.2.1). */
 function levelOf({ text, keys }: Found): string {
   const isPriority = PRIORITIES.includes(keys.join('.')) && /^\d{1,3}$/.test(text) && Number(text) <= 191;
   return isPriority ? String(Number(text) % 8) : text;
@@ -103,12 +103,12 @@ function severityOf(text: string | undefined, { severities, defaults }: MappingD
   return severityOfName(name) ?? [...text].slice(0, 32).join('');
 }
 
-/** An id that is no UUID is one within its source. */
+/** The event id for an id of the record. If it is not a UUID, one is derived from it and the source. */
 function idOf(id: string, source: string): string {
   return uuid.safeParse(id).success ? id : idFrom(SHIPPED, `${source}\0${id}`);
 }
 
-/** A time as RFC 3339; null where it is none. */
+/** Converts a time to RFC 3339; null if it is not a time. */
 function timeOf(text: string, format: MappingDefinition['time_format']): string | null {
   const number = text.trim() === '' ? Number.NaN : Number(text);
   if (format === 'rfc3339' || (format === 'auto' && Number.isNaN(number))) {
@@ -119,8 +119,8 @@ function timeOf(text: string, format: MappingDefinition['time_format']): string 
 }
 
 /**
- * Whole milliseconds. Fractions of seconds are rounded to microseconds first: 0.123 s is not quite 123 ms in
- * binary.
+ * Converts to whole milliseconds. Seconds are rounded to microseconds first, because 0.123 s is slightly less
+ * than 123 ms in binary.
  */
 function millisecondsOf(number: number, format: MappingDefinition['time_format']): number {
   if (format === 'epoch_ms') return Math.floor(number);
@@ -130,7 +130,7 @@ function millisecondsOf(number: number, format: MappingDefinition['time_format']
   return Math.floor(number / (size < 1e17 ? 1e3 : 1e6));
 }
 
-/** The record without what was found; what leads there is copied, not changed. */
+/** Copies the record without the values that were found. Objects on the way are copied, not changed. */
 function without(record: Row, found: readonly (Found | undefined)[]): Row {
   const rest = { ...record };
   for (const { keys } of found.filter((one) => one !== undefined)) {
@@ -138,7 +138,7 @@ function without(record: Row, found: readonly (Found | undefined)[]): Row {
     for (const key of keys.slice(0, -1)) {
       const inner = parent[key];
       const copy = Array.isArray(inner) ? [...inner] : { ...(inner as Row) };
-      // Assigned, `__proto__` would be the prototype.
+      // `defineProperty`, because assigning `__proto__` would set the prototype.
       Object.defineProperty(parent, key, {
         value: copy,
         enumerable: true,
@@ -147,7 +147,7 @@ function without(record: Row, found: readonly (Found | undefined)[]): Row {
       });
       parent = copy as Row;
     }
-    // What comes after it in a list keeps its place.
+    // Later items of a list keep their positions.
     const last = keys.at(-1)!;
     if (Array.isArray(parent)) (parent as Row)[last] = null;
     else delete parent[last];

@@ -1,13 +1,13 @@
 import protobuf from 'protobufjs';
 
 /*
- * OTLP's protobuf messages for logs, as opentelemetry-proto 1.7 has them. OpenTelemetry's own package for
- * JavaScript (@opentelemetry/otlp-transformer) writes exports and reads responses. A receiver must read
- * exports and write responses, so the messages are described here and protobufjs compiles them. Fields that
- * are not described are ignored.
+ * OTLP's protobuf messages for logs, from opentelemetry-proto 1.7. OpenTelemetry's JavaScript package
+ * (@opentelemetry/otlp-transformer) can write exports and read responses, but a receiver needs the opposite.
+ * So the messages are described here, and protobufjs compiles them. Fields that are not described are
+ * ignored.
  */
 const { root } = protobuf.parse(`
-  // proto3, but a text that is no UTF-8 costs no record: its broken bytes become U+FFFD.
+  // proto3, except that invalid UTF-8 in a text does not refuse the record: its bytes become U+FFFD.
   edition = "2023";
   option features.field_presence = IMPLICIT;
   option features.utf8_validation = NONE;
@@ -63,20 +63,20 @@ const response = root.lookupType('ExportLogsServiceResponse');
 const status = root.lookupType('Status');
 const badRequest = root.lookupType('BadRequest');
 
-/** Deepest nesting of messages that protobufjs decodes. */
+/** The deepest nesting of messages that protobufjs decodes. */
 const DEEPEST = protobuf.Reader.recursionLimit;
 
 /**
- * Whether an export has more messages than so many, counted without decoding any: 16 MiB of empty ones became
- * a gigabyte, and stopped the process for seven seconds.
- * @throws Error where it is no protobuf
+ * Says whether an export has more than `most` messages. It counts them without decoding: decoded, 16 MiB of
+ * empty messages took a gigabyte and blocked the process for seven seconds.
+ * @throws Error if the bytes are not protobuf
  */
 export function hasMoreMessages(bytes: Uint8Array, most: number): boolean {
   if (bytes.length <= most) return false;
   return messagesIn(protobuf.Reader.create(bytes), request, bytes.length, most, 0) > most;
 }
 
-/** Counts a message and those within it, no further than `most`. */
+/** Counts a message and those within it, up to `most`. */
 function messagesIn(
   reader: protobuf.Reader,
   type: protobuf.Type,
@@ -97,14 +97,14 @@ function messagesIn(
 }
 
 /**
- * An export in the shape of OTLP's JSON, but for int64 as Long and bytes as they are. @throws Error when it
- * is none
+ * Decodes an export into the shape of OTLP's JSON, except that int64 are Longs and bytes are bytes. @throws
+ * Error if it is not an export
  */
 export function decodeExport(bytes: Uint8Array): unknown {
   return request.decode(bytes);
 }
 
-/** The answer to an export. `rejected` null: everything was taken. */
+/** Encodes the answer to an export. `rejected` is null if all records were stored. */
 export function encodeResponse(rejected: { count: number; message: string } | null): Uint8Array {
   const partialSuccess = rejected && {
     rejectedLogRecords: rejected.count,
@@ -113,10 +113,10 @@ export function encodeResponse(rejected: { count: number; message: string } | nu
   return response.encode(partialSuccess ? { partialSuccess } : {}).finish();
 }
 
-/** The type of a detail that says what is wrong with the data. */
+/** The type of a detail that describes invalid data. */
 export const BAD_REQUEST = 'type.googleapis.com/google.rpc.BadRequest';
 
-/** A failure. `code` as in gRPC. `violations` say what is wrong with the data, where it is the data. */
+/** Encodes an error. `code` is a gRPC code. `violations` describe invalid data, if that is the reason. */
 export function encodeStatus(
   code: number,
   message: string,

@@ -7,12 +7,12 @@ import { MAX_DEPTH } from '../append/validate.ts';
  * a number, bytes as base64, and ids as hexadecimal.
  */
 
-/** A value that is not what its name says, or nested too deeply. The message says so. */
+/** A value that has the wrong type or is nested too deeply. The message says which. */
 export class Flaw extends Error {
   override name = 'Flaw';
 }
 
-/** Elements of a repeated field; none where it is absent. @throws Flaw */
+/** Reads the elements of a repeated field; empty if it is absent. @throws Flaw */
 export function list(message: unknown, name: string): readonly unknown[] {
   const value = member(message, name);
   if (value === undefined) return [];
@@ -20,7 +20,7 @@ export function list(message: unknown, name: string): readonly unknown[] {
   return value;
 }
 
-/** A field of a message; undefined where it is absent. @throws Flaw where there is no message */
+/** Reads a field of a message; undefined if it is absent. @throws Flaw if the message itself is no object */
 export function member(message: unknown, name: string): unknown {
   if (message === null || typeof message !== 'object' || Array.isArray(message)) {
     throw new Flaw('a message must be an object');
@@ -28,14 +28,14 @@ export function member(message: unknown, name: string): unknown {
   return Object.hasOwn(message, name) ? ((message as Record<string, unknown>)[name] ?? undefined) : undefined;
 }
 
-/** A text; '' where it is absent. @throws Flaw */
+/** Reads a text; '' if it is absent. @throws Flaw */
 export function text(message: unknown, name: string): string {
   const value = member(message, name) ?? '';
   if (typeof value !== 'string') throw new Flaw(`${name} must be a string`);
   return value;
 }
 
-/** A number of up to 32 bits, which JSON may have as a text; 0 where it is absent. @throws Flaw */
+/** Reads a number of up to 32 bits, which may be a string in JSON; 0 if it is absent. @throws Flaw */
 export function small(message: unknown, name: string): number {
   const value = member(message, name) ?? 0;
   if (typeof value === 'string' && /^-?\d{1,10}$/.test(value)) return Number(value);
@@ -44,8 +44,8 @@ export function small(message: unknown, name: string): number {
 }
 
 /**
- * A trace or span id in hex; '' if it is absent or invalid (not this many bytes, or all zero). By the
- * specification such a record belongs to no trace, and must not be refused.
+ * Reads a trace or span id as hex; '' if it is absent or invalid (wrong length, or all zero). The
+ * specification says that a record with an invalid id belongs to no trace and must not be refused.
  * @throws Flaw if it is neither text nor bytes
  */
 export function hex(message: unknown, name: string, bytes: number): string {
@@ -58,19 +58,19 @@ export function hex(message: unknown, name: string, bytes: number): string {
   return id.length === 2 * bytes && /^[0-9a-f]*$/i.test(id) && !/^0*$/.test(id) ? id.toLowerCase() : '';
 }
 
-/** An instant in nanoseconds since the epoch; 0 where it is absent. @throws Flaw */
+/** Reads a time in nanoseconds since 1970; 0 if it is absent. @throws Flaw */
 export function nanoseconds(message: unknown, name: string): bigint {
   const value = member(message, name);
   return value === undefined ? 0n : integer(value, name, true);
 }
 
-/** Attributes by their keys; of a key that comes twice the last counts. @throws Flaw */
+/** Reads attributes into an object. If a key is repeated, the last one counts. @throws Flaw */
 export function attributes(message: unknown, name = 'attributes', depth = 0): { [key: string]: Json } {
   const found: { [key: string]: Json } = {};
   for (const pair of list(message, name)) {
     const key = text(pair, 'key');
     const value = anyValue(member(pair, 'value'), depth + 1);
-    // Assigned, this one would be the prototype.
+    // Assigning `__proto__` would set the prototype.
     if (key === '__proto__')
       Object.defineProperty(found, key, { value, enumerable: true, configurable: true });
     else found[key] = value;
@@ -79,9 +79,8 @@ export function attributes(message: unknown, name = 'attributes', depth = 0): { 
 }
 
 /**
- * What an AnyValue holds. Integers beyond what JSON numbers keep exactly, and numbers that JSON lacks, become
- * texts.
- * @throws Flaw
+ * Reads an AnyValue. Integers that JSON numbers cannot keep exactly, and numbers that JSON lacks, become
+ * strings. @throws Flaw
  */
 export function anyValue(any: unknown, depth = 0): Json {
   if (any === undefined || any === null) return null;
@@ -90,7 +89,7 @@ export function anyValue(any: unknown, depth = 0): Json {
   for (const kind of Object.keys(any)) {
     const value = (any as Record<string, unknown>)[kind];
     if (value === null) continue;
-    // Any name may come, also one that every object answers to.
+    // `hasOwn`, because the name may be that of a property which every object inherits.
     if (Object.hasOwn(READERS, kind)) return READERS[kind]!(value, depth);
   }
   return null;
@@ -111,7 +110,7 @@ const READERS: Readonly<Record<string, (value: unknown, depth: number) => Json>>
     if (/^(?:NaN|-?Infinity)$/.test(value)) return value;
     if (!/^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(value)) throw new Flaw('doubleValue must be a number');
     const number = Number(value);
-    // A number that no double can hold stays as it was written.
+    // A number that no double can represent stays as it was written.
     return Number.isFinite(number) && (number !== 0 || !/^[^eE]*[1-9]/.test(value)) ? number : value;
   },
   arrayValue: (value, depth) => list(value, 'values').map((item) => anyValue(item, depth + 1)),
@@ -130,7 +129,7 @@ function typed(value: unknown, type: string, name: string): unknown {
   return value;
 }
 
-/** @throws Flaw */
+/** Reads an integer. @throws Flaw */
 function integer(value: unknown, name: string, unsigned = false): bigint {
   const whole = wholeOf(value, unsigned);
   const [least, most] = unsigned ? [0n, 2n ** 64n] : [-(2n ** 63n), 2n ** 63n];
@@ -141,11 +140,11 @@ function integer(value: unknown, name: string, unsigned = false): bigint {
 function wholeOf(value: unknown, unsigned: boolean): bigint | null {
   if (typeof value === 'object' && value !== null && 'low' in value && 'high' in value) {
     const { low, high } = value;
-    // In JSON such an object may contain anything.
+    // From JSON, such an object may contain anything.
     if (!isHalf(low) || !isHalf(high)) return null;
     return (BigInt(unsigned ? high >>> 0 : high) << 32n) | BigInt(low >>> 0);
   }
-  // Converted by its digits: the double nearest to 9223372036854775000 is another integer.
+  // The number is converted by its digits: the double nearest to 9223372036854775000 is another integer.
   if (typeof value === 'number' && Number.isInteger(value)) return BigInt(inFull(value));
   return typeof value === 'string' && /^-?\d{1,20}$/.test(value) ? BigInt(value) : null;
 }

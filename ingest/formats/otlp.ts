@@ -5,19 +5,19 @@ import { idFrom } from './id.ts';
 import { anyValue, attributes, Flaw, hex, list, member, nanoseconds, small, text } from './otlp-value.ts';
 import { severityOfName, severityOfNumber } from './severity.ts';
 
-/** The namespace of ids made from what a record says (UUIDv5). */
+/** The namespace of ids made from the content of a record (UUIDv5). */
 const RECORD = '9d1f4a37-52c8-4f6b-8f0e-27c3a1b6d845';
 
-/** What the records of one scope share. */
+/** What the records of one scope have in common. */
 interface Origin {
   source_id: string;
   resource: { [key: string]: Json };
   scope: { [key: string]: Json };
-  /** All of it as text, for their ids. */
+  /** The same as text, for the ids of the records. */
   said: string;
 }
 
-/** How many log records an export has. @throws Flaw where it is none */
+/** Counts the log records of an export. @throws Flaw if it is not an export */
 export function countRecords(request: unknown): number {
   let count = 0;
   for (const resourceLogs of list(request, 'resourceLogs')) {
@@ -27,13 +27,12 @@ export function countRecords(request: unknown): number {
 }
 
 /**
- * The log records of an export, decoded from protobuf or JSON, in their order.
- *
- * OTLP has no ids, and its clients send an export again when they heard no answer. So the id of a record with
- * a time is made from all it says, its resource and its place among equals in the export: sent again it is
- * the same event. The price: records that are equal to the nanosecond, from the same resource, in two
- * exports, are one.
- * @throws Flaw where it is none, or where what records share can't be read
+ * Converts the log records of an export, decoded from protobuf or JSON, in their order.
+ * OTLP has no ids, and its clients repeat an export after a lost answer. So if a record has a time, its id is
+ * made from its content, its resource, and its position among equal records of the export. A repeated record
+ * is then the same event. The drawback: if two exports contain records of the same resource that are equal to
+ * the nanosecond, those become one event.
+ * @throws Flaw if it is not an export, or if the part that records share is invalid
  */
 export function fromExport(request: unknown): Converted<EventInput>[] {
   const items: Converted<EventInput>[] = [];
@@ -82,12 +81,12 @@ function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>):
       time_unix_nano: time === 0n ? '' : String(time),
       observed_time_unix_nano: observed === 0n ? '' : String(observed),
     });
-    // An event's name was an attribute before it became a field.
+    // The event name was an attribute before it became a field.
     const type = said.event_name ?? own['event.name'];
     const at = time === 0n ? observed : time;
     return {
       event: {
-        // Equal records without any time are two: nothing says that they are one sent again.
+        // Equal records without a time become two events, because nothing says that one was repeated.
         ...(at === 0n ? {} : { event_id: idOf(origin.said + JSON.stringify(said), seen) }),
         source_id: origin.source_id,
         event_type: fitType(typeof type === 'string' && type !== '' ? type : 'log'),
@@ -104,7 +103,7 @@ function fromRecord(record: unknown, origin: Origin, seen: Map<string, number>):
   }
 }
 
-/** The id of a record that says this; of equals each has its own. */
+/** Makes the id of a record with this content. Each of several equal records gets its own. */
 function idOf(said: string, seen: Map<string, number>): string {
   const id = idFrom(RECORD, said);
   const before = seen.get(id) ?? 0;
@@ -113,7 +112,8 @@ function idOf(said: string, seen: Map<string, number>): string {
 }
 
 /**
- * What is not as good as absent: in protobuf the two can't be told apart, and both must make the same event.
+ * Drops values that equal the default. Protobuf cannot distinguish them from absent ones, and both must make
+ * the same event.
  */
 function present(values: { [key: string]: Json }): { [key: string]: Json } {
   const kept: { [key: string]: Json } = {};

@@ -6,22 +6,17 @@ import type { Converted, EventInput } from './converted.ts';
 import { fitSource, shortened } from './fit.ts';
 import { cutText } from './repair.ts';
 
-/**
- * Longest summary and dedup_key, in characters. PagerDuty has the same limits, and refuses or cuts what is
- * longer.
- */
+/** The longest summary and dedup_key, in characters. PagerDuty has the same limits. */
 const LONGEST_SUMMARY = 1024;
 const LONGEST_KEY = 255;
 
 const text = z.string();
 
-/** What is empty is absent: plenty of clients send all fields, some without a value. */
+/** Treats empty values as absent. Many clients send all fields, some without a value. */
 const absentIfEmpty = <S extends z.ZodType>(schema: S) =>
   z.preprocess((given) => (given === '' ? undefined : given), schema);
 
-/**
- * A field that a page can do without. If it has the wrong type, it is left out, and the page is not refused.
- */
+/** An optional field of a page. If it has the wrong type it is dropped, so that the page is not refused. */
 const detail = <S extends z.ZodType>(schema: S) => schema.nullish().catch(null);
 
 const payload = z
@@ -32,7 +27,7 @@ const payload = z
       .transform((summary) => cutText(summary, LONGEST_SUMMARY)),
     source: text.min(1),
     severity: z.enum(['critical', 'error', 'warning', 'info']),
-    // A time that nobody understands is no reason to refuse a page.
+    // An invalid time is dropped, so that the page is not refused.
     timestamp: z
       .unknown()
       .optional()
@@ -60,7 +55,7 @@ const common = {
   ),
 };
 
-/** An event of PagerDuty's Events API v2. Images are for its own pages, and ignored. */
+/** An event of PagerDuty's Events API v2. Images are ignored; they are for PagerDuty's own pages. */
 export const pagerdutyEvent = z
   .discriminatedUnion('event_action', [
     z.object({
@@ -88,7 +83,7 @@ export const pagerdutyChange = z
 
 export type PagerDutyChange = z.output<typeof pagerdutyChange>;
 
-/** A change event as an event of type `change`. */
+/** Converts a change event into an event of type `change`. */
 export function fromPagerDutyChange({ payload, links }: PagerDutyChange): Converted<EventInput> {
   const { summary, source, timestamp, custom_details } = payload;
   const at = timeOf(timestamp);
@@ -110,9 +105,9 @@ export function fromPagerDutyChange({ payload, links }: PagerDutyChange): Conver
 }
 
 /**
- * A PagerDuty event as a received alert.
- * @param scope the ingest key's id: nobody resolves another one's alerts
- * @param dedupKey the event's own, or one made up for a trigger without one
+ * Converts a PagerDuty event into a received alert.
+ * @param scope the id of the ingest key, so that no key can resolve the alerts of another
+ * @param dedupKey the event's own, or a generated one for a trigger without one
  * @param now epoch ms, the time of receipt
  */
 export function fromPagerDuty(
@@ -154,21 +149,21 @@ export function fromPagerDuty(
   };
 }
 
-/** Epoch ms; null for none, for what is no time, and for one that no incident can begin at. */
+/** Parses a time into epoch ms. Null if there is none, if it is invalid, or if no incident can begin then. */
 function timeOf(given: unknown): number | null {
   if (typeof given !== 'string' && typeof given !== 'number') return null;
   const at = parseInstant(given);
   return at >= 0 && at <= NEVER ? at : null;
 }
 
-/** Those that have a value. */
+/** The entries that have a value. */
 function given(texts: Record<string, string | null | undefined>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(texts).filter((entry): entry is [string, string] => Boolean(entry[1])),
   );
 }
 
-/** Details are an object by convention, of anything; a text or a list is allowed too. */
+/** The details as texts. By convention they are an object, but a string or a list is allowed too. */
 function detailsOf(details: unknown): Record<string, string> {
   if (details === undefined || details === null) return {};
   if (typeof details !== 'object' || Array.isArray(details)) return { custom_details: textOf(details) };

@@ -7,10 +7,10 @@ const LONGEST_KEPT = 32 * 1024;
 type Container = object;
 
 /**
- * Walks all that a JSON value holds and replaces, in place, what PostgreSQL can't keep: NUL and halves of
- * surrogate pairs become U+FFFD, in texts and in keys; -0 becomes 0. Without recursion: hostile depth must
- * not overflow the stack.
- * @returns what can't be repaired, or null
+ * Repairs a JSON value in place so that PostgreSQL can store it. NUL and halves of surrogate pairs become
+ * U+FFFD, in texts and keys; -0 becomes 0. It does not recurse, because deep nesting would overflow the
+ * stack.
+ * @returns what cannot be repaired, or null
  */
 export function repair(root: Container, deepest: number): string | null {
   const stack: { container: Container; depth: number }[] = [{ container: root, depth: 1 }];
@@ -23,7 +23,7 @@ export function repair(root: Container, deepest: number): string | null {
         if (!isStorable(value)) kept = storableText(value);
       } else if (typeof value === 'number') {
         if (!Number.isFinite(value)) return 'must not contain numbers that are too large';
-        // jsonb has only one zero, and an event that is sent again must equal the stored one.
+        // jsonb has only one zero, and a repeated event must equal the stored one.
         if (Object.is(value, -0)) kept = 0;
       } else if (value !== null && typeof value === 'object') {
         stack.push({ container: value as Container, depth: depth + 1 });
@@ -37,9 +37,8 @@ export function repair(root: Container, deepest: number): string | null {
 }
 
 /**
- * Shortens the longest texts of a JSON value, in place, until it has at most `longest` characters as JSON.
- * What is cut says so.
- * @returns whether it has now
+ * Shortens the longest texts of a JSON value in place, until it has at most `longest` characters as JSON. Cut
+ * texts say so. @returns true if it is short enough now
  */
 export function shorten(root: Container, longest: number): boolean {
   for (let most = LONGEST_KEPT; JSON.stringify(root).length > longest; most /= 2) {
@@ -63,7 +62,7 @@ function cutTexts(root: Container, most: number): void {
 
 const MARK = /… \[cut from (\d+) characters\]$/;
 
-/** The beginning of a text, and how long all of it was. */
+/** The beginning of a text, with the original length. */
 export function cutText(text: string, most: number): string {
   if (text.length <= most) return text;
   const [, before] = MARK.exec(text) ?? [];
@@ -71,7 +70,7 @@ export function cutText(text: string, most: number): string {
   return text.slice(0, most - mark.length).replace(/[\ud800-\udbff]$/, '') + mark;
 }
 
-/** Assigned, `__proto__` would be the prototype. */
+/** `defineProperty`, because assigning `__proto__` would set the prototype. */
 function put(container: Container, key: string, value: unknown): void {
   if (key !== '__proto__') (container as Record<string, unknown>)[key] = value;
   else Object.defineProperty(container, key, { value, enumerable: true, configurable: true, writable: true });

@@ -1,6 +1,6 @@
 /**
- * Severity numbers of OpenTelemetry's log data model, 1 to 24 in steps of four from trace to fatal, on the
- * house scale.
+ * Converts a severity number of OpenTelemetry, 1 to 24 in steps of four from trace to fatal, into one of
+ * Tocsin's severities.
  */
 export function severityOfNumber(number: number): string {
   if (number >= 21) return 'critical';
@@ -10,7 +10,7 @@ export function severityOfNumber(number: number): string {
 }
 
 /**
- * What log levels are called, on the house scale: syslog's names and numbers (RFC 5424), those of the usual
+ * Names of log levels with Tocsin's severities: syslog's names and numbers (RFC 5424), those of common
  * logging libraries, and pino's numbers.
  */
 const SEVERITY_NAMES: Readonly<Record<string, string>> = {
@@ -55,7 +55,7 @@ const SEVERITY_NAMES: Readonly<Record<string, string>> = {
 /** OpenTelemetry's short names: TRACE, TRACE2, TRACE3, TRACE4, DEBUG … FATAL4. */
 const SHORT_NAME = /^(trace|debug|info|warn|error|fatal)[1-4]$/;
 
-/** A level by its name, whatever its case; undefined for one that nobody uses. */
+/** Converts the name of a level, in any case; undefined if it is unknown. */
 export function severityOfName(name: string): string | undefined {
   const word = name.trim().toLowerCase();
   const known = SHORT_NAME.exec(word)?.[1] ?? word;

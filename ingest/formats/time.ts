@@ -1,9 +1,9 @@
 const FORM = /^(\d{4}-\d\d-\d\d)[T ](\S+?) ?([+-]\d\d):?(\d\d)?$/;
 
 /**
- * A time as RFC 3339 has it, of what loggers and other clients write: a space for the T, a comma before the
- * fraction, small letters, and a zone without its colon, as `strftime`'s `%z` is (PagerDuty's own example has
- * one). Anything else stays what it is.
+ * Converts a time as loggers and other clients write it to RFC 3339. It accepts a space for the T, a comma
+ * before the fraction, small letters, and a zone without a colon as `strftime`'s `%z` writes it (PagerDuty's
+ * own example has one). Other texts are returned unchanged.
  */
 export function rfc3339(text: string): string {
   return text
