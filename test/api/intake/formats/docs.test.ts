@@ -89,7 +89,7 @@ describe('docs/formats.md', () => {
   it('has OpenTelemetry’s severities', () => {
     const [given] = row('`severityNumber` 1–12, 13–16, 17–20, 21–24');
     const severities = [12, 16, 20, 24].map((number) => `\`${severityOfNumber(number)}\``);
-    assert.ok(given!.startsWith(`\`severity\` ${severities.join(', ')};`));
+    assert.ok(given!.startsWith(`becomes the \`severity\` ${severities.join(', ')}.`));
   });
 
   it('names a test that is there for each requirement of the specifications', () => {
