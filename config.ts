@@ -16,44 +16,47 @@ const schema = z.object({
   ...accessSettings,
   ...appendSettings,
   ...diskSettings,
-  /** `skip`: namespace and search attributes are made by others, as in Temporal Cloud. */
+  /** `skip`: others create the namespace and search attributes, as in Temporal Cloud. */
   TEMPORAL_SETUP: z.enum(['run', 'skip']).default('run'),
-  /** Where a worker's metrics are scraped; without a port, nowhere. The API has GET /metrics. */
+  /** Where a worker serves its metrics. Without a port it serves none. The API has GET /metrics. */
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: integer(0, 65535).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  /** Ingest activities a second over all workers, until PUT /backpressure says otherwise. */
+  /** Ingest activities per second for all workers together, unless PUT /backpressure sets another limit. */
   INGEST_RATE_LIMIT: z.coerce.number().positive().max(100_000).default(100),
   /**
-   * Networks that are not public and that HTTP checks may look into, separated by commas; `private`: this
-   * machine's and all that people have for themselves. Metadata services are never asked.
+   * Networks that HTTP checks may connect to although they are not public, separated by commas. `private`
+   * means this machine and all private networks. Metadata services are always refused.
    */
   HTTP_CHECK_NETWORKS: networks,
-  /** Days that events are kept. No rule's window may be longer. */
+  /** How many days events are kept. No rule may have a longer window. */
   RETENTION_DAYS: integer(1, 3650).default(30),
-  /** Days that resolved incidents are kept, with all that was said about them. */
+  /** How many days resolved incidents are kept, with their timelines and notices. */
   INCIDENT_RETENTION_DAYS: integer(1, 36_500).default(365),
-  /** JSON list of notification channels, or CHANNELS_FILE for a file that holds it. */
+  /** The notification channels as a JSON list. CHANNELS_FILE names a file that contains it instead. */
   CHANNELS: channelsSetting,
   CHANNELS_FILE: z.string().optional(),
-  /** The file that `npm run build:workflows` made; without it each worker process bundles at its start. */
+  /**
+   * The file that `npm run build:workflows` wrote. Without it, each worker process bundles the workflows when
+   * it starts.
+   */
   WORKFLOW_BUNDLE: z.string().optional(),
 });
 
 export type Config = Readonly<z.infer<typeof schema> & { AUTH: 'open' | 'keys' } & TemporalConfig>;
 export { ConfigError };
 
-/** Every variable the product reads, for .env.example and the compose file to be held against. */
+/** Every variable that Tocsin reads. A test compares the list with .env.example and the compose file. */
 export const configKeys: readonly string[] = [...Object.keys(schema.shape), ...CONNECTION_SETTINGS];
 
-/** The reference's names for ours. Ours win where both are set. */
+/** The reference's names of our settings. If both are set, our name counts. */
 export const ALIASES: Readonly<Record<string, string>> = {
   EMS_DATABASE_URL: 'DATABASE_URL',
   EMS_INTERNAL_INGEST_TOKEN: 'INGEST_TOKEN',
   EMS_TEMPORAL_ADDRESS: 'TEMPORAL_ADDRESS',
 };
 
-/** Parses the environment once. @throws ConfigError */
+/** Reads the configuration from the environment. @throws ConfigError */
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
   const given: Record<string, string> = {};
   for (const [key, value] of Object.entries(env)) {
@@ -81,7 +84,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   return Object.freeze(config);
 }
 
-/** The key that BOOTSTRAP_KEY, or the file that BOOTSTRAP_KEY_FILE names, holds. @throws ConfigError */
+/** Reads the key in BOOTSTRAP_KEY, or in the file that BOOTSTRAP_KEY_FILE names. @throws ConfigError */
 export function readBootstrapKey(env: Record<string, string | undefined>): string | undefined {
   if (!env.BOOTSTRAP_KEY_FILE) return env.BOOTSTRAP_KEY || undefined;
   return readFileOf('BOOTSTRAP_KEY_FILE', env.BOOTSTRAP_KEY_FILE).trim();

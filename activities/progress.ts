@@ -1,17 +1,18 @@
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 
 /**
- * Tells the server that a piece of work is done. @throws when the activity is cancelled or its worker ends
+ * Reports to the server that a part of the work is done. @throws when the activity is cancelled or its worker
+ * stops
  */
 export type Progress = () => void;
 
 /**
- * Runs long work of an activity that calls `progress` after each piece of it. There is no clock in it: work
- * that hangs stops beating, and the server has it done elsewhere.
+ * Runs long work of an activity, which calls `progress` after each part. Heartbeats come only from these
+ * calls. So if the work hangs they stop, and the server runs the activity elsewhere.
  */
 export async function withProgress<T>(work: (progress: Progress) => Promise<T>): Promise<T> {
   const signal = cancellationSignal();
-  // What was done before this attempt counts as progress of it.
+  // The progress of earlier attempts is kept.
   heartbeat(activityInfo().heartbeatDetails);
   return work(() => {
     heartbeat();

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { parseNetwork } from './network.ts';
 import { PRIVATE_NETWORKS } from './producers/probe-address.ts';
 
-/** A whole number, in the text of a setting. */
+/** A setting that is a whole number. */
 export const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
-/** Bytes, also as 500MB, 20GiB or 1.5T: by 1024, however it is written. */
+/** A number of bytes, also as 500MB, 20GiB or 1.5T. Units are always powers of 1024. */
 export const bytes = z
   .string()
   .regex(/^\d+(\.\d+)?\s*([kmgt]i?)?b?$/i, 'must be a number of bytes, such as 20GiB')
@@ -14,9 +14,7 @@ export const bytes = z
     return Math.round(Number(number) * 1024 ** ' kmgt'.indexOf(unit.toLowerCase() || ' '));
   });
 
-/**
- * Addresses and networks, separated by commas. `private` stands for those that people have for themselves.
- */
+/** Addresses and networks, separated by commas. `private` stands for all private networks. */
 export const networks = z
   .string()
   .default('')

@@ -6,13 +6,13 @@ function* chain(error: unknown): Generator<Error> {
   for (let e = error; e instanceof Error; e = e.cause) yield e;
 }
 
-/** Kind of failure (policies.ts) that an activity ended with. One that ran out of time may yet pass. */
+/** The kind of failure (retry-policies.ts) with which an activity ended. A time-out counts as transient. */
 export function kindOf(error: unknown): string {
   for (const e of chain(error)) if (e instanceof ApplicationFailure) return e.type ?? FAILURES.transient;
   return FAILURES.transient;
 }
 
-/** What went wrong, in the words of whoever met it. */
+/** The message of the original failure. */
 export function reasonOf(error: unknown): string {
   let reason = String(error);
   for (const e of chain(error)) {
@@ -24,7 +24,8 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * Events that a check found and could not store: they travel with its failure, or with its last heartbeat.
+ * The events of a check that could not be stored. They are in the details of the failure, or in the last
+ * heartbeat.
  */
 export function eventsIn(error: unknown): Event[] | undefined {
   for (const e of chain(error)) {

@@ -2,9 +2,9 @@ import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } f
 import { type Failure, FINAL } from './retry-policies.ts';
 
 /**
- * Does it in the worker's own process, which costs one event of history; what fails there a few times is done
- * by the server's retries. Those cost no history, last as long as they must, and are pending activities that
- * people see.
+ * Runs an activity first locally in the worker, which costs one event of history. If it fails there a few
+ * times, it runs as a normal activity. The server's retries cost no history, last as long as needed, and
+ * people see the pending activity.
  */
 export function firmly<Args extends unknown[], Ret>(
   local: (...args: Args) => Promise<Ret>,
@@ -20,7 +20,9 @@ export function firmly<Args extends unknown[], Ret>(
   };
 }
 
-/** What no retry can mend. A local activity may fail by its own failure, where others are wrapped. */
+/**
+ * True for failures that no retry can fix. A local activity may throw its failure directly, others wrap it.
+ */
 function isFinal(error: unknown): boolean {
   const failure = error instanceof ActivityFailure ? error.cause : error;
   if (failure instanceof ApplicationFailure) {

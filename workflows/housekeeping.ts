@@ -19,12 +19,12 @@ const { reconcile } = proxyActivities<HousekeepingActivities>({
   summary: 'Start what should run',
 });
 
-/** Does a round at once. */
+/** Starts a round at once. */
 export const tidyNow = defineSignal('tidyNow');
 
 /**
- * Keeps the house: partitions ahead, retention behind, and every enabled rule, producer and open incident
- * with its workflow. A workflow that was terminated comes back within a minute.
+ * Once a minute: creates partitions, applies retention, and starts the workflows of enabled rules, producers
+ * and open incidents that do not run. A terminated workflow thus returns within a minute.
  */
 export async function housekeeping(): Promise<void> {
   let asked = false;
@@ -33,8 +33,7 @@ export async function housekeeping(): Promise<void> {
     asked = true;
   });
   for (let round = 0; round < ROUNDS_A_RUN && !workflowInfo().continueAsNewSuggested; round++) {
-    // One must not keep the other from being done: a partition that won't go is no reason to leave workflows
-    // down.
+    // The steps are independent: if a partition cannot be dropped, workflows must start nevertheless.
     const [partitions, started] = await Promise.allSettled([keepPartitions(), reconcile()]);
     shown.upsert(ABOUT_HOUSEKEEPING);
     shown.setDetails([

@@ -1,4 +1,4 @@
-/** Every workflow id is built here, and nowhere else. */
+/** The ids of all workflows are made in this file. */
 export const producerWorkflowId = (sourceId: string) => `producer/${sourceId}`;
 export const deadLetterWorkflowId = (sourceId: string) => `dead-letter/${sourceId}`;
 export const ruleWorkflowId = (ruleId: string) => `rule/${ruleId}`;

@@ -1,4 +1,4 @@
-/** Every workflow, by the name it is started with: this is what the bundle is made of. */
+/** All workflows, by the names under which they are started. The bundle is built from this file. */
 
 export { deadLetter } from './dead-letters/dead-letter.ts';
 export { housekeeping } from './housekeeping.ts';

@@ -2,9 +2,11 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Event } from '../domain/events/event.ts';
 import type { ProducerSettings } from '../domain/producers/producer.ts';
 
-/** Every signal, update and query, once, for workflows and their callers alike. One object each as input. */
+/**
+ * All signals, updates and queries, shared by workflows and their callers. Each has a single object as input.
+ */
 
-/** Who did it, for timelines: a person's name, or `api`. */
+/** The person who acts, for timelines; `api` if unknown. */
 export interface By {
   actor: string;
 }
@@ -12,28 +14,25 @@ export interface By {
 // ── producer/<source> ────────────────────────────────────────────────────────────────────────────
 
 /**
- * What a batch of a producer is made from: enough to make it again, so that a retry makes the same events.
+ * The input from which a producer's batch is made. Made again from it, a simulated batch has the same events.
  */
 export interface Batch {
   source_id: string;
-  /** Sequence number of its first event; counts up without a gap over the producer's life. */
+  /** Sequence number of its first event. Numbers have no gaps during the life of a producer. */
   first_sequence: number;
   /**
-   * Its events happened after this; epoch milliseconds. The tick before, or an earlier one when it catches
-   * up.
+   * Its events happened after this time, epoch milliseconds. It is the previous tick, or an earlier one if
+   * the producer catches up.
    */
   from_at: number;
-  /** Event time of the tick, epoch milliseconds. No event of it is later. */
+  /** Time of the tick, epoch milliseconds. None of its events is later. */
   tick_at: number;
   settings: ProducerSettings;
-  /**
-   * Every batch of the source with a tick before this one is appended or in a dead letter. Epoch
-   * milliseconds.
-   */
+  /** Every batch of the source with a tick before this is appended or a dead letter. Epoch milliseconds. */
   appended_through: number;
   /**
-   * Its events have ids that no sender may give. Absent in batches that began before that was so: they keep
-   * theirs.
+   * Its events have reserved ids, which no sender may use. Absent in batches from before that; they keep
+   * their ids.
    */
   ids?: 'reserved';
 }
@@ -42,22 +41,22 @@ export interface ProducerStatus {
   state: 'running' | 'paused' | 'breaker open';
   settings: ProducerSettings;
   next_sequence: number;
-  /** Next tick to be emitted, epoch milliseconds. In the past when it falls behind. */
+  /** The next tick, epoch milliseconds. It is in the past if the producer is behind. */
   next_tick_at: number;
-  /** How far it was behind its tick when it last did something, milliseconds; 0 when it keeps up. */
+  /** How far the producer was behind when it last did something, in milliseconds; 0 if it keeps up. */
   behind_ms: number;
-  /** Batches sent to the ingest queue and not yet appended, or not yet in a dead letter. */
+  /** Batches sent to the ingest queue that are neither appended nor dead letters yet. */
   in_flight: number;
-  /** Events appended, and events given to the dead-letter workflow. */
+  /** How many events were appended, and how many went to the dead-letter workflow. */
   emitted: number;
   dead_lettered: number;
   last_error: string | null;
 }
 
-/** What one run of a producer hands to the next. Times are absolute. */
+/** What one run of a producer passes to the next. Times are absolute. */
 export interface ProducerProgress
   extends Pick<ProducerStatus, 'next_sequence' | 'emitted' | 'dead_lettered' | 'last_error'> {
-  /** Everything up to here is emitted, epoch milliseconds: the next tick follows from it. */
+  /** The time up to which everything was emitted, epoch milliseconds. The next tick follows from it. */
   covered_to: number;
   breaker: { failures: number; opened: number; retry_at: number | null };
 }
@@ -66,7 +65,7 @@ export interface ProducerInput {
   source_id: string;
   settings: ProducerSettings;
   paused?: boolean;
-  /** Where an earlier run left off. */
+  /** The progress of the previous run. */
   resume?: ProducerProgress;
 }
 
@@ -74,41 +73,41 @@ export const pauseProducer = defineUpdate<ProducerStatus, [By]>('pause');
 export const resumeProducer = defineUpdate<ProducerStatus, [By]>('resume');
 export const setProducerRate = defineUpdate<ProducerStatus, [{ rate_per_second: number }]>('setRate');
 /**
- * Sent with start: makes the producer, or gives a running one new settings. Without `paused` it stays as it
- * is.
+ * Creates the producer (sent with the start) or changes the settings of a running one. Without `paused`, that
+ * stays as it is.
  */
 export const configureProducer = defineUpdate<
   ProducerStatus,
   [{ settings: ProducerSettings; paused?: boolean }]
 >('configure');
-/** Finishes what is in flight and ends. */
+/** Finishes the batches in flight, then ends the workflow. */
 export const stopProducer = defineUpdate<ProducerStatus, [By]>('stop');
 export const producerStatus = defineQuery<ProducerStatus>('status');
 
 // ── dead-letter/<source> ─────────────────────────────────────────────────────────────────────────
 
 /**
- * A batch that failed for good, as its dead-letter workflow holds it. `id` is derived from (source, sequence,
- * tick).
+ * A batch that failed for good, as the dead-letter workflow holds it. `id` is derived from source, sequence
+ * and tick.
  */
 export interface HeldBatch {
   id: string;
   batch: Batch;
-  /** Kind of failure, see policies.ts. */
+  /** Kind of failure, see retry-policies.ts. */
   failure: string;
   reason: string;
   /** Epoch milliseconds. */
   failed_at: number;
-  /** The events themselves, where they can't be made again: what a check found. */
+  /** The events themselves if they cannot be made again, because they are the result of a check. */
   events?: Event[];
 }
 
-/** Recorded ids, how often each was retried, and when it is next; epoch milliseconds. */
+/** Ids of stored letters, how often each was retried, and when it is retried next (epoch milliseconds). */
 export type DeadLetterRetries = { id: string; retries: number; next_at: number }[];
 
 export interface DeadLetterInput {
   source_id: string;
-  /** What an earlier run held. */
+  /** What the previous run held. */
   resume?: {
     unrecorded: HeldBatch[];
     retrying: DeadLetterRetries;
@@ -118,14 +117,14 @@ export interface DeadLetterInput {
 }
 
 export interface DeadLetterStatus {
-  /** Held here alone, because PostgreSQL does not have them yet. */
+  /** Batches that only this workflow holds, because PostgreSQL has not stored them yet. */
   unrecorded: number;
-  /** Recorded, and retried by itself because the cause may pass. */
+  /** Stored letters that are retried automatically, because their failure is transient. */
   retrying: number;
   next_retry_at: number | null;
 }
 
-/** Rejected when it holds as many as it can: the producer then keeps the batch and waits. */
+/** Rejected if the workflow holds as many batches as it can. The producer then keeps the batch and waits. */
 export const addDeadLetter = defineUpdate<void, [HeldBatch]>('add');
 export const redriveDeadLetters = defineUpdate<
   { redriven: string[]; failed: string[] },
@@ -136,9 +135,9 @@ export const deadLetterStatus = defineQuery<DeadLetterStatus>('status');
 
 // ── rule/<id> ────────────────────────────────────────────────────────────────────────────────────
 
-/** The rule, or some window of it, may have changed: its rows say what. */
+/** Something about the rule may have changed. The rows say what. */
 export const wakeRule = defineSignal('wake');
-/** Nobody sends it any more; kept for runs that have it in their history. */
+/** No longer sent. Kept for runs that have it in their history. */
 export const ruleChanged = defineSignal('changed');
 export interface RuleState {
   evaluations: number;
@@ -150,16 +149,16 @@ export const ruleState = defineQuery<RuleState>('state');
 
 // ── incident/<id> ────────────────────────────────────────────────────────────────────────────────
 
-/** The incident's row or its notices changed: look again. */
+/** The incident's row or its notices have changed, so the workflow must read them. */
 export const incidentChanged = defineSignal('changed');
-/** Rejected unless it is open. */
+/** Rejected unless the incident is open. */
 export const acknowledgeIncident = defineUpdate<void, [By & { comment?: string }]>('acknowledge');
-/** Rejected once it is resolved. Mutes the group until it has been ok once. */
+/** Rejected if the incident is resolved. While the rule keeps firing for the group, no new incident opens. */
 export const resolveIncident = defineUpdate<void, [By & { comment?: string }]>('resolve');
 export const commentIncident = defineUpdate<void, [By & { text: string }]>('comment');
 export interface IncidentStatus {
   state: string;
-  /** Notices still on their way, and when each is tried next (epoch ms). */
+  /** Notices not delivered yet, and when each is tried next (epoch ms). */
   sending: { notice: string; channel: string; attempt: number; next_at: number | null }[];
 }
 export const incidentStatus = defineQuery<IncidentStatus>('status');

@@ -1,19 +1,19 @@
 import type { ActivityOptions, LocalActivityOptions, RetryPolicy } from '@temporalio/common';
 
 /**
- * Kinds of failure. An activity says which kind it met by the `type` of the ApplicationFailure that it
- * throws. What is not named here counts as transient and is tried again.
+ * Kinds of failure. An activity tells the kind by the `type` of the ApplicationFailure that it throws. Kinds
+ * not listed here count as transient and are retried.
  */
 export const FAILURES = {
-  /** The batch itself is wrong: trying again can't help. */
+  /** The batch itself is invalid, so retrying cannot help. */
   invalid: 'invalid',
   /** PostgreSQL refused the data (SQLSTATE 22, 23). */
   refused: 'refused',
-  /** PostgreSQL, the network or the buffer: passes by itself. */
+  /** PostgreSQL or the network failed, or the buffer is full. It passes by itself. */
   transient: 'transient',
-  /** The other side said no for good (a 4xx, a channel that is gone). */
+  /** The receiver refused for good (a 4xx, or a channel that was removed). */
   rejected: 'rejected',
-  /** The row is gone: whoever asked should stop. */
+  /** The row is gone, so the caller must stop. */
   gone: 'gone',
 } as const;
 export type Failure = (typeof FAILURES)[keyof typeof FAILURES];
@@ -25,7 +25,10 @@ export const FINAL: readonly Failure[] = [
   FAILURES.gone,
 ];
 
-/** Longest pause between two tries of a batch, in milliseconds. The watermark waits this long after a gap. */
+/**
+ * The longest pause between two attempts at a batch, in milliseconds. After a gap, the watermark waits for
+ * this long.
+ */
 export const LONGEST_PRODUCER_BACKOFF_MS = 10_000;
 
 const backoff = (initial: string, longest: string | number, attempts?: number): RetryPolicy => ({
@@ -36,39 +39,40 @@ const backoff = (initial: string, longest: string | number, attempts?: number): 
   nonRetryableErrorTypes: [...FINAL],
 });
 
-/**
- * How an activity is tried, by the name of what it is for: the limits of one try, and the pauses between
- * tries.
- */
+/** Timeouts and retries of activities, by their purpose. */
 export const retryPolicies = {
   /**
-   * Appends a producer's batch: soon at first, then patiently, for ten minutes of trying. Then the batch is a
-   * dead letter. Limited by the number of tries, because time in a throttled queue, or while no worker runs,
-   * is not trying.
+   * Appends a producer's batch. The pauses grow, and it is tried for ten minutes in total; then the batch is
+   * a dead letter. The number of attempts is limited, and not the time, because waiting in a limited queue or
+   * for a worker is not trying.
    */
   append: {
     startToCloseTimeout: '30s',
     retry: backoff('500ms', LONGEST_PRODUCER_BACKOFF_MS, 64),
   },
-  /** Reads and writes our own tables, which must happen: tried for as long as it takes. */
+  /** Reads and writes our tables. It is retried without limit, because the write must happen. */
   record: { startToCloseTimeout: '30s', retry: backoff('200ms', '10s') },
-  /** Short reads, and judging, in the workflow's own process. What fails three times is left to `firm`. */
+  /** Short reads, and judging, as local activities in the worker. After three failures, `firm` takes over. */
   local: { startToCloseTimeout: '60s', localRetryThreshold: '2s', retry: backoff('200ms', '1s', 3) },
-  /** The same by the server, which shows its retries and writes no history for them. See firmly.ts. */
+  /**
+   * The same as normal activities: the server retries them and shows that, without writing history. See
+   * firmly.ts.
+   */
   firm: { startToCloseTimeout: '60s', retry: backoff('1s', '10s') },
-  /** Counts what was in a new rule's window: for as long as it makes progress. */
+  /** Runs the backfill of a new rule, for as long as it makes progress. */
   backfill: { startToCloseTimeout: '6h', heartbeatTimeout: '2m', retry: backoff('1s', '30s') },
-  /** A step of housekeeping: what fails four times is reported, and tried again in the next round. */
+  /** A step of housekeeping. After four failures it is reported, and tried again in the next round. */
   housekeeping: { startToCloseTimeout: '30m', heartbeatTimeout: '2m', retry: backoff('1s', '10s', 4) },
   /**
-   * One attempt to deliver a notice. The workflow keeps the schedule between attempts, which no RetryPolicy
-   * can say.
+   * One attempt to deliver a notice. The workflow makes the pauses between attempts, because a RetryPolicy
+   * cannot express the schedule.
    */
   deliver: { startToCloseTimeout: '30s', retry: { maximumAttempts: 1 } },
 } satisfies Record<string, ActivityOptions | LocalActivityOptions>;
 
 /**
- * Pauses between attempts at one delivery, in milliseconds: Standard Webhooks' schedule, about three days.
+ * Pauses between the attempts at one delivery, in milliseconds. It is the schedule of Standard Webhooks,
+ * about three days.
  */
 export const DELIVERY_SCHEDULE_MS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map(
   (s) => s * 1000,

@@ -1,7 +1,10 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { ATTRIBUTES, type AttributeName } from '../domain/temporal-ui/about.ts';
 
-/** What the Temporal Web UI can filter workflows by. Registered in temporal-config/search-attributes.json. */
+/**
+ * Search attributes, by which the Temporal Web UI can filter workflows. They are registered from
+ * temporal-config/search-attributes.json.
+ */
 export const keyOf = (name: AttributeName | (string & {})) => defineSearchAttributeKey(name, 'KEYWORD');
 
 /** Set directly only by runs that began before the patch `shown`. */

@@ -12,25 +12,28 @@ import { type About, differing, type Installation, linkTo, openLink } from '../d
 import { isOurs, keyOf } from './search-attributes.ts';
 
 /**
- * Whether this run keeps its memo and search attributes up to date. Runs that began under 0.1.0 do so from
- * the step on at which they found today's code.
+ * Says whether this run keeps its memo and search attributes up to date. Runs that began under 0.1.0 do so
+ * once they have reached the current code.
  */
 export const shows = () => patched('shown');
 
 /**
- * What the Temporal Web UI shows of this workflow beside its id, which is a UUID for most. Whoever started it
- * has set the same already, so a run adds to its history only what has changed since.
+ * What the Temporal Web UI shows about a workflow, besides its id, which is mostly a UUID. The start has
+ * already set the same values, so a run writes history only when they change.
  */
 export class Shown {
   #installation: Installation | undefined;
   #about: About | undefined;
 
-  /** Without an installation, only search attributes that the run already has are updated. */
+  /**
+   * Sets the facts about the installation. Without them, only search attributes that the run already has are
+   * updated.
+   */
   setInstallation(installation: Installation | undefined): void {
     this.#installation = installation ?? this.#installation;
   }
 
-  /** Upserts what differs of the memo and the search attributes. */
+  /** Updates the memo and the search attributes that differ. */
   upsert(about: About): void {
     this.#about = about;
     const { memo = {}, typedSearchAttributes: attributes } = workflowInfo();
@@ -49,7 +52,7 @@ export class Shown {
   }
 
   /**
-   * Sets the current details: in Markdown, what the workflow does and waits for now. They cost no history,
+   * Sets the current details: Markdown that says what the workflow does and waits for. They cost no history,
    * because the Web UI reads them by a query.
    */
   setDetails(paragraphs: readonly string[]): void {
@@ -60,15 +63,15 @@ export class Shown {
   }
 }
 
-/** Waits until `so` is true, at most for `inMs`. The Web UI shows the summary. */
+/** Waits until `so` returns true, at most for `inMs` milliseconds. The Web UI shows the summary. */
 export const until = (so: () => boolean, inMs: number, summary: string) =>
   condition(so, Math.max(1, inMs), { summary });
 
-/** Continues as new with the present memo and search attributes. Temporal cannot pass on a static summary. */
+/** Continues as new with the current memo and search attributes. The static summary cannot be passed on. */
 export function continueShown<F extends Workflow>(...args: Parameters<F>): Promise<never> {
   const { memo, typedSearchAttributes } = workflowInfo();
-  // Without them the next run would get those that this run started with. Attributes of the server itself
-  // must not be set.
+  // Without them, the next run would get the attributes with which this run started. The server's own
+  // attributes must not be set.
   const ours = typedSearchAttributes.getAll().filter(({ key }) => key.type === 'KEYWORD' && isOurs(key.name));
   return makeContinueAsNewFunc<F>({ ...(memo ? { memo } : {}), typedSearchAttributes: ours })(...args);
 }

@@ -21,24 +21,27 @@ import type { DeadLetterInput, DeadLetterRetries, ProducerInput } from './messag
 import { QUEUES } from './queues.ts';
 import { keyOf } from './search-attributes.ts';
 
-/** How a workflow is started. */
+/** How to start a workflow. */
 export interface Startable {
-  /** Its name in index.ts. */
+  /** The name of the workflow in index.ts. */
   type: string;
   workflowId: string;
   taskQueue: string;
   args: unknown[];
-  /** The Temporal Web UI shows these two for the first run only, not after continue-as-new. */
+  /**
+   * The Temporal Web UI shows the static summary and details only for the first run, not after
+   * continue-as-new.
+   */
   staticSummary: string;
   staticDetails: string;
   /**
-   * `api` is a path. The process that starts the workflow makes an address of it (temporal-config/starts.ts).
+   * `api` is a path. The process that starts the workflow turns it into a URL (temporal-config/starts.ts).
    */
   memo: Record<string, string>;
   typedSearchAttributes: SearchAttributePair[];
 }
 
-/** Judges a rule's windows. If the rule has no row, its workflow ends at once. */
+/** The workflow that judges a rule. If the rule has no row, it ends at once. */
 export const ruleWorkflow = (ruleId: string, rule: ShownRule | null): Startable => ({
   type: 'alertRule',
   workflowId: ruleWorkflowId(ruleId),
@@ -47,7 +50,7 @@ export const ruleWorkflow = (ruleId: string, rule: ShownRule | null): Startable 
   ...shown(aboutRule(ruleId, rule ?? { name: 'deleted rule', severity: null, enabled: false })),
 });
 
-/** Sees to an incident's notices, and takes what people do about it. */
+/** The workflow that delivers an incident's notices and executes what people do with the incident. */
 export const incidentWorkflow = (incidentId: string, incident: ShownIncident): Startable => ({
   type: 'incident',
   workflowId: incidentWorkflowId(incidentId),
@@ -56,7 +59,7 @@ export const incidentWorkflow = (incidentId: string, incident: ShownIncident): S
   ...shown(aboutIncident(incidentId, incident)),
 });
 
-/** Makes the events of a source. */
+/** The workflow that emits the events of a producer. */
 export const producerWorkflow = (input: ProducerInput): Startable => ({
   type: 'producer',
   workflowId: producerWorkflowId(input.source_id),
@@ -65,7 +68,7 @@ export const producerWorkflow = (input: ProducerInput): Startable => ({
   ...shown(aboutProducer(input.source_id, input.settings, input.paused ? 'paused' : 'running')),
 });
 
-/** Keeps a source's dead letters. `retrying`: those on record that it has to retry by itself. */
+/** The workflow that handles the dead letters of a source. `retrying`: stored letters that it must retry. */
 export const deadLetterWorkflow = (sourceId: string, retrying: DeadLetterRetries = []): Startable => ({
   type: 'deadLetter',
   workflowId: deadLetterWorkflowId(sourceId),
@@ -79,7 +82,7 @@ export const deadLetterWorkflow = (sourceId: string, retrying: DeadLetterRetries
   ...shown(aboutDeadLetters(sourceId, retrying.length > 0 ? 'retrying' : 'holding')),
 });
 
-/** The only one of its kind. */
+/** The housekeeping workflow, of which there is only one. */
 export const HOUSEKEEPING: Startable = {
   type: 'housekeeping',
   workflowId: HOUSEKEEPING_WORKFLOW_ID,

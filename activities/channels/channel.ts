@@ -2,10 +2,10 @@ import { v5 as uuidv5 } from 'uuid';
 import type { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
 
-/** A kind of channel: one file each, beside this one, and a line in `index.ts`. */
+/** A kind of channel. Each has its own file beside this one, and a line in `index.ts`. */
 export interface ChannelKind<S extends z.ZodType<{ kind: string; name: string }>> {
   readonly kind: z.output<S>['kind'];
-  /** Its settings in CHANNELS. */
+  /** The schema of its settings in CHANNELS. */
   readonly schema: S;
   /** @param clock epoch milliseconds */
   create(settings: z.output<S>, clock: () => number): Channel;
@@ -13,26 +13,26 @@ export interface ChannelKind<S extends z.ZodType<{ kind: string; name: string }>
 
 /** A configured way to reach people. */
 export interface Channel {
-  /** As configured. Unique: `deliveries` rows have it. */
+  /** The configured name. It is unique, because rows of `deliveries` contain it. */
   readonly name: string;
   readonly kind: string;
   /**
-   * Sends once and doesn't retry. The promise settles soon after `signal` aborts.
-   * @throws RetryableFailure when a later attempt may do better, FinalFailure when none can. Neither tells a
+   * Sends a notice once, without retries. The promise settles soon after `signal` aborts.
+   * @throws RetryableFailure if a later attempt may succeed, FinalFailure if none can. Neither contains a
    * secret.
    */
   send(notice: NoticeDocument, signal: AbortSignal): Promise<Sent>;
 }
 
 export interface Sent {
-  /** What the other side answered, without secrets. */
+  /** The receiver's answer, without secrets. */
   detail: string;
 }
 
-/** Not delivered, and worth another attempt. */
+/** The notice was not delivered, and a later attempt may succeed. */
 export class RetryableFailure extends Error {
   override name = 'RetryableFailure';
-  /** The other side asked to be left alone this long, in milliseconds. */
+  /** How long the receiver asked to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, retryAfterMs?: number) {
@@ -44,14 +44,14 @@ export class RetryableFailure extends Error {
 /** The failure of an attempt that got no answer in time. */
 export const noAnswer = () => new RetryableFailure('no answer in time');
 
-/** Not delivered, and no attempt ever will be. */
+/** The notice was not delivered, and no attempt can succeed. */
 export class FinalFailure extends Error {
   override name = 'FinalFailure';
 }
 
 /**
- * What a message calls itself (`webhook-id`, `Message-ID`): the same over retries, so that a receiver can
- * drop what it has; another one for each channel.
+ * The id of a message (`webhook-id`, `Message-ID`). Retries have the same id, so that a receiver can drop
+ * repetitions; each channel has its own.
  */
 export function messageId(noticeId: string, channel: string): string {
   return uuidv5(channel, noticeId);

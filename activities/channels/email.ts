@@ -17,20 +17,21 @@ import { redactor } from './redact.ts';
 const schema = z.strictObject({
   kind: z.literal('email'),
   name: channelName,
-  /** smtp://user:password@host:port */
+  /** The form of the URL: smtp://user:password@host:port */
   smtp: urlWith(/^smtps?$/),
   from: z.string().min(3),
   to: z.array(z.email()).min(1),
 });
 
-/** Longest silence of the SMTP server in milliseconds, so that no connection outlives its attempt by much. */
+/** The longest silence of the SMTP server, in milliseconds. It ends connections soon after their attempt. */
 const SILENCE_MS = 15_000;
 
 /**
- * Mail by SMTP. A 5xx answer is final, anything else is tried again (RFC 5321, 4.2.1). `Message-ID` is the
- * same over retries; all mails of an incident refer to one id, so that mail programs show them as one thread.
- * When some recipients are refused for now, all get it again under that id, which mail programs show once:
- * better twice than never. Those refused for good are named.
+ * Sends mail by SMTP. A 5xx answer is final; after any other error the mail is tried again (RFC 5321, 4.2.1).
+ * Retries have the same `Message-ID`. All mails of an incident refer to one id, so that mail programs show
+ * them as a thread. If some recipients are refused temporarily, the retry goes to all recipients, with the
+ * same id: mail programs show it once, and a mail that arrives twice is better than one that is missing.
+ * Recipients that are refused for good are named in the result.
  */
 function create({ name, smtp, from, to }: z.output<typeof schema>): Channel {
   const redact = redactor([smtp]);

@@ -7,10 +7,10 @@ export const channelName = z
   .max(64)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters');
 
-/** The URL of a receiver, which may hold a user and a password. */
+/** The URL of a receiver. It may contain a user and a password. */
 export const webUrl = urlWith(/^https?$/);
 
-/** A URL of these protocols whose user and password can be sent decoded. */
+/** A URL with one of these protocols, whose user and password can be decoded. */
 export function urlWith(protocol: RegExp) {
   return z.url({ protocol }).superRefine((text, context) => {
     if (!URL.canParse(text)) return;

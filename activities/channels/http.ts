@@ -2,12 +2,12 @@ import { cut } from '../../domain/incidents/notice-text.ts';
 import { RetryableFailure } from './channel.ts';
 import type { Redact } from './redact.ts';
 
-/** Enough of an answer to tell what went wrong; a receiver may send without an end. */
+/** How much of an answer is read, in bytes: enough to see what went wrong. An answer may be endless. */
 const MOST_BYTES_READ = 4096;
 
 export interface Answer {
   status: number;
-  /** The beginning of the body, as it came. */
+  /** The beginning of the body, unchanged. */
   body: string;
   /** The status and the beginning of the body in one line, redacted. */
   detail: string;
@@ -16,9 +16,9 @@ export interface Answer {
 }
 
 /**
- * Posts JSON and reads the beginning of the answer, whatever its status. Redirects are answers, not followed:
- * the new place was never configured. Credentials in the URL become a Basic header.
- * @throws RetryableFailure, redacted, when there was no answer
+ * Posts JSON and reads the beginning of the answer, whatever its status. Redirects are not followed, because
+ * nobody configured their target. Credentials in the URL become a Basic header.
+ * @throws RetryableFailure, without secrets, if there was no answer
  */
 export async function postJson(
   url: string,
@@ -55,7 +55,7 @@ export async function postJson(
   }
 }
 
-/** `Retry-After` in seconds or as a date, as milliseconds from `now`. */
+/** Parses `Retry-After` (seconds or a date) into milliseconds from `now`. */
 export function retryAfter(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   const text = header.trim();
@@ -67,7 +67,7 @@ async function beginning(response: Response): Promise<string> {
   if (!response.body) return '';
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop cancels the rest.
+  // Leaving the loop cancels the rest of the body.
   for await (const chunk of response.body) {
     chunks.push(chunk);
     size += chunk.length;
@@ -76,7 +76,7 @@ async function beginning(response: Response): Promise<string> {
   return Buffer.concat(chunks).subarray(0, MOST_BYTES_READ).toString('utf8');
 }
 
-/** fetch says only "fetch failed": the reason is its cause. */
+/** fetch itself says only "fetch failed"; the reason is in its cause. */
 function reasonOf(error: unknown): string {
   const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
   return cause?.message || cause?.code || (error as Error).message;

@@ -4,7 +4,7 @@ import { email } from './email.ts';
 import { slack } from './slack.ts';
 import { webhook } from './webhook.ts';
 
-/** Every kind of channel. A new one is a file beside this one, and a line here. */
+/** All kinds of channels. A new one is a file beside this one, and a line here. */
 export const CHANNEL_KINDS = { webhook, slack, email };
 
 type Kind = keyof typeof CHANNEL_KINDS;
@@ -13,7 +13,10 @@ type Settings = { [K in Kind]: z.output<(typeof CHANNEL_KINDS)[K]['schema']> };
 /** The settings of a channel, of any kind. */
 export type ChannelSettings = Settings[Kind];
 
-/** The table as the compiler checks it: each line has the name of its kind, and takes the settings of it. */
+/**
+ * The same table with types that the compiler checks: each entry has the name of its kind and takes that
+ * kind's settings.
+ */
 const kinds: { [K in Kind]: { kind: K; create(settings: Settings[K], clock: () => number): Channel } } =
   CHANNEL_KINDS;
 
@@ -21,7 +24,7 @@ function createChannel<K extends Kind>(settings: Settings[K], clock: () => numbe
   return kinds[settings.kind as K].create(settings, clock);
 }
 
-/** The configured channels, in their order. `clock` in epoch milliseconds. */
+/** Creates the configured channels, in order. `clock`: epoch milliseconds. */
 export function createChannels(all: readonly ChannelSettings[], clock: () => number): Channel[] {
   return all.map((settings) => createChannel(settings, clock));
 }

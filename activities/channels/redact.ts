@@ -4,13 +4,14 @@ const ANY_URL = /\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi;
 export type Redact = (text: string) => string;
 
 /**
- * Builds what takes secrets out of a channel's errors and answers: every URL whole (its path may be the
- * secret, as with Slack), the parts of the channel's own `urls`, and `secrets` in the forms they travel in.
+ * Makes a function that removes secrets from a channel's errors and answers: whole URLs (with Slack, the path
+ * is the secret), the parts of the channel's own `urls`, and `secrets` in all forms in which they are sent.
  */
 export function redactor(urls: readonly string[], secrets: readonly string[] = []): Redact {
   const words = [...urls.flatMap(partsOf), ...secrets.flatMap((secret) => [secret, bare(secret)])]
     .filter((word) => word !== '')
-    // The longest first, or the part of a secret would be replaced and the rest left standing.
+    // The longest secrets come first. Otherwise a shorter one could replace a part of a longer one and leave
+    // the rest.
     .sort((a, b) => b.length - a.length);
   return (text) =>
     words.reduce((rest, word) => rest.replaceAll(word, REDACTED), text.replace(ANY_URL, REDACTED));

@@ -8,7 +8,10 @@ import { redactor } from './redact.ts';
 
 const schema = z.strictObject({ kind: z.literal('slack'), name: channelName, url: webUrl });
 
-/** A Slack incoming webhook. Success is 200 `ok`; of the 4xx only 408 and 429 may pass. */
+/**
+ * Sends to a Slack incoming webhook. Success is 200 `ok`. Of the 4xx statuses, only 408 and 429 are tried
+ * again.
+ */
 function create({ name, url }: z.output<typeof schema>, clock: () => number): Channel {
   const redact = redactor([url]);
   return {
@@ -28,7 +31,10 @@ function create({ name, url }: z.output<typeof schema>, clock: () => number): Ch
 
 export const slack = { kind: 'slack', schema, create } satisfies ChannelKind<typeof schema>;
 
-/** 12 lines of these have less than a section's 3,000 characters, however much of them must be escaped. */
+/**
+ * With 12 lines the text stays below the 3,000 characters that Slack allows in a section, even if everything
+ * must be escaped.
+ */
 const MOST_FACTS = 12;
 const LONGEST_NAME = 40;
 const LONGEST_VALUE = 200;
@@ -50,7 +56,9 @@ function messageOf(notice: NoticeDocument) {
   };
 }
 
-/** The three characters with a meaning in Slack's mrkdwn: without it an event could mention @channel. */
+/**
+ * Escapes the three characters with a meaning in Slack's mrkdwn. Otherwise an event could mention @channel.
+ */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

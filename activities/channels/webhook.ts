@@ -5,7 +5,7 @@ import { channelName, webUrl } from './fields.ts';
 import { postJson } from './http.ts';
 import { redactor } from './redact.ts';
 
-/** Standard Webhooks has the key between 24 and 64 bytes. */
+/** Standard Webhooks requires keys of 24 to 64 bytes. */
 const secret = z
   .string()
   .regex(/^whsec_[A-Za-z0-9+/]+=*$/, 'must be whsec_ and base64')
@@ -23,13 +23,13 @@ const schema = z.strictObject({
   kind: z.literal('webhook'),
   name: channelName,
   url: webUrl,
-  /** Several while one rotates: each signs. None: unsigned. */
+  /** Several secrets during a rotation: each signs the message. Without any, messages are not signed. */
   secrets: z.array(secret).default([]),
 });
 
 /**
- * The notice document by Standard Webhooks (github.com/standard-webhooks/standard-webhooks): 2xx is success,
- * 410 means never again, everything else, 3xx included, is tried again.
+ * Sends the notice as Standard Webhooks defines it (github.com/standard-webhooks/standard-webhooks). 2xx is
+ * success, and after 410 nothing is sent again. Any other answer, including 3xx, is tried again.
  */
 function create({ name, url, secrets }: z.output<typeof schema>, clock: () => number): Channel {
   const signers = secrets.map((secret) => new Webhook(secret));

@@ -19,10 +19,10 @@ import { createRedriveActivities } from './redrive.ts';
 
 /** How long a producer waits before it asks a full dead-letter workflow again. */
 const FULL_RETRY_DELAY = '30s';
-/** Heartbeat of a batch that its dead-letter workflow has. */
+/** The heartbeat detail that says: the dead-letter workflow has the batch. */
 const HELD = 'held';
 
-/** The activities of queue `producers`: what has to go on while ingest is throttled. */
+/** The activities of the queue `producers`. They run even while ingest is limited. */
 export function createProducerActivities(
   deps: Omit<IngestActivityDependencies, 'probe'> & {
     client: Client;
@@ -31,17 +31,17 @@ export function createProducerActivities(
 ) {
   const { orm, client, clock, installation } = deps;
   return {
-    /** What the source's row says; null when it is gone. */
+    /** Reads the producer's row; null if it is gone. */
     async producerRow(sourceId: string) {
       const row = await producerRow(orm, sourceId);
       return row && { ...row, settings: withoutSecrets(row.settings), installation: await installation() };
     },
 
     /**
-     * Puts a batch that failed for good on record. Its source's dead-letter workflow retries what may pass,
-     * and holds what PostgreSQL does not take; the batch stays here too until it has its row, since anybody
-     * may end a workflow.
-     * @throws ApplicationFailure, always retryable: without a row, the producer keeps the batch.
+     * Turns a batch that failed for good into a dead letter. It gives the batch to the dead-letter workflow
+     * of its source, which retries transient failures and holds batches while PostgreSQL is down. Somebody
+     * may terminate that workflow, so this activity also keeps the batch until its row exists.
+     * @throws ApplicationFailure, always retryable: without a row, the producer keeps the batch
      */
     async deadLetterBatch(failed: Omit<HeldBatch, 'id'>): Promise<void> {
       const { source_id, first_sequence, tick_at } = failed.batch;
@@ -62,15 +62,15 @@ export function createProducerActivities(
       throw ApplicationFailure.create({ message, type: FAILURES.transient, cause: missing });
     },
 
-    /** Makes the rows of held batches. A batch that is there already stays as it is. */
+    /** Stores the rows of held batches. Existing rows stay unchanged. */
     async recordDeadLetters(held: HeldBatch[]): Promise<void> {
       await insertDeadLetters(orm, held.map(batchRow));
     },
 
-    /** The same as on the queue `ingest`. Runs that began before redrives were throttled call it here. */
+    /** The same activities as on the queue `ingest`, for runs that began before redrives were limited. */
     ...createRedriveActivities(deps),
 
-    /** Gives dead letters up: they stay on record as discarded. */
+    /** Marks dead letters as discarded. They stay on record. */
     async discardBatches({ source_id: sourceId, ids }: { source_id: string; ids: string[] }) {
       return {
         discarded: await settleDeadLetters(orm, { sourceId, ids, state: 'discarded', at: clock() }),
@@ -78,7 +78,7 @@ export function createProducerActivities(
     },
   };
 
-  /** Gives a batch to its source's dead-letter workflow. */
+  /** Gives a batch to the dead-letter workflow of its source. */
   async function hold(held: HeldBatch): Promise<void> {
     const { type, ...options } = deadLetterWorkflow(held.batch.source_id);
     try {

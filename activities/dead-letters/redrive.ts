@@ -14,14 +14,15 @@ import { invalidBatch } from '../producers/failures.ts';
 type Dependencies = Pick<IngestActivityDependencies, 'ingest' | 'orm' | 'clock' | 'retentionDays'>;
 
 /**
- * Stores dead letters again. It runs on the queue `ingest`, whose limit applies to redrives as to producers.
+ * Makes the activities that redrive dead letters. They run on the queue `ingest`, whose limit applies to
+ * redrives as it does to producers.
  */
 export function createRedriveActivities(deps: Dependencies) {
   const { orm, clock } = deps;
   return {
     /**
-     * Sends dead letters of a source through the append once more and settles those that made it. Ids that no
-     * longer wait are in neither list. A letter that fails stays as it is, with the new reason.
+     * Tries again to store dead letters of a source, and marks those that succeeded as redriven. Ids that no
+     * longer wait are in neither list. A letter that fails again stays, with the new reason.
      */
     async redriveBatches(input: { source_id: string; ids: string[] }) {
       const stored: string[] = [];
@@ -66,7 +67,7 @@ async function redrive(letter: WaitingDeadLetter, deps: Dependencies): Promise<v
   const { batch, events: kept } = letter.content as unknown as { batch: Batch; events?: Event[] };
   const events = kept ?? (await eventsOf(batch, probedNothing));
   const { refused } = await storeEvents(events, { ...deps, now });
-  // The deaf span of the batch ends with it. What it could not bring in stays unheard, event by event.
+  // The redrive ends the deaf span of the batch. Events that are still refused get deaf spans of their own.
   const rows = refusedRows(batch, events, refused, now).map((row, i) => {
     const { occurred_at } = refused[i]!.event;
     return { ...row, unheard: { from_at: occurred_at, to_at: occurred_at } };
@@ -84,7 +85,9 @@ class StillInvalid extends Error {
 
 const invalidFieldOf = (error: unknown) => (error instanceof StillInvalid ? error.field : null);
 
-/** A check belongs to its time: a dead letter that doesn't carry what was found has nothing to store. */
+/**
+ * A check reports what it found at its time. If the dead letter lacks the result, there is nothing to store.
+ */
 async function probedNothing(): Promise<never> {
   throw invalidBatch('the check was not made, and its time has passed');
 }

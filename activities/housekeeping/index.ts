@@ -35,13 +35,18 @@ import {
 import { type Progress, withProgress } from '../progress.ts';
 import { wedgedWorkflows } from './wedged.ts';
 
-/** Pause between two workflow starts: 20 a second leave the server room for its other work. */
+/**
+ * Pause between two workflow starts, in milliseconds. At 20 per second the server can still do its other
+ * work.
+ */
 const START_EVERY_MS = 50;
 
-/** Pause between two rounds of deleting single counts: it reads all that a rule has. */
+/**
+ * Pause between two rounds of deleting single counts, in milliseconds. A round reads all counts of a rule.
+ */
 const TRIM_EVERY_MS = 3600_000;
 
-/** What the housekeeping workflow does, each step safe to repeat. */
+/** The activities of the housekeeping workflow. Each may safely be repeated. */
 export function createHousekeepingActivities({
   orm,
   client,
@@ -60,12 +65,15 @@ export function createHousekeepingActivities({
   let trimmedAt = Number.NEGATIVE_INFINITY;
 
   return {
-    /** Makes the partitions ahead and drops what is past retention. */
+    /** Creates partitions for the next days, and drops those past the retention. */
     async keepPartitions(): Promise<{ made: number; dropped: number }> {
       return recorded('partitions', keepPartitions);
     },
 
-    /** Starts the workflows that rows say should run and that don't, and names those that can't go on. */
+    /**
+     * Starts workflows that should run according to their rows and do not. Also finds workflows that cannot
+     * continue.
+     */
     async reconcile(): Promise<{
       rules: number;
       producers: number;
@@ -83,7 +91,7 @@ export function createHousekeepingActivities({
     },
   };
 
-  /** Does a step and puts on record what came of it, for /status. */
+  /** Runs a step and records its result for /status. */
   async function recorded<T extends Json>(
     step: HousekeepingStep,
     work: (progress: Progress) => Promise<T>,
@@ -178,7 +186,7 @@ export function createHousekeepingActivities({
     };
   }
 
-  /** Starts those of a kind that don't run. What one is started with is read only then. */
+  /** Starts the workflows of a kind that do not run. Their input is read only then. */
   async function startMissing<T>({
     kind,
     expected,
@@ -186,9 +194,9 @@ export function createHousekeepingActivities({
     progress,
   }: {
     kind: string;
-    /** By workflow id. */
+    /** What should run, by workflow id. */
     expected: ReadonlyMap<string, T>;
-    /** Undefined if its row is gone by now. */
+    /** Makes the input of a start; undefined if its row is gone. */
     startable: (one: T) => Promise<Startable | undefined>;
     progress: Progress;
   }): Promise<number> {
@@ -211,7 +219,7 @@ export function createHousekeepingActivities({
   }
 }
 
-/** Ids of the workflows of a kind that run. Asked for page by page, so that each page has its own time. */
+/** Ids of the running workflows of a kind. Each page is a call with its own deadline. */
 async function runningIds(client: Client, kind: string, progress: Progress): Promise<Set<string>> {
   const { namespace } = client.options;
   const query = `WorkflowType = '${kind}' AND ExecutionStatus = 'Running'`;

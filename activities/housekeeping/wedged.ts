@@ -10,14 +10,14 @@ import {
   ruleWorkflowId,
 } from '../../workflows/ids.ts';
 
-/** Rows may wait this long before their workflow is looked at, in milliseconds. */
+/** How long a row may wait before its workflow is checked, in milliseconds. */
 const PATIENCE_MS = 60_000;
-/** A worker that died costs a workflow one attempt or two. */
+/** From this many attempts on, a workflow counts as wedged. A worker that dies costs one or two attempts. */
 const ATTEMPTS = 3;
 
 /**
- * Workflows that can't go on: their rows wait, and their workflow task was tried again and again. Only
- * workflows of rows that wait are looked at, each by its id, so that no list of the server is asked for.
+ * Finds workflows that cannot continue: their rows wait, and their workflow task failed again and again. Each
+ * is looked up by its id, so no list of workflows is needed.
  */
 export async function wedgedWorkflows(
   client: Client,
@@ -52,7 +52,7 @@ async function attemptsAtTask(client: Client, workflowId: string): Promise<numbe
   }
 }
 
-/** Why the task failed at first: the server keeps no later failure. */
+/** Why the task failed the first time. The server stores no later failure. */
 async function lastFailure(client: Client, workflowId: string): Promise<string> {
   const { history } = await askTemporal(client, () =>
     client.workflowService.getWorkflowExecutionHistoryReverse({

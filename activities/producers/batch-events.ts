@@ -9,14 +9,14 @@ import { FAILURES } from '../../workflows/retry-policies.ts';
 import { invalidBatch } from './failures.ts';
 import { type Probe, probeEvent } from './http-check.ts';
 
-/** An event that can't be stored, and why. */
+/** An event that cannot be stored, with the reason. */
 export interface Refused {
   event: Event;
   field: string;
   reason: string;
 }
 
-/** What became of the events of a batch. `duplicates` were stored by an earlier try. */
+/** The outcome of a batch. `duplicates` counts events that an earlier attempt stored. */
 export interface Stored {
   stored: number;
   duplicates: number;
@@ -24,9 +24,9 @@ export interface Stored {
 }
 
 /**
- * The events of a batch. Simulated ones are made again, the same each time; a check is made once, here, and
- * what it found has to be carried from then on.
- * @throws ApplicationFailure `invalid` for settings that no source can be run by.
+ * Makes the events of a batch. Simulated events are the same each time. A check is made once, here, and its
+ * result must be passed on to retries.
+ * @throws ApplicationFailure `invalid` if the settings are invalid
  */
 export async function eventsOf(batch: Batch, probe: Probe): Promise<Event[]> {
   const { source_id, settings, first_sequence, tick_at } = batch;
@@ -38,7 +38,8 @@ export async function eventsOf(batch: Batch, probe: Probe): Promise<Event[]> {
 }
 
 /**
- * Validates events as any sender's, and stores those that hold. Safe to repeat: identity is fixed.
+ * Validates events like those of other senders, and stores the valid ones. Repeating is safe, because the
+ * identity of an event is fixed.
  * @throws BufferFull, StoreUnavailable
  */
 export async function storeEvents(
@@ -65,7 +66,7 @@ export async function storeEvents(
   return { stored, duplicates, refused };
 }
 
-/** Rows for the events of a batch that can't be stored: each once, however often the batch is tried. */
+/** Makes dead-letter rows for the refused events of a batch. A repeated batch makes the same rows. */
 export function refusedRows(batch: Batch, events: readonly Event[], refused: Refused[], now: number) {
   return refused.map(({ event, field, reason }): NewDeadLetter => {
     const sequence = batch.first_sequence + events.findIndex(({ event_id }) => event_id === event.event_id);

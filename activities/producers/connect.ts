@@ -3,31 +3,31 @@ import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'n
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { addressFlaw, type Network } from '../../domain/producers/probe-address.ts';
 
-/** A connection to a URL's host, and what its certificate said. `certificateDaysLeft` is null without TLS. */
+/** A connection to a URL's host, with its certificate. `certificateDaysLeft` is null without TLS. */
 export interface Connected {
   socket: Socket;
   certificateDaysLeft: number | null;
-  /** Why a client would not trust the certificate. */
+  /** Why the certificate is not trusted; null if it is. */
   untrusted: string | null;
 }
 
-/** What a check may reach and trust. */
+/** What a check may connect to and trust. */
 export interface Reach {
-  /** Further trusted certificate authorities, PEM. */
+  /** Additional trusted certificate authorities, PEM. */
   ca?: string | undefined;
-  /** Networks that are not public and that it may look into. */
+  /** Networks that are not public and that checks may connect to. */
   allowed?: readonly Network[] | undefined;
 }
 
-/** The address must not be asked, whatever name led to it. */
+/** The host's address is forbidden. */
 export class ForbiddenAddress extends Error {
   override name = 'ForbiddenAddress';
 }
 
 /**
- * Connects to the host of an http or https URL. The addresses that are looked at are the ones connected to,
- * so a name that answers differently the second time gets nowhere. An untrusted certificate is reported and
- * not sent anything.
+ * Connects to the host of an http or https URL. It checks the same addresses that it connects to. So DNS
+ * cannot lead it elsewhere by giving another answer the second time. If the certificate is not trusted, that
+ * is reported and nothing is sent.
  * @throws ForbiddenAddress, or the socket's error
  */
 export async function connectTo(
@@ -87,7 +87,7 @@ function opened(socket: Socket, event: 'connect' | 'secureConnect', signal: Abor
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
     socket.once('close', () => signal.removeEventListener('abort', abort));
-    // Stays on: an error after the connection is up must find a listener too.
+    // The listener stays, because errors may also come after the connection is up.
     socket.on('error', reject);
     socket.once(event, () => resolve());
   });

@@ -21,26 +21,29 @@ export interface IngestActivityDependencies {
   log: Logger;
 }
 
-/** Attempts at a check whose source's row is of another kind: 1.5 s, and then it is not made. */
+/**
+ * How often the source's row is read if it is of another kind than the batch. After 1.5 s the check is not
+ * made.
+ */
 const TRIES_FOR_URL = 3;
 
 export interface Emitted {
   stored: number;
   duplicates: number;
-  /** Events that are dead letters now, each with its field and reason. */
+  /** How many events became dead letters. */
   refused: number;
-  /** Set when the producer's row is gone: whoever emits should stop. */
+  /** True if the producer's row is gone, so that the workflow must stop. */
   gone?: true;
 }
 
-/** The activities of queue `ingest`. */
+/** Makes the activities of the queue `ingest`. */
 export function createIngestActivities(deps: IngestActivityDependencies) {
   const { ingest, orm, clock, retentionDays, log } = deps;
   return {
     /**
-     * Makes the events of a batch, stores them, and records how far the source came.
-     * @throws ApplicationFailure `transient` (details: the events of a check, which can't be made again) or
-     * `invalid`.
+     * Makes the events of a batch, stores them, and records the progress of the source.
+     * @throws ApplicationFailure `transient` (with the events of a check, which cannot be repeated) or
+     * `invalid`
      */
     async emitBatch(batch: Batch): Promise<Emitted> {
       let carried: Event[] | undefined;
@@ -75,8 +78,9 @@ export function createIngestActivities(deps: IngestActivityDependencies) {
 export type IngestActivities = ReturnType<typeof createIngestActivities>;
 
 /**
- * The batch with the URL to probe, which no workflow knows; `gone` and `changed` say why there is none. A
- * workflow hears of a change of kind moments before its row does, hence the tries.
+ * Adds the URL of a check to a batch; workflows do not know it. `gone` and `changed` say why there is none.
+ * If the kind of a producer changes, its workflow learns that shortly before the row does, so reading is
+ * repeated.
  */
 async function withSecrets(orm: Orm, batch: Batch): Promise<Batch | 'gone' | 'changed'> {
   if (batch.settings.kind !== 'http-check') return batch;
@@ -90,8 +94,8 @@ async function withSecrets(orm: Orm, batch: Batch): Promise<Batch | 'gone' | 'ch
 }
 
 /**
- * What an earlier attempt of this check found: it happened then, and asking again would answer for another
- * time.
+ * The result of an earlier attempt at this check. It is not repeated, because the result would be about
+ * another time.
  */
 function carriedEvents(batch: Batch): Event[] | undefined {
   if (batch.settings.kind !== 'http-check') return undefined;
@@ -99,9 +103,9 @@ function carriedEvents(batch: Batch): Event[] | undefined {
 }
 
 /**
- * The instant before which nothing of this source is missing any more, epoch milliseconds. When no older
- * batch was on its way as this one left, that is where the next one begins: the watermark must not wait for a
- * source to have news.
+ * The time before which all events of this source are stored, epoch milliseconds. If no older batch was in
+ * flight when this one left, that is the start of the next batch, so that the watermark does not wait for the
+ * source's next events.
  */
 function appendedThrough(batch: Batch): number {
   const { source_id, settings, from_at, tick_at, appended_through } = batch;

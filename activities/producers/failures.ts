@@ -3,8 +3,8 @@ import { BufferFull, DiskFull } from '../../ingest/outcome.ts';
 import { FAILURES } from '../../workflows/retry-policies.ts';
 
 /**
- * What an error means for retries: a full buffer or disk says when to come back; whatever isn't known to be
- * final passes. `details` travel with the failure, to whoever handles it for good.
+ * Converts an error into a failure that tells Temporal whether and when to retry. A full buffer or disk says
+ * when; everything that is not known to be final is retried. `details` go to whoever handles the failure.
  */
 export function asFailure(error: unknown, details: unknown[] = []): ApplicationFailure {
   if (error instanceof ApplicationFailure) {
@@ -30,7 +30,7 @@ export function asFailure(error: unknown, details: unknown[] = []): ApplicationF
   });
 }
 
-/** The batch itself is wrong, for good. */
+/** The failure for a batch that is invalid and always will be. */
 export function invalidBatch(reason: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(reason, FAILURES.invalid);
 }

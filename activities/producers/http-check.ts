@@ -4,13 +4,15 @@ import type { Event } from '../../domain/events/event.ts';
 import { type HttpCheckSettings, redactedUrl } from '../../domain/producers/producer.ts';
 import { type Connected, connectTo, ForbiddenAddress, type Reach } from './connect.ts';
 
-/** A probe may not outlast its activity, whatever its settings say. Milliseconds. */
+/**
+ * The longest probe, in milliseconds, whatever its settings say. It must end before its activity times out.
+ */
 const LONGEST_TIMEOUT_MS = 20_000;
 
-/** What a look at a URL found. `error` is set where there was no answer that counts. */
+/** The result of a probe. `error` is set if there was no usable answer. */
 export interface Finding {
   status: number | null;
-  /** To the answer's headers, milliseconds. */
+  /** Milliseconds until the headers of the answer. */
   latency_ms: number;
   certificate_days_left: number | null;
   error: string | null;
@@ -19,8 +21,8 @@ export interface Finding {
 export type Probe = (settings: HttpCheckSettings) => Promise<Finding>;
 
 /**
- * Makes the probe: one GET, redirects not followed (their status is the answer), the body not read. Never
- * throws: what went wrong is what was found.
+ * Makes a function that probes a URL: one GET, whose redirects are not followed and whose body is not read.
+ * It never throws: failures are results.
  */
 export function createProbe(reach: Reach = {}): Probe {
   return async ({ url, timeout_ms }) => {
@@ -47,9 +49,9 @@ export function createProbe(reach: Reach = {}): Probe {
 }
 
 /**
- * The event of one check. Its identity is fixed by its tick, so of several tries only the first one stored
- * counts. Severity: info when healthy, high for a wrong status or a certificate near its end, critical
- * without an answer.
+ * Makes the event of one check. Its tick fixes its identity, so only the first of several attempts is stored.
+ * Severity: info if healthy, high for a wrong status or a certificate that expires soon, critical if there is
+ * no answer.
  */
 export async function probeEvent(
   settings: HttpCheckSettings,
@@ -89,7 +91,7 @@ function statusOf(url: URL, { socket }: Connected, signal: AbortSignal): Promise
       resolve(response.statusCode!);
       response.destroy();
     });
-    // Asked for by nobody, and without a listener Node would tell of it to nobody either.
+    // A server may switch protocols without being asked. Without a listener, Node reports that to nobody.
     outgoing.once('upgrade', (response, upgraded) => {
       resolve(response.statusCode!);
       upgraded.destroy();
@@ -100,7 +102,7 @@ function statusOf(url: URL, { socket }: Connected, signal: AbortSignal): Promise
   });
 }
 
-/** Short, and without the URL: messages of the system name hosts and ports, which is what helps. */
+/** The reason in few words, without the URL. System messages name host and port, which is enough. */
 function reasonOf(error: unknown): string {
   if (error instanceof ForbiddenAddress) return error.message;
   const { message, code } = error as NodeJS.ErrnoException;

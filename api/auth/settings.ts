@@ -3,45 +3,49 @@ import { ConfigError } from '../../domain/config-error.ts';
 import { isSecret } from '../../domain/keys/key.ts';
 import { integer, networks } from '../../domain/settings.ts';
 
-/** The reference's token: fine on loopback, refused anywhere else. */
+/** The default token of the reference. It is allowed on loopback only. */
 const DEFAULT_INGEST_TOKEN = 'local-token';
 
-/** The shortest ingest token, in bytes, if others can reach the API: they could try one after the other. */
+/** The shortest allowed ingest token in bytes, if others can reach the API and could guess it. */
 const TOKEN_BYTES = 16;
 
-/** The settings that say where the API listens, and who may come in. */
+/** Settings: where the API listens, and who may use it. */
 export const accessSettings = {
-  /** Address the API listens on. Off loopback keys are asked for, and the default ingest token is refused. */
+  /**
+   * The address that the API listens on. Beyond loopback, keys are required and the default ingest token is
+   * refused.
+   */
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: integer(0, 65535).default(8000),
   /**
-   * Seconds that a connection without requests is kept open. Longer than a load balancer keeps its own, or a
-   * request that it sends as this end closes is answered with 502: most keep them for 60 s, Google's for 600.
+   * How long an idle connection stays open, in seconds. It must be longer than the load balancer's own limit:
+   * otherwise a request that arrives while Tocsin closes the connection is answered with 502. Most load
+   * balancers use 60 s, Google's uses 600.
    */
   KEEP_ALIVE_SECONDS: integer(1, 3600).default(75),
   /**
-   * Address people reach the API by: for links in notices, and the name under which it takes changes from
-   * browsers.
+   * The address at which people reach the API. Notices link to it, and browsers may make changes only through
+   * it.
    */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8000'),
-  /** What senders of POST /internal/events give in x-ingest-token. */
+  /** The token that senders of POST /internal/events send in x-ingest-token. */
   INGEST_TOKEN: z
     .string()
     .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'must be ASCII without spaces around it: a header carries nothing else')
     .default(DEFAULT_INGEST_TOKEN),
   /**
-   * Proxies in front of the API, by address or network, separated by commas: the client's address is then
-   * what they say, and while no keys are asked for, what they pass on is taken.
+   * Proxies in front of the API: addresses or networks, separated by commas. The API believes the client
+   * addresses that they report. If no keys are required, requests through other proxies are refused.
    */
   TRUSTED_PROXIES: networks,
   /**
-   * `open`: no keys are asked for, and only this machine may reach the API. By default so on loopback, `keys`
-   * elsewhere.
+   * `open`: no keys are required, and only this machine may reach the API. The default is `open` on loopback
+   * and `keys` elsewhere.
    */
   AUTH: z.enum(['open', 'keys']).optional(),
   /**
-   * The key to begin with, which makes the others: `tk` and 30 letters and digits. Or BOOTSTRAP_KEY_FILE for
-   * a file that holds it.
+   * The first key, with which other keys are created: `tk` and 30 letters and digits. BOOTSTRAP_KEY_FILE
+   * names a file that contains it instead.
    */
   BOOTSTRAP_KEY: z
     .string()
@@ -53,7 +57,7 @@ export const accessSettings = {
 type AccessSettings = z.output<z.ZodObject<typeof accessSettings>> & { AUTH: 'open' | 'keys' };
 
 /**
- * Refuses settings by which others could come in without a key, or by a token that they know or can guess.
+ * Checks that an API which others can reach has neither open access nor a token that they know or can guess.
  * @throws ConfigError
  */
 export function checkAccessSettings({ HOST, AUTH, INGEST_TOKEN, BOOTSTRAP_KEY }: AccessSettings): void {
@@ -84,7 +88,7 @@ export function usualAuth(host: string): 'open' | 'keys' {
   return isLoopback(host) ? 'open' : 'keys';
 }
 
-/** Whether only this machine reaches the address. */
+/** Says whether only this machine can reach the address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

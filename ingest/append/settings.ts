@@ -1,9 +1,9 @@
 import { integer } from '../../domain/settings.ts';
 
-/** The settings that say how many events the buffer holds, and how many one append stores. */
+/** Settings: how many events the buffer holds, and how many one append stores. */
 export const appendSettings = {
-  /** Events waiting for their append, per process; more are refused with 503. */
+  /** How many events may wait for their append, per process. Beyond it, events are refused with 503. */
   BUFFER_EVENTS: integer(100, 1_000_000).default(20_000),
-  /** Events in one append at the most. */
+  /** The largest number of events in one append. */
   APPEND_EVENTS: integer(1, 50_000).default(2_000),
 };

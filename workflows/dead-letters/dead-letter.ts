@@ -25,22 +25,24 @@ import { SOURCE_ID } from '../search-attributes.ts';
 import { continueShown, shows } from '../shown.ts';
 import { HeldLetters } from './held-letters.ts';
 
-/** Letters in one activity. Used only by runs that began before redrives were throttled. */
+/** How many letters one activity redrives. Only for runs that began before redrives were limited. */
 const LETTERS_A_REDRIVE = 20;
-/** Letters on the ingest queue at once. Each is an activity, as each batch of a producer is. */
+/** How many redrives are on the ingest queue at once. Each is an activity, like each batch of a producer. */
 const REDRIVES_AT_ONCE = 4;
 const LETTERS_A_DISCARD = 500;
-/** Marks runs that redrive on the ingest queue. */
+/** The patch of runs that redrive on the ingest queue. */
 const THROTTLED = 'redrive-on-ingest-queue';
 
 const keeper = proxyActivities<ProducerActivities>({ ...retryPolicies.record, taskQueue: QUEUES.producers });
-/** Somebody waits for the answer: while PostgreSQL is away that is a no within a minute. */
+/**
+ * For requests: somebody waits for the answer, so if PostgreSQL is down, the activity fails within a minute.
+ */
 const answering = proxyActivities<ProducerActivities>({
   ...retryPolicies.record,
   scheduleToCloseTimeout: '1m',
   taskQueue: QUEUES.producers,
 });
-/** Redrives use the queue of the producers, so its limit applies to them too. */
+/** Redrives use the queue of the producers' batches, so that its limit applies to them too. */
 const throttled = proxyActivities<RedriveActivities>({ ...retryPolicies.record, taskQueue: QUEUES.ingest });
 const throttledAnswering = proxyActivities<RedriveActivities>({
   ...retryPolicies.record,
@@ -49,9 +51,9 @@ const throttledAnswering = proxyActivities<RedriveActivities>({
 });
 
 /**
- * The dead letters of one source: holds batches until PostgreSQL has them, retries those whose cause may pass
- * on a schedule, and redrives or discards when told. Ends when nothing is left to hold or retry: the rows are
- * the record.
+ * Handles the dead letters of one source. It holds batches until PostgreSQL has stored them, retries
+ * transient failures on a schedule, and redrives or discards letters on request. It ends when there is
+ * nothing to hold or retry, because the letters are in their rows.
  */
 export async function deadLetter({ source_id, resume }: DeadLetterInput): Promise<void> {
   const letters = new HeldLetters(source_id, resume);
@@ -101,8 +103,8 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
     { validator: ({ ids }) => requireIds(ids) },
   );
   if (!shows()) upsertSearchAttributes([{ key: SOURCE_ID, value: source_id }]);
-  // A cancelled one still puts on record what it holds: nobody else may have it. Its rows bring it back for
-  // the rest.
+  // A cancelled workflow still stores the batches that it holds, because nobody else may have them.
+  // Housekeeping restarts the retries from their rows.
   let cancelled = false;
   void CancellationScope.current().cancelRequested.catch(() => {
     cancelled = true;
@@ -135,7 +137,7 @@ export async function deadLetter({ source_id, resume }: DeadLetterInput): Promis
         await keeper.recordDeadLetters.executeWithOptions({ summary: `record ${held.length}` }, [held]);
         letters.recorded(held, Date.now());
       } else if (due.length > 0 && patched(THROTTLED)) {
-        // Not awaited: while the queue is stopped, new letters must still be recorded.
+        // Not awaited, because new letters must be stored even while the ingest queue is stopped.
         for (const id of due.slice(0, letters.room(REDRIVES_AT_ONCE))) void retries.run(() => retry(id));
         await letters.untilDue(letters.room(REDRIVES_AT_ONCE) === 0);
       } else if (due.length > 0) {

@@ -7,14 +7,17 @@ import type { DeadLetterInput, DeadLetterStatus, HeldBatch } from '../messages.t
 import { FAILURES } from '../retry-policies.ts';
 import { Shown, until } from '../shown.ts';
 
-/** Batches held here alone, at the most: history and memory have bounds, and a producer can wait. */
+/**
+ * How many batches the workflow holds that are not in PostgreSQL yet. History and memory are limited, and the
+ * producer can wait.
+ */
 const MOST_UNRECORDED = 200;
-/** Batches of one record activity: about 100 KB. */
+/** How many batches one activity stores: about 100 KB. */
 const RECORDED_AT_ONCE = 50;
-/** Recorded letters retried by themselves, at the most; further ones wait for a person. */
+/** How many stored letters are retried automatically. Further ones wait for a person. */
 const MOST_RETRYING = 1000;
 
-/** What a dead-letter workflow holds: batches not yet recorded, and when recorded ones are retried. */
+/** The batches that a dead-letter workflow holds, and when stored letters are retried. */
 export class HeldLetters {
   readonly #unrecorded: HeldBatch[];
   #retrying: { id: string; retries: number; next_at: number }[];
@@ -22,7 +25,7 @@ export class HeldLetters {
   #changes = 0;
   readonly #sourceId: string;
   readonly #shown = new Shown();
-  /** Letters whose retry is waiting for the ingest queue, or is running. */
+  /** Letters whose retry waits for the ingest queue or is running. */
   readonly #underWay = new Set<string>();
 
   constructor(sourceId: string, resume: DeadLetterInput['resume']) {
@@ -40,7 +43,7 @@ export class HeldLetters {
     this.#changes += 1;
   }
 
-  /** A batch that is here already is no news, and never refused. */
+  /** Checks that there is room for another batch. One that is held already is always accepted. */
   requireRoom(id: string): void {
     if (this.#unrecorded.length < MOST_UNRECORDED || this.#holds(id)) return;
     throw ApplicationFailure.nonRetryable(
@@ -60,7 +63,7 @@ export class HeldLetters {
     return this.#unrecorded.slice(0, RECORDED_AT_ONCE);
   }
 
-  /** They have their rows: what may pass is retried by itself from now on. */
+  /** Notes that batches are stored now. Those with a transient failure will be retried. */
   recorded(held: readonly HeldBatch[], now: number): void {
     this.#unrecorded.splice(0, held.length);
     for (const { id, failure } of held) {
@@ -69,7 +72,7 @@ export class HeldLetters {
     }
   }
 
-  /** Due by now, without those whose retry is under way. */
+  /** The letters whose retry is due, without those being retried. */
   dueAt(now: number): string[] {
     return this.#resting().flatMap(({ id, next_at }) => (next_at <= now ? [id] : []));
   }
@@ -89,7 +92,8 @@ export class HeldLetters {
   }
 
   /**
-   * Of those tried, the failed ones come again later, as long as the schedule goes; the others are settled.
+   * Notes the outcome of retries. Failed letters are retried later, as long as the schedule lasts; the others
+   * are done.
    */
   retried(tried: readonly string[], failed: readonly string[], now: number): void {
     this.settled(tried.filter((id) => !failed.includes(id)));
@@ -108,8 +112,8 @@ export class HeldLetters {
   }
 
   /**
-   * Sleeps until a retry is due or something comes in. If `full`, no retry may begin: sleeps until one ends
-   * or something comes in.
+   * Sleeps until a retry is due or a batch arrives. If `full`, no retry may begin: it sleeps until one ends
+   * or a batch arrives.
    */
   async untilDue(full = false): Promise<void> {
     const seen = this.#changes;
@@ -135,7 +139,7 @@ export class HeldLetters {
     };
   }
 
-  /** Shown by the Temporal Web UI. */
+  /** Updates what the Temporal Web UI shows. */
   describe(): void {
     const { unrecorded, retrying, next_retry_at } = this.status();
     const state: DeadLetterStanding = unrecorded > 0 ? 'holding' : retrying > 0 ? 'retrying' : 'settled';

@@ -28,7 +28,8 @@ const finishNotice = firmly(local.finishNotice, firm.finishNotice);
 const notifiedNobody = firmly(local.notifiedNobody, firm.notifiedNobody);
 
 /**
- * Pauses while our own database is away and nothing can be sent, in milliseconds: doubling up to the longest.
+ * Pauses while our own database is down and nothing can be sent, in milliseconds. They double, up to the
+ * longest.
  */
 const UNSENT_PAUSE_MS = { first: 1000, longest: 60_000 };
 
@@ -37,16 +38,16 @@ export interface Delivery {
   notice_id: string;
   kind: NoticeKind;
   channel: string;
-  /** The attempt that is next, or going on; from 1. */
+  /** The number of the next or current attempt, from 1. */
   attempt: number;
-  /** Epoch milliseconds. */
+  /** When the next attempt is due, in epoch milliseconds. */
   next_at: number;
   stage: 'waiting' | 'sending' | 'settled';
-  /** How often in a row our own database kept it from being sent. */
+  /** How many times in a row our own database prevented an attempt. */
   held_up: number;
 }
 
-/** How an attempt ended; `at` in epoch milliseconds. */
+/** How an attempt ended. `at`: epoch milliseconds. */
 export interface LastAttempt extends Pick<Delivery, 'kind' | 'channel' | 'attempt'> {
   outcome: Attempted['outcome'];
   detail: string;
@@ -54,9 +55,9 @@ export interface LastAttempt extends Pick<Delivery, 'kind' | 'channel' | 'attemp
 }
 
 /**
- * Keeps an incident's notices on their way: per channel one after the other, channels apart from each other.
- * Rows say where they stand at first, later this does, so that looking again never sends again. `nextAt` are
- * times that an earlier run had set, by `keyOf`.
+ * Delivers the notices of an incident. Within a channel they go one after the other; channels do not wait for
+ * each other. At the start the rows say how far each delivery is; after that this object does, so that
+ * reading the rows again never sends twice. `nextAt`: times that an earlier run had set, by `keyOf`.
  */
 export function createDeliveries(incident_id: string, nextAt: Record<string, number> = {}) {
   const deliveries = new Map<string, Delivery>();
@@ -67,7 +68,10 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   let failure: unknown;
   let last: LastAttempt | null = null;
 
-  /** Takes in what is on record. Settles what only lacks its entry, and notices that nobody is there for. */
+  /**
+   * Adds the notices on record. It settles those that lack only their timeline entry, and those without any
+   * channel.
+   */
   async function take({ notices, channels, schedule_ms }: IncidentView): Promise<void> {
     schedule = schedule_ms;
     for (const { id: notice_id, kind, progress } of inOrder(notices)) {
@@ -102,7 +106,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     };
   }
 
-  /** An attempt that was made before this run. */
+  /** Continues a delivery after an attempt that an earlier run made. */
   async function resume(delivery: Delivery, made: Progress): Promise<void> {
     if (made.settled) {
       delivery.stage = 'settled';
@@ -120,7 +124,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     if (last === null || at >= last.at) last = { kind, channel, attempt, outcome, detail, at };
   }
 
-  /** Starts every attempt that is due and first in its channel. */
+  /** Starts each attempt that is due and first in its channel. */
   function sendDue(): void {
     for (const delivery of waitingHeads()) {
       if (delivery.next_at > Date.now()) continue;
@@ -137,7 +141,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     }
   }
 
-  /** The first of each channel, unless it is being sent. */
+  /** The first waiting delivery of each channel, unless it is being sent. */
   function waitingHeads(): Delivery[] {
     const heads = new Map<string, Delivery>();
     for (const delivery of outstanding()) {
@@ -146,7 +150,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     return [...heads.values()].filter(({ stage }) => stage === 'waiting');
   }
 
-  /** Those still on their way, in order. */
+  /** All unfinished deliveries, in order. */
   function outstanding(): Delivery[] {
     return [...deliveries.values()].filter(({ stage }) => stage !== 'settled');
   }
@@ -168,7 +172,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
         delivery.held_up += 1;
         delivery.stage = 'waiting';
       } else {
-        // The worker died or took too long: it may have been sent, so this was an attempt.
+        // The worker died or took too long. The notice may have been sent, so this counts as an attempt.
         log.warn('a delivery has no outcome', { notice_id, channel, attempt });
         const detail = 'the attempt ended without an outcome';
         await land(delivery, { outcome: 'retry', detail }, Date.now());
@@ -177,7 +181,9 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
     await finishIfSettled(notice_id);
   }
 
-  /** What follows from an attempt made at `at`: a pause, or the end of it. */
+  /**
+   * Handles the outcome of an attempt made at `at`: the delivery waits for the next attempt, or is finished.
+   */
   async function land(
     delivery: Delivery,
     { outcome, detail, retry_after_ms }: Attempted,
@@ -210,17 +216,17 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   return {
     take,
     sendDue,
-    /** Whether an attempt is going on. */
+    /** True while an attempt is running. */
     busy: () => sending > 0,
     outstanding,
-    /** The latest attempt of which the outcome is known. */
+    /** The latest attempt with a known outcome. */
     last: () => last,
-    /** When the next attempt is due, in epoch milliseconds; null when none is waiting. */
+    /** When the next attempt is due, in epoch milliseconds; null if none waits. */
     nextDue: () =>
       waitingHeads().reduce<number | null>((due, { next_at }) => Math.min(due ?? next_at, next_at), null),
-    /** Counts attempts that ended. */
+    /** How many attempts have ended. */
     turns: () => turns,
-    /** What went wrong beyond repair (the workflow was cancelled), to be thrown by whoever waits. */
+    /** A failure that cannot be handled here (the workflow was cancelled). The caller must throw it. */
     failure: () => failure,
   };
 }

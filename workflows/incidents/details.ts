@@ -2,10 +2,10 @@ import type { IncidentView } from '../../activities/incidents/index.ts';
 import { codeSpan } from '../../domain/temporal-ui/text.ts';
 import type { Delivery, LastAttempt } from './deliveries.ts';
 
-/** Deliveries that are listed. */
+/** How many deliveries are listed. */
 const MOST_LISTED = 20;
 
-/** An incident's story for the Temporal Web UI, in Markdown. */
+/** Describes an incident for the Temporal Web UI, in Markdown. */
 export function incidentDetails(
   view: IncidentView | null,
   outstanding: readonly Delivery[],

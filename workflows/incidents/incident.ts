@@ -42,17 +42,17 @@ const comment = firmly(local.comment, firm.comment);
 
 export interface IncidentInput {
   incident_id: string;
-  /** From an earlier run: when deliveries are due that were asked to wait longer than their schedule says. */
+  /** From an earlier run: the due times of deliveries that a receiver asked to delay. */
   resume?: { next_at: Record<string, number> };
 }
 
-/** Signals and updates that one run takes; the server's hint to continue as new doesn't count them. */
+/** How many signals and updates one run takes. The server's hint to continue as new does not count them. */
 const MOST_MESSAGES = 1000;
 
 /**
- * One incident, from its row until it is resolved and everybody heard of it. The row is the truth and the
- * rule's workflow its other writer: this one looks at it whenever it is told to, sends its notices, and takes
- * what people do with it.
+ * Follows one incident until it is resolved and everybody was told. It reads the incident's row whenever it
+ * is signalled, because the rule's workflow writes there too. It sends the notices and executes what people
+ * do with the incident.
  */
 export async function incident({ incident_id, resume }: IncidentInput): Promise<void> {
   const deliveries = createDeliveries(incident_id, resume?.next_at);
@@ -82,8 +82,8 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   }));
 
   /**
-   * Rejects what the state refuses, as far as that is certain. Where it isn't, the write itself decides,
-   * under the row's lock.
+   * Rejects an action that the incident's state certainly refuses. Otherwise the write decides, while it
+   * holds the lock of the row.
    */
   function validate(action: Action): void {
     if (!view || changed || looking) return;
@@ -96,7 +96,7 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     try {
       await write({ incident_id, request: currentUpdateInfo()?.id ?? uuid4() });
     } catch (error) {
-      // The reason itself, not that an activity had one.
+      // Throws the reason itself instead of the activity failure around it.
       throw error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
         ? error.cause
         : error;
@@ -146,7 +146,7 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   await continueShown<typeof incident>({ incident_id, resume: { next_at } });
 }
 
-/** What runs that began under 0.1.0 set until they find today's code. */
+/** Sets search attributes in runs that began under 0.1.0, until they use the current code. */
 function tag({ outline }: IncidentView, before: IncidentView | null): void {
   const { state, severity } = outline;
   if (before?.outline.state === state && before.outline.severity === severity) return;

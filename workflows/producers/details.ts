@@ -3,7 +3,7 @@ import { codeSpan } from '../../domain/temporal-ui/text.ts';
 import type { ProducerStatus } from '../messages.ts';
 import type { Breaker } from './breaker.ts';
 
-/** What a producer does and waits for, for the Temporal Web UI, in Markdown. */
+/** Describes for the Temporal Web UI what a producer does and waits for, in Markdown. */
 export function producerDetails(status: ProducerStatus, { retry_at }: Breaker, ending?: string): string[] {
   const { settings, next_sequence, behind_ms, in_flight, emitted, dead_lettered, last_error } = status;
   const pace =

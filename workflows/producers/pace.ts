@@ -15,22 +15,26 @@ import { Shown, until } from '../shown.ts';
 import { allowedInFlight, type Breaker, closedBreaker, tryNow } from './breaker.ts';
 import { producerDetails } from './details.ts';
 
-/** Batches of a source on their way at once. */
+/** How many batches of a source may be in flight. */
 export const MAX_IN_FLIGHT = 4;
 
-/** Further behind than this, several ticks share a batch, so that an outage is caught up with in seconds. */
+/**
+ * If a producer is further behind than this, several ticks share a batch, so that it catches up within
+ * seconds. Milliseconds.
+ */
 const MERGE_BEHIND_MS = 60_000;
 const MERGED_TICKS = 10;
 
 /**
- * Further behind than this, ticks are passed over: nobody wants the night's events after the machine slept.
+ * If a producer is further behind than this, it skips ticks: after the machine slept all night, nobody needs
+ * the events of the night. Milliseconds.
  */
 const GIVE_UP_BEHIND_MS = 15 * 60_000;
 
-/** While nothing can go, the status is brought up to date this often. */
+/** How often the status is updated while nothing can be emitted, in milliseconds. */
 const LOOK_AGAIN_MS = 30_000;
 
-/** Where a producer stands, and what it may emit next. */
+/** The progress of a producer. It decides which batch may be emitted next. */
 export class Pace {
   readonly sourceId: string;
   readonly shown = new Shown();
@@ -65,7 +69,7 @@ export class Pace {
     this.#changes += 1;
   }
 
-  /** Takes settings over as they are, without a word on what it was doing. */
+  /** Takes over settings from the row. */
   adopt(settings: ProducerSettings, paused: boolean): void {
     const wasBlocked = this.#blocked();
     this.settings = settings;
@@ -79,7 +83,7 @@ export class Pace {
     return this.status();
   }
 
-  /** Goes on from now: a pause leaves a gap in time, not in sequence. */
+  /** Continues from now on. A pause leaves a gap in time, but not in the sequence numbers. */
   resume(): ProducerStatus {
     return this.configure(this.settings, false);
   }
@@ -90,7 +94,7 @@ export class Pace {
     return this.status();
   }
 
-  /** The batch that may go now, which is then in flight; or null. */
+  /** Takes the batch that may be emitted now, which is then in flight; null if there is none. */
   take(): Batch | null {
     const now = Date.now();
     if (this.#blocked() || this.inFlight >= allowedInFlight(this.breaker, now, MAX_IN_FLIGHT)) return null;
@@ -103,7 +107,7 @@ export class Pace {
       ...span,
       settings: this.settings,
       appended_through: Math.min(span.from_at, ...[...this.#flying.values()].map(({ from_at }) => from_at)),
-      // A batch that was on its way when this came into force may be stored already, under the ids of before.
+      // A batch that was in flight when this patch came may be stored already, under its old ids.
       ...(patched('reserved-event-ids') ? { ids: 'reserved' } : {}),
     };
     this.#coveredTo = span.tick_at;
@@ -112,15 +116,12 @@ export class Pace {
     return batch;
   }
 
-  /** It is appended or in a dead letter: its slot is free. */
+  /** Notes that a batch is appended or a dead letter, so that another may go. */
   landed(batch: Batch): void {
     this.#flying.delete(batch.tick_at);
   }
 
-  /**
-   * Sleeps until the next tick is due, a slot is free, the breaker lets one through, or somebody said
-   * something.
-   */
+  /** Sleeps until a tick is due and a batch may be in flight, or until a message arrives. */
   async untilSomethingCanGo(): Promise<void> {
     this.describe();
     const seen = this.#changes;
@@ -151,7 +152,7 @@ export class Pace {
     };
   }
 
-  /** What the next run starts from. */
+  /** The input of the next run. */
   input(): ProducerInput {
     return {
       source_id: this.sourceId,
@@ -168,7 +169,7 @@ export class Pace {
     };
   }
 
-  /** Updates what the Temporal Web UI shows. `ending`: why it emits no more. */
+  /** Updates what the Temporal Web UI shows. `ending` says why the producer stops. */
   describe(ending?: string): void {
     const status = this.status();
     this.shown.upsert(aboutProducer(this.sourceId, this.settings, status.state));
@@ -187,10 +188,10 @@ export class Pace {
     return tickAtOrBefore(this.sourceId, this.settings, at);
   }
 
-  /** Leaves out ticks that nobody is served by any more. No sequence number is left out. */
+  /** Skips ticks that are too old to be useful. Sequence numbers are not skipped. */
   #passOver(now: number): void {
     const check = this.settings.kind === 'http-check';
-    // A check can't be made up for: it would tell about now and claim then.
+    // A check cannot be made up for later, because its result would be about now and not about then.
     const earliest = check ? this.#lastTick(now) - tickMs(this.settings) : now - GIVE_UP_BEHIND_MS;
     if (this.#coveredTo >= earliest) return;
     const from = new Date(this.#coveredTo).toISOString();

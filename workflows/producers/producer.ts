@@ -38,8 +38,8 @@ import {
 } from './requests.ts';
 
 /**
- * Batches a run emits before it continues as new: about twelve history events each, well under the 4,096 of
- * the hint.
+ * How many batches a run emits before it continues as new. Each makes about twelve history events, so the run
+ * stays well below the 4,096 of the server's hint.
  */
 const BATCHES_A_RUN = 250;
 
@@ -47,8 +47,9 @@ const ingest = proxyActivities<IngestActivities>({ ...retryPolicies.append, task
 const keeper = proxyActivities<ProducerActivities>({ ...retryPolicies.record, taskQueue: QUEUES.producers });
 
 /**
- * One source of events, for as long as its row is there: emits a batch a tick, falls behind its ticks rather
- * than piling up, hands what failed for good to its dead letters, and pauses when nothing goes through.
+ * Runs one producer for as long as its row exists. It emits a batch at each tick. If batches wait, it falls
+ * behind instead of queueing more. It passes batches that failed for good to the dead-letter workflow, and
+ * pauses if every batch fails.
  */
 export async function producer(input: ProducerInput): Promise<void> {
   const pace = new Pace(input);
@@ -102,8 +103,8 @@ export async function producer(input: ProducerInput): Promise<void> {
     end();
     return pace.status();
   });
-  // A cancelled producer finishes what it began, as a stopped one does: half a batch would be neither here
-  // nor there.
+  // A cancelled producer finishes its batches like a stopped one, so that no batch is neither stored nor a
+  // dead letter.
   void CancellationScope.current().cancelRequested.catch(end);
 
   const emit = async (batch: Batch): Promise<void> => {
@@ -134,8 +135,8 @@ export async function producer(input: ProducerInput): Promise<void> {
     const row = await keeper.producerRow(input.source_id);
     pace.shown.setInstallation(row?.installation);
     if (row === null) stopping = true;
-    // The row is where a first run starts. What updates said since is newer: they reach the workflow before
-    // the row.
+    // The first run starts from the row. Settings from an update are newer, because updates reach the
+    // workflow before the row.
     else if (!told && !input.resume) pace.adopt(row.settings, row.paused);
 
     while (!stopping && !(emittedBatches >= BATCHES_A_RUN || workflowInfo().continueAsNewSuggested)) {
@@ -152,6 +153,6 @@ export async function producer(input: ProducerInput): Promise<void> {
   });
   if (stopping) return;
   const next = pace.input();
-  // A run of an earlier release may still know the URL of its checks whole.
+  // A run of an earlier release may still contain the full URL of its checks.
   await continueShown<typeof producer>({ ...next, settings: withoutSecrets(next.settings) });
 }

@@ -4,7 +4,7 @@ import { settingsFlaw } from '../../domain/producers/tick.ts';
 import { FAILURES } from '../retry-policies.ts';
 import type { Pace } from './pace.ts';
 
-/** Validators of a producer's updates: what they reject leaves no trace in its history. */
+/** Validators of a producer's updates. A rejected update leaves no trace in the history. */
 
 export function requirePausable({ paused }: Pace): void {
   if (paused) refuse('the producer is paused already');
@@ -14,7 +14,7 @@ export function requireResumable({ paused, breaker }: Pace): void {
   if (!paused && breaker.opened === 0) refuse('the producer is running already');
 }
 
-/** What a stopping one is told would be lost with it. */
+/** Rejects updates while the workflow is stopping, because they would have no effect. */
 export function requireStaying(stopping: boolean): void {
   if (stopping) refuse('the producer is stopping');
 }

@@ -17,8 +17,8 @@ import { RULE_ID } from '../search-attributes.ts';
 import { continueShown, Shown, shows } from '../shown.ts';
 
 /**
- * Signals and evaluations a run takes before it continues as new: the server's own hint doesn't count
- * signals.
+ * How many signals and evaluations one run takes before it continues as new. The server's own hint does not
+ * count signals.
  */
 const EVALUATIONS_A_RUN = 1000;
 const SIGNALS_A_RUN = 5000;
@@ -39,9 +39,9 @@ export interface AlertRuleInput {
 }
 
 /**
- * The one place where a rule's windows are judged, in order. It sleeps until it is told that something may
- * have changed; what exactly is in the database, so that nothing is lost with a signal, and nothing judged
- * twice for two.
+ * Judges the groups of one rule, one evaluation after the other; no other workflow does. It sleeps until a
+ * signal says that something may have changed. The rows say what, so a lost signal loses nothing, and two
+ * signals do not cause two evaluations.
  */
 export async function alertRule({ rule_id, evaluations = 0 }: AlertRuleInput): Promise<void> {
   let woken = true;
