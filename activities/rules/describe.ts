@@ -3,8 +3,9 @@ import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.t
 import { countedEvents, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
 import type { Event } from '../../domain/events/event.ts';
 import { worse } from '../../domain/events/severity.ts';
-import { incidentWords, keyLabels } from '../../domain/received-alerts/alert.ts';
 import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
+import { keyLabels } from '../../domain/received-alerts/key.ts';
+import { incidentWords } from '../../domain/received-alerts/words.ts';
 import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { countOf } from '../../domain/rules/rule.ts';
 import type { Episode } from '../../domain/rules/transition.ts';

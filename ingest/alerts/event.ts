@@ -1,6 +1,7 @@
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from '../../domain/events/event.ts';
-import { keyLabels, NEVER, RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { NEVER, RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { keyLabels } from '../../domain/received-alerts/key.ts';
 import { reserved } from '../../domain/reserved-id.ts';
 
 /**

@@ -16,14 +16,14 @@ import {
 } from '../../db/queries/received-alerts/writes.ts';
 import type { Event } from '../../domain/events/event.ts';
 import {
-  applyMessage,
-  incidentWords,
   type KnownAlert,
-  type MessageOutcome,
   RECEIVING_RULES,
   type ReceivedAlert,
   resolves,
 } from '../../domain/received-alerts/alert.ts';
+import { applyMessage } from '../../domain/received-alerts/message.ts';
+import type { MessageOutcome } from '../../domain/received-alerts/single-sender.ts';
+import { incidentWords } from '../../domain/received-alerts/words.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { alertEvent } from './event.ts';
 

@@ -1,7 +1,8 @@
 import { storableText } from '../../db/storable.ts';
 import { receivedSeverity } from '../../domain/events/severity.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { alertmanagerKey, NEVER } from '../../domain/received-alerts/alert.ts';
+import { NEVER } from '../../domain/received-alerts/alert.ts';
+import { alertmanagerKey } from '../../domain/received-alerts/key.ts';
 import { type ConvertedAlert, invalidItem } from './converted.ts';
 
 /**

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { receivedSeverity } from '../../domain/events/severity.ts';
 import { parseInstant } from '../../domain/instant.ts';
-import { NEVER, pagerdutyKey, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { pagerdutyKey } from '../../domain/received-alerts/key.ts';
 import type { Converted, EventInput } from './converted.ts';
 import { fitSource, shortened } from './fit.ts';
 import { cutText } from './repair.ts';

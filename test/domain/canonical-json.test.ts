@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { canonicalJson } from '../../domain/canonical-json.ts';
-import { alertmanagerKey } from '../../domain/received-alerts/alert.ts';
+import { alertmanagerKey } from '../../domain/received-alerts/key.ts';
 import { compileGroupKey } from '../../domain/rules/group.ts';
 
 describe('canonical JSON', () => {

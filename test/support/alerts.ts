@@ -1,9 +1,5 @@
-import {
-  alertmanagerKey,
-  NEVER,
-  pagerdutyKey,
-  type ReceivedAlert,
-} from '../../domain/received-alerts/alert.ts';
+import { NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { alertmanagerKey, pagerdutyKey } from '../../domain/received-alerts/key.ts';
 
 /** How long Prometheus' alerts hold unless they are sent again, as it does each minute. */
 export const HOLDS_MS = 4 * 60_000;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { producedEventId } from '../../../domain/producers/simulate.ts';
-import { alertmanagerKey } from '../../../domain/received-alerts/alert.ts';
+import { alertmanagerKey } from '../../../domain/received-alerts/key.ts';
 import { isReserved } from '../../../domain/reserved-id.ts';
 import { alertEvent } from '../../../ingest/alerts/event.ts';
 import { fromCloudEvent } from '../../../ingest/formats/cloudevents.ts';

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { receivedSeverity } from '../../../domain/events/severity.ts';
-import {
-  type Applied,
-  alertmanagerKey,
-  applyMessage,
-  type KnownAlert,
-  NEVER,
-  pagerdutyKey,
-  type ReceivedAlert,
-} from '../../../domain/received-alerts/alert.ts';
+import { type KnownAlert, NEVER, type ReceivedAlert } from '../../../domain/received-alerts/alert.ts';
 import { judgeReceived } from '../../../domain/received-alerts/episodes.ts';
+import { alertmanagerKey, pagerdutyKey } from '../../../domain/received-alerts/key.ts';
+import { applyMessage } from '../../../domain/received-alerts/message.ts';
+import type { Applied } from '../../../domain/received-alerts/single-sender.ts';
 import { firing, HOLDS_MS, paged, resolved } from '../../support/alerts.ts';
 
 const T = 1_000_000_000;

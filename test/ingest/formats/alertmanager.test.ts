@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { alertmanagerKey } from '../../../domain/received-alerts/alert.ts';
+import { alertmanagerKey } from '../../../domain/received-alerts/key.ts';
 import { fromPostableAlert, RESOLVE_TIMEOUT_MS } from '../../../ingest/formats/alertmanager.ts';
 import { parseLabelFilter } from '../../../ingest/formats/label-filter.ts';
 
