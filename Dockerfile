@@ -1,5 +1,5 @@
-# One image serves every role, chosen by its command. TypeScript runs as it is; only the workflows are
-# bundled. Not Alpine: the Temporal SDK's native code needs glibc.
+# One image for all roles: the command says which role a container runs. Node runs the TypeScript directly;
+# only the workflows are bundled. Alpine is not possible, because the Temporal SDK's native code needs glibc.
 FROM node:24-bookworm-slim AS made
 WORKDIR /app
 
@@ -7,19 +7,20 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
 COPY . .
-# A checkout under a umask of 077 must be readable by the user that the roles run as.
+# Makes files readable for the user of the containers, also if the checkout was made with a umask of 077.
 RUN npm run build:workflows && node deploy/image/slim.ts && chmod -R u=rwX,go=rX .
 
 FROM node:24-bookworm-slim
 
-# Small nurseries and few malloc arenas, except for the API's nursery: as in embedded/processes/role.ts.
+# Few malloc arenas, and a small young generation of V8's heap, except for the API: as in
+# embedded/processes/role.ts.
 ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=8 MALLOC_ARENA_MAX=2
 ENV WORKFLOW_BUNDLE=/app/build/workflows.js
 WORKDIR /app
 
 COPY --from=made /app .
 
-# Volumes mounted here are the application's to write.
+# A new volume gets the owner of the folder where it is mounted, so the application can write to it.
 RUN install -d -o node -g node -m 700 /keys && install -d -o node -g node -m 755 /shared
 
 USER node

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the secrets that docker-compose.yml needs, once, in .env beside it. What .env has already stays as it
-# is. Needs nothing but a shell and the usual tools: no Node, no openssl.
+# Creates the secrets that docker-compose.yml needs, in .env beside it. It keeps every value that .env already
+# has, so it may run again. It needs only a shell and the usual tools: no Node, no openssl.
 set -eu
 umask 077
 cd "$(dirname "$0")/.."
@@ -8,7 +8,7 @@ touch .env
 chmod 600 .env
 
 secret() {
-  # A tail without its newline would join with what is added.
+  # If the last line has no newline, the next line would be appended to it.
   if [ -n "$(tail -c 1 .env)" ]; then echo >> .env; fi
   if grep -q "^$1=." .env; then
     echo "$1: kept"
@@ -20,8 +20,8 @@ secret() {
   fi
 }
 
-secret INGEST_TOKEN 'What senders of POST /internal/events give as x-ingest-token.'
-secret TOCSIN_PASSWORD 'Of the PostgreSQL role that the API and the workers log in as.'
-secret TOCSIN_OWNER_PASSWORD 'Of the PostgreSQL role that owns the tables and migrates.'
-secret POSTGRES_PASSWORD 'Of the superuser there. Fixed when the volume is made.'
-secret TEMPORAL_POSTGRES_PASSWORD 'Of the superuser of the PostgreSQL for Temporal. Fixed when the volume is made.'
+secret INGEST_TOKEN 'The token that senders of POST /internal/events put into the header x-ingest-token.'
+secret TOCSIN_PASSWORD 'Password of the PostgreSQL role tocsin, of the API and the workers.'
+secret TOCSIN_OWNER_PASSWORD 'Password of the PostgreSQL role tocsin_owner, of the tables and migrations.'
+secret POSTGRES_PASSWORD 'Password of the PostgreSQL superuser. Fixed when the volume is created.'
+secret TEMPORAL_POSTGRES_PASSWORD 'Password of the superuser of the PostgreSQL for Temporal. Fixed when its volume is created.'

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes or updates Temporal's two databases on the PostgreSQL that SQL_HOST, SQL_PORT, SQL_USER and SQL_PASSWORD name.
-# Runs in temporalio/admin-tools; elsewhere SCHEMA says where Temporal's schema directory is.
+# Creates or updates Temporal's two databases, on the PostgreSQL that SQL_HOST, SQL_PORT, SQL_USER and
+# SQL_PASSWORD name. It runs in the image temporalio/admin-tools. To run it elsewhere, set SCHEMA to the
+# directory of Temporal's schema.
 set -eu
 
 schema=${SCHEMA:-/etc/temporal/schema/postgresql/v12}
