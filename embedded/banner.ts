@@ -30,15 +30,15 @@ export function readyBlock({ apiUrl, uiUrl, dataDir, auth, samples }: Ready): st
 }
 
 const authLines: Record<Ready['auth'], string[]> = {
-  open: ['  Open to everyone on this machine, and to nobody else: no keys are asked for.', ''],
-  keys: ['  Keys are asked for: begin with that of BOOTSTRAP_KEY, and make others by POST /keys.', ''],
+  open: ['  Everyone on this machine can use it without a key; nobody else can reach it.', ''],
+  keys: ['  The API requires keys: use the one in BOOTSTRAP_KEY, and create others with POST /keys.', ''],
 };
 
 function samplesLines(samples: Ready['samples']): string[] {
   if (!samples) return [];
   return [
     '  Seven sample producers send about 40 events a second; within a minute one of them goes',
-    '  wild, and an incident opens and closes again. "npm run samples -- remove" clears them away.',
+    '  wild, and an incident opens and resolves again. "npm run samples -- remove" removes them.',
     '',
   ];
 }

@@ -10,14 +10,14 @@ import { isSecret, makeSecret } from '../domain/keys/key.ts';
 const { values, positionals } = parseArgs({ options: { show: { type: 'boolean' } }, allowPositionals: true });
 const [path] = positionals;
 if (!path) {
-  console.error('Say where the key is to be kept: node embedded/bootstrap-key.ts [--show] FILE');
+  console.error('Name the file for the key: node embedded/bootstrap-key.ts [--show] FILE');
   process.exit(2);
 }
 try {
   // With `--show` the file is only read, because the caller may not be allowed to write there.
   const made = !values.show && make(path);
   const key = readFileSync(path, 'utf8').trim();
-  if (!isSecret('key', key)) throw new Error(`what ${path} holds is no key`);
+  if (!isSecret('key', key)) throw new Error(`${path} does not contain a key`);
   if (values.show) console.log(key);
   else {
     console.log(`The first key, which has every role, ${made ? 'is' : 'was made before: it is'} in ${path}.`);

@@ -31,7 +31,10 @@ export const accessSettings = {
   /** The token that senders of POST /internal/events send in x-ingest-token. */
   INGEST_TOKEN: z
     .string()
-    .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'must be ASCII without spaces around it: a header carries nothing else')
+    .regex(
+      /^[!-~](?:[ -~]*[!-~])?$/,
+      'must be ASCII without spaces around it, because it is sent in a header',
+    )
     .default(DEFAULT_INGEST_TOKEN),
   /**
    * Proxies in front of the API: addresses or networks, separated by commas. The API believes the client
@@ -78,7 +81,7 @@ export function checkAccessSettings({ HOST, AUTH, INGEST_TOKEN, BOOTSTRAP_KEY }:
   }
   if (BOOTSTRAP_KEY === undefined) {
     throw new ConfigError(
-      `${reason}, so keys are asked for, but there is none to begin with: set BOOTSTRAP_KEY to tk and 30 random letters and digits, or BOOTSTRAP_KEY_FILE to a file that holds that.`,
+      `${reason}, so the API requires keys, but there is none to begin with: set BOOTSTRAP_KEY to tk and 30 random letters and digits, or BOOTSTRAP_KEY_FILE to a file that holds that.`,
     );
   }
 }

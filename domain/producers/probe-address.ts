@@ -50,12 +50,12 @@ const PUBLIC = new Set(['unicast', 'rfc6052', '6to4']);
  */
 export function addressFlaw(address: string, allowed: readonly Network[]): string | null {
   const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
-  if (!ipaddr.isValid(bare)) return 'is no address';
+  if (!ipaddr.isValid(bare)) return 'is not an IP address';
   const parsed = ipaddr.process(bare);
   const forms = [parsed, ...(parsed instanceof ipaddr.IPv6 ? embedded(parsed) : [])];
   if (forms.some((form) => isIn(form, METADATA))) return 'is a link-local or cloud metadata address';
   const closed = forms.some((form) => !PUBLIC.has(form.range()) && !isIn(form, allowed));
-  return closed ? 'is a private address that HTTP_CHECK_NETWORKS does not have' : null;
+  return closed ? 'is a private address that HTTP_CHECK_NETWORKS does not include' : null;
 }
 
 function isIn(address: Address, ranges: readonly Network[]): boolean {

@@ -14,9 +14,11 @@ export function watchDisk(registry: Registry, disk: { report(): DiskReport }): v
         else this.set(value);
       },
     });
-  gauge('tocsin_disk_free_bytes', 'Room left on the disk of PostgreSQL', ({ free_bytes }) => free_bytes);
+  gauge('tocsin_disk_free_bytes', 'Free space on the disk of PostgreSQL', ({ free_bytes }) => free_bytes);
   gauge('tocsin_disk_size_bytes', 'Size of the disk of PostgreSQL', ({ total_bytes }) => total_bytes);
-  gauge('tocsin_disk_full', '1 while events are refused for want of room', ({ state }) =>
-    state === 'full' ? 1 : 0,
+  gauge(
+    'tocsin_disk_full',
+    '1 while events are refused because the disk of PostgreSQL is full',
+    ({ state }) => (state === 'full' ? 1 : 0),
   );
 }

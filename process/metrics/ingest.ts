@@ -8,7 +8,7 @@ export function observeIngest(registry: Registry, via: 'http' | 'producer'): Ing
   const registers = [registry];
   const events = new Counter({
     name: 'tocsin_events_total',
-    help: 'Events by what became of them; refused ones come again',
+    help: 'Events by outcome; senders repeat refused ones',
     labelNames: ['outcome', 'via'],
     registers,
   });
@@ -27,7 +27,7 @@ export function observeIngest(registry: Registry, via: 'http' | 'producer'): Ing
   });
   const wakes = new Histogram({
     name: 'tocsin_wake_duration_seconds',
-    help: 'From a commit until the rules that it may concern are signalled',
+    help: 'Time from a commit until the rules that it may concern are signalled',
     buckets: DURATIONS,
     registers,
   });
@@ -66,7 +66,7 @@ export function watchBuffer(registry: Registry, ingest: Pick<Ingest, 'load'>, li
   });
   new Gauge({
     name: 'tocsin_appends_in_flight',
-    help: 'Appends under way, of this process',
+    help: 'Appends in progress in this process',
     registers,
     collect() {
       this.set(ingest.load().inFlight);
@@ -74,7 +74,7 @@ export function watchBuffer(registry: Registry, ingest: Pick<Ingest, 'load'>, li
   });
   new Gauge({
     name: 'tocsin_buffer_limit_events',
-    help: 'Events that this process holds at the most; more are refused',
+    help: 'Events that this process can hold; more are refused',
     registers,
   }).set(limit);
 }

@@ -13,7 +13,7 @@ export type ObserveRequest = (request: {
 export function observeRequests(registry: Registry): ObserveRequest {
   const durations = new Histogram({
     name: 'tocsin_http_request_duration_seconds',
-    help: 'From a request to the beginning of its answer',
+    help: 'Time from a request to the beginning of its answer',
     labelNames: ['method', 'route', 'status'],
     buckets: DURATIONS,
     registers: [registry],

@@ -49,7 +49,7 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
       return found ? samples(found) : [];
     });
 
-  gauge('tocsin_up', 'Whether what the system needs answers', ['component'], async () => {
+  gauge('tocsin_up', '1 if the component answers', ['component'], async () => {
     const [rows, tasks] = await Promise.all([database(), temporal()]);
     return [
       [{ component: 'postgres' }, rows ? 1 : 0],
@@ -58,7 +58,7 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
   });
   gauge(
     'tocsin_task_queue_backlog',
-    'Tasks that wait for a worker, approximately',
+    'Approximate number of tasks that wait for a worker',
     ['queue', 'kind'],
     async () => ((await temporal()) ?? []).map(({ queue, kind, tasks }) => [{ queue, kind }, tasks]),
   );
@@ -71,7 +71,7 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
     const counts = new Map(dead_letters.map(({ state, n }) => [state, n]));
     return ['waiting', 'redriven', 'discarded'].map((state) => [{ state }, counts.get(state) ?? 0]);
   });
-  read('tocsin_waiting', 'What waits for its turn', ['what'], ({ state }) => [
+  read('tocsin_waiting', 'Wakes, evaluations and notices that wait', ['what'], ({ state }) => [
     [{ what: 'wakes' }, state.outbox],
     [{ what: 'evaluations' }, state.evaluations],
     [{ what: 'notices' }, state.notices],
@@ -80,18 +80,20 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
   read('tocsin_failing_groups', 'Groups of rules that cannot be judged', [], ({ state }) => [
     [{}, state.groups_failing],
   ]);
-  read('tocsin_waiting_seconds', 'How long the oldest of it has waited', ['what'], ({ state }) => [
-    [{ what: 'wakes' }, Math.max(0, state.outbox_age ?? 0)],
-    [{ what: 'evaluations' }, Math.max(0, state.evaluations_age ?? 0)],
-    [{ what: 'notices' }, Math.max(0, state.notices_age ?? 0)],
-  ]);
   read(
-    'tocsin_watermark_lag_seconds',
-    'How far the clock is ahead of the instant up to which everything is appended',
-    [],
-    ({ state }) => [[{}, state.watermark === 0 ? null : Math.max(0, (state.now - state.watermark) / 1000)]],
+    'tocsin_waiting_seconds',
+    'How long the oldest wake, evaluation or notice has waited',
+    ['what'],
+    ({ state }) => [
+      [{ what: 'wakes' }, Math.max(0, state.outbox_age ?? 0)],
+      [{ what: 'evaluations' }, Math.max(0, state.evaluations_age ?? 0)],
+      [{ what: 'notices' }, Math.max(0, state.notices_age ?? 0)],
+    ],
   );
-  read('tocsin_processes', 'Processes whose heartbeat is young', ['role'], ({ state, processes }) => {
+  read('tocsin_watermark_lag_seconds', 'How far the watermark is behind the clock', [], ({ state }) => [
+    [{}, state.watermark === 0 ? null : Math.max(0, (state.now - state.watermark) / 1000)],
+  ]);
+  read('tocsin_processes', 'Live processes', ['role'], ({ state, processes }) => {
     const alive = new Map(ROLES.map((role) => [role, 0]));
     for (const { role, beat_at, ended } of processes) {
       alive.set(role, (alive.get(role) ?? 0) + (!ended && state.now - beat_at <= QUIET_AFTER_MS ? 1 : 0));
@@ -100,13 +102,13 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
   });
   read(
     'tocsin_deaf_spans',
-    'Deaf spans that touch the last hour, each of one sender, producer or process',
+    'Deaf spans that overlap the last hour; each belongs to one sender, producer or process',
     ['reason'],
     ({ deaf }) => deaf.map(({ reason, spans }) => [{ reason }, spans]),
   );
   read(
     'tocsin_deaf_seconds',
-    'Seconds of the last hour in which somebody was not heard for this reason',
+    'Seconds of the last hour that lie in deaf spans with this reason',
     ['reason'],
     ({ deaf }) => deaf.map(({ reason, seconds }) => [{ reason }, seconds]),
   );
@@ -122,19 +124,25 @@ export function watchSystem(registry: Registry, { orm, client }: { orm: Orm; cli
   );
   read(
     'tocsin_wedged_workflows',
-    'Workflows whose code fails each time they are to go on',
+    'Workflows that cannot continue because their code fails at each attempt',
     [],
     ({ rounds }) => [[{}, wedgedOf(rounds).length]],
   );
   read('tocsin_database_bytes', 'Size of the database', [], (found) => [[{}, found.database_bytes]]);
-  read('tocsin_partitions', 'Days that a partitioned table has', ['table'], ({ days }) =>
+  read('tocsin_partitions', 'How many day partitions a partitioned table has', ['table'], ({ days }) =>
     Object.entries(days).map(([table, list]) => [{ table }, list.length]),
   );
-  read('tocsin_partition_oldest_timestamp_seconds', 'The oldest of them', ['table'], ({ days }) =>
-    Object.entries(days).map(([table, list]) => [{ table }, seconds(list[0])]),
+  read(
+    'tocsin_partition_oldest_timestamp_seconds',
+    'Start of the oldest day partition',
+    ['table'],
+    ({ days }) => Object.entries(days).map(([table, list]) => [{ table }, seconds(list[0])]),
   );
-  read('tocsin_partition_newest_timestamp_seconds', 'The newest of them', ['table'], ({ days }) =>
-    Object.entries(days).map(([table, list]) => [{ table }, seconds(list.at(-1))]),
+  read(
+    'tocsin_partition_newest_timestamp_seconds',
+    'Start of the newest day partition',
+    ['table'],
+    ({ days }) => Object.entries(days).map(([table, list]) => [{ table }, seconds(list.at(-1))]),
   );
 }
 

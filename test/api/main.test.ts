@@ -184,7 +184,7 @@ describe('the API process', () => {
       [{ HOST: '0.0.0.0' }, /INGEST_TOKEN is the well-known default/],
       [
         { HOST: '0.0.0.0', INGEST_TOKEN: 'a-token-of-our-own' },
-        /keys are asked for, but there is none to begin with/,
+        /the API requires keys, but there is none to begin with/,
       ],
       [{ HOST: '0.0.0.0', AUTH: 'open' }, /but AUTH is open/],
       [{ CHANNELS: '{' }, /^CHANNELS: must be a JSON list/m],

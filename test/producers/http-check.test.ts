@@ -156,7 +156,7 @@ describe('an HTTP check', () => {
     for (const reach of [{}, { allowed: [parseNetwork('10.0.0.0/8')!] }]) {
       const { severity, payload } = await probeEvent(checking(server.url), createProbe(reach));
       assert.equal(severity, 'critical');
-      assert.match(String(payload.error), /is a private address that HTTP_CHECK_NETWORKS does not have/);
+      assert.match(String(payload.error), /is a private address that HTTP_CHECK_NETWORKS does not include/);
     }
     const inside = [
       '127.0.0.1',

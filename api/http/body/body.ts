@@ -196,7 +196,7 @@ export class Body implements Holder {
 }
 
 const stalled = new Error('the sender stalled');
-const evicted = new Error('its room is needed');
+const evicted = new Error('another request needs its memory');
 
 /** Decodes UTF-8. @throws Malformed */
 export function utf8(bytes: Uint8Array, reading: Reading): string {

@@ -17,7 +17,7 @@ export function checkStorable(root: unknown): void {
       throw new Invalid([{ field: path, reason: 'must not contain NUL or broken surrogates' }]);
     }
     if (typeof value === 'number' && !Number.isFinite(value)) {
-      throw new Invalid([{ field: path, reason: 'is too large a number' }]);
+      throw new Invalid([{ field: path, reason: 'is a number that is too large' }]);
     }
     if (value === null || typeof value !== 'object') continue;
     if (depth >= BODY_DEPTH) throw new Invalid([{ field: path, reason: `nested deeper than ${BODY_DEPTH}` }]);

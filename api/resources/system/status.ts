@@ -69,7 +69,7 @@ export function assess(
     impaired.push('Temporal does not answer: rules are not judged and nobody is notified');
   else if (temporal.dead_letter_sources === null) {
     // Temporal's frontend still answers for a while after its database is gone, although no workflow can run.
-    impaired.push('Temporal answers, but its workflows cannot be counted: its database may be away');
+    impaired.push('Temporal answers, but its workflows cannot be counted: its database may be down');
   }
   if (channels.length === 0) impaired.push('no channel is configured: nobody is notified of incidents');
   if (disk.state === 'full')
