@@ -47,7 +47,7 @@ describe('docs/formats.md', () => {
         `${size(limits.BATCH_BODY_LIMIT)}, ${count(limits.BATCH_LIMIT)} items`,
       ],
       ['an OTLP export', `${size(limits.EXPORT_BODY_LIMIT)}, ${count(limits.EXPORT_LIMIT)} records`],
-      ['objects and lists in a body that is parsed as a whole', count(limits.OBJECTS_LIMIT)],
+      ['the number of objects and lists in a body that is parsed as a whole', count(limits.OBJECTS_LIMIT)],
       ['a stream of lines or records', size(limits.STREAM_LIMIT)],
       ['one line or record of a stream', size(limits.LINE_LIMIT)],
       ['a PagerDuty event', size(limits.PAGE_LIMIT)],
@@ -57,14 +57,14 @@ describe('docs/formats.md', () => {
         `${size(limits.BODY_LIMIT)}, ${limits.BODY_DEPTH} levels deep, ${count(limits.BODY_VALUES)} values, ${count(limits.BODY_KEYS)} keys of an object`,
       ],
       [
-        'bodies that one process holds at once',
+        'all bodies together that one process holds in memory',
         `${size(limits.BUDGETS.events)} of events, ${size(limits.BUDGETS.alerts)} of alerts, ${size(limits.BUDGETS.control)} of all else`,
       ],
-      ['bodies that one process holds before it knows their key', size(limits.BUDGETS.strangers)],
+      ['all bodies together whose key a process does not know yet', size(limits.BUDGETS.strangers)],
       ['the window of a zstd body', size(2 ** limits.ZSTD_WINDOW_LOG)],
       [
-        'a pause while a body arrives',
-        `${limits.PATIENCE_MS / 1000} s, or less than ${count(limits.SLOWEST)} bytes a second`,
+        'how slowly a body may arrive',
+        `pauses of ${limits.PATIENCE_MS / 1000} s, and at least ${count(limits.SLOWEST)} bytes a second`,
       ],
     ] as const) {
       assert.equal(row(what)[0], limit, what);
