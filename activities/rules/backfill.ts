@@ -14,12 +14,13 @@ import {
   markReady,
   type Position,
 } from '../../db/queries/rules/backfill.ts';
-import type { Version } from '../../db/queries/rules/judging.ts';
+import { keepVersion, type Version } from '../../db/queries/rules/judging.ts';
 import { notePending } from '../../db/queries/rules/revisions.ts';
 import { DAY_MS, MAX_AHEAD_MS } from '../../domain/events/event.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
 import { type CompiledRule, compileRule } from '../../ingest/append/rule-set.ts';
+import { noteInReach } from './note-in-reach.ts';
 import { takeUpReceived } from './take-up-received.ts';
 
 /** What a backfill takes at once. Tests take less. */
@@ -77,7 +78,9 @@ export async function backfill(
     if (!(await writePortion(orm, version, position, portion.to, place(portion.cells, places)))) return;
     position = portion.to;
   }
-  if (position) {
+  if (version.first_layer < version.revision)
+    await noteInReach(orm, version, (db) => keepVersion(db, version), progress);
+  else if (position) {
     const span = { from_at: Math.floor(version.counted_from), to_at: position.occurred_at };
     // One that was broken off doesn't know what it counted before: all groups of the rule are judged then.
     const known = start.position === null ? [...places.admitted] : null;

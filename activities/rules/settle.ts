@@ -2,6 +2,7 @@ import { type Orm, type Sql, sqlOf, transaction } from '../../db/orm.ts';
 import { announced, type GroupIncident, unendedIncidents } from '../../db/queries/incidents/on-record.ts';
 import { writeTransitions } from '../../db/queries/incidents/write.ts';
 import { holdVersion, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
+import { sharesCounts } from '../../db/queries/rules/layers.ts';
 import { putOffGroups, putOffNoLonger } from '../../db/queries/rules/pending.ts';
 import {
   busyGroups,
@@ -19,6 +20,7 @@ import { takeOutbox } from '../../db/queries/rules/wake.ts';
 import type { ResolveReason } from '../../domain/incidents/incident.ts';
 import { end, handOver as handOverTo } from '../../domain/incidents/transitions.ts';
 import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
+import { noteInReach } from './note-in-reach.ts';
 
 /**
  * A revision that was superseded before its backfill was done was never in force: it judges nothing, and
@@ -51,8 +53,9 @@ export async function settle(
   const until = version.superseded_at!;
   const incidents = new Set<string>();
   const woken = new Set<string>();
-  // A backfill begins only when all revisions before are judged, so what is ready needs no second look.
-  const judged = next?.enabled && next.ready;
+  const continued = version.ready && next?.enabled && next.ready && sharesCounts(version, next);
+  // A backfill begins only when all revisions before are judged, so what it made ready needs no second look.
+  const judged = next?.enabled && next.ready && !continued;
   if (version.enabled && version.ready && !judged) {
     for (const id of await drainOutbox(orm)) woken.add(id);
     await transaction(orm, async (db) => {
@@ -83,6 +86,11 @@ export async function settle(
   }
   const rules = [...woken].filter((id) => id !== version.rule_id);
   if (next?.enabled && !next.ready) return { incidents: [...incidents], rules, stale: false };
+  // After the last judging: the waker passed over events of the next revision because their group fired by this
+  // one, and that may have ended. The counts include those events.
+  if (continued) {
+    await noteInReach(orm, next, async (db) => (await holdVersion(db, version, 'judging')) !== null);
+  }
   const handed = await handOver(orm, version, next, clock);
   for (const id of handed ?? []) incidents.add(id);
   return { incidents: [...incidents], rules, stale: handed === null };

@@ -21,6 +21,7 @@ import { RemovedSamples } from './20261130003001-removed-samples.ts';
 import { LeftGroups } from './20261130007001-left-groups.ts';
 import { DeadLetterSpans } from './20261130008001-dead-letter-spans.ts';
 import { EndedProcesses } from './20261130008002-ended-processes.ts';
+import { Layers } from './20261201001001-layers.ts';
 import { Corrections } from './20261201002001-corrections.ts';
 
 /** Every migration, in order. The list is explicit, so that nothing depends on the files in a folder. */
@@ -48,5 +49,6 @@ export const migrationsList = [
   { name: '20261130007001-left-groups', class: LeftGroups },
   { name: '20261130008001-dead-letter-spans', class: DeadLetterSpans },
   { name: '20261130008002-ended-processes', class: EndedProcesses },
+  { name: '20261201001001-layers', class: Layers },
   { name: '20261201002001-corrections', class: Corrections },
 ];

@@ -143,7 +143,7 @@ describe('when a rule changes, what is open', () => {
       const { rows } = await sql`select from window_counts where revision = 1`.execute(sqlOf(engine.orm));
       return rows.length;
     };
-    await engine.edit(rule, { definition: aRule({ threshold: 5 }).definition });
+    await engine.edit(rule, { definition: aRule({ window: 70 }).definition });
     const seen: number[] = [];
     await engine.judgeWith(rule, async () => void seen.push(await counted()));
     assert.ok(seen.length > 3);

@@ -90,7 +90,7 @@ describe('the times that are kept beside counts', () => {
       where moved > 0 and group_key in ('["crowded"]', '["busy"]')`.execute(sqlOf(engine.orm));
     assert.ok(rows[0]!.slots >= 2, 'appends and the backfill have both moved times');
 
-    await engine.edit(id, { definition: { ...HOURLY.definition, for_seconds: 1 } });
+    await engine.edit(id, { definition: { ...HOURLY.definition, allowed_lateness_seconds: 1 } });
     await engine.judge(id);
     assert.deepEqual(
       (await sql`select from window_times where revision = 1`.execute(sqlOf(engine.orm))).rows,

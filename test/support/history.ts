@@ -21,6 +21,9 @@ export type Settings = Pick<RuleDefinition, 'for_seconds' | 'keep_firing_seconds
   grouped: boolean;
 };
 
+/** What a rule may change without counting anything anew. */
+export type Tuning = Pick<Settings, 'threshold' | 'recovery' | 'for_seconds' | 'keep_firing_seconds'>;
+
 export type Step =
   | {
       do: 'append';
@@ -30,16 +33,22 @@ export type Step =
     }
   | { do: 'pass'; ms: number; lag: number; judged: boolean }
   | { do: 'edit'; settings: Settings; enabled: boolean; judged: boolean }
+  /** An edit that leaves what is counted as it is. */
+  | { do: 'tune'; tuning: Tuning; judged: boolean }
   | { do: 'crash'; nth: number }
   | { do: 'restart' };
 
-export const settings: fc.Arbitrary<Settings> = fc.record({
-  // Exact times are kept beside the counts of windows above 600 s.
-  window: fc.constantFrom(1, 3, 10, 61, 601),
+const tuning = {
   threshold: fc.integer({ min: 1, max: 4 }),
   recovery: fc.integer({ min: 1, max: 4 }),
   for_seconds: fc.constantFrom(0, 0, 0, 2, 5),
   keep_firing_seconds: fc.constantFrom(0, 0, 0, 2, 5),
+};
+
+export const settings: fc.Arbitrary<Settings> = fc.record({
+  // Exact times are kept beside the counts of windows above 600 s.
+  window: fc.constantFrom(1, 3, 10, 61, 601),
+  ...tuning,
   lateness: fc.constantFrom(20, 3600),
   grouped: fc.constantFrom(true, true, true, false),
 });
@@ -83,6 +92,14 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       judged: fc.boolean(),
     }),
   },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('tune' as const),
+      tuning: fc.record(tuning),
+      judged: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), nth: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
 );
@@ -117,10 +134,16 @@ interface Stored {
   order: number;
 }
 
+/** From when on something is counted. */
+interface Counts {
+  /** Of what was stored before this place in the order of commits, only events from `from` on. */
+  order: number;
+  from: number;
+}
+
 interface Revision {
   rule: RuleInput;
   from: number;
-  order: number;
   /**
    * From here on in the order of commits, the revision before counts no more: one that was never ready had
    * replaced it.
@@ -128,6 +151,8 @@ interface Revision {
   began: number;
   /** The rule's first revision, which judges windows whenever they were. */
   first: boolean;
+  /** What it counts, and with it the revisions that follow and count the same. */
+  counts: Counts;
   /** It was disabled before it was ready: it judged nothing, and what it had taken over ended with it. */
   unjudged?: boolean;
 }
@@ -148,14 +173,14 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
     definition.group_by.length > 0 ? JSON.stringify([host]) : '';
   const open = new Map<string, { since: number; opened_at: number }>();
   for (const [i, revision] of revisions.entries()) {
-    const { rule, from, order } = revision;
+    const { rule, from, counts } = revision;
     const next = revisions[i + 1];
     const spec = windowSpecOf(rule.definition);
     const until = next?.from ?? end;
     const horizon = next ? { openUpTo: until - 1, endUpTo: until } : { openUpTo: end, endUpTo: end };
     const counted = stored.filter((e) =>
-      e.order < order
-        ? e.at >= from - spec.windowMs
+      e.order < counts.order
+        ? e.at >= counts.from
         : e.order < (next?.began ?? Number.POSITIVE_INFINITY) &&
           e.arrived - e.at <= rule.definition.allowed_lateness_seconds * 1000,
     );
@@ -188,6 +213,20 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
 const byGroupAndTime = (a: readonly (string | number)[], b: readonly (string | number)[]) =>
   String(a[0]).localeCompare(String(b[0])) || Number(a[2]) - Number(b[2]);
 
+/** Whether the second of two revisions finds in the counts of the first all that it counts. */
+function countsTheSame(before: RuleInput, after: RuleInput): boolean {
+  const [a, b] = [before.definition, after.definition];
+  const [was, is] = [windowSpecOf(a), windowSpecOf(b)];
+  return (
+    before.enabled &&
+    after.enabled &&
+    was.bucketMs === is.bucketMs &&
+    was.windowMs >= is.windowMs &&
+    a.allowed_lateness_seconds === b.allowed_lateness_seconds &&
+    a.group_by.length === b.group_by.length
+  );
+}
+
 /** One rule of an engine, everything that was done to it, and what must come of it. */
 export class History {
   readonly #engine: Engine;
@@ -196,14 +235,19 @@ export class History {
   readonly #stored: Stored[] = [];
   readonly #sent: Event[] = [];
   #order = 0;
+  #settings: Settings;
   readonly rule: string;
 
-  private constructor(engine: Engine, type: string, rule: string, first: RuleInput) {
+  private constructor(engine: Engine, type: string, rule: string, initial: Settings) {
+    const first = ruleOf(initial);
+    this.#settings = initial;
     this.#engine = engine;
     this.#type = type;
     this.rule = rule;
     const order = this.#order++;
-    this.#revisions = [{ rule: first, from: engine.now, order, began: order, first: true }];
+    const from = engine.now;
+    const counts = { order, from: from - windowSpecOf(first.definition).windowMs };
+    this.#revisions = [{ rule: first, from, began: order, first: true, counts }];
   }
 
   /** Each has a stretch of time and a rule of its own in the same database. */
@@ -212,7 +256,7 @@ export class History {
     const type = `tick-${engine.now}`;
     const first = ruleOf(initial);
     const { id } = await createRule(engine.orm, typed(first, type), engine.now);
-    return new History(engine, type, id, first);
+    return new History(engine, type, id, initial);
   }
 
   async do(s: Step): Promise<void> {
@@ -229,7 +273,13 @@ export class History {
       if (s.judged) await engine.judge(this.rule);
     } else if (s.do === 'edit') {
       engine.now += 1;
+      this.#settings = s.settings;
       await this.#edit(ruleOf(s.settings, s.enabled));
+      if (s.judged) await engine.judge(this.rule);
+    } else if (s.do === 'tune') {
+      engine.now += 1;
+      this.#settings = { ...this.#settings, ...s.tuning };
+      await this.#edit(ruleOf(this.#settings, this.#revisions.at(-1)!.rule.enabled));
       if (s.judged) await engine.judge(this.rule);
     } else if (s.do === 'crash') await engine.judgeAndCrash(this.rule, s.nth);
     else engine.restart();
@@ -249,9 +299,14 @@ export class History {
     const counting = before.enabled && !rows[0]!.ready;
     const replaced = counting && input.enabled ? this.#revisions.pop() : undefined;
     if (counting && !input.enabled) this.#revisions.at(-1)!.unjudged = true;
+    const from = replaced?.from ?? engine.now;
+    const last = replaced ?? this.#revisions.at(-1)!;
+    const counts = countsTheSame(before, input)
+      ? last.counts
+      : { order: this.#order, from: from - windowSpecOf(input.definition).windowMs };
     this.#revisions.push({
-      ...{ rule: input, from: replaced?.from ?? engine.now, first: false },
-      ...{ order: this.#order, began: replaced?.began ?? this.#order },
+      ...{ rule: input, from, first: false, counts },
+      began: replaced?.began ?? this.#order,
     });
   }
 

@@ -2,11 +2,10 @@ import { LockMode } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 import { canonicalJson } from '../../../domain/canonical-json.ts';
-import { type RuleDefinition, windowSpecOf } from '../../../domain/rules/rule.ts';
-import { type AlertRule, AlertRuleEntity, RuleVersionEntity } from '../../entities/rule.ts';
-import { LOCKS, lockRuleSet, newRuleSetVersion } from '../../locks.ts';
+import type { RuleDefinition } from '../../../domain/rules/rule.ts';
+import { type AlertRule, AlertRuleEntity } from '../../entities/rule.ts';
 import { type Orm, type Sql, transaction } from '../../orm.ts';
-import { instant, ms } from '../../time.ts';
+import { newRevision } from './new-revision.ts';
 
 /** A rule as people give it, validated. */
 export interface RuleInput {
@@ -51,7 +50,7 @@ export async function createRule(orm: Orm, input: RuleInput, now: number): Promi
       deletedAt: null,
     });
     await em.flush();
-    await newRevision(db, em, rule, now);
+    await newRevision(db, em, rule, { now });
     return rule;
   });
 }
@@ -88,7 +87,7 @@ export async function updateRule(
     if (!changed) return { rule, open_incidents: { count, outcome: 'unchanged' } };
     rule.revision++;
     await em.flush();
-    await newRevision(db, em, rule, now);
+    await newRevision(db, em, rule, { now });
     return { rule, open_incidents: { count, outcome: outcomeOf(judging ?? before, rule) } };
   });
 }
@@ -111,7 +110,7 @@ export async function deleteRule(
     rule.deletedAt = new Date(now);
     rule.revision++;
     await em.flush();
-    await newRevision(db, em, rule, now);
+    await newRevision(db, em, rule, { now });
     return { open_incidents: { count, outcome: 'resolved: rule deleted' } };
   });
 }
@@ -132,84 +131,10 @@ export async function recountRules(orm: Orm, now: number): Promise<string[]> {
       if (!rule?.enabled) return;
       rule.revision++;
       await em.flush();
-      await newRevision(db, em, rule, now);
+      await newRevision(db, em, rule, { now, anew: true });
     });
   }
   return ids;
-}
-
-/**
- * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is
- * taken, so each event is either visible in it, and counted by the backfill, or appended later, and counted
- * there. All that can be looked up beforehand is: appends wait for this lock.
- */
-async function newRevision(db: Sql, em: SqlEntityManager, rule: AlertRule, now: number): Promise<void> {
-  const { effectiveAt, groupsFrom } = await nextInstant(db, rule, now);
-  // Its counts must not be dropped by who doesn't know yet how far back it looks. Waits for a partition on
-  // its way out.
-  await sql`select pg_advisory_xact_lock_shared(${LOCKS.retention})`.execute(db);
-  await lockRuleSet(db);
-  const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
-    db,
-  );
-  const { snapshot } = rows[0]!;
-  const spec = windowSpecOf(rule.definition);
-  await sql`
-    update rule_versions set superseded_at = ${instant(effectiveAt)}, until_snapshot = ${snapshot}
-    where rule_id = ${rule.id} and superseded_at is null`.execute(db);
-  em.create(RuleVersionEntity, {
-    ruleId: rule.id,
-    revision: rule.revision,
-    definition: rule.definition,
-    enabled: rule.enabled,
-    effectiveAt: new Date(effectiveAt),
-    snapshot,
-    countedFrom: new Date(effectiveAt - spec.windowMs),
-    windowMs: spec.windowMs,
-    bucketMs: spec.bucketMs,
-    threshold: spec.threshold,
-    ready: !rule.enabled,
-    countedTo: null,
-    countedToId: null,
-    groupsFrom,
-    forgetting: false,
-    supersededAt: null,
-    handedOver: false,
-    untilSnapshot: null,
-    settled: false,
-  });
-  await em.flush();
-  await newRuleSetVersion(db, rule.id);
-}
-
-/**
- * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not
- * ready yet, from the instant of that one. It has judged nothing, so its successor judges in its place and
- * misses no window. `groupsFrom`: the revision that brought its `group_by`.
- */
-async function nextInstant(db: Sql, rule: AlertRule, now: number) {
-  // A judge in hand ends before the rule-set lock is taken, or every append would wait for it too.
-  const { rows: replaced } = await sql<{
-    pending: boolean;
-    effective_at: number;
-    groups_from: number;
-    group_by: string[];
-  }>`
-    select enabled and not ready as pending, ${ms('effective_at')} as effective_at, groups_from,
-      definition->'group_by' as group_by
-    from rule_versions where rule_id = ${rule.id} and superseded_at is null for no key update`.execute(db);
-  const [before] = replaced;
-  if (!before) return { effectiveAt: now, groupsFrom: 0 };
-  const regrouped = !same(before.group_by, rule.definition.group_by);
-  const groupsFrom = regrouped ? rule.revision : before.groups_from;
-  if (rule.enabled && before.pending) return { effectiveAt: before.effective_at, groupsFrom };
-  const { rows } = await sql<{ latest: number | null }>`
-    select (extract(epoch from max(opened_at)) * 1000)::float8 as latest from alert_incidents
-    where rule_id = ${rule.id} and ended_at is null`.execute(db);
-  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened
-  // before.
-  const effectiveAt = Math.max(now, before.effective_at + 1, (rows[0]?.latest ?? 0) + 1);
-  return { effectiveAt, groupsFrom };
 }
 
 async function lockRule(em: SqlEntityManager, id: string): Promise<AlertRule | null> {

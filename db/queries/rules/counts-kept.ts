@@ -3,11 +3,18 @@ import { DAY_MS } from '../../../domain/events/event.ts';
 import { type Orm, type Sql, sqlOf } from '../../orm.ts';
 import { partitionDays } from '../../partitions.ts';
 
-/** Counts of one revision, and from when on it may still need them. Epoch ms. */
+/** A revision, the layers of counts that it reads, and from when on it may still need them. Epoch ms. */
 export interface KeptCounts {
   rule_id: string;
   revision: number;
+  first_layer: number;
   kept_from: number;
+}
+
+/** The counts of a rule that were counted while one revision was in force. */
+interface Layer {
+  rule_id: string;
+  layer: number;
 }
 
 /**
@@ -26,7 +33,7 @@ export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
     ), unwoken as (
       select (extract(epoch from min(created_at)) * 1000)::float8 as oldest from wake_outbox
     )
-    select v.rule_id, v.revision, least(
+    select v.rule_id, v.revision, coalesce(v.first_layer, v.revision) as first_layer, least(
         ${now}::float8, u.oldest, w.oldest, b.oldest, extract(epoch from v.superseded_at) * 1000,
         case when v.ready then null else extract(epoch from v.effective_at) * 1000 end
       )::float8 - 2 * v.window_ms - v.bucket_ms - 1000 * (
@@ -58,52 +65,46 @@ export async function trimCounts(orm: Orm, clock: () => number, progress: () => 
   for (const { name, day, state } of await partitionDays(db, 'window_counts')) {
     if (state !== 'attached') continue;
     // In this order: a revision that is made in between has nothing in the list.
-    const present = await revisionsIn(db, name);
-    const kept = new Map(
-      (await countsKept(db, clock())).map((k) => [`${k.rule_id} ${k.revision}`, k.kept_from] as const),
-    );
+    const present = await layersIn(db, name);
+    const kept = Map.groupBy(await countsKept(db, clock()), ({ rule_id }) => rule_id);
     progress();
-    for (const { rule_id, revision } of present) {
-      const before = kept.get(`${rule_id} ${revision}`) ?? day + DAY_MS;
-      if (before > day) {
-        gone += await deleteCounts(
-          db,
-          { rule_id, revision },
-          { from: day, before: Math.min(before, day + DAY_MS) },
-          progress,
-        );
-      }
+    for (const layer of present) {
+      const readers = (kept.get(layer.rule_id) ?? []).filter(
+        ({ first_layer, revision }) => first_layer <= layer.layer && layer.layer <= revision,
+      );
+      const before = Math.min(day + DAY_MS, ...readers.map(({ kept_from }) => kept_from));
+      if (before > day) gone += await deleteCounts(db, layer, { from: day, before }, progress);
     }
   }
   return gone;
 }
 
-/** The revisions that a partition has counts of, found one by one along its key. */
-async function revisionsIn(db: Sql, partition: string): Promise<{ rule_id: string; revision: number }[]> {
+/** The layers that a partition has counts of, found one by one along its key. */
+async function layersIn(db: Sql, partition: string): Promise<Layer[]> {
   const first = (after: ReturnType<typeof sql>) => sql`
     (select rule_id, revision from ${sql.table(partition)} ${after} order by rule_id, revision limit 1)`;
-  const { rows } = await sql<{ rule_id: string; revision: number }>`
+  const { rows } = await sql<Layer>`
     with recursive present as (
       ${first(sql``)}
       union all
       select n.rule_id, n.revision from present p
       cross join lateral ${first(sql`where (rule_id, revision) > (p.rule_id, p.revision)`)} n
     )
-    select rule_id, revision from present`.execute(db);
+    select rule_id, revision as layer from present`.execute(db);
   return rows;
 }
 
 /**
- * Deletes a revision's counts of some buckets, epoch ms, a few at a time. Their times are deleted first: a
+ * Deletes a layer's counts of some buckets, epoch ms, a few at a time. Their times are deleted first: a
  * crash in between leaves counts, and so the next round continues.
  */
 async function deleteCounts(
   db: Sql,
-  { rule_id, revision }: { rule_id: string; revision: number },
+  { rule_id, layer }: Layer,
   { from, before }: { from: number; before: number },
   progress: () => void,
 ): Promise<number> {
-  const mine = sql`c.rule_id = ${rule_id} and c.revision = ${revision}
+  const mine = sql`c.rule_id = ${rule_id} and c.revision = ${layer}
     and c.bucket >= ${Math.floor(from)}::bigint and c.bucket < ${Math.floor(before)}::bigint`;
   await deleteByKey(db, 'window_times', mine, 'first', progress);
   return deleteByKey(db, 'window_counts', mine, 'slot', progress);
@@ -139,26 +140,36 @@ async function deleteByKey(
 /** Every bucket there can be. */
 const ALL_TIME = { from: 0, before: Number.MAX_SAFE_INTEGER };
 
-/** Removes revisions that are settled, with what they counted, bit by bit. */
+/**
+ * Removes revisions that are settled, with the layers of counts that no other revision reads, bit by bit. A
+ * layer without a reader never gets one again: a new revision reads what the one in force reads, or only its
+ * own layer.
+ */
 export async function forgetSettled(
   orm: Orm,
   ruleId: string | null,
   progress: () => void = () => {},
 ): Promise<void> {
   const db = sqlOf(orm);
-  const { rows } = await sql<{ rule_id: string; revision: number }>`
-    select rule_id, revision from rule_versions
+  const { rows } = await sql<{ rule_id: string; revision: number; unread: number[] }>`
+    select rule_id, revision, array(
+      select layer from generate_series(coalesce(first_layer, revision), revision) layer
+      where not exists (
+        select from rule_versions r
+        where r.rule_id = v.rule_id and not r.settled
+          and layer between coalesce(r.first_layer, r.revision) and r.revision)
+    ) as unread
+    from rule_versions v
     where settled ${ruleId === null ? sql`` : sql`and rule_id = ${ruleId}`} order by rule_id, revision`.execute(
     db,
   );
-  for (const version of rows) {
-    const { rule_id, revision } = version;
+  for (const { rule_id, revision, unread } of rows) {
     progress();
-    await deleteCounts(db, version, ALL_TIME, progress);
+    for (const layer of unread) await deleteCounts(db, { rule_id, layer }, ALL_TIME, progress);
     // What another process has in hand is left to it. The row stays until all is gone, so that a crash there
     // leaves nothing that nobody looks for.
     const left = (table: string) => sql`(
-      select from ${sql.table(table)} c where c.rule_id = v.rule_id and c.revision = v.revision)`;
+      select from ${sql.table(table)} c where c.rule_id = v.rule_id and c.revision = any(${unread}::int[]))`;
     await sql`
       delete from rule_versions v
       where rule_id = ${rule_id} and revision = ${revision} and settled

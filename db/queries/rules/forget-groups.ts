@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { LOCKS, lockRuleSet, newRuleSetVersion } from '../../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
+import { LAYERS_OF_V } from './layers.ts';
 
 /** Groups deleted in one transaction: appends with new groups of the rule may wait for it. */
 const AT_ONCE = 200;
@@ -13,7 +14,7 @@ const idle = sql`
   g.state = 'ok' and g.group_key not in ('', '*')
   and not exists (
     select from window_counts c
-    where c.rule_id = g.rule_id and c.revision = v.revision and c.group_key = g.group_key)
+    where c.rule_id = g.rule_id and c.revision = ${LAYERS_OF_V} and c.group_key = g.group_key)
   and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)`;
 
 /**

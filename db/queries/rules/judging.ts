@@ -4,6 +4,7 @@ import { type FieldTexts, textsOfGroups } from '../../../domain/rules/group.ts';
 import type { RuleDefinition } from '../../../domain/rules/rule.ts';
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
+import { layersOf } from './layers.ts';
 
 /** A revision of a rule, as judging needs it. Times in epoch milliseconds. */
 export interface Version {
@@ -18,6 +19,8 @@ export interface Version {
   handed_over: boolean;
   counted_from: number;
   snapshot: string;
+  /** It reads the layers of counts from this one to its own. */
+  first_layer: number;
   /** The revision that brought its `group_by`. */
   groups_from: number;
   /**
@@ -51,6 +54,7 @@ export async function loadRule(
       select rule_id, revision, jsonb_build_object('rule_id', rule_id, 'revision', revision, 'definition', definition,
         'enabled', enabled, 'ready', ready, 'effective_at', ${ms('effective_at')},
         'superseded_at', ${ms('superseded_at')}, 'handed_over', handed_over, 'counted_from', ${ms('counted_from')}, 'snapshot', snapshot, 'groups_from', groups_from,
+        'first_layer', coalesce(first_layer, revision),
         'until_snapshot', coalesce(until_snapshot, lead(snapshot) over (order by revision))) as version
       from rule_versions where rule_id = ${ruleId} and not settled
     ) v on v.rule_id = r.id
@@ -144,7 +148,7 @@ export async function lockGroups(
 /** Counts by bucket for each group's page: from `from` to before `to`, which may be infinite. Epoch ms. */
 export async function bucketCounts(
   db: Sql,
-  { rule_id, revision }: Version,
+  version: Version,
   pages: readonly { group_key: string; from: number; to: number }[],
 ): Promise<Map<string, Map<number, number>>> {
   const counts = new Map(pages.map(({ group_key }) => [group_key, new Map<number, number>()]));
@@ -156,7 +160,7 @@ export async function bucketCounts(
     select c.group_key, c.bucket::float8 as bucket, sum(c.n)::int as n
     from jsonb_to_recordset(${JSON.stringify(pages)}::jsonb) as g(group_key text, "from" float8, "to" float8)
     join window_counts c on c.group_key = g.group_key and c.bucket >= g."from" and c.bucket < coalesce(g."to", 'infinity')
-    where c.rule_id = ${rule_id} and c.revision = ${revision} and c.bucket >= ${Math.floor(earliest)}::bigint ${before}
+    where c.rule_id = ${version.rule_id} and c.revision = ${layersOf(version)} and c.bucket >= ${Math.floor(earliest)}::bigint ${before}
     group by c.group_key, c.bucket`.execute(db);
   for (const { group_key, bucket, n } of rows) counts.get(group_key)!.set(bucket, n);
   return counts;

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { MOST_BESIDE, TIME_BYTES } from '../../../domain/rules/kept-times.ts';
 import type { Sql } from '../../orm.ts';
 import type { Version } from './judging.ts';
+import { layerNumbers, layersOf } from './layers.ts';
 
 const FULL = MOST_BESIDE * TIME_BYTES;
 
@@ -63,12 +64,20 @@ export interface KeptBytes extends GroupBucket {
  */
 export async function keptTimes(
   db: Sql,
-  { rule_id, revision }: Version,
+  version: Version,
   wanted: readonly GroupBucket[],
   limit: number,
   newestTo?: number,
 ): Promise<KeptBytes[]> {
-  const mine = sql`rule_id = ${rule_id} and revision = ${revision} and group_key = w.group_key and bucket = w.bucket`;
+  const { rule_id } = version;
+  const layers = layersOf(version);
+  const bucket = sql`rule_id = ${rule_id} and group_key = w.group_key and bucket = w.bucket`;
+  // Each layer is ordered by an index, all of them together are not.
+  const ends = (order: ReturnType<typeof sql>, which = sql``) => sql`
+    select t.first, t.last, t.times from unnest(${layerNumbers(version)}::int[]) layer cross join lateral (
+      select first, last, times from window_times
+      where ${bucket} and revision = layer ${which} order by ${order} limit ${limit}) t
+    order by ${order} limit ${limit}`;
   const begun = newestTo === undefined ? sql`` : sql`and first <= ${newestTo}::bigint - w.bucket`;
   const { rows } = await sql<KeptBytes>`
     select w.group_key, w.bucket::float8 as bucket, coalesce(c.n, 0)::int as n, coalesce(c.complete, true) as complete,
@@ -79,15 +88,15 @@ export async function keptTimes(
     cross join lateral (
       select sum(n) as n, sum(moved) as moved, string_agg(times, '') as times,
         bool_and(times is not null and n = moved + length(times) / ${TIME_BYTES}::int) as complete
-      from window_counts where ${mine} offset 0
+      from window_counts where ${bucket} and revision = ${layers} offset 0
     ) c
     left join lateral (
-      select string_agg(times, '') as times, count(*) as rows, max(first) as bound from (
-        select first, times from window_times where ${mine} order by first limit ${limit}) x
+      select string_agg(times, '') as times, count(*) as rows, max(first) as bound
+      from (${ends(sql`first`)}) x
     ) f on c.moved > 0
     left join lateral (
-      select string_agg(times, '') as times, count(*) as rows, min(last) as bound from (
-        select last, times from window_times where ${mine} ${begun} order by last desc limit ${limit}) x
+      select string_agg(times, '') as times, count(*) as rows, min(last) as bound
+      from (${ends(sql`last desc`, begun)}) x
     ) l on c.moved > 0 and f.rows = ${limit}`.execute(db);
   return rows;
 }
@@ -98,11 +107,12 @@ export async function keptTimes(
  */
 export async function countKept(
   db: Sql,
-  { rule_id, revision }: Version,
+  version: Version,
   { group_key, bucket }: GroupBucket,
   { from, to }: { from: number; to: number },
 ): Promise<number> {
-  const mine = sql`rule_id = ${rule_id} and revision = ${revision} and group_key = ${group_key} and bucket = ${bucket}::bigint`;
+  const mine = sql`rule_id = ${version.rule_id} and revision = ${layersOf(version)}
+    and group_key = ${group_key} and bucket = ${bucket}::bigint`;
   const within = sql`(
     select count(*) from generate_series(1, length(times), ${TIME_BYTES}::int) i
     where substring(times from i for ${TIME_BYTES}::int) between ${from}::int::bytea and ${to}::int::bytea)`;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Sql } from '../../orm.ts';
+import { LAYERS_OF_V } from './layers.ts';
 
 /**
  * Ends an insert into pending_evaluations as p: what is noted already takes in the new range, under a new
@@ -48,7 +49,7 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
         (g.state is null or g.state = 'ok' or t.from_at < g.since)
         and (
           select sum(c.n) from window_counts c
-          where c.rule_id = t.rule_id and c.revision = t.revision and c.group_key = t.group_key
+          where c.rule_id = t.rule_id and c.revision = ${LAYERS_OF_V} and c.group_key = t.group_key
             and c.bucket >= (t.from_at - v.window_ms - v.bucket_ms)::bigint
             and c.bucket <= (t.to_at + v.window_ms)::bigint
         ) >= case when (
