@@ -90,6 +90,11 @@ export class Engine {
 
   static async start(now: number): Promise<Engine> {
     const { url, drop } = await freshDatabase();
+    return Engine.on(url, now, drop);
+  }
+
+  /** On a database that is there already. */
+  static async on(url: string, now: number, drop = async () => {}): Promise<Engine> {
     return new Engine(await connect(url, 4), now, drop);
   }
 
