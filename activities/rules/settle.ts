@@ -86,7 +86,7 @@ export async function settle(
   }
   const rules = [...woken].filter((id) => id !== version.rule_id);
   if (next?.enabled && !next.ready) return { incidents: [...incidents], rules, stale: false };
-  // After the last judging: the waker passed over events of the next revision because their group fired by this
+  // After the last judging: the waker passes over events of the next revision if their group fires by this
   // one, and that may have ended. The counts include those events.
   if (continued) {
     await noteInReach(orm, next, async (db) => (await holdVersion(db, version, 'judging')) !== null);

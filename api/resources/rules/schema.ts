@@ -150,7 +150,7 @@ export const ruleOut = z
       .meta({ description: 'Increases with every change of what the rule counts or when it fires' }),
     ready: z.boolean().meta({
       description:
-        'True once the events that were stored before this revision are counted (backfill). The rule is judged only from then on.',
+        'True once the events that were stored before this revision are counted (backfill). The rule is judged only from then on. A change that leaves what is counted as it is, such as another threshold, is ready at once.',
     }),
     group_overflow: z
       .int()

@@ -23,7 +23,7 @@ export const LAYERS_OF_V = sql`any(array(
 /** Whether a revision goes on with the counts of an earlier one. */
 export const sharesCounts = (earlier: Layered, { first_layer }: Layered) => first_layer <= earlier.revision;
 
-/** A group with enough events for a window from some instant on, and when the last of them may be; epoch ms. */
+/** A group with enough events for a window, and the latest instant at which they may be; epoch ms. */
 export interface GroupInReach {
   group_key: string;
   last: number;

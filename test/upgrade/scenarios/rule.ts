@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Incident, IncidentEntity } from '../../../db/entities/incident.ts';
-import { createRule, deleteRule } from '../../../db/queries/rules/changes.ts';
+import { createRule, deleteRule, updateRule } from '../../../db/queries/rules/changes.ts';
+import { ruleProgress } from '../../../db/queries/rules/reads.ts';
 import { signalRule } from '../../../temporal-config/signals/rules.ts';
 import { ruleWorkflowId } from '../../../workflows/ids.ts';
 import { ruleState } from '../../../workflows/messages.ts';
@@ -11,6 +12,8 @@ import type { Scenario, Stage } from '../stage.ts';
 const event_type = 'tick-upgraded';
 let rule = '';
 
+const input = (threshold: number) =>
+  aRule({ threshold, window: 600, definition: { event_type, group_by: ['payload.host'] } });
 const incidents = ({ orm }: Stage): Promise<Incident[]> =>
   orm.em.fork().find(IncidentEntity, { ruleId: rule }, { orderBy: { groupKey: 'asc' } });
 const ticks = (host: string) =>
@@ -21,8 +24,7 @@ const ticks = (host: string) =>
 export const alertRule: Scenario = {
   name: 'a rule with an open incident, events that come in between, and signals for them',
   async begin(there) {
-    const input = aRule({ window: 600, definition: { event_type, group_by: ['payload.host'] } });
-    rule = (await createRule(there.orm, input, Date.now())).id;
+    rule = (await createRule(there.orm, input(3), Date.now())).id;
     await signalRule(there, rule);
     const handle = there.client.workflow.getHandle(ruleWorkflowId(rule));
     await waitFor(async () => (await handle.query(ruleState)).evaluations > 0, { what: 'it to be ready' });
@@ -37,12 +39,19 @@ export const alertRule: Scenario = {
     await waitFor(async () => (await incidents(there)).length === 2, { what: 'the incident of in between' });
     await there.ingest.accept(ticks('c'));
     await waitFor(async () => (await incidents(there)).length === 3, { what: 'a new incident' });
+    // What the last release counted is enough for another threshold.
+    const { definition } = input(2);
+    await updateRule(there.orm, rule, () => ({ definition }), Date.now());
+    const progress = await ruleProgress(there.orm, [rule]);
+    assert.equal(progress.get(rule)?.ready, true);
+    await there.ingest.accept(ticks('d').slice(1));
+    await waitFor(async () => (await incidents(there)).length === 4, { what: 'one by the new threshold' });
     await deleteRule(there.orm, rule, Date.now());
     await signalRule(there, rule);
     await handle.result();
     assert.deepEqual(
       (await incidents(there)).map(({ state }) => state),
-      ['resolved', 'resolved', 'resolved'],
+      ['resolved', 'resolved', 'resolved', 'resolved'],
     );
   },
 };
