@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Engine } from '../support/engine.ts';
 import { Freezer, type FrozenCall } from '../support/frozen.ts';
-import { History, type Settings, type Step, settings, step } from '../support/history.ts';
+import { History } from '../support/history.ts';
+import { type Settings, type Step, settings, step } from '../support/history-steps.ts';
 
 const START = Date.UTC(2026, 5, 4, 12);
 

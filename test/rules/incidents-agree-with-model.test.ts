@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { Engine } from '../support/engine.ts';
-import { History, type Settings, type Step, settings, step } from '../support/history.ts';
+import { History } from '../support/history.ts';
+import { type Settings, type Step, settings, step } from '../support/history-steps.ts';
 
 const START = Date.UTC(2026, 4, 4, 12);
 
