@@ -140,7 +140,10 @@ export function extend(
     const reopened = before.reopened + 1;
     const was = before.ended_at === null ? {} : { resolved_at: iso(before.ended_at) };
     return {
-      incident: { ...grown, state: 'open', resolved_at: null, resolve_reason: null, reopened },
+      incident: {
+        ...{ ...grown, state: 'open', reopened },
+        ...{ resolved_at: null, resolved_by: null, resolve_reason: null },
+      },
       entries: [byRule(id, now, 'reopened', was)],
       notices: [notice(id, 'reopened', reopened, now)],
     };

@@ -54,6 +54,24 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual(await told(), [ended, ['open', null, null, ['opened']]]);
   });
 
+  it("is nobody's any more once late events make it part of one that is open", async () => {
+    await engine.pass(rule, NOON + 12_000);
+    engine.now = NOON + 25_000;
+    await engine.arrive(rule, ticks());
+    assert.equal((await engine.incidents(rule)).length, 2);
+    for (const late of [9000, 18_000]) await engine.arrive(rule, ticks(NOON + late));
+    const first = async () => {
+      const [{ state, resolvedBy, resolveReason, reopened } = assert.fail('it is gone')] =
+        await engine.incidents(rule);
+      return [state, resolvedBy, resolveReason, reopened];
+    };
+    assert.deepEqual(await first(), ['open', null, null, 1]);
+    await engine.pass(rule, NOON + 40_000);
+    assert.deepEqual(await first(), ['resolved', null, 'recovered', 1]);
+    await engine.arrive(rule, ticks(NOON + 34_000));
+    assert.deepEqual(await first(), ['open', null, null, 2]);
+  });
+
   it('stays resolved when late events show that it went on from an earlier one', async () => {
     // The one before ended by itself 15 s before this one began.
     const before = NOON - 15_000;
