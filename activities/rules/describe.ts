@@ -3,6 +3,7 @@ import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.t
 import { countedEvents, type RuleWords, type Version } from '../../db/queries/rules/judging.ts';
 import type { Event } from '../../domain/events/event.ts';
 import { worse } from '../../domain/events/severity.ts';
+import type { IncidentWords } from '../../domain/incidents/transitions.ts';
 import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
 import { keyLabels } from '../../domain/received-alerts/key.ts';
 import { incidentWords } from '../../domain/received-alerts/words.ts';
@@ -11,15 +12,6 @@ import { countOf } from '../../domain/rules/rule.ts';
 import type { Episode } from '../../domain/rules/transition.ts';
 import { compileRule } from '../../ingest/append/rule-set.ts';
 import { newestTimes } from './exact-times.ts';
-
-/** What an incident says of itself. */
-export interface Description {
-  summary: string;
-  severity: string;
-  groupLabels: Record<string, string>;
-  labels: Record<string, string>;
-  annotations: Record<string, string>;
-}
 
 /** Which rule's which group. */
 export interface Described {
@@ -41,7 +33,7 @@ export async function describeCounted(
   db: Sql,
   { version, words, groupKey }: Described,
   { opened_at }: Episode,
-): Promise<Description> {
+): Promise<IncidentWords> {
   const { definition } = version;
   return {
     summary: `Rule ${words.name} triggered for ${definition.event_type ?? 'any event'}`,
@@ -49,7 +41,7 @@ export async function describeCounted(
       words.incident_severity ??
       definition.severity ??
       (await worstSeverity(db, version, groupKey, opened_at)),
-    groupLabels: await labelsOf(db, version, groupKey, opened_at),
+    group_labels: await labelsOf(db, version, groupKey, opened_at),
     labels: words.labels,
     annotations: words.annotations,
   };
@@ -73,7 +65,7 @@ async function labelsOf(
 export function describeReceived(
   { version, words, groupKey }: Described,
   { alerts }: ReceivedEpisode<ReceivedAlertRow>,
-): Description {
+): IncidentWords {
   const { condition, group_by, max_groups } = version.definition;
   if (condition.kind !== 'received') throw new Error('a count rule has no received alerts');
   const [first, ...rest] = alerts;
@@ -83,12 +75,12 @@ export function describeReceived(
       severity:
         words.incident_severity ??
         rest.reduce((worst, a) => worse(worst, a.severity), first?.severity ?? 'info'),
-      groupLabels: groupLabels(group_by, groupKey),
+      group_labels: groupLabels(group_by, groupKey),
       labels: words.labels,
       annotations: words.annotations,
     };
   }
-  return { ...incidentWords(first, words), groupLabels: keyLabels(condition.protocol, groupKey) };
+  return { ...incidentWords(first, words), group_labels: keyLabels(condition.protocol, groupKey) };
 }
 
 /** Events of the window that are looked at: its newest. */

@@ -25,7 +25,7 @@ import { cameLate, changesOf, deferredBefore } from './changes.ts';
 import { describeCounted, describeReceived } from './describe.ts';
 import { LEFT_BEHIND, missingIncidents, recordAtHandOver } from './left-behind.ts';
 import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
-import { transitionsOf } from './record.ts';
+import { decideGroup } from './record.ts';
 import { type Weighed, weigh } from './weigh.ts';
 
 /** Groups judged in one transaction at the most. */
@@ -162,7 +162,7 @@ async function judgeSome(
       const isLate = (since: number) =>
         cameLate([...group.pending, ...deferredBefore(before)], since, spec.windowMs);
       const described = { version, words, groupKey: group.key };
-      const decided = await transitionsOf({
+      const decided = await decideGroup({
         ...described,
         changes: left ? missingIncidents(version, changes) : changes,
         onRecord: group.incidents,

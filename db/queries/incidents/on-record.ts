@@ -65,12 +65,14 @@ export async function lockIncident(db: Sql, id: string): Promise<GroupIncident |
   return rows[0] ?? null;
 }
 
-/** Which of the incidents people were told of: what is resolved in silence was opened in silence. */
+/**
+ * Which of the incidents people were told of: nobody hears of the end, or of a correction, of what nobody
+ * heard of. A person may have resolved an incident that opened in silence: that was told.
+ */
 export async function announced(db: Sql, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const { rows } = await sql<{ incident_id: string }>`
-    select distinct incident_id from notices
-    where incident_id = any(${ids}::uuid[]) and kind in ('opened', 'reopened')`.execute(db);
+    select distinct incident_id from notices where incident_id = any(${ids}::uuid[])`.execute(db);
   return new Set(rows.map(({ incident_id }) => incident_id));
 }
 

@@ -1,0 +1,104 @@
+import { incidentId } from './ids.ts';
+import type { Growth, IncidentChange, ResolveReason } from './incident.ts';
+import {
+  end,
+  extend,
+  type IncidentWords,
+  merge,
+  type NewIncident,
+  open,
+  type RecordedIncident,
+  shorten,
+  type Transition,
+  withdraw,
+} from './transitions.ts';
+
+type Open = Extract<Growth, { kind: 'open' }>;
+
+/** What judging a group found, and what is known of its incidents. */
+export interface Finding {
+  rule: Pick<NewIncident, 'rule_id' | 'rule_name' | 'revision' | 'group_key'>;
+  changes: readonly IncidentChange[];
+  onRecord: readonly RecordedIncident[];
+  /** Incidents that people were told of. */
+  told: ReadonlySet<string>;
+  /** Highest number of an episode of the group so far. */
+  lastEpisode: number;
+  /** What each incident that opens says of itself. */
+  describe: (change: Open) => IncidentWords & { late: boolean };
+  /** Whether people hear of incidents whose events came late. */
+  announceLate: boolean;
+  /** Numbers of an incident that opens then. */
+  metadataAt: (opened_at: number) => Record<string, number>;
+  /** Why an incident that opens now, or was on record, ended then. */
+  reasonAt: (ended_at: number | null, of: 'open' | 'end') => ResolveReason;
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** What is to be written so that the record of a group says what was judged, in order. */
+export function transitionsOf(finding: Finding): Transition[] {
+  const { changes, onRecord, rule, lastEpisode } = finding;
+  const known = new Map(onRecord.map((incident) => [incident.id, incident]));
+  const opens = changes.filter((change) => change.kind === 'open');
+  const places = new Map(
+    opens.map((change, i) => {
+      const episode = lastEpisode + i + 1;
+      return [change, { id: incidentId(rule.rule_id, rule.group_key, episode), episode }];
+    }),
+  );
+  const partsOf = (id: string) =>
+    opens.filter(({ split_from }) => split_from === id).map((change) => places.get(change)!.id);
+  return changes.map((change) => {
+    if (change.kind === 'open') return opened(finding, change, places.get(change)!);
+    const before = known.get(change.id)!;
+    const transition = amended(finding, before, change, known, partsOf(change.id));
+    known.set(change.id, { ...before, ...transition.incident });
+    return transition;
+  });
+}
+
+function opened(
+  { rule, told, describe, announceLate, metadataAt, reasonAt, now }: Finding,
+  change: Open,
+  place: Pick<NewIncident, 'id' | 'episode'>,
+): Transition {
+  const { episode, split_from } = change;
+  const words = describe(change);
+  const metadata = metadataAt(episode.opened_at);
+  return open({ ...rule, ...place, ...words, metadata, recorded_at: now }, episode, {
+    reason: reasonAt(episode.ended_at, 'open'),
+    // Whoever was told of an incident is told of its parts, which have ids of their own.
+    announced: !words.late || announceLate || (split_from !== undefined && told.has(split_from)),
+    ...(split_from !== undefined && { split_from }),
+  });
+}
+
+function amended(
+  { told, metadataAt, reasonAt, now }: Finding,
+  before: RecordedIncident,
+  change: Exclude<IncidentChange, { kind: 'open' }>,
+  known: ReadonlyMap<string, RecordedIncident>,
+  parts: readonly string[],
+): Transition {
+  const situation = { told: told.has(change.id), now };
+  /** Where the incident opens at another instant than was known. */
+  const metadata = 'opened_at' in change &&
+    change.opened_at !== before.opened_at && { metadata: metadataAt(change.opened_at) };
+  switch (change.kind) {
+    case 'end': {
+      const { ended_at } = change;
+      return end(before, { ended_at, reason: reasonAt(ended_at, 'end') }, situation);
+    }
+    case 'extend': {
+      const resolvedAs = change.resolved_as === undefined ? undefined : known.get(change.resolved_as)!;
+      return extend(before, change, { ...metadata, ...(resolvedAs && { resolvedAs }) }, situation);
+    }
+    case 'merge':
+      return merge(before, change, situation);
+    case 'shorten':
+      return shorten(before, change, { ...metadata, parts }, situation);
+    case 'withdraw':
+      return withdraw(before, situation);
+  }
+}
