@@ -19,7 +19,7 @@ import { measureStalledExports } from './measures/stalled-exports.ts';
 import { connected } from './postgres.ts';
 import { printTable } from './table.ts';
 
-/** The measurements, in order. A new one is a file in this folder and a line here. */
+/** The measurements, in order. A new one is a file in measures/ and a line here. */
 const MEASURES = {
   batches: measureBatches,
   singles: measureSingles,
