@@ -1,6 +1,6 @@
 /**
- * Waits for `work` at the longest until `limit`: so many milliseconds, or until a signal aborts. The work
- * itself continues. @throws what `tooLate` makes, once the limit has passed
+ * Waits for `work` until `limit`: so many milliseconds, or until a signal aborts. The work itself continues.
+ * @throws the error that `tooLate` makes if the limit passes first
  */
 export async function within<T>(
   limit: number | AbortSignal,

@@ -24,13 +24,13 @@ export interface IncidentDependencies {
   log: Logger;
   /** Names of the configured channels. */
   channels: readonly string[];
-  /** Facts that incident workflows show and cannot know. */
+  /** Facts about the installation, which workflows show but cannot know. */
   installation: () => Promise<Installation>;
   /** Pauses between attempts, in milliseconds. */
   scheduleMs?: readonly number[];
 }
 
-/** What an incident's workflow has to know when it looks. */
+/** What an incident's workflow reads. */
 export interface IncidentView {
   outline: IncidentOutline;
   notices: OutstandingNotice[];
@@ -45,15 +45,16 @@ type NoticeOf = { incident_id: string; notice_id: string; kind: NoticeKind };
 export type IncidentActivities = ReturnType<typeof createIncidentActivities>;
 
 /**
- * Reads and writes of incident workflows. All idempotent; a person's request is told apart by its `request`.
+ * Makes the activities that read and write for incident workflows. Each may be repeated: a person's request
+ * is recognized by its `request`.
  */
 export function createIncidentActivities(dependencies: IncidentDependencies) {
   const { orm, clock, log, channels, installation, scheduleMs = DELIVERY_SCHEDULE_MS } = dependencies;
   return {
-    /** The incident as it is on record, or null when it is gone. */
+    /** Reads the incident; null if it is gone. */
     async loadIncident({ incident_id }: { incident_id: string }): Promise<IncidentView | null> {
-      // The notices after the row: those of a change that came in between are seen, and a later look shows
-      // the row.
+      // The notices are read after the row. If a change comes in between, its notices are seen now and its
+      // row at the next read.
       const row = await findIncident(sqlOf(orm), incident_id);
       if (!row) return null;
       const notices = await outstandingNotices(sqlOf(orm), incident_id);
@@ -66,22 +67,22 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
       };
     },
 
-    /** @throws ApplicationFailure `rejected` unless it is open, `gone` */
+    /** Acknowledges the incident. @throws ApplicationFailure `rejected` unless it is open, `gone` */
     async acknowledge(request: PersonsRequest & { comment?: string }): Promise<void> {
       await confirmed(actOnIncident(orm, { ...request, action: 'acknowledge' }, clock()));
     },
 
-    /** @throws ApplicationFailure `rejected` when it is resolved, `gone` */
+    /** Resolves the incident. @throws ApplicationFailure `rejected` if it is resolved, `gone` */
     async resolve(request: PersonsRequest & { comment?: string }): Promise<void> {
       await confirmed(actOnIncident(orm, { ...request, action: 'resolve' }, clock()));
     },
 
-    /** @throws ApplicationFailure `gone` */
+    /** Adds a comment. @throws ApplicationFailure `gone` */
     async comment(request: PersonsRequest & { text: string }): Promise<void> {
       await confirmed(actOnIncident(orm, { ...request, action: 'comment' }, clock()));
     },
 
-    /** Puts on record how a notice ended on a channel: on its last attempt, and on the timeline. */
+    /** Records how a notice ended on a channel: at its last attempt, and on the timeline. */
     async settleDelivery(
       settled: NoticeOf & Attempt & { outcome: Exclude<DeliveryOutcome, 'retry'>; detail: string },
     ): Promise<void> {
@@ -96,12 +97,12 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
       });
     },
 
-    /** Every channel has the notice, or gave up on it. */
+    /** Marks a notice as done: every channel has delivered it or given up. */
     async finishNotice({ notice_id }: { notice_id: string }): Promise<void> {
       await finishNotice(sqlOf(orm), notice_id);
     },
 
-    /** There is no channel to send the notice through: said on the timeline and in the log, once. */
+    /** Says once, on the timeline and in the log, that there is no channel for the notice. */
     async notifiedNobody({ incident_id, notice_id, kind }: NoticeOf): Promise<void> {
       const first = await transaction(orm, async (db) => {
         const detail = { notice_id, notice: kind };
@@ -114,7 +115,9 @@ export function createIncidentActivities(dependencies: IncidentDependencies) {
   };
 }
 
-/** Answers a person: what the incident's state or PostgreSQL stands against is not tried again. */
+/**
+ * Returns the answer for a person. A write that the incident's state or PostgreSQL refuses is not retried.
+ */
 async function confirmed(write: Promise<WriteOutcome>): Promise<void> {
   const outcome = await write.catch((error: unknown) => {
     if (isDataError(error)) throw answer('PostgreSQL cannot store this text', FAILURES.refused);
@@ -124,7 +127,7 @@ async function confirmed(write: Promise<WriteOutcome>): Promise<void> {
 }
 
 function answer(message: string, type: Failure): ApplicationFailure {
-  // Benign: not a fault that the worker should log.
+  // Benign, so that the worker does not log it as an error.
   return ApplicationFailure.create({
     ...{ message, type, nonRetryable: true, category: ApplicationFailureCategory.BENIGN },
   });

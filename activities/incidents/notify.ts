@@ -20,20 +20,20 @@ export interface NotifyDependencies {
   publicUrl: string;
   /** How long a channel may take, in milliseconds. */
   timeoutMs?: number;
-  /** How long putting an outcome on record may take, in milliseconds. */
+  /** How long recording an outcome may take, in milliseconds. */
   recordMs?: number;
 }
 
 export type NotifyActivities = ReturnType<typeof createNotifyActivities>;
 
-/** Sending of notices. */
+/** Makes the activity that sends notices. */
 export function createNotifyActivities(dependencies: NotifyDependencies) {
   const { orm, clock, log, publicUrl, timeoutMs = 15_000, recordMs = 5_000 } = dependencies;
   const byName = new Map(dependencies.channels.map((channel) => [channel.name, channel]));
 
   /**
-   * Reads what to send and leaves the attempt's trace. A notice that the channel has already is not sent
-   * again.
+   * Reads what to send, and records that the attempt begins. If the channel has the notice already, it is not
+   * sent again.
    */
   async function begin(attempt: Attempt): Promise<NoticeDocument | Attempted> {
     const db = sqlOf(orm);
@@ -52,7 +52,7 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
 
   async function send(document: NoticeDocument, name: string): Promise<Attempted> {
     const channel = byName.get(name);
-    // Not final: while settings are rolled out, another worker may know it.
+    // This is not final: during a change of settings, another worker may have the channel.
     if (!channel) return { outcome: 'retry', detail: 'this worker has no channel of this name' };
     try {
       const signal = AbortSignal.timeout(timeoutMs);
@@ -63,14 +63,14 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
       if (error instanceof RetryableFailure) {
         return { outcome: 'retry', detail: error.message, retry_after_ms: error.retryAfterMs };
       }
-      // Nothing is known to be free of secrets but what the channel throws by its contract.
+      // Only the errors that a channel throws on purpose are known to contain no secrets.
       return { outcome: 'retry', detail: `error in the channel: ${(error as Error).name}` };
     }
   }
 
   /**
-   * Once sent, a failure here would only make it be sent again, as would waiting long: the workflow puts the
-   * last outcome on record too.
+   * Records the outcome. After sending, neither an error nor a long wait may fail the activity, because the
+   * notice would be sent again. The workflow records the last outcome too.
    */
   async function record(attempt: Attempt, outcome: Parameters<typeof endAttempt>[2]): Promise<void> {
     try {
@@ -85,9 +85,9 @@ export function createNotifyActivities(dependencies: NotifyDependencies) {
 
   return {
     /**
-     * Makes one attempt. Its row is written before anything is sent: a crash in between leaves a trace, and
-     * counts as an attempt. So a notice can arrive twice, under one message id, and never without a row.
-     * @throws ApplicationFailure `transient` when our own database is away: then nothing was sent
+     * Makes one attempt. Its row is written before the notice is sent. So a crash in between leaves a row and
+     * counts as an attempt. A notice may then arrive twice with the same message id, but never without a row.
+     * @throws ApplicationFailure `transient` if our own database is down; then nothing was sent
      */
     async deliver(attempt: Attempt): Promise<Attempted> {
       const document = await begin(attempt).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { BATCH_LIMIT } from '../http/limits.ts';
 import { type FieldError, Invalid, Problem } from '../http/problem.ts';
 import type { StreamSummary } from './streamed-body.ts';
 
-/** Limits the items of one body. `hint`: what they are, and what to do. @throws Problem 413 */
+/** Checks the number of items in a body. `hint`: what they are, and what to do. @throws Problem 413 */
 export function requireBatch({ length }: readonly unknown[], hint: string): void {
   if (length > BATCH_LIMIT) throw new Problem(413, `more than ${BATCH_LIMIT} ${hint}`);
 }
@@ -67,6 +67,6 @@ export function renamed(results: ItemResult[], names: Readonly<Record<string, st
   );
 }
 
-/** Errors of an item, by its place in the request. */
+/** Makes the errors of an item, with its position in the request. */
 export const errorsAt = (index: number, errors: readonly FieldError[]): FieldError[] =>
   errors.map(({ field, reason }) => ({ field: field ? `${index}.${field}` : String(index), reason }));

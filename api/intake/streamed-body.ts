@@ -30,7 +30,7 @@ export interface StreamSummary {
 /** Stores items. `places` are the lines of the body that the items come from. */
 export type Store = (items: readonly unknown[], places: readonly number[]) => Promise<ItemResult[]>;
 
-/** Media types of which each line is an item. */
+/** Media types in which each line is an item. */
 export const NDJSON = [
   'application/x-ndjson',
   'application/ndjson',

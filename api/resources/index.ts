@@ -22,7 +22,7 @@ import { processRoutes } from './system/processes.ts';
 import { sampleRoutes } from './system/samples.ts';
 import { storageRoutes } from './system/storage.ts';
 
-/** Every endpoint. The first that fits a request takes it, so the busiest comes first. */
+/** All endpoints. The first one that fits a request takes it, so the busiest come first. */
 export function allRoutes(deps: ApiDeps): Route[] {
   const mappings = new Mappings(deps);
   return [

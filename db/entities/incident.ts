@@ -38,10 +38,13 @@ export const IncidentEntity = defineEntity({
     resolvedBy: p.string().length(200).nullable(),
     resolveReason: p.string().length(32).$type<ResolveReason>().nullable(),
     mergedInto: p.uuid().nullable(),
-    /** When late events showed that the rule never fired. Its episode is empty from then on. */
+    /**
+     * When the incident was withdrawn, because late events showed that the rule never fired. Its episode is
+     * then empty.
+     */
     withdrawnAt: p.datetime(3).nullable(),
     reopened: p.integer().default(0),
-    /** How often late events shortened or split it. */
+    /** How many times late events shortened or split it. */
     corrections: p.integer().default(0),
     /** Values of the rule's `group_by` fields. */
     groupLabels: p.json<Record<string, string>>(),
@@ -81,7 +84,7 @@ export const TimelineEntity = defineEntity({
     id: p.bigint('number').primary().autoincrement(),
     incidentId: p.uuid().index('incident_timeline_incident_id_index'),
     at: p.datetime(3),
-    /** This and `detail` are as the domain types them: `domain/incidents/timeline.ts`. */
+    /** The types of this and `detail` are in `domain/incidents/timeline.ts`. */
     kind: p.string().length(32).$type<TimelineKind>(),
     /** `rule`, `tocsin`, or a person's name. */
     actor: p.string().length(200),

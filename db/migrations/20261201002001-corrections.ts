@@ -1,6 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Late events can show that an incident was shorter, several incidents, or none. */
+/**
+ * Columns for corrections: late events can show that an incident was shorter, or several incidents, or none.
+ */
 export class Corrections extends Migration {
   override up(): void {
     this.addSql(`alter table alert_incidents add column withdrawn_at timestamptz(3) null,

@@ -3,14 +3,14 @@ import type { IncidentState } from './incident.ts';
 import type { TimelineEntry, TimelineKind } from './timeline.ts';
 import type { Transition } from './transitions.ts';
 
-/** What somebody asked for. `request` names the asking itself: asked twice, it is done once. */
+/** What a person requested. `request` identifies the request, so that a repeated one is executed once. */
 export interface PersonsRequest {
   incident_id: string;
   request: string;
   actor: string;
 }
 
-/** What people can do with an incident. */
+/** The actions of people on an incident. */
 export type Asked =
   | (PersonsRequest & { action: 'acknowledge' | 'resolve'; comment?: string })
   | (PersonsRequest & { action: 'comment'; text: string });
@@ -22,18 +22,18 @@ const REFUSED_IN: Record<Action, readonly IncidentState[]> = {
   comment: [],
 };
 
-/** The kind of entry by which an action stands on the timeline. */
+/** The kind of timeline entry for each action. */
 export const ENTRY_OF = {
   ...{ acknowledge: 'acknowledged', resolve: 'resolved', comment: 'comment' },
 } as const satisfies Record<Action, TimelineKind>;
 
-/** Why an incident in this state refuses the action, in a sentence; null if it does not. */
+/** Says why an incident in this state refuses the action, in a sentence; null if it does not. */
 export const refusalOf = (action: Action, state: IncidentState): string | null =>
   REFUSED_IN[action].includes(state) ? `the incident is already ${state}` : null;
 
 /**
- * What an action that is not refused changes. A resolve leaves the episode as it is: it goes on until the
- * rule says that it ended. `at` in epoch milliseconds.
+ * The transition for an action that is not refused. Resolving does not end the episode: it continues until
+ * the rule says that it ended. `at`: epoch milliseconds.
  */
 export function act(asked: Asked, at: number): Transition {
   const { incident_id, request, actor } = asked;

@@ -8,14 +8,14 @@ import {
 } from './incident.ts';
 
 /**
- * As `reconcile`, for kinds of rules whose firing late events can also disprove. First what is on record is
- * cut back to what was judged: an incident without an episode is withdrawn, and one that reaches beyond its
- * episode is shortened. What is left lies within its episode, so it only has to grow: that is `reconcile`.
- *
- * An incident that became several episodes stays the first of them; one that has not ended stays the last,
- * because people are at work on what goes on. The others are new incidents, split from it.
- * @param onRecord incidents whose whole stretch was judged again, without those merged or withdrawn
- * @param episodes all episodes of that stretch, in order
+ * Like `reconcile`, but for rules that late events can also make fire less. First, recorded incidents are cut
+ * back to what was judged: an incident without an episode is withdrawn, and one that is longer than its
+ * episode is shortened. What remains lies within episodes and can only grow, which is the work of
+ * `reconcile`.
+ * If an incident became several episodes, it normally stays the first of them. If it has not ended, it stays
+ * the last one, because people are working on it. The others become new incidents, split from it.
+ * @param onRecord incidents whose whole time was judged again, without merged and withdrawn ones
+ * @param episodes all episodes of that time, in order
  */
 export function correct(
   onRecord: readonly IncidentOnRecord[],
@@ -45,7 +45,7 @@ export function correct(
   return [...corrections, ...growth];
 }
 
-/** Which episode each incident is of. One without is merged into another, or never was. */
+/** Assigns each incident to an episode. An incident without one was merged, or the rule never fired. */
 function assign(
   known: readonly IncidentOnRecord[],
   episodes: readonly Episode[],
@@ -61,7 +61,7 @@ function assign(
   return episodeOf;
 }
 
-/** The part of an incident that lies within its episode. */
+/** Cuts an incident to the part that lies within its episode. */
 function cutBack(incident: IncidentOnRecord, episode: Episode): IncidentOnRecord {
   const { ended_at } = incident;
   const later = episode.opened_at > incident.opened_at;

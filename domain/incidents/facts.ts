@@ -1,6 +1,6 @@
 import type { IncidentState, ResolveReason } from './incident.ts';
 
-/** An incident as others see it: the API's fields, times in ISO 8601. */
+/** An incident as the API shows it; times in ISO 8601. */
 export interface IncidentFacts {
   id: string;
   rule_id: string;
@@ -10,7 +10,7 @@ export interface IncidentFacts {
   summary: string;
   late: boolean;
   since: string;
-  /** The same instant as `opened_at`, under the reference's name. */
+  /** The same as `opened_at`, by the reference's name. */
   triggered_at: string;
   opened_at: string;
   ended_at: string | null;
@@ -21,10 +21,10 @@ export interface IncidentFacts {
   resolved_by: string | null;
   resolve_reason: ResolveReason | null;
   merged_into: string | null;
-  /** When late events showed that the rule never fired. */
+  /** When the incident was withdrawn, because late events showed that the rule never fired; else null. */
   withdrawn_at: string | null;
   reopened: number;
-  /** How often late events shortened or split it. */
+  /** How many times late events shortened or split it. */
   corrections: number;
   group: Record<string, string>;
   labels: Record<string, string>;
@@ -32,7 +32,7 @@ export interface IncidentFacts {
   metadata: Record<string, number>;
 }
 
-/** The part of an incident's row that its workflow goes by, and shows. */
+/** The part of an incident's row that its workflow uses and shows. */
 export interface IncidentOutline {
   rule_id: string;
   rule_name: string;
@@ -51,12 +51,12 @@ type Time =
   | ('since' | 'opened_at' | 'ended_at' | 'recorded_at')
   | ('acknowledged_at' | 'resolved_at' | 'withdrawn_at');
 
-/** An incident as it is on record. Times in epoch milliseconds. */
+/** The row of an incident. Times in epoch milliseconds. */
 export type IncidentRow = Omit<IncidentFacts, Time | 'triggered_at' | 'group'> & {
   [T in Time]: null extends IncidentFacts[T] ? number | null : number;
 } & { group_labels: Record<string, string> };
 
-/** The one way from a row to what others see. */
+/** Converts a row into what the API and notices show. No other code does. */
 export function factsOf({ group_labels, ...row }: IncidentRow): IncidentFacts {
   return {
     ...row,
@@ -75,7 +75,7 @@ export function factsOf({ group_labels, ...row }: IncidentRow): IncidentFacts {
 const iso = (at: number) => new Date(at).toISOString();
 const isoOrNull = (at: number | null) => (at === null ? null : iso(at));
 
-/** The part that the workflow keeps in its history: small, whatever labels the rule carries. */
+/** The part that the workflow keeps in its history. It is small, however many labels the rule has. */
 export function outlineOf(row: IncidentRow): IncidentOutline {
   const { rule_id, rule_name, severity, state, summary, since, opened_at, ...rest } = factsOf(row);
   const { acknowledged_by, resolved_at, resolved_by, resolve_reason } = rest;

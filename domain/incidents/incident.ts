@@ -10,28 +10,29 @@ export const RESOLVE_REASONS = [
 ] as const;
 export type ResolveReason = (typeof RESOLVE_REASONS)[number];
 
-/**
- * What judging needs to know of an incident on record: [opened_at, ended_at) is its episode, in milliseconds.
- */
+/** What judging needs of a recorded incident. [opened_at, ended_at) is its episode, in milliseconds. */
 export interface IncidentOnRecord {
   id: string;
   since: number;
   opened_at: number;
-  /** The episode's computed end; null while it fires. Not when a person resolved it. */
+  /**
+   * The computed end of the episode; null while the rule fires. The time at which a person resolved it does
+   * not matter.
+   */
   ended_at: number | null;
   state: IncidentState;
   resolved_by: string | null;
 }
 
-/** What has to change on record so that incidents and episodes are one to one again. */
+/** A change that makes the recorded incidents match the episodes. */
 export type IncidentChange = Growth | Correction;
 
-/** What more events can bring. */
+/** Changes that additional events can cause. */
 export type Growth =
   | {
       kind: 'open';
       episode: Episode;
-      /** The incident that this episode was part of, as far as was known. */
+      /** The incident that this episode was part of, as far as was known before. */
       split_from?: string;
     }
   | { kind: 'end'; id: string; ended_at: number }
@@ -42,21 +43,21 @@ export type Growth =
       opened_at: number;
       ended_at: number | null;
       reopen: boolean;
-      /** The merged incident whose resolve by a person holds for this one from now on. */
+      /** The merged incident. A person resolved it, and that now counts for this one. */
       resolved_as?: string;
     }
   | { kind: 'merge'; id: string; into: string };
 
-/** What takes something back that was on record. */
+/** Changes that take back something recorded. */
 export type Correction =
   | { kind: 'shorten'; id: string; since: number; opened_at: number; ended_at: number | null }
   | { kind: 'withdraw'; id: string };
 
 /**
- * Compares what is on record with what was judged. An episode that overlaps an incident is that incident,
- * extended where it must be; one that overlaps several makes them one (late events filled the gap), and the
- * later ones point at the first. Nothing on record is taken back: that is right for kinds of rules whose
- * firing grows with every event. For others see `correct`.
+ * Compares recorded incidents with judged episodes. If an episode overlaps one incident, they are the same,
+ * and the incident is extended where necessary. If it overlaps several, late events filled the gap: they
+ * become one, and the later incidents point at the first. Nothing recorded is taken back. That is right for
+ * rules whose firing only grows with events; for others see `correct`.
  */
 export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: readonly Episode[]): Growth[] {
   const changes: Growth[] = [];
@@ -72,8 +73,8 @@ export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: reado
     const since = Math.min(first.since, episode.since);
     const ended_at = first.ended_at === null ? episode.ended_at : later(first.ended_at, episode.ended_at);
     if (opened_at < first.opened_at || (first.ended_at !== null && ended_at !== first.ended_at)) {
-      // A person's resolve holds for the whole episode: it mutes the group until it has been ok once. Of
-      // several that become one the last decides: what people did, or were told, about it is the newest.
+      // If a person resolved an incident, that counts for the whole episode. If several become one, the last
+      // one decides, because people acted on it last.
       const last = rest.at(-1) ?? first;
       const muted = last.state === 'resolved' && last.resolved_by !== null;
       const reopen = ended_at === null && first.ended_at !== null && !muted;
@@ -82,7 +83,7 @@ export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: reado
       changes.push(muted && last !== first ? { ...change, resolved_as: last.id } : change);
     }
     if (first.ended_at === null && ended_at !== null) changes.push({ kind: 'end', id: first.id, ended_at });
-    // The next episode is compared with what this one made of the record.
+    // The next episode is compared with the incidents after this change.
     known = known.filter((incident) => !rest.includes(incident));
     known[known.indexOf(first)] = { ...first, since, opened_at, ended_at };
   }
@@ -91,7 +92,7 @@ export function reconcile(onRecord: readonly IncidentOnRecord[], episodes: reado
 
 type Bounds = Pick<Episode, 'opened_at' | 'ended_at'>;
 
-/** The later of two ends; null, which is not yet, is later than any. */
+/** The later of two ends. Null means "not ended" and is later than any time. */
 function later(a: number, b: number | null): number | null {
   return b === null ? null : Math.max(a, b);
 }

@@ -5,20 +5,20 @@ const WORDS: Record<NoticeKind, string> = {
   ...{ shortened: 'Shortened', split: 'Split', withdrawn: 'Withdrawn' },
 };
 
-/** What late events showed, for kinds of notices that take something back. */
+/** What late events showed, for notices that take something back. */
 const CORRECTIONS: Partial<Record<NoticeKind, string>> = {
   shortened: 'corrected by late events: it was shorter than was said before',
   split: 'corrected by late events: it was several incidents, of which this is one',
   withdrawn: 'corrected by late events: the rule did not fire, and nothing remains to be done',
 };
 
-/** One line for a subject or a heading, at most `limit` characters and without control characters. */
+/** A subject or heading in one line, at most `limit` characters, without control characters. */
 export function subjectOf({ kind, incident }: NoticeDocument, limit = 150): string {
   const late = incident.late ? ' (late)' : '';
   return cut(`${WORDS[kind]}${late}: [${incident.severity}] ${incident.rule_name}`, limit);
 }
 
-/** What to know of it, in order, as pairs of name and value. */
+/** Name and value of each fact about the incident, in order. */
 export function factsOf({ kind, incident }: NoticeDocument): [name: string, value: string][] {
   const facts: [string, string | null][] = [
     ['Summary', incident.summary],
@@ -45,9 +45,9 @@ export function textOf(notice: NoticeDocument): string {
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /**
- * Shortens to `limit` UTF-16 units, an ellipsis included, and makes one line of it that PostgreSQL can keep.
- * What a reader sees as one character is kept whole or not at all. @param written how the receiver's markup
- * writes a character, which may be longer
+ * Shortens a text to `limit` UTF-16 units including the ellipsis, in one line that PostgreSQL can store.
+ * Visible characters are not split.
+ * @param written how a character is written in the receiver's markup, which may be longer
  */
 export function cut(text: string, limit: number, written: (character: string) => string = same): string {
   const line = text

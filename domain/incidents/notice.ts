@@ -1,48 +1,48 @@
 import type { IncidentFacts } from './facts.ts';
 
-/**
- * Something about an incident that people must hear of, in the order in which things of one instant can have
- * happened.
- */
+/** The kinds of notices. Kinds that happen at the same time are in the order in which they can happen. */
 export const NOTICE_KINDS = ['opened', 'shortened', 'split', 'reopened', 'resolved', 'withdrawn'] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
-/** What every channel gets, and makes its own format of. The webhook sends it as it is. */
+/** The content of a notice, which each channel formats. The webhook sends it unchanged. */
 export interface NoticeDocument {
-  /** Stays the same over retries and channels. */
+  /** The same in all retries and channels. */
   id: string;
   kind: NoticeKind;
-  /** When that happened, ISO 8601. */
+  /** When the change happened, ISO 8601. */
   at: string;
-  /** As it is when sent: a notice that is late may say 'opened' of an incident that is resolved by now. */
+  /**
+   * The incident when the notice is sent. A delayed notice may say `opened` although the incident is
+   * resolved.
+   */
   incident: IncidentFacts;
   rule: { id: string; name: string };
   links: { incident: string };
 }
 
-/** How far a notice has come on one channel, by its rows. Times in epoch milliseconds. */
+/** The progress of a notice on one channel, from its rows. Times in epoch milliseconds. */
 export interface Progress {
   channel: string;
-  /** Attempts made. */
+  /** How many attempts were made. */
   attempts: number;
   outcome: DeliveryOutcome;
   detail: string;
   at: number;
-  /** The outcome is on the timeline. */
+  /** True if the outcome is on the timeline. */
   settled: boolean;
 }
 
 export type DeliveryOutcome = 'sent' | 'retry' | 'failed';
 
-/** What one attempt came to. */
+/** The outcome of one attempt. */
 export interface Attempted {
   outcome: DeliveryOutcome;
   detail: string;
-  /** The other side asked for at least this long a pause, in milliseconds. */
+  /** The shortest pause that the receiver asked for, in milliseconds. */
   retry_after_ms?: number | undefined;
 }
 
-/** A notice that isn't done, with its progress on each channel that was tried. */
+/** An unfinished notice, with its progress on each channel that was tried. */
 export interface OutstandingNotice {
   id: string;
   kind: NoticeKind;
@@ -51,15 +51,15 @@ export interface OutstandingNotice {
   progress: Progress[];
 }
 
-/** Through which channels a notice goes now, and why through these. Policies will decide here. */
+/** The channels that get a notice, and the reason. */
 export function notifyPlan(channels: readonly string[]): { channels: readonly string[]; reason: string } {
   if (channels.length === 0) return { channels, reason: 'no channel is configured' };
   return { channels, reason: 'every channel gets every notice' };
 }
 
 /**
- * Oldest first. What one judging wrote together has one time: then in the order in which it can have
- * happened.
+ * Sorts by time, oldest first. Notices of one judging have the same time; these are in the order in which
+ * they can have happened.
  */
 export function inOrder<T extends { kind: NoticeKind; at: number }>(notices: readonly T[]): T[] {
   return [...notices].sort(
@@ -67,12 +67,12 @@ export function inOrder<T extends { kind: NoticeKind; at: number }>(notices: rea
   );
 }
 
-/** Nobody is asked to wait for longer than this, in milliseconds. */
+/** The longest pause that a receiver can cause, in milliseconds. */
 const LONGEST_RETRY_AFTER_MS = 86_400_000;
 
 /**
- * Pause after the given number of failed attempts, in milliseconds, or null when that was the last: by the
- * schedule, or longer where the other side asked for it.
+ * The pause after so many failed attempts, in milliseconds; null if that was the last. It comes from the
+ * schedule, or is longer if the receiver asked for that.
  */
 export function pauseAfter(attempts: number, scheduleMs: readonly number[], retryAfterMs = 0): number | null {
   const pause = scheduleMs[attempts - 1];

@@ -1,19 +1,19 @@
 import type { ResolveReason } from './incident.ts';
 import type { NoticeKind } from './notice.ts';
 
-/** Bounds of an episode, ISO 8601. */
+/** Start and end of an episode, ISO 8601. */
 type Bounds = {
   opened_at: string;
   /** Null while the rule fires. */
   ended_at: string | null;
 };
 
-/** Why incidents are shortened, split or withdrawn. */
+/** The reason for shortening, splitting or withdrawing an incident. */
 export const CORRECTED = 'corrected by late events';
 
 type Correction = { reason: typeof CORRECTED; before: Bounds };
 
-/** What became of a notice on one channel. */
+/** The outcome of a notice on one channel. */
 type Delivered = {
   notice_id: string;
   notice: NoticeKind;
@@ -22,7 +22,7 @@ type Delivered = {
   detail: string;
 };
 
-/** Every kind of timeline entry, with its detail. */
+/** All kinds of timeline entries, with their details. */
 interface Details {
   opened: { late: boolean; recorded_at: string; observed_count?: number; split_from?: string };
   acknowledged: { request: string; comment?: string };
@@ -31,7 +31,7 @@ interface Details {
   /** The rule stopped firing after a person had resolved the incident. */
   recovered: Record<string, never>;
   reopened: { resolved_at?: string };
-  /** It began earlier or ended later than was known, or another incident became part of it. */
+  /** The episode began earlier or ended later than was known, or another incident was merged into it. */
   extended: Bounds | { merged: string };
   merged: { into: string };
   shortened: Correction & Bounds;
@@ -44,7 +44,7 @@ interface Details {
 
 export type TimelineKind = keyof Details;
 
-/** Something that happened to an incident. */
+/** One entry of a timeline. */
 export type TimelineEntry<K extends TimelineKind = TimelineKind> = {
   [Kind in K]: {
     incident_id: string;

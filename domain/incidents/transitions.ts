@@ -19,12 +19,12 @@ export interface IncidentColumns {
   merged_into: string | null;
   withdrawn_at: number | null;
   reopened: number;
-  /** How often late events shortened or split it. */
+  /** How many times late events shortened or split it. */
   corrections: number;
   metadata: Record<string, number>;
 }
 
-/** What an incident says of itself. */
+/** The texts of an incident. */
 export interface IncidentWords {
   summary: string;
   severity: string;
@@ -51,22 +51,22 @@ export interface NewNotice {
   at: number;
 }
 
-/** One change of one incident: its row, what its timeline says of it, and what people hear of it. */
+/** One change of one incident: its row, its timeline entries, and its notices. */
 export interface Transition {
   incident: NewIncident | ({ id: string } & Partial<IncidentColumns>);
   entries: TimelineEntry[];
   notices: NewNotice[];
 }
 
-/** An incident on record, as far as what comes next depends on it. */
+/** A recorded incident, with what the next transition depends on. */
 export type RecordedIncident = IncidentOnRecord &
   Pick<IncidentColumns, 'resolved_at' | 'resolve_reason' | 'reopened' | 'corrections'>;
 
 type Opened = Omit<NewIncident, keyof IncidentColumns> & Pick<NewIncident, 'revision' | 'metadata'>;
 
 /**
- * Opens an incident. One whose episode is over already is resolved for `reason`.
- * @param announced whether people hear of it
+ * Opens an incident. If its episode is over already, it is resolved with `reason`. @param announced whether
+ * people are notified
  */
 export function open(
   incident: Opened,
@@ -97,15 +97,15 @@ export function open(
   };
 }
 
-/** What is known where an incident on record is changed. `told`: people were told of it. */
+/** What is known when a recorded incident changes. `told`: people were notified of it. */
 export interface Situation {
   told: boolean;
   now: number;
 }
 
 /**
- * Ends an incident's episode. One that a person resolved before stays as it is; nobody hears of the end of
- * what nobody heard of.
+ * Ends the episode of an incident. If a person resolved the incident before, it stays as it is. People are
+ * notified only if they were notified of the incident.
  */
 export function end(
   { id, state, reopened }: RecordedIncident,
@@ -124,10 +124,10 @@ export function end(
 type Change<K extends IncidentChange['kind']> = Extract<IncidentChange, { kind: K }>;
 
 /**
- * Has an incident begin earlier or end later. One that turns out not to be over is reopened, and people are
- * told, also if they did not hear of it before.
- * @param metadata what was observed where it opens now; it stays as it is without
- * @param resolvedAs the merged incident whose resolve by a person holds for this one
+ * Makes an incident begin earlier or end later. If it turns out not to be over, it is reopened, and people
+ * are notified in every case.
+ * @param metadata what was observed at the new opening; without it, this stays as it is
+ * @param resolvedAs the merged incident that a person resolved, which now counts for this one
  */
 export function extend(
   before: RecordedIncident,
@@ -159,11 +159,13 @@ const resolveOf = ({ resolved_at, resolved_by, resolve_reason }: RecordedInciden
   ...{ resolved_at, resolved_by, resolve_reason },
 });
 
-/** Where the rule resolved an incident, it did so when the episode ended. */
+/** If the rule resolved an incident, it did so when the episode ended. */
 const resolvedWithEnd = ({ state, resolved_by }: RecordedIncident, ended_at: number | null) =>
   ended_at !== null && state === 'resolved' && resolved_by === null ? { resolved_at: ended_at } : {};
 
-/** Makes an incident part of an earlier one. Receivers know it by its own id: they hear that it is over. */
+/**
+ * Merges an incident into an earlier one. Receivers know it by its own id, so they are told that it is over.
+ */
 export function merge(
   { id, state, reopened }: RecordedIncident,
   { into }: Change<'merge'>,
@@ -181,8 +183,8 @@ export function merge(
 }
 
 /**
- * Has an incident begin later or end sooner, because late events disproved the rest of it.
- * @param parts ids of the new incidents that were part of it
+ * Makes an incident begin later or end sooner, because late events disproved the rest. @param parts ids of
+ * the new incidents that were part of it
  */
 export function shorten(
   before: RecordedIncident,
@@ -211,8 +213,8 @@ export function shorten(
 }
 
 /**
- * Takes an incident back, because late events showed that the rule never fired. Its episode is empty from
- * then on. What people did with it stays, also a resolve.
+ * Withdraws an incident, because late events showed that the rule never fired. Its episode is then empty.
+ * What people did with it stays, including a resolve.
  */
 export function withdraw(before: RecordedIncident, { told, now }: Situation): Transition {
   const { id, opened_at, ended_at, state, resolved_by, resolved_at } = before;
@@ -227,7 +229,7 @@ export function withdraw(before: RecordedIncident, { told, now }: Situation): Tr
   };
 }
 
-/** Gives an incident that goes on to another revision of its rule. */
+/** Hands an open incident over to another revision of its rule. */
 export const handOver = (id: string, revision: number): Transition => ({
   ...{ incident: { id, revision }, entries: [], notices: [] },
 });

@@ -4,7 +4,7 @@ import { reworded, wordsOf } from './words.ts';
 /** What a message did. `ignored`: it is about an episode that is over or unknown. */
 export type MessageOutcome = 'opened' | 'refreshed' | 'resolved' | 'acknowledged' | 'ignored';
 
-/** What a message made of what is stored about its alert. */
+/** The result of applying a message. */
 export interface Applied {
   outcome: MessageOutcome;
   /** The alert after the message; null if nothing is known about it. */
@@ -90,7 +90,7 @@ function acknowledge(known: KnownAlert | null, now: number, by: string): Applied
   return { outcome: 'acknowledged', alert, past: null, changed: true, reworded: false };
 }
 
-/** Nothing changed. */
+/** The result of a message that changed nothing. */
 export const unchanged = (outcome: MessageOutcome, alert: KnownAlert | null): Applied => ({
   ...{ outcome, alert, past: null, changed: false, reworded: false },
 });

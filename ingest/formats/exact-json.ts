@@ -57,8 +57,8 @@ function mayLoseDigits(text: string): boolean {
 const isDigitOrPoint = (code: number) => code >= 0x2e && code <= NINE;
 
 /**
- * Says whether a number may begin behind this character. It excludes digits at the beginning of a string,
- * which follow a quote.
+ * Says whether a number may follow this character. It rules out digits at the beginning of a string, which
+ * follow a quote.
  */
 function mayPrecedeNumber(text: string, at: number): boolean {
   const i = text.charCodeAt(at) === MINUS ? at - 1 : at;

@@ -37,7 +37,7 @@ const attributeHeaders = Object.fromEntries(
   ]),
 );
 
-/** CloudEvents 1.0: one in structured or binary mode, or a batch. */
+/** CloudEvents 1.0: a single event in structured or binary mode, or a batch. */
 export const cloudEvents: Format = {
   name: 'CloudEvents',
   body: {
@@ -55,7 +55,7 @@ export const cloudEvents: Format = {
       requireBatch(raw, 'events: send them in parts, or as NDJSON');
       return raw.map(fromCloudEvent);
     },
-    // Senders of CloudEvents read a body as an event in reply.
+    // Senders of CloudEvents would read a body as an event in reply.
     isQuiet: (request) => !wantsRepresentation(request),
   },
 };

@@ -8,13 +8,13 @@ import type { Intake } from '../intake.ts';
 import type { Mappings } from '../mappings.ts';
 
 /**
- * A wire format: one file or folder beside this one, and a line in `index.ts`. `ingest/formats/` converts its
- * items; here are its schemas, and its routes or its body of `POST /events`.
+ * A wire format. Each has a file or folder beside this one, and a line in `index.ts`. Here are its schemas,
+ * and its routes or its form of the body of `POST /events`; `ingest/formats/` converts its items.
  */
 export interface Format {
-  /** As docs/formats.md calls it. */
+  /** Its name in docs/formats.md. */
   readonly name: string;
-  /** The body in which `POST /events` takes it, beside our own JSON. */
+  /** How `POST /events` accepts it, besides our own JSON. */
   readonly body?: EventsBody;
   routes?(deps: FormatDeps): Route[];
 }
@@ -22,23 +22,23 @@ export interface Format {
 export interface FormatDeps extends ApiDeps {
   intake: Intake;
   mappings: Mappings;
-  /** What other formats `POST /events` takes. */
+  /** The other formats that `POST /events` accepts. */
   bodies: readonly EventsBody[];
 }
 
-/** A form of the body of `POST /events`. */
+/** A format that `POST /events` accepts. */
 export interface EventsBody {
-  /** Its media types and what each holds, for OpenAPI. */
+  /** Its media types with their schemas, for OpenAPI. */
   content: Readonly<Record<string, z.ZodType>>;
   /** Headers that it reads, for OpenAPI. */
   headers: Readonly<Record<string, z.ZodType>>;
   /** The format's names for our fields, where it has different ones. */
   names: Names;
-  /** Whether a request has it. `type`: the media type, in lower case and without parameters. */
+  /** Says whether a request has this format. `type`: the media type, in lower case and without parameters. */
   takes(type: string, request: IncomingMessage): boolean;
-  /** Reads and converts it: one item, or the items of a batch. @throws Problem */
+  /** Reads and converts the body: one item, or the items of a batch. @throws Problem */
   read(body: Body, request: IncomingMessage): Promise<Converted | Converted[]>;
-  /** Whether the answer has no body. */
+  /** Says whether the answer must have no body. */
   isQuiet(request: IncomingMessage): boolean;
 }
 

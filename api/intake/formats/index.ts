@@ -10,10 +10,10 @@ import { otlp } from './otlp.ts';
 import { ownJson } from './own-json.ts';
 import { pagerDuty } from './pagerduty.ts';
 
-/** Every wire format. A new one is a file or folder beside this one, and a line here. */
+/** All wire formats. A new one is a file or folder beside this one, and a line here. */
 export const FORMATS: readonly Format[] = [ownJson, cloudEvents, otlp, mappedJson, alertmanager, pagerDuty];
 
-/** The routes by which events and alerts come in, in the order of the formats. */
+/** The routes that receive events and alerts, in the order of the formats. */
 export function formatRoutes(deps: ApiDeps, mappings: Mappings): Route[] {
   const bodies = FORMATS.flatMap(({ body }) => body ?? []);
   const all = { ...deps, intake: new Intake(deps), mappings, bodies };

@@ -39,7 +39,7 @@ const triedOut = z
   })
   .meta({ id: 'DryRun' });
 
-/** JSON of any shape, by a mapping: of Fluent Bit, Vector, syslog-ng and other log shippers. */
+/** JSON of any shape, converted by a mapping: from Fluent Bit, Vector, syslog-ng and other log shippers. */
 export const mappedJson: Format = { name: 'log shippers', routes: mappedJsonRoutes };
 
 function mappedJsonRoutes({ intake, mappings, clock, settings }: FormatDeps): Route[] {

@@ -27,7 +27,7 @@ type Brought =
 
 const OWN = { names: {}, isQuiet: () => false };
 
-/** Our own JSON, NDJSON, or what another format takes. */
+/** Accepts our own JSON, NDJSON, or what another format accepts. */
 function eventsBody(others: readonly EventsBody[]): BodySpec<Brought> {
   return {
     content: {

@@ -99,7 +99,7 @@ export async function limitQueue(deps: ApiDeps, activitiesPerSecond: number | nu
   }
 }
 
-/** Says whether Temporal applies this limit. It keeps limits as 32-bit floats. */
+/** Says whether this limit is in force. Temporal stores limits as 32-bit floats. */
 function isApplied(limit: number | null, { set_by, activities_per_second }: QueueState): boolean {
   if (limit === null) return set_by !== 'api';
   return set_by === 'api' && activities_per_second !== null && sameFloat(activities_per_second, limit);

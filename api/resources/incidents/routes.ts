@@ -56,7 +56,7 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
     ]);
     return showIncidentDetail(row, timeline, notices, deaf);
   };
-  /** Has the incident's workflow do it, unless the row's state refuses it already. */
+  /** Lets the incident's workflow carry out an action, unless the state of the row already refuses it. */
   async function carryOut<Input>(
     id: string,
     action: Action,

@@ -5,12 +5,12 @@ import { endPagedAlerts, holdPagedAlerts } from '../received-alerts/writes.ts';
 import { lockIncident } from './on-record.ts';
 import { writeTransitions } from './write.ts';
 
-/** What became of it: `conflict` says in a sentence what stood against it. */
+/** The outcome of a write. `conflict` says in a sentence why it was refused. */
 export type WriteOutcome = { done: true } | { done: false; gone: boolean; conflict: string };
 
 /**
- * Does what a person asked for, unless the incident's state refuses it. A resolve ends PagerDuty's alerts.
- * `at` in epoch milliseconds.
+ * Does what a person requested, unless the incident's state refuses it. Resolving also ends PagerDuty's
+ * alerts. `at`: epoch milliseconds.
  */
 export function actOnIncident(orm: Orm, asked: Asked, at: number): Promise<WriteOutcome> {
   const { incident_id, request, action } = asked;
@@ -18,7 +18,7 @@ export function actOnIncident(orm: Orm, asked: Asked, at: number): Promise<Write
     if (action === 'resolve') await holdPagedAlerts(db, incident_id);
     const incident = await lockIncident(db, incident_id);
     if (!incident) return { done: false, gone: true, conflict: 'there is no such incident' };
-    // A worker that died after its commit is asked again: that request is done, not in conflict with itself.
+    // If a worker dies after its commit, the request is repeated. It is then done already, and not refused.
     const { rows } = await sql`
       select from incident_timeline where incident_id = ${incident_id} and kind = ${ENTRY_OF[action]}
         and detail ->> 'request' = ${request}`.execute(db);

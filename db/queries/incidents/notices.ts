@@ -9,11 +9,13 @@ export interface Attempt {
   incident_id: string;
   notice_id: string;
   channel: string;
-  /** Counts from 1. */
+  /** The number of the attempt, from 1. */
   attempt: number;
 }
 
-/** The incident's notices that aren't done, with the best outcome so far on each channel that was tried. */
+/**
+ * Reads the unfinished notices of an incident, with the best outcome so far on each channel that was tried.
+ */
 export async function outstandingNotices(db: Sql, incidentId: string): Promise<OutstandingNotice[]> {
   const { rows } = await sql<OutstandingNotice>`
     select n.id, n.kind, ${ms('n.at')} as at, coalesce((
@@ -33,7 +35,7 @@ export async function outstandingNotices(db: Sql, incidentId: string): Promise<O
   return rows;
 }
 
-/** Whether the channel has the notice, by any attempt. */
+/** Says whether an attempt has delivered the notice through the channel. */
 export async function wasSent(db: Sql, { notice_id, channel }: Attempt): Promise<boolean> {
   const { rows } = await sql`
     select from deliveries where notice_id = ${notice_id} and channel = ${channel} and outcome = 'sent'
@@ -42,11 +44,12 @@ export async function wasSent(db: Sql, { notice_id, channel }: Attempt): Promise
 }
 
 /**
- * What a row says from before the sending until there is an outcome; for good if the process dies in between.
+ * The row's detail from before the sending until there is an outcome. It stays if the process dies in
+ * between.
  */
 const BEGUN = 'begun, no outcome recorded';
 
-/** Leaves the attempt's trace before anything is sent. `at` in epoch milliseconds. */
+/** Records that an attempt begins, before anything is sent. `at`: epoch milliseconds. */
 export async function beginAttempt(db: Sql, attempt: Attempt, at: number): Promise<void> {
   const { incident_id, notice_id, channel } = attempt;
   const id = uuidv5(`${attempt.attempt}/${channel}`, notice_id);
@@ -56,7 +59,7 @@ export async function beginAttempt(db: Sql, attempt: Attempt, at: number): Promi
     on conflict (notice_id, channel, attempt) do nothing`.execute(db);
 }
 
-/** Records what an attempt came to. What is recorded as sent stays so. */
+/** Records the outcome of an attempt. If the row says that it was sent, that stays. */
 export async function endAttempt(
   db: Sql,
   { notice_id, channel, attempt }: Attempt,
@@ -69,7 +72,7 @@ export async function endAttempt(
   `.execute(db);
 }
 
-/** Marks a notice: nothing more is to be done for it. True the first time. */
+/** Marks a notice as done. Returns true the first time. */
 export async function finishNotice(db: Sql, noticeId: string): Promise<boolean> {
   const { numAffectedRows } =
     await sql`update notices set done = true where id = ${noticeId} and not done`.execute(db);

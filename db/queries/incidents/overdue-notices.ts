@@ -3,7 +3,7 @@ import type { Sql } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
 /**
- * Incidents but those of `except` with a notice from before `before` (epoch ms) that isn't done, oldest
+ * Finds incidents with an unfinished notice from before `before` (epoch ms), except those in `except`, oldest
  * first.
  */
 export async function overdueNotices(

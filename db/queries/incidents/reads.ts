@@ -6,12 +6,15 @@ import type { TimelineEntry } from '../../../domain/incidents/timeline.ts';
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
-/** Times in epoch milliseconds; `from` and `to` of when it opened, `from` in and `to` out. */
+/**
+ * Which incidents to list. Times in epoch milliseconds: the incident opened at or after `from` and before
+ * `to`.
+ */
 export interface IncidentFilter {
   state?: IncidentState;
   rule_id?: string;
   severity?: string;
-  /** Each must be among its labels or those of its group. */
+  /** Each of them must be among the labels of the incident or of its group. */
   labels?: readonly { name: string; value: string }[];
   from?: number;
   to?: number;
@@ -41,7 +44,7 @@ const COLUMNS = sql`id, rule_id, rule_name, summary, severity, state, late, ${ms
   ${ms('acknowledged_at')} as acknowledged_at, acknowledged_by, ${ms('resolved_at')} as resolved_at, resolved_by,
   resolve_reason, merged_into, ${ms('withdrawn_at')} as withdrawn_at, reopened, corrections, group_labels, labels, annotations, metadata`;
 
-/** Incidents by when they opened, from new to old. `after`: only those that come after this one. */
+/** Lists incidents by opening time, from new to old. `after`: only those that follow this one. */
 export async function listIncidents(
   db: Sql,
   filter: IncidentFilter,
@@ -56,14 +59,14 @@ export async function listIncidents(
   return rows;
 }
 
-/** One incident, or null. */
+/** Finds an incident, or null. */
 export async function findIncident(db: Sql, id: string): Promise<IncidentRow | null> {
   const { rows } = await sql<IncidentRow>`
     select ${COLUMNS} from alert_incidents where id = ${id}::uuid`.execute(db);
   return rows[0] ?? null;
 }
 
-/** Everything that happened to an incident, in order. */
+/** Reads the timeline of an incident, in order. */
 export async function incidentTimeline(db: Sql, id: string): Promise<TimelineRow[]> {
   const { rows } = await sql<TimelineRow>`
     select ${ms('at')} as at, kind, actor, detail from incident_timeline
@@ -71,7 +74,7 @@ export async function incidentTimeline(db: Sql, id: string): Promise<TimelineRow
   return rows;
 }
 
-/** An incident's notices in order, each with every attempt to deliver it. */
+/** Reads the notices of an incident in order, each with all attempts to deliver it. */
 export async function incidentNotices(db: Sql, id: string): Promise<NoticeRow[]> {
   const { rows } = await sql<NoticeRow>`
     select id, kind, ${ms('at')} as at, done,

@@ -10,7 +10,7 @@ import type { Sql } from '../../orm.ts';
 
 type Type = 'int' | 'text' | 'uuid' | 'time' | 'jsonb' | 'boolean';
 
-/** Columns that transitions change, with their types. */
+/** The columns that transitions change, with their types. */
 const CHANGING: Record<keyof IncidentColumns, Type> = {
   ...({ revision: 'int', state: 'text', merged_into: 'uuid', reopened: 'int', corrections: 'int' } as const),
   ...({ since: 'time', opened_at: 'time', ended_at: 'time', withdrawn_at: 'time' } as const),
@@ -18,7 +18,7 @@ const CHANGING: Record<keyof IncidentColumns, Type> = {
   ...({ resolved_at: 'time', resolved_by: 'text', resolve_reason: 'text', metadata: 'jsonb' } as const),
 };
 
-/** All columns: these and those that are written once. */
+/** All columns: those above, and those that are written once. */
 const COLUMNS: Record<keyof NewIncident, Type> = {
   ...CHANGING,
   ...({ id: 'uuid', rule_id: 'uuid', rule_name: 'text', group_key: 'text', episode: 'int' } as const),
@@ -27,8 +27,8 @@ const COLUMNS: Record<keyof NewIncident, Type> = {
 };
 
 /**
- * The only writer of incidents: rows, timeline and notices, in the order of the transitions. To be called in
- * the transaction that locked the incidents and in which the transitions were decided.
+ * Writes incidents, their timelines and their notices, in the order of the transitions. No other code does.
+ * It must be called in the transaction that locked the incidents and decided the transitions.
  */
 export async function writeTransitions(db: Sql, transitions: readonly Transition[]): Promise<void> {
   const changed = new Map<string, { id: string } & Partial<IncidentColumns>>();
@@ -38,7 +38,7 @@ export async function writeTransitions(db: Sql, transitions: readonly Transition
     else if (Object.keys(incident).length > 1)
       changed.set(incident.id, { ...changed.get(incident.id), ...incident });
   }
-  // Of a group at most one incident is open, at every moment: those that end are written first.
+  // A group has at most one open incident at any moment, so those that end are written first.
   const { open = [], rest = [] } = Object.groupBy(changed.values(), ({ state }) =>
     state === 'open' ? 'open' : 'rest',
   );
@@ -76,7 +76,7 @@ async function insert(db: Sql, rows: readonly NewIncident[]): Promise<void> {
     from jsonb_array_elements(${JSON.stringify(rows)}::jsonb) c(row)`.execute(db);
 }
 
-/** A column of a row that came as JSON. */
+/** Reads a column from a row that came as JSON. */
 function read(name: string, type: Type): RawBuilder<unknown> {
   if (type === 'jsonb') return sql`c.row -> ${sql.lit(name)}`;
   const text = sql`c.row ->> ${sql.lit(name)}`;
@@ -103,8 +103,8 @@ async function addNotices(db: Sql, notices: readonly NewNotice[]): Promise<void>
 }
 
 /**
- * Adds what became of a notice on a channel to the timeline, once. To be called in a transaction; the lock on
- * the incident makes two callers take turns. False when it was there, or the incident is gone.
+ * Adds the outcome of a notice on a channel to the timeline, once. It must be called in a transaction: the
+ * lock on the incident serializes callers. Returns false if the entry exists or the incident is gone.
  */
 export async function addNoticeEntry(
   db: Sql,

@@ -69,8 +69,8 @@ async function* asList(
 const NONE = { status: 200, type: 'application/json', body: '[]' } as const;
 
 /**
- * Streams a list, and leaves its slot once the list is sent. `open` runs before the answer begins, so that an
- * early failure gets an error status.
+ * Streams a list and frees its slot when it is sent. `open` runs before the answer begins, so that an early
+ * failure gets an error status.
  */
 async function streamed(leave: () => void, open: () => Promise<Iterable<string> | AsyncIterable<string>>) {
   const parts = await open().catch((error) => {
@@ -82,7 +82,7 @@ async function streamed(leave: () => void, open: () => Promise<Iterable<string> 
   return { status: 200, type: 'application/json', body } as const;
 }
 
-/** Lists the alerts that are active. */
+/** The route that lists active alerts. */
 export function listRoutes({ orm, clock }: FormatDeps): Route[] {
   const lists = new Slots('lists of alerts', LISTS);
   const groupings = new Slots('lists of groups of alerts', GROUPINGS);

@@ -25,7 +25,7 @@ const posted: BodySpec<unknown[]> = {
   },
 };
 
-/** Takes alerts, as Prometheus and amtool send them. */
+/** The route that receives alerts from Prometheus and amtool. */
 export function receiveRoute({ orm, access, alerts, clock }: FormatDeps): Route {
   return route({
     method: 'post',

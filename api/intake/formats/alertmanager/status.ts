@@ -4,7 +4,7 @@ import type { FormatDeps } from '../format.ts';
 import { dialect } from './dialect.ts';
 import { alertmanagerStatus, RECEIVER } from './schema.ts';
 
-/** What clients of Alertmanager ask about the server itself. */
+/** The routes with which Alertmanager's clients ask about the server. */
 export function statusRoutes({ clock }: FormatDeps): Route[] {
   const startedAt = new Date(clock()).toISOString();
   return [
