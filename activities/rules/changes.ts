@@ -3,11 +3,11 @@ import type { PendingRow } from '../../db/queries/rules/pending.ts';
 import type { Change } from '../../domain/rules/walk.ts';
 
 /**
- * Where the record may be wrong:
- * - where events came; if the group's standing proves nothing (`unproven`), everywhere after them too,
- * - after the deadline of the last judging, because a group may have stopped firing then, long before the
- *   event; if it was pending, after its condition began to hold,
- * - after the first deferred episode began, because it is on no record.
+ * Returns where the recorded incidents may be wrong:
+ * - where events came; if the group's standing is `unproven`, also everywhere after them;
+ * - after the deadline of the last judging, because the group may have stopped firing then, long before the
+ * event; if it was pending, after its condition began to hold;
+ * - after the first deferred episode began, because no incident records it.
  */
 export function changesOf(
   pending: readonly Pick<PendingRow, 'from_at' | 'to_at'>[],
@@ -28,15 +28,18 @@ export function changesOf(
 type Came = Pick<PendingRow, 'late' | 'from_at' | 'to_at'>;
 
 /**
- * The events among which deferred episodes began, as an earlier judging stored them. Treated as if they came
- * now.
+ * The events among which the deferred episodes began, as an earlier judging stored them. They are treated
+ * like new events.
  */
 export function deferredBefore({ since, deferred_from, deferred_late }: GroupStanding): Came[] {
   if (deferred_from === null) return [];
   return [{ late: deferred_late === true, from_at: deferred_from, to_at: since ?? deferred_from }];
 }
 
-/** An episode is late if it began among events that came late, and not among events that came in time. */
+/**
+ * Says whether an episode is late: it began among events that came late, and not among events that came in
+ * time.
+ */
 export function cameLate(pending: readonly Came[], since: number, windowMs: number): boolean {
   const inTime = pending.some(({ late, from_at, to_at }) => !late && from_at <= since && since <= to_at);
   return (

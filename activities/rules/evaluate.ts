@@ -7,34 +7,36 @@ import { firesWhen, type Installation, type ShownRule } from '../../domain/tempo
 import { type JudgeDeps, judgePending } from './judge.ts';
 import { judgeLeft, removeDeleted, settle, successorOf } from './settle.ts';
 
-/** Longest stretch of work in one call, in milliseconds; what is left is done by the next. */
+/** How long one call may work, in milliseconds. The next call continues. */
 const LONGEST_MS = 2000;
 
 export interface Evaluated {
-  /** The rule is gone: its workflow ends. */
+  /** True if the rule was removed, so that its workflow ends. */
   gone: boolean;
-  /** A revision that must be backfilled before anything can be judged. */
+  /** A revision that needs its backfill before anything can be judged. */
   backfill: number | null;
-  /** There is more to judge. */
+  /** True if there is more to judge. */
   more: boolean;
   name: string;
   revision: number;
   firing: number;
   pending: number;
-  /** What the workflow shows of the rule. Absent if it shows that already, and in histories of 0.1.0. */
+  /**
+   * What the workflow shows of the rule. Absent if the workflow shows it already, and in histories of 0.1.0.
+   */
   about?: { rule: ShownRule & { fires_when: string }; installation: Installation; mark: string };
 }
 
 export interface EvaluateDeps extends JudgeDeps {
-  /** Tells workflows to look at their rows. Neither may throw: what they fail to do, the sweep does. */
+  /** Signals workflows to read their rows. Neither function may throw; the sweep repeats what fails. */
   signalIncidents: (ids: readonly string[]) => Promise<void>;
   signalRules: (ids: readonly string[]) => Promise<void>;
 }
 
 /**
- * Does whatever is due for a rule: settles superseded revisions, oldest first, then judges what is pending
- * for the one in force. Everything is on record when it returns; broken off anywhere, the rows left behind
- * say what is still to be done.
+ * Does everything that is due for a rule: it settles superseded revisions, oldest first, then judges the
+ * pending groups of the one in force. All results are stored when it returns. If it is interrupted, the
+ * remaining rows say what is left to do.
  */
 export async function evaluate(
   { signalIncidents, signalRules, ...judging }: EvaluateDeps,
@@ -60,10 +62,10 @@ export async function evaluate(
     const settled = await settle(judging, versions[i]!, next);
     await signalIncidents(settled.incidents);
     await signalRules(settled.rules);
-    // Somebody else settled it. What comes next was read before that, too.
+    // Another process settled the revision. What was read about the next one is out of date too.
     if (settled.stale) return { ...result, more: true };
     await forgetRegrouped(orm, ruleId);
-    // `settle` also closed the revisions between the two: they were never in force.
+    // `settle` also closed the revisions in between, which were never in force.
     i = next ? versions.indexOf(next) : versions.length - 1;
   }
   if (current.enabled && !current.ready) return { ...result, backfill: current.revision, more: true };
@@ -74,7 +76,7 @@ export async function evaluate(
   if (words.deleted) {
     if (!(await forgotten())) return { ...result, more: true };
     if (await removeDeleted(orm, ruleId)) return gone;
-    // The sweep wakes the rule when such a group is to be tried again.
+    // The sweep wakes the rule when such a group must be tried again.
     return { ...result, more: !(await hasLeftGroups(sqlOf(orm), ruleId)) };
   }
   let more = false;
@@ -86,13 +88,13 @@ export async function evaluate(
       more = pass.judged > 0;
     } while (more && performance.now() - started < LONGEST_MS);
   }
-  // The counts are deleted last: there may be millions, and judging must not wait for that.
+  // Counts are deleted last: there may be millions, and judging must not wait.
   if (!more) more = !(await forgotten());
   return { ...result, ...(await standingCounts(sqlOf(orm), ruleId)), more };
 }
 
 /**
- * Removes what settled revisions counted. False when there was no time for all of it. `until`: by
+ * Deletes the counts of settled revisions. Returns false if there was not enough time. `until`: by
  * `performance.now()`.
  */
 async function forgetInTime(orm: Orm, ruleId: string, until: number): Promise<boolean> {

@@ -10,7 +10,7 @@ import { withProgress } from '../progress.ts';
 import { backfill } from './backfill.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
 
-/** What a rule's workflow does outside of itself. Every step can be repeated. */
+/** Makes the activities of rule workflows. Each may be repeated. */
 export function createRuleActivities({
   orm,
   client,
@@ -22,13 +22,13 @@ export function createRuleActivities({
   client: Client;
   clock: () => number;
   log: Logger;
-  /** Facts that rule workflows show and cannot know. */
+  /** Facts about the installation, which workflows show but cannot know. */
   installation: () => Promise<Installation>;
 }) {
   return {
     /**
-     * Judges what is pending for the rule, for a few seconds at the most. The answer says what the workflow
-     * must show, unless it shows that already (`shown`), because its history keeps every answer.
+     * Judges the rule's pending groups, for a few seconds at most. The answer says what the workflow must
+     * show, unless it shows that already (`shown`): the history keeps every answer, so it should be small.
      */
     async evaluateRule({ rule_id, shown }: { rule_id: string; shown?: string }): Promise<Evaluated> {
       const { rule, ...result } = await evaluate(
@@ -49,7 +49,7 @@ export function createRuleActivities({
       return { ...result, ...(about && mark !== shown ? { about: { ...about, mark } } : {}) };
     },
 
-    /** Counts what was in a new revision's window. Minutes, for a long window over many events. */
+    /** Runs the backfill of a new revision. It takes minutes for a long window over many events. */
     async backfillRule({ rule_id, revision }: { rule_id: string; revision: number }): Promise<void> {
       const rule = await loadRule(sqlOf(orm), rule_id);
       const version = rule?.versions.find((candidate) => candidate.revision === revision);

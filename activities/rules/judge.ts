@@ -28,15 +28,15 @@ import { acknowledgeReceived, readReceived, weighReceived } from './received.ts'
 import { decideGroup } from './record.ts';
 import { type Weighed, weigh } from './weigh.ts';
 
-/** Groups judged in one transaction at the most. */
+/** How many groups one transaction judges at most. */
 const GROUPS_A_PASS = 200;
 
 export interface Pass {
-  /** Pending groups that were judged or put off; 0 when there was nothing to do. */
+  /** How many pending groups were judged or deferred; 0 if there was nothing to do. */
   judged: number;
-  /** The revision is no longer what it was when it was read: nothing was judged. */
+  /** True if the revision changed after it was read; then nothing was judged. */
   stale: boolean;
-  /** Incidents that changed and must hear of it. */
+  /** Incidents that changed. Their workflows must be signalled. */
   incidents: string[];
 }
 
@@ -48,9 +48,9 @@ export interface JudgeDeps {
 }
 
 /**
- * Judges the pending groups of one revision, those that have waited longest first. Where that fails, groups
- * are judged fewer and fewer at a time, until the one that fails is found: it is put off and told of, and the
- * others are judged.
+ * Judges the pending groups of one revision; those that waited longest come first. If that fails, it judges
+ * fewer and fewer groups at a time until it finds the one that fails. That group is deferred and reported,
+ * and the others are judged.
  */
 export async function judgePending(deps: JudgeDeps, version: Version): Promise<Pass> {
   try {
@@ -63,8 +63,8 @@ export async function judgePending(deps: JudgeDeps, version: Version): Promise<P
 }
 
 /**
- * Judges groups of which one or more can't be judged, by halves. `error`: what judging them all at once ended
- * with.
+ * Judges groups in halves, because at least one of them cannot be judged. `error`: the error of judging them
+ * together.
  */
 async function judgeApart(
   deps: JudgeDeps,
@@ -98,11 +98,12 @@ async function judgeApart(
 }
 
 /**
- * Locks groups, reads counts, decides, and records, in one transaction. A group whose standing changes keeps
- * its pending row for another pass after the commit. The waker reads standings without a lock, so an event
- * may be passed over as "firing anyway" in the moment its group stops firing; the next pass sees it. The
- * clock is read once the groups are locked: read before, it may be older than what another process has judged
- * meanwhile.
+ * Judges groups in one transaction: locks them, reads counts, decides, and records the result.
+ * If the standing of a group changes, its pending row stays for another pass after the commit. The waker
+ * reads standings without a lock. So it may ignore an event because the group fires, at the moment at which
+ * the group stops firing; the next pass finds that event.
+ * The clock is read after the groups are locked. Otherwise it could be older than what another process has
+ * judged meanwhile.
  */
 async function judgeSome(
   { orm, clock }: JudgeDeps,
@@ -202,9 +203,9 @@ function columnsOf({ standing, deferred }: Weighed, isLate: (since: number) => b
 }
 
 /**
- * Opening goes by the clock, ending by the watermark; a revision that was superseded judges up to then, and
- * for good. What is on record was judged by somebody whose clock had come that far: a process whose clock is
- * behind must not take it back.
+ * Determines up to when groups can be judged: openings up to the clock, ends up to the watermark. A
+ * superseded revision is judged up to the time at which it was superseded. If a recorded result is later than
+ * our clock, a process with a faster clock judged it, and it stays.
  */
 async function horizonOf(
   db: Sql,

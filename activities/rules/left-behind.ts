@@ -3,8 +3,8 @@ import type { LastStanding, Version } from '../../db/queries/rules/judging.ts';
 import type { IncidentChange } from '../../domain/incidents/incident.ts';
 
 /**
- * Where a group stands for a revision that has handed over: its row is the successor's by now, and proves
- * nothing of what came before.
+ * The standing of a group for a revision that has handed over. Its row already belongs to the successor, so
+ * it proves nothing.
  */
 export const LEFT_BEHIND: LastStanding = {
   ...{ state: 'ok', since: null, next_due: null, deferred_from: null, deferred_late: null },
@@ -12,8 +12,8 @@ export const LEFT_BEHIND: LastStanding = {
 };
 
 /**
- * What was on record of a group when its revision handed over. What opened later is the successor's; what
- * ended later, or at the hand-over, had not ended before.
+ * The incidents of a group as they were when its revision handed over. Incidents that opened later belong to
+ * the successor. Ends at or after the hand-over count as not ended.
  */
 export function recordAtHandOver(
   { revision, effective_at, superseded_at }: Version,
@@ -30,8 +30,8 @@ export function recordAtHandOver(
 }
 
 /**
- * Of what is found after the hand-over, only incidents that are missing are recorded. Those on record may be
- * the successor's by now. An episode that was not over at the hand-over ends there.
+ * Selects what is recorded after the hand-over: only missing incidents, because existing ones may belong to
+ * the successor by now. An episode that was not over at the hand-over ends there.
  */
 export function missingIncidents(
   { superseded_at }: Version,

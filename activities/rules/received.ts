@@ -11,18 +11,22 @@ import type { Horizon, Standing } from '../../domain/rules/transition.ts';
 import { lastOpened } from '../../domain/rules/walk.ts';
 import type { GroupToWeigh, Weighed } from './weigh.ts';
 
-/** Received alerts of some groups, as judging needs them. */
+/** The received alerts of some groups, as judging needs them. */
 export interface ReceivedGroups {
   alerts: ReceivedAlertRow[];
   /**
-   * From when on a group's incidents may be concerned, epoch ms: nothing of it that is judged began earlier.
+   * The time from which on incidents of each group may change, epoch ms. No episode that is judged began
+   * earlier.
    */
   since: Map<string, number>;
-  /** Where the overflow group stands, if one look told that its episode goes on: its alerts weren't read. */
+  /**
+   * The standing of the overflow group if a single look shows that its episode continues; its alerts are then
+   * not read.
+   */
   goesOn: Standing | null;
 }
 
-/** Reads what is on record of the groups' alerts, from where each changed on (epoch ms). */
+/** Reads the stored alerts of the groups, from the time at which each group changed (epoch ms). */
 export async function readReceived(
   db: Sql,
   version: Version,
@@ -46,9 +50,10 @@ export async function readReceived(
 }
 
 /**
- * Whether the overflow group, which fires, goes on doing so whatever changed from `from` (epoch ms) on: one
- * alert that holds from there past the watermark is enough. In a storm it has thousands, and each that
- * comes or goes has the group judged. Its deadline is that alert's: no later than that of all of them.
+ * Says whether the overflow group, which fires, continues to fire regardless of changes after `from` (epoch
+ * ms). One alert that is active from then until after the watermark is enough. In a storm the group has
+ * thousands of alerts, and each change causes judging, so reading all of them would be slow. The deadline is
+ * the end of that alert, which is no later than the end of all.
  */
 async function overflowGoesOn(
   db: Sql,
@@ -63,7 +68,7 @@ async function overflowGoesOn(
   return holdsTo === null ? null : { state, since, due: holdsTo };
 }
 
-/** What judging made of a group of received alerts. */
+/** The result of judging a group of received alerts. */
 export interface WeighedAlerts extends Weighed {
   episodes: (ReceivedEpisode<ReceivedAlertRow> & { observed: number })[];
 }
@@ -92,8 +97,8 @@ export function weighReceived(
 }
 
 /**
- * Acknowledges open incidents whose alerts' senders did. Once: what a person did since stays. Returns the
- * incidents concerned.
+ * Acknowledges open incidents whose alerts were acknowledged by their senders. Each once, so that what people
+ * did afterwards stays. Returns these incidents.
  */
 export async function acknowledgeReceived(
   db: Sql,
@@ -102,10 +107,10 @@ export async function acknowledgeReceived(
 ): Promise<string[]> {
   const ids: string[] = [];
   for (const { key, group_key, acknowledged_at, acknowledged_by, starts_at, ends_at } of alerts) {
-    // One of many alerts speaks for itself, not for the overflow group.
+    // An acknowledgement of one alert is not one of the overflow group, which has many.
     if (acknowledged_at === null || group_key !== key) continue;
     const incident = await unacknowledgedIncident(db, rule_id, key);
-    // An open one that began after this episode is that of a later one.
+    // An open incident that began after this episode belongs to a later episode.
     if (!incident || incident.opened_at >= ends_at) continue;
     const request = `${key}/${starts_at}/acknowledged`;
     const actor = acknowledged_by ?? 'api';

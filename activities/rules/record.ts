@@ -8,10 +8,10 @@ import { type Described, metadataOf } from './describe.ts';
 export interface Recording extends Described {
   changes: readonly IncidentChange[];
   onRecord: readonly GroupIncident[];
-  /** Incidents that people were told of. */
+  /** Incidents that people were notified of. */
   told: ReadonlySet<string>;
   lastEpisode: number;
-  /** Events in the window, or alerts, when an episode opened, by its opened_at. */
+  /** How many events were in the window, or how many alerts, when an episode opened; by opened_at. */
   observed: ReadonlyMap<number, number>;
   describe: (episode: Episode) => Promise<IncidentWords>;
   isLate: (since: number) => boolean;
@@ -37,7 +37,8 @@ export async function decideGroup(recording: Recording): Promise<Transition[]> {
     reasonAt(ended_at, of) {
       // An earlier revision's incident that does not hold in this one ends where this one came into force.
       const replaced = of === 'end' && revision > 1 && ended_at === effective_at;
-      // The revision handed over while this group could not be judged: nobody judged whether it went on.
+      // The revision handed over while this group could not be judged, so nobody decided whether the incident
+      // goes on.
       const left = of === 'open' && handed_over && ended_at === superseded_at;
       return replaced || left ? 'rule changed' : 'recovered';
     },

@@ -23,26 +23,26 @@ import { type JudgeDeps, judgePending, type Pass } from './judge.ts';
 import { noteInReach } from './note-in-reach.ts';
 
 /**
- * A revision that was superseded before its backfill was done was never in force: it judges nothing, and
- * nothing is handed over to it. What is read of a successor here stays so: a revision that is ready stays
- * ready, and one that was superseded can't become ready any more.
+ * Says whether a revision was never in force: it was superseded before its backfill was done. It judges
+ * nothing, and nothing is handed over to it. This cannot change after it is read: a ready revision stays
+ * ready, and a superseded one cannot become ready.
  */
 const wasNeverInForce = ({ enabled, ready, superseded_at }: Version) =>
   enabled && !ready && superseded_at !== null;
 
-/** The revision that takes over from the i-th one. */
+/** The revision that replaces the i-th one. */
 export const successorOf = (versions: readonly Version[], i: number): Version | null =>
   versions.slice(i + 1).find((version) => !wasNeverInForce(version)) ?? null;
 
 /**
- * Judges a superseded revision for the last time, up to the instant it was superseded, and hands its open
- * incidents over: to the successor where that counts the same groups, or to the end. The hand-over waits
- * until the successor is ready: an edit before that may put another one in its place. Groups that were put
- * off get one more try now. Those that fail again don't hold up the successor: they are tried again later
- * (`judgeLeft`). Each of its transactions looks again whether the revision is still to be settled.
+ * Judges a superseded revision for the last time, up to the time at which it was superseded. Then it hands
+ * over its open incidents: to the successor if that has the same groups, else they end. It waits until the
+ * successor is ready, because an edit before that may replace the successor.
+ * Groups whose judging was deferred are tried once more now. If they fail again, the hand-over does not wait;
+ * `judgeLeft` tries them later. Each transaction checks again whether the revision must still be settled.
  * @param next the revision that takes over (`successorOf`)
- * @returns incidents that changed, and rules that were found to have been touched: both must hear of it.
- * `stale`: the revision is no longer what it was when it was read
+ * @returns the changed incidents and the woken rules, which must be signalled. `stale`: the revision changed
+ * after it was read
  */
 export async function settle(
   deps: JudgeDeps,
@@ -97,8 +97,8 @@ export async function settle(
 }
 
 /**
- * Every outbox row of before now becomes pending evaluations, also those a waker has in hand.
- * @returns rules to be signalled for it
+ * Converts all outbox rows up to now into pending evaluations, including those that a waker is processing.
+ * @returns rules to be signalled
  */
 async function drainOutbox(orm: Orm): Promise<string[]> {
   const upTo = await youngestOutboxId(sqlOf(orm));
@@ -111,10 +111,10 @@ async function drainOutbox(orm: Orm): Promise<string[]> {
   }
 }
 
-/** What becomes of incidents that are open when their revision is superseded. */
+/** What happens to incidents that are open when their revision is superseded. */
 type Fate = { carried: true; revision: number } | { carried: false; reason: ResolveReason };
 
-/** The successor has them if it counts the same groups; else they end, for a reason. */
+/** The successor takes over incidents if it has the same groups; otherwise they end, with a reason. */
 function fateOf(version: Version, next: Version | null, { deleted }: RuleWords): Fate {
   if (next?.enabled && sameGroups(version, next)) return { carried: true, revision: next.revision };
   if (deleted) return { carried: false, reason: 'rule deleted' };
@@ -124,7 +124,7 @@ function fateOf(version: Version, next: Version | null, { deleted }: RuleWords):
 const sameGroups = (a: Version, b: Version) =>
   JSON.stringify(a.definition.group_by) === JSON.stringify(b.definition.group_by);
 
-/** Null when the revision is no longer to be settled. */
+/** Hands over. Returns null if the revision must no longer be settled. */
 async function handOver(
   orm: Orm,
   version: Version,
@@ -158,7 +158,10 @@ async function handOver(
   });
 }
 
-/** Ends incidents, and tells those of it who were told of them. `now` in epoch milliseconds. */
+/**
+ * Ends incidents. People are notified of the end if they were notified of the incident. `now`: epoch
+ * milliseconds.
+ */
 async function endIncidents(
   db: Sql,
   open: readonly GroupIncident[],
@@ -175,15 +178,15 @@ async function endIncidents(
   );
 }
 
-/** Has the revision now in force judge groups from `at` (epoch ms), where it came into force. */
+/** Makes the revision in force judge groups from `at` (epoch ms) on, when it came into force. */
 async function judgeAnew(db: Sql, version: Version, at: number, groupKeys: readonly string[]): Promise<void> {
   const groups = [...new Set(groupKeys)].map((group_key) => ({ group_key, from_at: at, to_at: at }));
   await notePending(db, version.rule_id, version.revision, groups);
 }
 
 /**
- * Tries groups again that could not be judged before their revision handed over, and settles it when all are
- * judged. What it finds is over: only incidents that are missing are recorded.
+ * Tries again to judge groups that failed before their revision handed over, and settles the revision when
+ * all are judged. Existing incidents belong to the successor, so only missing ones are recorded.
  */
 export async function judgeLeft(deps: JudgeDeps, version: Version): Promise<string[]> {
   const incidents = await judgeAll(deps, version);
@@ -193,7 +196,7 @@ export async function judgeLeft(deps: JudgeDeps, version: Version): Promise<stri
   return [...incidents];
 }
 
-/** Judges until no group of the revision is pending. Returns the incidents that changed. */
+/** Judges until no group of the revision is pending. Returns the changed incidents. */
 async function judgeAll(deps: JudgeDeps, version: Version): Promise<Set<string>> {
   const incidents = new Set<string>();
   let pass: Pass;
@@ -205,8 +208,8 @@ async function judgeAll(deps: JudgeDeps, version: Version): Promise<Set<string>>
 }
 
 /**
- * Removes a deleted rule once its last revision is settled. False when it is not, or somebody else removed
- * it.
+ * Removes a deleted rule once its last revision is settled. Returns false if it is not settled, or if another
+ * process removed it.
  */
 export async function removeDeleted(orm: Orm, ruleId: string): Promise<boolean> {
   return transaction(orm, async (db) => {

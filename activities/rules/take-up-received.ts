@@ -6,7 +6,7 @@ import { keepVersion, type Version } from '../../db/queries/rules/judging.ts';
 import { notePending } from '../../db/queries/rules/revisions.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 
-/** Has a new revision judge the alerts that are active: nothing of them is counted. */
+/** Makes a new revision judge the active alerts. Alerts are not counted, so there is no backfill. */
 export async function takeUpReceived(orm: Orm, version: Version): Promise<void> {
   const { rule_id, revision, definition, effective_at, groups_from } = version;
   const { max_groups } = definition;

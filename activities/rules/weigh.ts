@@ -7,14 +7,14 @@ import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';
 import { type CutEdge, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
 import { countInBucket, readTimes } from './exact-times.ts';
 
-/** A group to be weighed: where its events changed (epoch ms), and its incidents that may matter. */
+/** A group to be judged: where its events changed (epoch ms), and the incidents that this may concern. */
 export interface GroupToWeigh {
   key: string;
   changes: readonly Change[];
   incidents: readonly GroupIncident[];
 }
 
-/** `observed`: events in the window when it opened. */
+/** `observed`: how many events were in the window when the episode opened. */
 export type Weighed = Judged<Episode & { observed: number }>;
 
 interface Walking {
@@ -23,19 +23,19 @@ interface Walking {
 }
 
 /**
- * What is known of a group's events: counts by bucket, and exact times of the buckets that had to be read.
+ * What is known about a group's events: counts by bucket, and exact times of the buckets that had to be read.
  */
 interface Known extends Walking {
   counts: Map<number, number>;
   times: Map<number, number[]>;
 }
 
-/** The most buckets held in memory at once. */
+/** How many buckets are held in memory at once. */
 const MOST_BUCKETS = 200_000;
 
 /**
- * Finds out when the rule fired for each group. It reads counts by bucket, a page of many groups at a time,
- * and exact times only of buckets whose counts leave the answer open.
+ * Finds out when the rule fired for each group. It reads counts by bucket, one page for many groups at a
+ * time. It reads exact times only of buckets whose counts do not decide.
  */
 export async function weigh(
   db: Sql,
@@ -66,7 +66,7 @@ export async function weigh(
   return result;
 }
 
-/** Groups whose pages have few enough buckets to be held at once. */
+/** Splits the groups so that the pages of each part have few enough buckets to be held at once. */
 export function portions<G extends Pick<Walking, 'walk'>>(
   groups: readonly G[],
   { windowMs, forMs, keepFiringMs, bucketMs }: WindowSpec,
@@ -76,7 +76,7 @@ export function portions<G extends Pick<Walking, 'walk'>>(
   const around = Math.ceil((windowMs + Math.max(forMs, keepFiringMs)) / bucketMs) + 2;
   let buckets = MOST_BUCKETS;
   for (const group of groups) {
-    // Room for the pages that follow, which may be larger. A last page has none after it.
+    // Leaves room for the next pages, which may be larger. After a last page there is none.
     const { from, to } = group.walk.page;
     const most = Number.isFinite(to)
       ? PAGE_BUCKETS + around
@@ -91,7 +91,7 @@ export function portions<G extends Pick<Walking, 'walk'>>(
   return result;
 }
 
-/** Reads the next page of each group, and walks over it. */
+/** Reads the next page of each group and walks over it. */
 async function takePages(
   db: Sql,
   version: Version,
@@ -120,7 +120,7 @@ async function takePages(
   }
 }
 
-/** Events in the window at `at` whose times were not read. */
+/** Counts the events in the window at `at` whose times were not read. */
 async function uncounted(
   db: Sql,
   version: Version,

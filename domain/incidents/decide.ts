@@ -20,7 +20,7 @@ export interface Finding {
   rule: Pick<NewIncident, 'rule_id' | 'rule_name' | 'revision' | 'group_key'>;
   changes: readonly IncidentChange[];
   onRecord: readonly RecordedIncident[];
-  /** Incidents that people were told of. */
+  /** Incidents that people were notified of. */
   told: ReadonlySet<string>;
   /** Highest number of an episode of the group so far. */
   lastEpisode: number;
@@ -68,7 +68,7 @@ function opened(
   const metadata = metadataAt(episode.opened_at);
   return open({ ...rule, ...place, ...words, metadata, recorded_at: now }, episode, {
     reason: reasonAt(episode.ended_at, 'open'),
-    // Whoever was told of an incident is told of its parts, which have ids of their own.
+    // If people were notified of an incident, they are notified of its parts, which have ids of their own.
     announced: !words.late || announceLate || (split_from !== undefined && told.has(split_from)),
     ...(split_from !== undefined && { split_from }),
   });

@@ -7,18 +7,18 @@ import { fieldOf, parseField } from './matcher.ts';
 export const SOLE_GROUP = '';
 
 /**
- * The group that takes what does not fit under a rule's `max_groups`. Cannot collide: real keys are '' or
- * JSON lists.
+ * The key of the overflow group, which gets the events of all groups beyond `max_groups`. No real key equals
+ * it, because real keys are '' or JSON lists.
  */
 export const OVERFLOW_GROUP = '*';
 
-/** Longest key kept readable; a longer one is cut and told apart by its hash. */
+/** The longest key that is stored in full. A longer one is cut, and a hash is added. */
 const MAX_KEY = 200;
 
 /**
- * Builds the function that names an event's group: the canonical JSON list of its `group_by` values,
- * null where the event has no such field.
- * @throws MatcherError for a field that no event has.
+ * Makes a function that returns an event's group key: the canonical JSON list of its `group_by` values, with
+ * null for a missing field.
+ * @throws MatcherError for a field that no event has
  */
 export function compileGroupKey(groupBy: readonly string[]): (event: Event) => string {
   if (groupBy.length === 0) return () => SOLE_GROUP;
@@ -27,20 +27,17 @@ export function compileGroupKey(groupBy: readonly string[]): (event: Event) => s
     const key = canonicalJson(paths.map((path) => fieldOf(event, path) ?? null));
     if (key.length <= MAX_KEY) return key;
     return JSON.stringify({
-      // Cut between the halves of a surrogate pair it would be a label that PostgreSQL refuses.
+      // `toWellFormed`, because PostgreSQL refuses half of a surrogate pair.
       cut: key.slice(0, MAX_KEY).toWellFormed(),
       sha256: createHash('sha256').update(key).digest('hex'),
     });
   };
 }
 
-/** Whether a key is too short for its values: only an event of the group has them. */
+/** Says whether a key was cut, so that its values are known only from an event of the group. */
 export const isCutKey = (groupKey: string) => groupKey.startsWith('{');
 
-/**
- * The group's values by field name, for people to read. Of a key that was cut its beginning, and what tells
- * it from others.
- */
+/** The values of a group by field name, for people. Of a cut key, its beginning and the hash. */
 export function groupLabels(groupBy: readonly string[], groupKey: string): Record<string, string> {
   if (groupKey === SOLE_GROUP) return {};
   if (groupKey === OVERFLOW_GROUP) return { overflow: 'true' };
@@ -50,7 +47,7 @@ export function groupLabels(groupBy: readonly string[], groupKey: string): Recor
 }
 
 /**
- * The same of one of the group's events, whatever its key: long values keep their beginning and end in `~`
+ * The same from an event of the group, whatever its key. Long values keep their beginning and end with `~`
  * and a hash.
  */
 export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<string, string> {
@@ -60,8 +57,8 @@ export function groupLabelsOf(groupBy: readonly string[], event: Event): Record<
 }
 
 /**
- * A value as a label. A text is as it is, unless it reads as other JSON: then it is in quotes, so that 1 and
- * "1", null and "null" are not the same to whoever reads them. No two values have the same label.
+ * Converts a value into a label. A text stays as it is, unless it looks like another JSON value; then it is
+ * in quotes. So people can tell 1 from "1" and null from "null", and no two values have the same label.
  */
 function labelOf(value: Json): string {
   const label = typeof value === 'string' && !isJson(value) ? value : canonicalJson(value);
@@ -79,15 +76,15 @@ function isJson(text: string): boolean {
   }
 }
 
-/** A field of an event, by its path, and the texts that it has in some groups. */
+/** A field of an event by its path, with the texts that it has in some groups. */
 export interface FieldTexts {
   path: string[];
   texts: string[];
 }
 
 /**
- * What the keys of some groups say of their events' fields, so that SQL can leave out most of the others.
- * Fields that are not a text in each of the groups are left to the group key, and so are keys that were cut.
+ * Finds fields that are texts in the keys of all these groups, so that SQL can leave out most events of other
+ * groups. Other fields, and keys that were cut, are left to the comparison of group keys.
  */
 export function textsOfGroups(groupBy: readonly string[], groupKeys: readonly string[]): FieldTexts[] {
   const lists = groupKeys.map((key): unknown =>

@@ -1,13 +1,12 @@
 /**
- * Exact times of counted events, as they are kept beside the counts, in no order. Each is four bytes,
- * big-endian: milliseconds from the start of the bucket. Bytes cost an append a third of what an array of
- * integers does.
+ * Exact times of counted events are stored beside the counts, in no order. Each takes four bytes, big-endian:
+ * milliseconds from the start of the bucket. Bytes cost an append a third of what an array of integers costs.
  */
 
-/** Bytes that one time takes. */
+/** How many bytes one time takes. */
 export const TIME_BYTES = 4;
 
-/** Once so many times are beside a count, the next append moves them to a row of `window_times`. */
+/** When a count has this many times beside it, the next append moves them to a row of `window_times`. */
 export const MOST_BESIDE = 64;
 
 /**
@@ -17,35 +16,35 @@ export const MOST_BESIDE = 64;
 export const MOST_IN_ROW = 448;
 
 /**
- * For buckets up to this width (a window of ten minutes) no times are kept, and events are read instead.
- * There are few in ten seconds, and appends write less.
+ * Buckets up to this width (a window of ten minutes) have no kept times; if exact times are needed, the
+ * events are read. Ten seconds contain few events, and appends have less to write. Milliseconds.
  */
 const SHORT_BUCKET_MS = 10_000;
 
-/** The longest bucket whose times fit in four bytes, in milliseconds: a window of four years. */
+/** The widest bucket whose times fit in four bytes, in milliseconds. It belongs to a window of four years. */
 const LONGEST_BUCKET_MS = 2 ** 31;
 
-/** Whether exact times are kept for a rule with buckets of this width. */
+/** Says whether exact times are kept for a rule with buckets of this width. */
 export const keepsTimes = (bucketMs: number) => bucketMs > SHORT_BUCKET_MS && bucketMs <= LONGEST_BUCKET_MS;
 
-/** A row of `window_times`: its first and last time, and all of them. */
+/** A row of `window_times`: the first and last time, and all times. */
 export interface TimesRow {
   f: number;
   l: number;
   t: string;
 }
 
-/** Times that one append, or one portion of a backfill, adds to a count: where each of them is written. */
+/** The times that one append, or one portion of a backfill, adds to a count, and where each is written. */
 export interface TimesToKeep {
-  /** Written beside the count, as a literal of PostgreSQL's `bytea`. */
+  /** Times written beside the count, as a literal of PostgreSQL's `bytea`. */
   beside: string;
-  /** Written as rows of `window_times`. */
+  /** Times written as rows of `window_times`. */
   rows: TimesRow[];
-  /** The number of times in `rows`. */
+  /** How many times are in `rows`. */
   moved: number;
 }
 
-/** @param times of one bucket, epoch ms, in any order */
+/** Divides the times of one bucket between the count and rows. @param times epoch ms, in any order */
 export function timesToKeep(times: readonly number[], bucket: number): TimesToKeep {
   const rows: TimesRow[] = [];
   let moved = 0;
@@ -64,7 +63,7 @@ export function timesToKeep(times: readonly number[], bucket: number): TimesToKe
   return { beside: bytesOf(times, moved, times.length, bucket), rows, moved };
 }
 
-/** A count to be added, with short names for SQL: events, and where times are kept, `beside` and `moved`. */
+/** A count to be added, with short names for SQL: events, and where their times go (`beside` and `moved`). */
 export interface CountToAdd {
   n: number;
   t?: string;
@@ -72,8 +71,8 @@ export interface CountToAdd {
 }
 
 /**
- * What is written of new events in one bucket: their count and, with `keep`, their times.
- * @param times of the events, epoch ms, in any order
+ * Makes what is written about new events in one bucket: their count and, with `keep`, their times. @param
+ * times epoch ms, in any order
  */
 export function countToAdd(
   times: readonly number[],
@@ -98,7 +97,8 @@ export function addKept(bytes: Buffer, bucket: number, into: number[]): void {
 }
 
 /**
- * Times of one bucket, read from its rows by first time and by last time. In any order; some may be in both.
+ * Times of one bucket, from its rows by first time and by last time. They are in no order, and some may be in
+ * both.
  */
 export interface Ends {
   firsts: readonly number[];
@@ -110,17 +110,17 @@ export interface Ends {
 }
 
 /**
- * The `n` first and the `n` last times of the bucket, each event once, and possibly more. A window that ends
- * or begins in the bucket contains at least `n` of them, or else all of its events of the bucket. Null if
- * more rows must be read to be sure.
+ * Returns at least the `n` first and the `n` last times of the bucket, each event once. A window that begins
+ * or ends in the bucket contains at least `n` of them, or all of its events in the bucket. Null if more rows
+ * must be read to be sure.
  */
 export function edgeTimes({ firsts, firstsTo, lasts, lastsFrom }: Ends, n: number): number[] | null {
   const before = firsts.filter((time) => time <= firstsTo);
   const after = lasts.filter((time) => time >= lastsFrom);
   if (before.length < n || after.length < n) return null;
   if (firstsTo < lastsFrom) return [...before, ...after];
-  // The two ends meet, so all times are known, except how many are exactly `firstsTo`: each end may lack some
-  // of these.
+  // The two parts meet, so all times are known, except how many events are at exactly `firstsTo`: each part
+  // may lack some of these.
   const same = (times: readonly number[]) => times.filter((time) => time === firstsTo).length;
   const at = Math.max(same(before), same(lasts));
   return [

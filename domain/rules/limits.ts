@@ -1,16 +1,19 @@
 import { keepsTimes } from './kept-times.ts';
 import { bucketMsOf, RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from './rule.ts';
 
-/** Buckets that one group of a rule may need at a time: what judging one late event may have to read. */
+/**
+ * How many buckets one group of a rule may need at a time. Judging one late event may have to read all of
+ * them.
+ */
 export const MAX_BUCKETS = 100_000;
 
-/** What is wrong with a field of a rule. */
+/** An error in a field of a rule. */
 export interface Flaw {
   field: string;
   reason: string;
 }
 
-/** The fields that decide how far back a rule may have to look. */
+/** The fields that decide how far back a rule may look. */
 const REACHING = [
   'window_seconds',
   'allowed_lateness_seconds',
@@ -19,9 +22,9 @@ const REACHING = [
 ] as const;
 
 /**
- * How far before the present a rule may have to look at events, in milliseconds: an event that is as late as
- * may be touches windows that began a window before it, and judging begins `for` or `keep_firing` before
- * those.
+ * How far before the present a rule may look at events, in milliseconds. An event may be as late as the rule
+ * allows. It touches windows that began up to one window before it, and judging begins `for` or `keep_firing`
+ * before those.
  */
 export function reachMs(definition: RuleDefinition): number {
   const { windowMs, forMs, keepFiringMs } = windowSpecOf(definition);
@@ -29,7 +32,8 @@ export function reachMs(definition: RuleDefinition): number {
 }
 
 /**
- * Limits between the times of a rule: what judging looks at must still be there, and be of a bounded size.
+ * Checks the sum of a rule's times: the events that judging reads must still be stored, and their number of
+ * buckets must be limited.
  */
 export function flawsOfReach(definition: RuleDefinition, retentionMs: number): Flaw[] {
   if (definition.condition.kind !== 'count') return [];
@@ -53,12 +57,12 @@ export function flawsOfReach(definition: RuleDefinition, retentionMs: number): F
 }
 
 /**
- * The highest threshold of a rule that reads kept times: judging reads up to twice as many of a group at each
- * edge of a window, and keeps them in memory meanwhile.
+ * The highest threshold of a rule that reads kept times. At each edge of a window, judging reads up to twice
+ * as many times of a group into memory.
  */
 export const MAX_LONG_THRESHOLD = 1_000_000;
 
-/** A threshold for which judging would read too much. */
+/** Checks that judging would not read too many times. */
 export function flawsOfThreshold({ condition }: RuleDefinition): Flaw[] {
   if (condition.kind !== 'count' || condition.threshold_count <= MAX_LONG_THRESHOLD) return [];
   if (!keepsTimes(bucketMsOf(condition.window_seconds * 1000))) return [];
@@ -66,7 +70,9 @@ export function flawsOfThreshold({ condition }: RuleDefinition): Flaw[] {
   return [{ field: 'threshold_count', reason }];
 }
 
-/** The lateness of a new rule that gives none: the usual one, or what its other times leave of retention. */
+/**
+ * The lateness of a new rule that sets none: the usual one, or what the other times leave of the retention.
+ */
 export function defaultLateness(rest: RuleDefinition, retentionMs: number): number {
   const left = Math.floor((retentionMs - reachMs({ ...rest, allowed_lateness_seconds: 0 })) / 1000);
   return Math.max(0, Math.min(RULE_DEFAULTS.allowed_lateness_seconds, left));

@@ -7,14 +7,14 @@ export const MATCH_OPERATORS = ['=', '!=', 'in', '=~', '!~', '>', '<', 'exists']
 export type MatchOperator = (typeof MATCH_OPERATORS)[number];
 
 /**
- * One test of one field. `field` is `event_type`, `severity`, `source_id`, `event_id`, or a path into the
- * payload: `payload.host.name`, list items by index (`payload.disks.0.free`), any other key in brackets
+ * A test of one field. `field` is `event_type`, `severity`, `source_id`, `event_id`, or a path into the
+ * payload: `payload.host.name`, list items by index (`payload.disks.0.free`), other keys in brackets
  * (`payload["host.name"]`).
  */
 export interface Matcher {
   field: string;
   op: MatchOperator;
-  /** A string, number or boolean; a list of them for `in`; a boolean (true by default) for `exists`. */
+  /** A string, number or boolean; for `in` a list of them; for `exists` a boolean (true by default). */
   value?: Json;
 }
 
@@ -28,19 +28,17 @@ export class MatcherError extends Error {
 const EVENT_FIELDS = new Set(['event_type', 'severity', 'source_id', 'event_id']);
 
 /**
- * Longest pattern accepted, in characters: RE2 is linear in the text, but its program grows with the pattern.
+ * The longest pattern, in characters. RE2 takes linear time in the text, but its program grows with the
+ * pattern.
  */
 const MAX_PATTERN = 1000;
 
-/**
- * Most instructions of a compiled pattern: matching takes up to that many steps for each character of a
- * field.
- */
+/** The most instructions of a compiled pattern. Matching takes up to that many steps per character. */
 const MAX_PROGRAM = 500;
 
 /**
- * Reads one field of an event. Own properties only, so that `payload.constructor` finds nothing.
- * @returns undefined where the path leads nowhere.
+ * Reads a field of an event. Only own properties count, so `payload.constructor` finds nothing. @returns
+ * undefined if the path leads nowhere
  */
 export function fieldOf(event: Event, path: readonly string[]): Json | undefined {
   if (path[0] !== 'payload') return event[path[0] as 'event_type'];
@@ -65,9 +63,10 @@ export function parseField(field: string): string[] {
 }
 
 /**
- * Compiles one matcher. Strings compare as strings; a number in the matcher compares with numbers and with
- * strings that read as that number. A missing field fails every test but `!=`, `!~` and `exists: false`, as
- * labels do in Prometheus. Patterns are RE2 (linear time) and anchored at both ends, as Prometheus has them.
+ * Compiles a matcher. Strings are compared as strings. A number in the matcher is compared with numbers, and
+ * with strings that look like a number. A missing field fails every test except `!=`, `!~` and `exists:
+ * false`, like labels in Prometheus. Patterns are RE2 (linear time) and anchored at both ends, as in
+ * Prometheus.
  * @throws MatcherError
  */
 export function compileMatcher(matcher: Matcher): Predicate {
@@ -76,7 +75,7 @@ export function compileMatcher(matcher: Matcher): Predicate {
   return (event) => test(fieldOf(event, path));
 }
 
-/** All matchers must hold. No matcher matches everything. @throws MatcherError */
+/** Compiles matchers; all of them must match. Without any, everything matches. @throws MatcherError */
 export function compileMatchers(matchers: readonly Matcher[]): Predicate {
   const predicates = matchers.map(compileMatcher);
   const [only] = predicates;
@@ -140,8 +139,8 @@ function equals(wanted: string | number | boolean): (found: Json | undefined) =>
 }
 
 /**
- * A number, or a text that reads as one, beside a number: negative, 0 or positive. A text counts to its last
- * digit.
+ * Compares a number, or a text that looks like one, with a number: negative, 0 or positive. All digits of a
+ * text count.
  */
 function compare(value: Json | undefined, wanted: number): number | undefined {
   if (typeof value === 'number') return value - wanted;
@@ -152,7 +151,7 @@ function compare(value: Json | undefined, wanted: number): number | undefined {
   return Number.isFinite(number) ? number - wanted : undefined;
 }
 
-/** An RE2 pattern of bounded cost; its `matches` is anchored at both ends. @throws MatcherError */
+/** Compiles an RE2 pattern of limited cost, whose `matches` is anchored at both ends. @throws MatcherError */
 export function compilePattern(value: Json | undefined, field: string): RE2JS {
   if (typeof value !== 'string') throw new MatcherError(`a pattern on ${field} is a string`);
   if (value.length > MAX_PATTERN) {
@@ -160,7 +159,7 @@ export function compilePattern(value: Json | undefined, field: string): RE2JS {
   }
   let pattern: RE2JS;
   try {
-    // As in Prometheus 3, a dot matches every character, newlines too.
+    // As in Prometheus 3, a dot matches every character, including newlines.
     pattern = RE2JS.compile(value, RE2JS.DOTALL);
   } catch (error) {
     throw new MatcherError(`bad pattern on ${field}: ${(error as Error).message}`);

@@ -3,15 +3,16 @@ import type { WindowSpec } from './rule.ts';
 import type { Start } from './transition.ts';
 
 /**
- * Where judging must begin so that events from `from` on are judged as if all had been walked from the first.
+ * The question where judging must begin, so that events from `from` on are judged as if the walk had begun at
+ * the first event.
  */
 export interface StartQuestion {
-  /** First event time that changed, epoch ms. */
+  /** The first event time that changed, epoch ms. */
   from: number;
   spec: WindowSpec;
   /**
-   * The revision's first instant; null for a rule's first revision, which judges its windows whenever they
-   * were. What an earlier revision judged stays as it was judged.
+   * The first instant of the revision. Null for a rule's first revision, which judges windows of any time.
+   * What an earlier revision judged stays.
    */
   effectiveAt: number | null;
   /** Incidents of the group that may matter, in any order. */
@@ -19,9 +20,10 @@ export interface StartQuestion {
 }
 
 /**
- * The state just before `from` follows from the record: it can't depend on events at or after `from`. Inside
- * an episode, a condition that is below its recovery threshold fell there less than `keep_firing` ago;
- * outside, one that holds began to less than `for` ago. So walking begins that much earlier, at the most.
+ * Finds the state just before `from` in the recorded incidents; it cannot depend on events at or after
+ * `from`. Inside an episode, a count that is below the recovery threshold fell there less than `keep_firing`
+ * ago. Outside, a condition that holds began to hold less than `for` ago. So the walk begins earlier by at
+ * most that much.
  */
 export function startOf({ from, spec, effectiveAt, incidents }: StartQuestion): Start {
   const before = from - 1;

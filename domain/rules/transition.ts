@@ -1,22 +1,24 @@
 import type { WindowSpec } from './rule.ts';
 import type { WindowCounts } from './window.ts';
 
-/** A stretch of event time during which a rule fires for a group: [opened_at, ended_at). Milliseconds. */
+/** A time in which a rule fires for a group: [opened_at, ended_at). Milliseconds. */
 export interface Episode {
-  /** When the condition began to hold; earlier than opened_at where the rule has a `for`. */
+  /** When the condition began to hold. It is earlier than opened_at if the rule has a `for`. */
   since: number;
   opened_at: number;
-  /** The first instant at which it no longer fired; null while that instant isn't certain. */
+  /** The first instant at which the rule no longer fired; null while that is not certain. */
   ended_at: number | null;
 }
 
-/** Where a group stands once judged. `due`: the instant at which that may change without a further event. */
+/**
+ * The standing of a group after judging. `due`: the instant at which it may change without further events.
+ */
 export type Standing =
   | { state: 'ok' }
   | { state: 'pending'; since: number; due: number }
   | { state: 'firing'; since: number; due: number };
 
-/** What is known of the group just before the judged stretch. */
+/** What is known about the group just before the judged time. */
 export interface Start {
   at: number;
   /** The episode that covers `at`, if one does. */
@@ -24,47 +26,46 @@ export interface Start {
 }
 
 /**
- * How far may be judged. Opening goes by the clock; ending by the watermark, since silence counts only where
- * we listened.
+ * Up to when groups may be judged. Openings are judged up to the clock. Ends are judged up to the watermark,
+ * because silence counts only for times in which Tocsin could hear.
  */
 export interface Horizon {
   openUpTo: number;
   endUpTo: number;
 }
 
-/** What judging a group came to. */
+/** The result of judging a group. */
 export interface Judged<E extends Episode = Episode> {
   episodes: E[];
   standing: Standing;
   /**
-   * Episodes before an incident on record whose own end isn't certain yet. They are judged again once it is.
+   * Episodes before a recorded incident whose own end is not certain yet. They are judged again once it is.
    */
   deferred: Episode[];
 }
 
-/** The result of walking over a stretch of event time. */
+/** The result of walking over a part of event time. */
 export interface Stretch {
   /** Episodes whose end is certain. The last one may not have ended. */
   episodes: Episode[];
   deferred: Episode[];
-  /** When the first of the deferred episodes ends, as far as is known. */
+  /** When the first deferred episode ends, as far as is known. */
   firstDue: number | null;
   /** When the episodes of this stretch opened. */
   opened: number[];
-  /** Where the group stands; null if the walk must continue from `next` to find out. */
+  /** The standing of the group; null if the walk must continue from `next` to find out. */
   standing: Standing | null;
   next: Start;
 }
 
 /**
- * Walks event time from `start` and says when the rule fired. A pure function of the events counted: judging
- * the same events twice, or in another order of arrival, gives the same episodes.
- *
- * An episode that ends, as far as is known, before an incident on record begins is not that incident. While
- * more events may still close the gap, it is deferred: had it the incident's place, that would be resolved at
- * the gap and opened anew.
- * @param lastOpened when the last incident on record opened; null where there is none
- * @throws NeedsTimes where buckets alone don't decide
+ * Walks event time from `start` and finds when the rule fired. It is a pure function of the counted events:
+ * judging the same events twice, or in another order of arrival, gives the same episodes.
+ * An episode that seems to end before a recorded incident begins is not that incident. While more events may
+ * still close the gap, the episode is deferred. If it took the incident's place, the incident would be
+ * resolved at the gap and opened again.
+ * @param lastOpened when the latest recorded incident opened; null if there is none
+ * @throws NeedsTimes if the counts of buckets do not decide
  */
 export function judge(
   counts: WindowCounts,
@@ -78,8 +79,8 @@ export function judge(
 }
 
 /**
- * As judge, but `counts` has only the events up to `knownUpTo`. Later events cannot change the result.
- * @throws NeedsTimes where buckets alone don't decide
+ * Like `judge`, but `counts` has only the events up to `knownUpTo`. Later events cannot change the result.
+ * @throws NeedsTimes if the counts of buckets do not decide
  */
 export function walkStretch(
   counts: WindowCounts,
@@ -124,8 +125,9 @@ export function walkStretch(
 }
 
 /**
- * Where a group stands that has deferred episodes, the first of which ends at `due` as far as is known. What
- * is pending comes first: its deadline is of the clock, and judging goes back to what is deferred then, too.
+ * The standing of a group with deferred episodes, the first of which ends at `due` as far as is known.
+ * `pending` takes precedence: its deadline comes by the clock, and judging then goes back to the deferred
+ * episodes too.
  */
 export function waiting(standing: Standing, [first]: readonly Episode[], due: number | null): Standing {
   if (!first || due === null || standing.state === 'pending') return standing;
@@ -133,7 +135,10 @@ export function waiting(standing: Standing, [first]: readonly Episode[], due: nu
   return { state: 'firing', since, due };
 }
 
-/** The next time the rule starts to fire, or how the group stands if it doesn't by the horizon. */
+/**
+ * Finds the next time at which the rule starts to fire, or the standing of the group if it does not fire
+ * before the horizon.
+ */
 function nextOnset(
   counts: WindowCounts,
   { threshold, forMs }: WindowSpec,
@@ -154,7 +159,7 @@ function nextOnset(
   }
 }
 
-/** The first instant from which the rule, firing at `from`, fires no more. */
+/** Finds the first instant at which the rule, firing at `from`, no longer fires. */
 function nextEnd(counts: WindowCounts, { recovery, keepFiringMs }: WindowSpec, from: number): number {
   let at = from;
   while (true) {

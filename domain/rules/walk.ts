@@ -12,49 +12,50 @@ import {
 } from './transition.ts';
 import { bucketOf, type CutEdge, type WindowCounts } from './window.ts';
 
-/**
- * A stretch of event time with events that came since the group was last judged. Epoch ms, both ends
- * included.
- */
+/** A time range with events that came since the group was last judged. Epoch ms, both ends included. */
 export interface Change {
   from: number;
-  /** Infinite where the record cannot be trusted from `from` on. */
+  /** Infinite if nothing recorded from `from` on can be trusted. */
   to: number;
 }
 
-/** A group that is to be judged, and what is on record of it. */
+/** A group to be judged, with its recorded incidents. */
 export interface WalkQuestion {
   spec: WindowSpec;
-  /** At least one, in any order. Beyond what they affect, the incidents on record are right. */
+  /** At least one change, in any order. Where no change has an effect, the recorded incidents are right. */
   changes: readonly Change[];
-  /** The revision's first instant; null for a rule's first revision. */
+  /** The first instant of the revision; null for a rule's first revision. */
   effectiveAt: number | null;
-  /** In any order: all incidents of the group that have not ended, or ended after the first change began. */
+  /** All incidents of the group that have not ended, or ended after the first change began, in any order. */
   incidents: readonly (IncidentOnRecord & { carried: boolean })[];
   horizon: Horizon;
 }
 
 /** The most buckets of a page, beyond those that the window and the timers of the rule need. */
 export const PAGE_BUCKETS = 10_000;
-/** Buckets of the first further page, which is read because the record and the walk do not agree yet. */
+/**
+ * How many buckets the first additional page has. It is read if the walk and the recorded incidents do not
+ * agree yet.
+ */
 const FIRST_PAGE = 256;
 
 /**
- * Judges one group along its changes, page by page. It stops where the walk and the record agree (both fire,
- * or neither does) and no change affects what follows: from there on, walking would find what is on record.
- * It then continues at the next change.
+ * Judges one group along its changes, page by page. It stops where the walk and the recorded incidents agree
+ * (both fire, or neither does) and the change has no further effect: from there on, the walk would only find
+ * what is recorded. It then continues at the next change.
  */
 export class Walk {
   readonly #question: WalkQuestion;
   readonly #changes: Change[];
   readonly #lastOpened: number | null;
   /**
-   * The longer of `for` and `keep_firing`: the state at an instant depends on at most this time before it.
+   * The longer of `for` and `keep_firing`. The state at an instant depends on at most this much time before
+   * it.
    */
   readonly #timers: number;
   readonly #episodes: Episode[] = [];
   readonly #deferred: Episode[] = [];
-  /** Events in the window when an episode opened, by `opened_at`. */
+  /** How many events were in the window when an episode opened, by `opened_at`. */
   readonly #observed = new Map<number, number>();
   #firstDue: number | null = null;
   #start: Start;
@@ -72,7 +73,10 @@ export class Walk {
     this.#start = this.#startAt(this.#changes[0]!.from);
   }
 
-  /** Null until the walk has ended. `observed`: events in the window when the episode opened. */
+  /**
+   * The result; null until the walk has ended. `observed`: how many events were in the window when the
+   * episode opened.
+   */
   get judged(): Judged<Episode & { observed: number }> | null {
     if (!this.#standing) return null;
     return {
@@ -82,7 +86,7 @@ export class Walk {
     };
   }
 
-  /** The buckets that `take` needs next, from `from` to before `to`. On the last page `to` is infinite. */
+  /** The buckets that `take` needs next: from `from` to before `to`. On the last page `to` is infinite. */
   get page(): { from: number; to: number } {
     const { spec, horizon } = this.#question;
     const { windowMs, bucketMs } = spec;
@@ -98,8 +102,8 @@ export class Walk {
 
   /**
    * Walks over the page that `page` asked for.
-   * @returns the openings whose events were not all counted: pass the missing ones to `add`
-   * @throws NeedsTimes where buckets alone don't decide; the walk is then as before the call
+   * @returns openings whose events were not all counted; the caller must pass the missing ones to `add`
+   * @throws NeedsTimes if the counts of buckets do not decide; the walk is then as it was before the call
    */
   take(counts: WindowCounts): { at: number; edges: CutEdge[] }[] {
     const { spec, horizon } = this.#question;
@@ -117,17 +121,17 @@ export class Walk {
     return openings.filter(({ edges }) => edges.length > 0);
   }
 
-  /** Adds events to those that were in the window when an episode opened. */
+  /** Adds to the number of events that were in the window when an episode opened. */
   add(openedAt: number, events: number): void {
     this.#observed.set(openedAt, this.#observed.get(openedAt)! + events);
   }
 
   /**
-   * Decides what follows a page that ended before `to`: another page, the next change, or the end.
-   *
-   * Why it is enough that both fire, or neither does: timers that still run there began after the last
-   * affected instant, among events that were judged before. `for` can't have begun before an episode ended,
-   * because the count was below the threshold there.
+   * Decides how to continue after a page that ended before `to`: with another page, with the next change, or
+   * not at all.
+   * It is enough that both the walk and the record fire, or neither does. Timers that are still running there
+   * began after the last effect of the change, among events that were judged before. And `for` cannot have
+   * begun before an episode ended, because the count was below the threshold there.
    */
   #goOn(to: number): void {
     const at = to - 1;
@@ -136,7 +140,7 @@ export class Walk {
     const covering = this.#covering(at);
     const [next] = ahead;
     const agrees = Boolean(this.#start.firing) === Boolean(covering);
-    // An incident without an end will end one day, and only walking on tells when.
+    // An incident without an end will end some time, and only the walk finds out when.
     const goesOn = !next && covering?.ended_at === null;
     if (passed.some((change) => this.#reachOf(change) > at) || goesOn || !agrees) {
       this.#pageBuckets = this.#read === null ? FIRST_PAGE : Math.min(this.#pageBuckets * 4, PAGE_BUCKETS);
@@ -155,12 +159,12 @@ export class Walk {
     this.#changes.splice(0, passed.length);
   }
 
-  /** The first instant that the change does not affect. */
+  /** The first instant at which the change has no effect. */
   #reachOf({ to }: Change): number {
     return to + this.#question.spec.windowMs + this.#timers + 1;
   }
 
-  /** The incident on record that covers `at`. */
+  /** The recorded incident that covers `at`. */
   #covering(at: number) {
     return this.#question.incidents.find(
       ({ opened_at, ended_at }) => opened_at <= at && (ended_at === null || ended_at > at),
@@ -173,7 +177,7 @@ export class Walk {
   }
 }
 
-/** When the last of these incidents opened, epoch ms. */
+/** When the latest of these incidents opened, epoch ms. */
 export function lastOpened(incidents: readonly Pick<IncidentOnRecord, 'opened_at'>[]): number | null {
   return incidents.reduce<number | null>(
     (last, { opened_at }) => Math.max(last ?? opened_at, opened_at),

@@ -1,73 +1,73 @@
 import { type DeafSpan, isCapped, spanHolds } from '../system/deafness.ts';
 
-/** A process whose heartbeat is older than this has gone quiet, in milliseconds. */
+/** A process whose heartbeat is older than this counts as quiet, in milliseconds. */
 export const QUIET_AFTER_MS = 5_000;
 
 /**
- * How long senders are given to catch up after a gap, in milliseconds: the longest pause of a producer's
- * retries, and a bit.
+ * How long senders get to catch up after a gap, in milliseconds: a bit more than the longest pause between a
+ * producer's retries.
  */
 export const HOLD_AFTER_GAP_MS = 15_000;
 
 /**
- * How much longer they are given while alerts of Prometheus' stand, in milliseconds: it sends each again a
- * minute after the last time, and one that isn't sent again counts as over.
+ * How much longer they get while alerts of Prometheus are active, in milliseconds. Prometheus repeats each
+ * alert once a minute, and an alert that is not repeated counts as over.
  */
 export const RESENT_WITHIN_MS = 75_000;
 
 /**
- * The longest that one source which is behind, or one sender that is refused for its own sake, holds the
- * watermark, in milliseconds: it must not keep every incident open for ever. /status tells.
+ * The longest that a single late source, or a single refused sender, holds the watermark, in milliseconds.
+ * Otherwise it could keep every incident open for ever. /status shows it.
  */
 export const LONGEST_HOLD_MS = 15 * 60_000;
 
-/** An ingest process, by its last heartbeat. Epoch ms, by the database's clock. */
+/** An ingest process with its last heartbeat. Epoch ms, by the database's clock. */
 export interface ListeningProcess {
   id: string;
   role: string;
   started_at: number;
   beat_at: number;
   oldest_unappended: number | null;
-  /** It ended in order, and held nothing any more. Its last beat says when. */
+  /** True if it ended in order and held nothing. Its last heartbeat says when. */
   ended: boolean;
   /**
-   * A person said that it is gone for good: it holds nothing, but may have listened in the place of another
-   * until then.
+   * True if a person retired it. It holds nothing, but until then it may have received events in the place of
+   * another.
    */
   retired: boolean;
 }
 
-/** A running producer: everything before `appended_through` is appended. Epoch ms. */
+/** A running producer. Everything before `appended_through` is appended. Epoch ms. */
 export interface RunningProducer {
   id: string;
   appended_through: number;
 }
 
-/** All who listen, and whom they did not hear. */
+/** All who receive or emit events, and the deaf spans. */
 export interface Listeners {
   processes: ListeningProcess[];
   producers: RunningProducer[];
-  /** Spans whose senders may still come back. */
+  /** Deaf spans whose senders may still come back. */
   deaf: DeafSpan[];
-  /** How much longer than usual senders are given after a gap, in milliseconds. */
+  /** How much longer than usual senders get after a gap, in milliseconds. */
   patience: number;
 }
 
-/** Who holds the watermark back, and where. */
+/** What holds the watermark back, and where. */
 export interface Hold {
   who: string;
   at: number;
   /**
-   * The id of a process that is gone and that no other has replaced: it holds until one does, or somebody
+   * The id of a dead process that no other has replaced. It holds the watermark until one does, or somebody
    * retires it.
    */
   gone?: string;
 }
 
 /**
- * How far each listener has come. The least of them is the watermark: the instant up to which everything that
- * happened is appended, as far as anyone here knows. Silence counts only up to there. None listening: time
- * stands still.
+ * Says how far each process and producer has come. The lowest of these times is the watermark: the instant up
+ * to which everything that happened is appended, as far as Tocsin knows. If nobody receives events, the
+ * watermark does not move.
  * @param now epoch ms, by the database's clock
  */
 export function holdsOf({ processes, producers, deaf, patience }: Listeners, now: number): Hold[] {
@@ -90,13 +90,13 @@ export function holdsOf({ processes, producers, deaf, patience }: Listeners, now
 }
 
 /**
- * Spans that nobody in them can write: of processes that vanished, and of producers that are too far behind
- * to be waited for.
+ * Deaf spans that those concerned cannot write: of processes that vanished, and of producers that are too far
+ * behind to be waited for.
  * @param now epoch ms, by the database's clock
  */
 export function spansOfTheAbsent({ processes, producers, patience }: Listeners, now: number): DeafSpan[] {
   const lost = quietOnes({ processes, producers, patience }, now)
-    // Who ended in order had lost nothing, and a peer listened to its senders.
+    // A process that ended in order lost nothing, and another one received the events of its senders.
     .filter(({ quiet, replaced }) => !(quiet.ended && replaced))
     .map(({ quiet }) => lostSpan(quiet, now));
   const stuck = producers
@@ -109,7 +109,8 @@ export function spansOfTheAbsent({ processes, producers, patience }: Listeners, 
 }
 
 /**
- * Who is not waited for any longer, and how far behind it is, in milliseconds: its silence ends incidents.
+ * Producers that are no longer waited for, and how far behind each is, in milliseconds. Incidents end
+ * although their events are missing.
  */
 export function givenUp({ producers, deaf }: Listeners, now: number): { who: string; behind: number }[] {
   const behind = [
@@ -121,7 +122,7 @@ export function givenUp({ producers, deaf }: Listeners, now: number): { who: str
   return behind.filter((one) => one.behind > LONGEST_HOLD_MS);
 }
 
-/** The deaf span of a process that vanished, as of `now`. */
+/** The deaf span of a vanished process, as of `now`. */
 export function lostSpan(process: ListeningProcess, now: number): DeafSpan {
   const { id, role: name } = process;
   const times = { from_at: reachOf(process), to_at: now, held_until: null };
@@ -132,32 +133,29 @@ function isLive({ beat_at, ended, retired }: ListeningProcess, now: number): boo
   return !ended && !retired && now - beat_at <= QUIET_AFTER_MS;
 }
 
-/** Up to where a process has appended what it heard. */
+/** The time up to which a process has appended everything it received. */
 function reachOf({ beat_at, oldest_unappended }: ListeningProcess): number {
   return Math.min(beat_at, oldest_unappended ?? beat_at);
 }
 
-/**
- * Processes that went quiet and still count as deaf rather than gone, and whether others listen in their
- * place.
- */
+/** Quiet processes that still count as deaf, and whether other processes receive events in their place. */
 function quietOnes({ processes, producers, patience }: Omit<Listeners, 'deaf'>, now: number) {
   const hold = HOLD_AFTER_GAP_MS + patience;
   return processes.flatMap((quiet) => {
     if (quiet.retired || isLive(quiet, now)) return [];
-    // Producers are all that an ingest worker hears: where none runs, nobody is unheard.
+    // An ingest worker receives events only from producers. If none runs, nobody is unheard.
     if (quiet.ended && quiet.role === 'ingest' && producers.length === 0) return [];
     const quietAt = quiet.ended ? quiet.beat_at : quiet.beat_at + QUIET_AFTER_MS;
     let replaced = false;
     for (const other of processes) {
       if (other.role !== quiet.role || other === quiet) continue;
-      // Its senders turned to a peer at once, or to the one that replaced it when that came.
+      // Its senders went to another process at once, or to its replacement when that started.
       const since = Math.max(other.started_at, quietAt);
       const until = isLive(other, now) ? now : other.beat_at;
       if (until - since >= hold) return [];
       replaced ||= until === now;
     }
-    // While nobody takes its place, nobody hears its senders, however long that lasts.
+    // As long as nobody replaces it, nobody hears its senders.
     return [{ quiet, replaced }];
   });
 }

@@ -1,8 +1,8 @@
 import type { WindowSpec } from './rule.ts';
 
 /**
- * Asked for exact event times that were not loaded: the caller reads them for these buckets and calls again.
- * Thrown, because the question may come from deep inside a walk that is cheap to repeat.
+ * Thrown if exact times are needed that were not loaded. The caller reads them for these buckets and calls
+ * again. It is an exception because the need may arise deep inside a walk, which is cheap to repeat.
  */
 export class NeedsTimes extends Error {
   override name = 'NeedsTimes';
@@ -20,15 +20,15 @@ export interface CutEdge {
   known: number;
 }
 
-/** Start of the bucket that holds an instant. All times are milliseconds since the epoch. */
+/** The start of the bucket that contains an instant. All times are milliseconds since 1970. */
 export function bucketOf(at: number, bucketMs: number): number {
   return Math.floor(at / bucketMs) * bucketMs;
 }
 
 /**
- * How many events lie in the sliding window [t − W, t] (both ends in), as a function of t, from counts by
- * bucket. Buckets bound the count from below and above; only where that leaves the answer open are exact
- * times of the partial edge buckets asked for.
+ * Computes how many events lie in the sliding window [t − W, t] (both ends included) at any t, from counts by
+ * bucket. The buckets give a lower and an upper bound. Only if these do not decide, exact times of the partly
+ * covered buckets at the edges are needed.
  */
 export class WindowCounts {
   readonly #spec: WindowSpec;
@@ -40,9 +40,8 @@ export class WindowCounts {
 
   /**
    * @param counts events by bucket start
-   * @param times sorted exact times, for buckets where they are known: all of a bucket, or at least its first
-   * and its last ones, each as many as the threshold. More times at the edge of a window would decide
-   * nothing.
+   * @param times sorted exact times, for buckets where they are known: either all of a bucket, or its first
+   * and its last ones, each at least as many as the threshold; more could not change a decision
    */
   constructor(
     spec: WindowSpec,
@@ -60,8 +59,8 @@ export class WindowCounts {
   }
 
   /**
-   * The first instant ≥ `from` at which at least `n` events are in the window; null if no event known so far
-   * makes it so.
+   * Finds the first instant ≥ `from` at which at least `n` events are in the window; null if there is none
+   * among the known events.
    */
   nextAtLeast(from: number, n: number): number | null {
     const { windowMs, bucketMs } = this.#spec;
@@ -89,8 +88,8 @@ export class WindowCounts {
   }
 
   /**
-   * The first instant ≥ `from` at which fewer than `n` (≥ 1) events are in the window, as far as events known
-   * so far tell.
+   * Finds the first instant ≥ `from` at which fewer than `n` (≥ 1) events are in the window, among the known
+   * events.
    */
   nextBelow(from: number, n: number): number {
     const { windowMs, bucketMs } = this.#spec;
@@ -107,14 +106,17 @@ export class WindowCounts {
     }
   }
 
-  /** The count at t. It may be too low if `cutEdges(t)` is not empty. @throws NeedsTimes */
+  /**
+   * The number of events in the window at t. It may be too low if `cutEdges(t)` is not empty. @throws
+   * NeedsTimes
+   */
   countAt(t: number): number {
     this.#exact(t - this.#spec.windowMs, t - this.#spec.windowMs);
     this.#exact(t, t);
     return this.#countAt(t);
   }
 
-  /** Buckets at the edges of the window at t whose times are known only in part. */
+  /** The buckets at the edges of the window at t whose times are only partly known. */
   cutEdges(t: number): CutEdge[] {
     return this.#edges(t).flatMap((bucket) => {
       const times = this.#times.get(bucket);
@@ -123,7 +125,9 @@ export class WindowCounts {
     });
   }
 
-  /** As countAt, for loaded edges. If their times are known only in part, it is exact up to the threshold. */
+  /**
+   * Like `countAt`, for loaded edges. If their times are only partly known, it is exact up to the threshold.
+   */
   #countAt(t: number): number {
     const start = t - this.#spec.windowMs;
     let count = this.#inside(start, t);
@@ -142,8 +146,7 @@ export class WindowCounts {
   }
 
   /**
-   * Exact times of the events in every bucket that [a, b] touches.
-   * @throws NeedsTimes for those not loaded
+   * Exact times of the events in every bucket that overlaps [a, b]. @throws NeedsTimes if some are not loaded
    */
   #exact(a: number, b: number): number[] {
     const missing: number[] = [];
@@ -159,7 +162,7 @@ export class WindowCounts {
     return times;
   }
 
-  /** Events in buckets that touch [a, b]: no fewer than in [a, b]. */
+  /** Counts the events in buckets that overlap [a, b]: an upper bound for [a, b]. */
   #touching(a: number, b: number): number {
     const { bucketMs } = this.#spec;
     const first = this.#indexFrom(bucketOf(a, bucketMs));
@@ -167,7 +170,7 @@ export class WindowCounts {
     return this.#sums[end]! - this.#sums[first]!;
   }
 
-  /** Events in buckets that lie wholly in [a, b]: no more than in [a, b]. */
+  /** Counts the events in buckets that lie wholly in [a, b]: a lower bound for [a, b]. */
   #inside(a: number, b: number): number {
     const { bucketMs } = this.#spec;
     const first = this.#indexFrom(Math.ceil(a / bucketMs) * bucketMs);
@@ -181,7 +184,7 @@ export class WindowCounts {
   }
 }
 
-/** How many of the sorted times are in [a, b]. */
+/** Counts the sorted times in [a, b]. */
 function within(times: readonly number[], a: number, b: number): number {
   return firstAtLeast(times, b + 1) - firstAtLeast(times, a);
 }

@@ -3,18 +3,18 @@ import type { RecordedIncident } from '../../../domain/incidents/transitions.ts'
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
-/** An incident with its place, as judging reads it. Times in epoch milliseconds. */
+/** An incident with its rule and group, as judging reads it. Times in epoch milliseconds. */
 export type GroupIncident = RecordedIncident & { rule_id: string; group_key: string; revision: number };
 
 const COLUMNS = sql`id, rule_id, group_key, ${ms('since')} as since, ${ms('opened_at')} as opened_at, ${ms('ended_at')} as ended_at,
   state, ${ms('resolved_at')} as resolved_at, resolved_by, resolve_reason, revision, reopened, corrections`;
 
-/** Those that stand for an episode: late events made no other incident of them, and did not disprove them. */
+/** Incidents that stand for an episode: neither merged nor withdrawn. */
 const VALID = sql`merged_into is null and withdrawn_at is null`;
 
 /**
- * Incidents of each group whose episodes end at or after its `ended_since` (epoch ms), or have not ended,
- * locked. `offset 0` makes PostgreSQL look them up for each group in an index by end, so earlier incidents of
+ * Reads and locks the incidents of each group that end at or after its `ended_since` (epoch ms), or have not
+ * ended. `offset 0` makes PostgreSQL look them up group by group in an index by end, so earlier incidents of
  * a group cost nothing.
  */
 export async function incidentsOnRecord(
@@ -35,7 +35,7 @@ export async function incidentsOnRecord(
   return rows;
 }
 
-/** Incidents of the rule whose episodes have not ended, oldest first, locked. */
+/** Reads and locks the incidents of the rule that have not ended, oldest first. */
 export async function unendedIncidents(db: Sql, ruleId: string): Promise<GroupIncident[]> {
   const { rows } = await sql<GroupIncident>`
     select ${COLUMNS} from alert_incidents
@@ -45,7 +45,7 @@ export async function unendedIncidents(db: Sql, ruleId: string): Promise<GroupIn
   return rows;
 }
 
-/** The group's open incident that nobody has acknowledged yet, locked; null if there is none. */
+/** Reads and locks the group's open incident that nobody has acknowledged; null if there is none. */
 export async function unacknowledgedIncident(
   db: Sql,
   ruleId: string,
@@ -58,7 +58,7 @@ export async function unacknowledgedIncident(
   return rows[0] ?? null;
 }
 
-/** The incident, locked; null if there is none. */
+/** Reads and locks the incident; null if there is none. */
 export async function lockIncident(db: Sql, id: string): Promise<GroupIncident | null> {
   const { rows } = await sql<GroupIncident>`
     select ${COLUMNS} from alert_incidents where id = ${id} for update`.execute(db);
@@ -76,7 +76,7 @@ export async function announced(db: Sql, ids: readonly string[]): Promise<Set<st
   return new Set(rows.map(({ incident_id }) => incident_id));
 }
 
-/** Highest episode number given out so far, by group: the end of an index each. */
+/** The highest episode number of each group. Each is found at the end of an index. */
 export async function lastEpisodes(
   db: Sql,
   ruleId: string,

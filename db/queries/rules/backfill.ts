@@ -8,29 +8,28 @@ import { instant, ms } from '../../time.ts';
 import { payloadOf, type Version } from './judging.ts';
 import { ADD_COUNT, FULL_ROWS } from './kept-times.ts';
 
-/** The slot that backfills and removals count in: appends use 0 to 31. */
+/** The slot in which backfills and removals count. Appends use 0 to 31. */
 export const BACKFILL_SLOT = 32;
 
 /** The last event that a backfill has counted; null before the first. */
 export type Position = { occurred_at: number; event_id: string } | null;
 
-/** A count to be added: group, bucket, and when its events happened. Epoch ms. */
+/** A count to be added: group, bucket, and the times of its events. Epoch ms. */
 export interface Cell {
   g: string;
   b: number;
   times: number[];
 }
 
-/** Bytes of payloads in a page at the most, as stored; one event may have more. */
+/** The largest page, in bytes of stored payloads. A single event may be larger. */
 const PAGE_BYTES = 8_000_000;
 
 /**
- * Events of the window that were stored when the revision came into force: the page after a position, in
- * order of time and id, empty once there are no more. To be called in a transaction of its own.
- *
- * The order is that of an index, so a page costs what it holds. The planner must not sort instead: where
- * statistics say that a day has few events it would read and sort all that remain for every page. A page has
- * a limit in bytes, because payloads may be large.
+ * Reads the next page of events that were stored when the revision came into force and lie in its window, in
+ * the order of time and id. It is empty at the end. It must be called in a transaction of its own.
+ * The order is that of an index, so a page costs only what it contains. PostgreSQL must not sort instead: if
+ * its statistics say that a day has few events, it would read and sort all remaining ones for every page. A
+ * page is limited in bytes, because payloads may be large.
  */
 export async function eventsToBackfill(
   db: Sql,
@@ -42,7 +41,7 @@ export async function eventsToBackfill(
   await sql`
     select set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),
       set_config('enable_bitmapscan', 'off', true)`.execute(db);
-  // Qualified, because an unqualified name in `order by` means the output column, which no index is on.
+  // The name is qualified: unqualified, `order by` would mean the output column, which has no index.
   const { rows } = await sql<Event>`
     select event_id, occurred_at, source_id, severity, event_type, payload from (
       select e.event_id, ${ms('e.occurred_at')} as occurred_at, e.source_id, e.severity, e.event_type, e.payload,
@@ -63,8 +62,8 @@ export async function eventsToBackfill(
 }
 
 /**
- * How far a revision's backfill is. Null when there is nothing to count: it is ready, was superseded, or is
- * gone.
+ * Reads the position of a revision's backfill. Null if there is nothing to count: the revision is ready,
+ * superseded, or gone.
  */
 export async function backfillPosition(
   db: Sql,
@@ -74,8 +73,8 @@ export async function backfillPosition(
 }
 
 /**
- * The same, but locks the revision until this transaction ends: until then nobody else counts for it,
- * supersedes it or removes it.
+ * Like `backfillPosition`, but locks the revision until this transaction ends. Until then no other process
+ * can count for it, supersede it or remove it.
  */
 export async function holdBackfill(
   db: Sql,
@@ -129,7 +128,7 @@ export async function addBackfilled(
     where rule_id = ${rule_id} and revision = ${revision}`.execute(db);
 }
 
-/** Which of some groups are admitted already. */
+/** Says which of these groups are admitted. */
 export async function admittedOf(
   db: Sql,
   { rule_id, groups_from }: Version,
@@ -143,7 +142,7 @@ export async function admittedOf(
   return rows.map(({ group_key }) => group_key);
 }
 
-/** A rule's groups after a key, in order, with the overflow group. */
+/** Reads a rule's groups after a key, in order, including the overflow group. */
 export async function groupsOf(
   db: Sql,
   ruleId: string,
@@ -158,7 +157,7 @@ export async function groupsOf(
   return rows.map(({ group_key }) => group_key);
 }
 
-/** Marks the revision ready to be judged, if it is still in force. */
+/** Marks the revision as ready to be judged, if it is still in force. */
 export async function markReady(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`
     update rule_versions set ready = true

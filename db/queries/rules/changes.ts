@@ -7,7 +7,7 @@ import { type AlertRule, AlertRuleEntity } from '../../entities/rule.ts';
 import { type Orm, type Sql, transaction } from '../../orm.ts';
 import { newRevision } from './new-revision.ts';
 
-/** A rule as people give it, validated. */
+/** A validated rule from a request. */
 export interface RuleInput {
   name: string;
   enabled: boolean;
@@ -19,7 +19,7 @@ export interface RuleInput {
   sample: boolean;
 }
 
-/** What becomes of the incidents that are open when a rule changes. */
+/** What happens to open incidents when a rule changes. */
 export interface OpenIncidents {
   count: number;
   outcome:
@@ -30,7 +30,7 @@ export interface OpenIncidents {
     | 'resolved: rule deleted';
 }
 
-/** Stores a new rule and its first revision. `now` in epoch ms. */
+/** Stores a new rule with its first revision. `now`: epoch ms. */
 export async function createRule(orm: Orm, input: RuleInput, now: number): Promise<AlertRule> {
   return transaction(orm, async (db, em) => {
     const at = new Date(now);
@@ -56,11 +56,11 @@ export async function createRule(orm: Orm, input: RuleInput, now: number): Promi
 }
 
 /**
- * Changes what is given. A change of what is counted or when it fires is a new revision, in force from this
- * commit on; anything else changes the row alone.
- * @param patchOf what to change of the rule as it is now: it is locked, so that changes made at once don't
+ * Changes a rule. If what it counts or when it fires changes, that is a new revision, in force from this
+ * commit on. Other changes write only the rule's row.
+ * @param patchOf makes the changes from the current rule, which is locked, so that concurrent changes do not
  * undo each other
- * @returns null when there is no such rule
+ * @returns null if there is no such rule
  */
 export async function updateRule(
   orm: Orm,
@@ -93,9 +93,9 @@ export async function updateRule(
 }
 
 /**
- * Deletes a rule: it counts and judges no more from this commit on. Its workflow settles what came before,
- * resolves its open incidents and removes the rest; incidents stay on record.
- * @returns null when there is no such rule
+ * Deletes a rule. From this commit on it neither counts nor judges. Its workflow then settles its revisions,
+ * resolves its open incidents and removes the remaining rows. Incidents stay.
+ * @returns null if there is no such rule
  */
 export async function deleteRule(
   orm: Orm,
@@ -116,8 +116,8 @@ export async function deleteRule(
 }
 
 /**
- * Gives every enabled rule that counts a new revision of the same words, so that it counts anew: for when
- * events were removed.
+ * Gives every enabled rule that counts a new, equal revision, so that it counts again. Needed after events
+ * were removed.
  */
 export async function recountRules(orm: Orm, now: number): Promise<string[]> {
   const ids = await transaction(orm, async (_db, em) =>
@@ -149,7 +149,10 @@ async function openIncidents(db: Sql, ruleId: string): Promise<number> {
   return rows[0]!.n;
 }
 
-/** The last revision that was ready: what is open is its, until another one is ready. Null without any. */
+/**
+ * The last revision that was ready. Open incidents belong to it until another one is ready. Null if there is
+ * none.
+ */
 async function lastReady(db: Sql, ruleId: string): Promise<Judging | null> {
   const { rows } = await sql<Judging>`
     select definition, enabled from rule_versions
@@ -165,5 +168,5 @@ function outcomeOf(judging: Judging, rule: AlertRule): OpenIncidents['outcome'] 
   return 'go on if the new revision still fires for their group';
 }
 
-/** Equal as data, whatever the order of keys: PostgreSQL's jsonb keeps its own. */
+/** Compares as data, whatever the order of keys, which jsonb changes. */
 const same = (a: unknown, b: unknown) => canonicalJson(a) === canonicalJson(b);

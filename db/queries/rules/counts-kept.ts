@@ -18,8 +18,8 @@ interface Layer {
 }
 
 /**
- * From when on each revision that still counts or judges may need its counts: as far back as it may look from
- * now, or from the oldest instant of it that is not judged yet. Disabled rules need none.
+ * For each revision that still counts or judges: the time from which on it may need its counts. It is as far
+ * back as the rule looks from now, or from the oldest time that is not judged yet. Disabled rules need none.
  * @param now epoch ms
  */
 export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
@@ -45,26 +45,26 @@ export async function countsKept(db: Sql, now: number): Promise<KeptCounts[]> {
   return rows;
 }
 
-/** From when on any rule may need counts: `now` when none does. Epoch ms. */
+/** The time from which on any rule may need counts; `now` if none does. Epoch ms. */
 export async function oldestCountKept(db: Sql, now: number): Promise<number> {
   return (await countsKept(db, now)).reduce((oldest, { kept_from }) => Math.min(oldest, kept_from), now);
 }
 
-/** Counts deleted in one statement. */
+/** How many counts one statement deletes. */
 const CHUNK = 5000;
 
 /**
- * Deletes counts that their rule needs no more, in partitions that stay because another rule looks back
- * further. Appends don't wait for it: they count for nothing that old.
+ * Deletes counts that their rule no longer needs, in partitions that stay because another rule looks further
+ * back. Appends do not wait for it, because they count nothing that old.
  * @param clock epoch ms
- * @param progress called after each piece of work
+ * @param progress called after each part of the work
  */
 export async function trimCounts(orm: Orm, clock: () => number, progress: () => void): Promise<number> {
   const db = sqlOf(orm);
   let gone = 0;
   for (const { name, day, state } of await partitionDays(db, 'window_counts')) {
     if (state !== 'attached') continue;
-    // In this order: a revision that is made in between has nothing in the list.
+    // The order matters: a revision made in between is not in this list, so its counts are kept.
     const present = await layersIn(db, name);
     const kept = Map.groupBy(await countsKept(db, clock()), ({ rule_id }) => rule_id);
     progress();
@@ -111,8 +111,8 @@ async function deleteCounts(
 }
 
 /**
- * The rows are found by their key, so that PostgreSQL reads only where the revision has rows, even if its
- * statistics of the table are wrong.
+ * Rows are found by their key, so that PostgreSQL reads only where the revision has rows, even if its
+ * statistics are wrong.
  */
 async function deleteByKey(
   db: Sql,
@@ -137,7 +137,7 @@ async function deleteByKey(
   }
 }
 
-/** Every bucket there can be. */
+/** All possible buckets. */
 const ALL_TIME = { from: 0, before: Number.MAX_SAFE_INTEGER };
 
 /**
@@ -166,8 +166,8 @@ export async function forgetSettled(
   for (const { rule_id, revision, unread } of rows) {
     progress();
     for (const layer of unread) await deleteCounts(db, { rule_id, layer }, ALL_TIME, progress);
-    // What another process has in hand is left to it. The row stays until all is gone, so that a crash there
-    // leaves nothing that nobody looks for.
+    // Rows that another process has locked are skipped. The revision's row stays until all counts are gone,
+    // so that a crash leaves nothing that nobody looks for.
     const left = (table: string) => sql`(
       select from ${sql.table(table)} c where c.rule_id = v.rule_id and c.revision = any(${unread}::int[]))`;
     await sql`

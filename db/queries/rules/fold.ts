@@ -3,34 +3,37 @@ import { LOCKS } from '../../locks.ts';
 import { type Orm, transaction } from '../../orm.ts';
 
 /**
- * What `event_totals` counts by; a partition each. Each level has every folded event once, so a query reads
- * one of them for any one stretch of time.
+ * The levels of `event_totals`, each in its own partition. Each level contains every folded event once, so a
+ * query reads one level for any one time range.
  */
 export const LEVELS = { minute: 0, minuteSeverity: 1, hourSeverity: 2, hourSeverityType: 3 } as const;
 
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
 
-/** Rollups younger than this are left to the appends that still add to them, in milliseconds. */
+/** Rollups younger than this are not folded, because appends still add to them. Milliseconds. */
 const SETTLED_AFTER_MS = 5 * MINUTE_MS;
 
 /**
- * Rollups that one transaction folds: about 0.1 s of work. The delete finds them again by their `ctid`. A
- * join by their keys took minutes: with statistics from when the table was empty, PostgreSQL compared each
- * row with all others. A rollup that changed meanwhile has another `ctid`, and is left to the next round.
+ * How many rollups one transaction folds: about 0.1 s of work. The delete finds them by their `ctid`. A join
+ * by their keys took minutes, because PostgreSQL used statistics from when the table was empty and compared
+ * each row with all others. A rollup that changes meanwhile gets another `ctid` and is left for the next
+ * round.
  */
 const CHUNK = 10_000;
 
-/** Chunks of one call: a flood of old events is folded over several rounds, none of them long. */
+/**
+ * How many chunks one call folds. A flood of old events is spread over several rounds, so that none takes
+ * long.
+ */
 const MOST_CHUNKS = 100;
 
 /**
- * Moves rollups of minutes that are over into the totals that analytics read, in chunks of one transaction
- * each: a count is in one table or in the other, never in both. Late events make new rollups, which the next
- * call moves. Rows that an append has in hand are passed over, so that this never waits for an append; it may
- * keep one waiting for one chunk.
+ * Moves rollups of past minutes into the totals that analytics read. Each chunk is one transaction, so a
+ * count is either in one table or in the other. Late events make new rollups, which the next call moves. Rows
+ * that an append has locked are skipped, so this never waits for an append; an append may wait for one chunk.
  * @param now epoch ms
- * @param progress called after every chunk; what it throws ends the fold
+ * @param progress called after every chunk; if it throws, the call ends
  * @returns how many rollups were moved
  */
 export async function foldRollups(orm: Orm, now: number, progress = () => {}): Promise<number> {
@@ -47,7 +50,7 @@ export async function foldRollups(orm: Orm, now: number, progress = () => {}): P
 
 async function foldChunk(orm: Orm, before: number): Promise<number> {
   return transaction(orm, async (db) => {
-    // One at a time: two would add to the same totals in different orders.
+    // Only one process folds at a time. Two would add to the same totals in different orders and deadlock.
     const { rows: lock } = await sql<{ ours: boolean }>`
       select pg_try_advisory_xact_lock(${LOCKS.fold}) as ours`.execute(db);
     if (!lock[0]!.ours) return 0;

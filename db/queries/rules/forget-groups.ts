@@ -3,13 +3,13 @@ import { LOCKS, lockRuleSet, newRuleSetVersion } from '../../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
 import { LAYERS_OF_V } from './layers.ts';
 
-/** Groups deleted in one transaction: appends with new groups of the rule may wait for it. */
+/** How many groups one transaction deletes. Appends with new groups of the rule may wait for it. */
 const AT_ONCE = 200;
 
-/** Groups of one rule let go of in one round. */
+/** How many groups of one rule a round deletes. */
 const MOST_FORGOTTEN = 20_000;
 
-/** What is idle, of a group `g` of a rule whose revision in force is `v`. */
+/** The condition that a group `g` is idle, for a rule whose revision in force is `v`. */
 const idle = sql`
   g.state = 'ok' and g.group_key not in ('', '*')
   and not exists (
@@ -18,13 +18,12 @@ const idle = sql`
   and not exists (select from pending_evaluations p where p.rule_id = g.rule_id and p.group_key = g.group_key)`;
 
 /**
- * Lets go of groups that are ok and have nothing counted, of rules that are nearly full, so that others can
- * be admitted.
- *
- * An appending process believes that the groups it knows are admitted. So it is first told, in an instant
- * without appends, to remember none of this rule: from then on whoever counts for a group asks, under the
- * same lock that a deletion takes. Then groups are deleted a few at a time while appends go on.
- * @param progress called after each piece of work; if it throws, the call ends, and the next call continues
+ * Deletes idle groups (ok, and nothing counted) of rules that are nearly full, so that others can be
+ * admitted.
+ * Appending processes remember which groups are admitted. So the rule is first marked, while no append runs,
+ * as one whose groups must not be remembered. From then on each append asks, under the same lock that a
+ * deletion takes. Then groups are deleted a few at a time while appends continue.
+ * @param progress called after each part; if it throws, the call ends, and the next call continues
  */
 export async function forgetIdleGroups(orm: Orm, progress: () => void = () => {}): Promise<number> {
   let gone = 0;
@@ -39,7 +38,7 @@ export async function forgetIdleGroups(orm: Orm, progress: () => void = () => {}
         progress();
       }
     }
-    // Also after a crash, which leaves every append asking.
+    // Also after a crash, which leaves the mark in place.
     if (keys.length > 0 || rule.forgetting) await setForgetting(orm, rule, false);
     progress();
   }
@@ -71,11 +70,14 @@ async function idleGroups(db: Sql, { rule_id, revision }: Forgetful): Promise<st
   return rows.map(({ group_key }) => group_key);
 }
 
-/** Whether appending processes may remember this rule's groups. An edit meanwhile lets them. */
+/**
+ * Sets or clears the mark that appending processes must not remember this rule's groups. An edit of the rule
+ * clears it too.
+ */
 async function setForgetting(orm: Orm, { rule_id, revision }: Forgetful, forgetting: boolean): Promise<void> {
   const inForce = sql`rule_id = ${rule_id} and revision = ${revision} and superseded_at is null`;
   await transaction(orm, async (db) => {
-    // A judge in hand ends before the rule-set lock is taken, or every append would wait for it too.
+    // A running judge must end before the rule set is locked. Otherwise every append would wait for it too.
     await sql`select from rule_versions where ${inForce} for no key update`.execute(db);
     if (forgetting) await lockRuleSet(db);
     await sql`update rule_versions set forgetting = ${forgetting} where ${inForce}`.execute(db);
@@ -84,8 +86,8 @@ async function setForgetting(orm: Orm, { rule_id, revision }: Forgetful, forgett
 }
 
 /**
- * Deletes those of the groups that are idle still. Null when the rule was edited, so that processes may know
- * groups of it.
+ * Deletes those of the groups that are still idle. Null if the rule was edited meanwhile, because processes
+ * may then remember groups again.
  */
 async function deleteIdle(
   orm: Orm,
@@ -99,7 +101,7 @@ async function deleteIdle(
       for share`.execute(db);
     if (rows.length === 0) return null;
     await sql`select pg_advisory_xact_lock(${LOCKS.groups}, hashtext(${rule_id}::uuid::text))`.execute(db);
-    // A group that a judge has in hand is not waited for: appends would wait too.
+    // Groups that a judge has locked are skipped: if this waited, appends would wait too.
     const { numAffectedRows } = await sql`
       delete from rule_groups where ctid = any(array(
         select g.ctid from rule_groups g
@@ -111,7 +113,7 @@ async function deleteIdle(
 }
 
 /**
- * Deletes groups by fields that the rule no longer groups by: they take no room, and nobody counts for them.
+ * Deletes groups of an earlier `group_by`. They do not count towards the limit, and nobody counts for them.
  */
 export async function forgetRegrouped(orm: Orm, ruleId: string): Promise<void> {
   for (;;) {

@@ -15,7 +15,7 @@ export interface Version {
   ready: boolean;
   effective_at: number;
   superseded_at: number | null;
-  /** Its successor judges; what is pending for it are groups that could not be judged before. */
+  /** True if its successor judges. Its pending groups are those that could not be judged before. */
   handed_over: boolean;
   counted_from: number;
   snapshot: string;
@@ -24,12 +24,13 @@ export interface Version {
   /** The revision that brought its `group_by`. */
   groups_from: number;
   /**
-   * The successor's snapshot: what it doesn't see came after this revision's time. Null for the one in force.
+   * The successor's snapshot. Events that it does not see came after this revision's time. Null for the
+   * revision in force.
    */
   until_snapshot: string | null;
 }
 
-/** The rule's own words, for incidents. */
+/** The texts and settings of a rule that its incidents use. */
 export interface RuleWords {
   name: string;
   late: 'notify' | 'record';
@@ -42,8 +43,8 @@ export interface RuleWords {
 const WORDS = sql`r.name, r.late, r.incident_severity, r.labels, r.annotations, r.deleted_at is not null as deleted`;
 
 /**
- * The rule and its revisions that still have something to judge, oldest first, as one statement sees them.
- * Null when the rule is gone.
+ * Reads a rule and its revisions that still have something to judge, oldest first, in one statement. Null if
+ * the rule is gone.
  */
 export async function loadRule(
   db: Sql,
@@ -66,12 +67,11 @@ export async function loadRule(
 }
 
 /**
- * Fences a write of the revision. Whoever read the revision may have been frozen since, while others judged
- * and settled it: this looks again under a lock that they take too, and holds off a change, a settling and
- * the removal of the rule until this transaction ends. Every transaction that judges or settles begins with
- * it.
- * @param how `judging` shares the revision with other judges; `settling` has it alone
- * @returns the rule's words of now; null when the revision is no longer what it was when it was read
+ * Locks a revision and checks that it has not changed since it was read. A process may freeze after reading,
+ * while others judge and settle the revision. Until this transaction ends, nobody can change, settle or
+ * remove it. Every transaction that judges or settles begins with this.
+ * @param how `judging` allows other judges at the same time; `settling` excludes them
+ * @returns the rule's current texts; null if the revision has changed
  */
 export async function holdVersion(
   db: Sql,
@@ -94,8 +94,8 @@ export async function holdVersion(
 }
 
 /**
- * Holds off the removal of the rule, but not a change, for as long as a backfill may take. False when there
- * is nothing to backfill: the revision is ready, was superseded, or is gone.
+ * Prevents that the rule is removed during a backfill. It may still be changed. Returns false if there is
+ * nothing to backfill: the revision is ready, superseded, or gone.
  */
 export async function keepVersion(db: Sql, { rule_id, revision }: Version): Promise<boolean> {
   const { rows } = await sql`
@@ -105,26 +105,27 @@ export async function keepVersion(db: Sql, { rule_id, revision }: Version): Prom
   return rows.length > 0;
 }
 
-/** Where a group stood when it was last judged. Epoch ms. */
+/** The standing of a group when it was last judged. Epoch ms. */
 export interface GroupStanding {
   state: string;
   since: number | null;
   next_due: number | null;
-  /** When the first of the deferred episodes began; null without any. Judging goes back to there. */
+  /** When the first deferred episode began; null if there is none. Judging goes back to there. */
   deferred_from: number | null;
-  /** Whether all of them began among late events. */
+  /** True if all deferred episodes began among late events. */
   deferred_late: boolean | null;
 }
 
 /** A group's standing as the last judging stored it. */
 export type LastStanding = GroupStanding & {
   /**
-   * It is the standing of another revision. The waker may have ignored events of this revision because of it.
+   * True if the standing comes from another revision. The waker may then have ignored events of this
+   * revision.
    */
   unproven: boolean;
 };
 
-/** Locks the groups' rows, in order, making those that are missing. */
+/** Locks the rows of groups in a fixed order, and creates missing ones. */
 export async function lockGroups(
   db: Sql,
   ruleId: string,
@@ -145,7 +146,9 @@ export async function lockGroups(
   return new Map(rows.map(({ group_key, ...group }) => [group_key, group]));
 }
 
-/** Counts by bucket for each group's page: from `from` to before `to`, which may be infinite. Epoch ms. */
+/**
+ * Reads counts by bucket for each group's page: from `from` to before `to`, which may be infinite. Epoch ms.
+ */
 export async function bucketCounts(
   db: Sql,
   version: Version,
@@ -166,20 +169,22 @@ export async function bucketCounts(
   return counts;
 }
 
-/** Reads for a rule that never looks into payloads leave them where they are. */
+/**
+ * The payload column, or an empty payload for rules that never look into payloads, which saves reading it.
+ */
 export function payloadOf({ match, group_by }: RuleDefinition) {
   const fields = [...match.map(({ field }) => field), ...group_by];
   return fields.some((field) => field.startsWith('payload')) ? sql`payload` : sql`'{}'::jsonb as payload`;
 }
 
 /**
- * Events in any of the ranges [from, to) that the revision may have counted: those the backfill saw, and
- * those that came later, not too late, and before its successor. SQL only narrows down; the caller's matcher
- * decides. The inner query is kept apart (`offset 0`), so that each range reads its own partitions only: as a
- * join, a rule's event type has all of them read.
- * @param groups events of these groups, and few others: what is left out of a busy type isn't brought here
- * @param newest at most this many of each range, the newest first; all, in no order, without
- * @param at only events of these instants, epoch ms; each is looked up by the index
+ * Reads the events in any of the ranges [from, to) that the revision may have counted: those that the
+ * backfill saw, and those that came later but in time, and before its successor. SQL only narrows them down;
+ * the caller's matcher decides. The inner query is separate (`offset 0`), so that each range reads only its
+ * own partitions; as a join, all partitions are read.
+ * @param groups events of these groups are wanted; others are mostly left out
+ * @param newest at most this many of each range, the newest first; without it all, in no order
+ * @param at only events at these instants, epoch ms, which the index finds one by one
  */
 export async function countedEvents(
   db: Sql,
@@ -213,7 +218,7 @@ function hasText({ path: [first, ...rest], texts }: FieldTexts) {
   return sql`and ${found} = any(${texts}::text[])`;
 }
 
-/** Writes where the groups stand. Epoch milliseconds. */
+/** Stores the standings of groups. Epoch milliseconds. */
 export async function updateGroups(
   db: Sql,
   ruleId: string,

@@ -7,9 +7,9 @@ import { layerNumbers, layersOf } from './layers.ts';
 const FULL = MOST_BESIDE * TIME_BYTES;
 
 /**
- * The end of an insert into window_counts as c: adds a count and its times to an existing row. If the row
- * already has `MOST_BESIDE` times, it returns them, and `FULL_ROWS` makes a row of window_times of them.
- * Times that are null (unknown) stay null.
+ * The end of an insert into window_counts as c: it adds a count and its times to an existing row. If the row
+ * already has `MOST_BESIDE` times, it returns them, and `FULL_ROWS` makes a row of window_times from them. If
+ * times are null (unknown), they stay null.
  */
 export const ADD_COUNT = `
   on conflict (rule_id, revision, group_key, bucket, slot) do update set n = c.n + excluded.n,
@@ -34,32 +34,31 @@ export interface GroupBucket {
   bucket: number;
 }
 
-/** What is kept of the times of a group's bucket, as bytes. */
+/** What is stored about the times of a group's bucket, as bytes. */
 export interface KeptBytes extends GroupBucket {
-  /** Events counted. */
+  /** How many events were counted. */
   n: number;
-  /** Whether as many times are kept as events were counted. If not, the events must be read. */
+  /** True if times are kept for all counted events. If not, the events must be read. */
   complete: boolean;
-  /** Times that were moved to rows of window_times. */
+  /** How many times were moved to rows of window_times. */
   moved: number;
   beside: Buffer;
-  /** Rows that `firsts` is from. If they are fewer than the limit, these are all rows. */
+  /** How many rows `firsts` comes from. If fewer than the limit, these are all rows. */
   rows: number;
   firsts: Buffer;
-  /** Where the last row of `firsts` begins; offset from the bucket. */
+  /** Where the last row of `firsts` begins, as an offset from the bucket. */
   firsts_to: number;
   lasts: Buffer;
-  /** Rows that `lasts` is from. */
+  /** How many rows `lasts` comes from. */
   lasts_rows: number;
-  /** Where the earliest-ending row of `lasts` ends; offset from the bucket. */
+  /** Where the row of `lasts` that ends first ends, as an offset from the bucket. */
   lasts_from: number;
 }
 
 /**
- * The times that are kept for some buckets of groups. Of the rows of window_times it reads at most the
- * `limit` that begin first and the `limit` that end last.
- *
- * One statement reads counts and rows, so times that an append moves meanwhile are read once.
+ * Reads the kept times of some buckets of groups. Of the rows of window_times it reads at most the `limit`
+ * that begin first and the `limit` that end last.
+ * One statement reads counts and rows, so that times which an append moves meanwhile are read once.
  * @param newestTo if given, the last rows are those that begin by then, epoch ms
  */
 export async function keptTimes(
@@ -102,8 +101,8 @@ export async function keptTimes(
 }
 
 /**
- * How many kept times of a group's bucket lie in [from, to]; offsets from the bucket. It decodes only rows
- * that lie partly in the range.
+ * Counts the kept times of a group's bucket in [from, to]; offsets from the bucket. It decodes only rows that
+ * lie partly in the range.
  */
 export async function countKept(
   db: Sql,

@@ -42,8 +42,8 @@ export async function newRevision(
   const before = await holdReplaced(db, rule.id);
   const effectiveAt = await nextInstant(db, rule, before, now);
   const firstLayer = before && !anew ? await layerToGoOnFrom(db, rule, before) : null;
-  // Its counts must not be dropped by who doesn't know yet how far back it looks. Waits for a partition on
-  // its way out.
+  // This lock prevents that counts are dropped which the new revision needs. It waits for a partition that is
+  // being dropped.
   await sql`select pg_advisory_xact_lock_shared(${LOCKS.retention})`.execute(db);
   await lockRuleSet(db);
   const { rows } = await sql<{ snapshot: string }>`select pg_current_snapshot()::text as snapshot`.execute(
@@ -112,8 +112,8 @@ async function nextInstant(db: Sql, rule: AlertRule, before: Replaced | null, no
   const { rows } = await sql<{ latest: number | null }>`
     select (extract(epoch from max(opened_at)) * 1000)::float8 as latest from alert_incidents
     where rule_id = ${rule.id} and ended_at is null`.execute(db);
-  // Two changes in one millisecond still follow each other, and what was opened by a faster clock was opened
-  // before.
+  // Two changes in one millisecond must still follow each other, and incidents that a process with a faster
+  // clock opened must lie before.
   return Math.max(now, before.effective_at + 1, (rows[0]?.latest ?? 0) + 1);
 }
 

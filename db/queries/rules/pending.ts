@@ -8,13 +8,14 @@ export interface PendingRow {
   late: boolean;
   from_at: number;
   to_at: number;
-  /** Counts up with everything that is merged in. */
+  /** Increases with each wake that is merged into the row. */
   generation: string;
 }
 
 /**
- * Pending evaluations, unlocked: wakers may merge into them while they are judged. Of up to `limit` groups,
- * those that have waited longest first, so that busy groups don't starve others; or of the groups named.
+ * Reads pending evaluations without a lock; wakers may merge into them while they are judged. Reads either up
+ * to `limit` groups, those that waited longest first so that busy groups do not delay others, or the named
+ * groups.
  */
 export async function readPending(
   db: Sql,
@@ -37,8 +38,8 @@ export async function readPending(
 }
 
 /**
- * Deletes pending rows that are done and still as they were read. One that something was merged into since,
- * or whose group has to be judged again, goes to the end of the line. All are locked in the order in which
+ * Deletes pending rows that are done and unchanged since they were read. A row that was changed since, or
+ * whose group must be judged again, moves to the end of the queue. Rows are locked in the same order as
  * wakers lock them.
  */
 export async function closePending(
@@ -63,8 +64,8 @@ export async function closePending(
 }
 
 /**
- * Puts off a group whose judging failed, each time for longer, 10 minutes at the most, so that it doesn't
- * keep others of its rule from being judged.
+ * Defers a group whose judging failed, each time for longer, up to 10 minutes, so that it does not prevent
+ * others of its rule from being judged.
  */
 export async function putOff(
   db: Sql,
@@ -79,14 +80,14 @@ export async function putOff(
     where rule_id = ${rule_id} and revision = ${revision} and group_key = ${groupKey}`.execute(db);
 }
 
-/** Groups that were put off are to be judged now, before their revision hands over. */
+/** Makes deferred groups due now, before their revision hands over. */
 export async function putOffNoLonger(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`
     update pending_evaluations set retry_at = null
     where rule_id = ${rule_id} and revision = ${revision} and retry_at is not null`.execute(db);
 }
 
-/** Groups of a revision that were put off, 100 of them at the most. */
+/** Reads up to 100 deferred groups of a revision. */
 export async function putOffGroups(db: Sql, { rule_id, revision }: Version): Promise<string[]> {
   const { rows } = await sql<{ group_key: string }>`
     select distinct group_key from pending_evaluations
@@ -96,20 +97,20 @@ export async function putOffGroups(db: Sql, { rule_id, revision }: Version): Pro
   return rows.map(({ group_key }) => group_key);
 }
 
-/** A group whose judging failed when it was last tried. Times in epoch ms. */
+/** A group that failed when it was last judged. Times in epoch ms. */
 export interface FailingGroup {
   rule_id: string;
   rule_name: string;
   group_key: string;
   failures: number;
   failure: string;
-  /** When it failed first. */
+  /** When it failed for the first time. */
   failed_since: number;
   retry_at: number;
 }
 
 /**
- * Groups that can't be judged, for people to see: ten of them at the most, those that failed most often
+ * Reads groups that cannot be judged, to show them to people: at most ten, those that failed most often
  * first.
  */
 export async function failingGroups(db: Sql): Promise<FailingGroup[]> {

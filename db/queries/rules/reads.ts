@@ -2,27 +2,27 @@ import { sql } from 'kysely';
 import { type AlertRule, AlertRuleEntity } from '../../entities/rule.ts';
 import { type Orm, sqlOf } from '../../orm.ts';
 
-/** How far a rule's counting is. */
+/** The progress of a rule's counting. */
 export interface RuleProgress {
-  /** The backfill of its current revision is done. */
+  /** True if the backfill of its current revision is done. */
   ready: boolean;
-  /** Events counted in the overflow group. */
+  /** How many events were counted in the overflow group. */
   overflow: number;
 }
 
-/** All rules that are not deleted, newest first. */
+/** Lists all rules that are not deleted, newest first. */
 export async function listRules(orm: Orm): Promise<AlertRule[]> {
   return orm.em
     .fork()
     .find(AlertRuleEntity, { deletedAt: null }, { orderBy: { createdAt: 'desc', id: 'desc' } });
 }
 
-/** One rule, or null if there is none or it is deleted. */
+/** Finds a rule; null if there is none or it is deleted. */
 export async function findRule(orm: Orm, id: string): Promise<AlertRule | null> {
   return orm.em.fork().findOne(AlertRuleEntity, { id, deletedAt: null });
 }
 
-/** Progress of each of these rules, by id. */
+/** The progress of each of these rules, by id. */
 export async function ruleProgress(orm: Orm, ids: readonly string[]): Promise<Map<string, RuleProgress>> {
   const { rows } = await sql<RuleProgress & { id: string }>`
     select r.id,

@@ -3,7 +3,7 @@ import type { Sql } from '../../orm.ts';
 import type { Version } from './judging.ts';
 import { mergePending } from './wake.ts';
 
-/** Notes groups for judging, in time (not late). Epoch ms. */
+/** Notes groups for judging, as touched by events that came in time. Epoch ms. */
 export async function notePending(
   db: Sql,
   ruleId: string,
@@ -18,7 +18,7 @@ export async function notePending(
     ${mergePending}`.execute(db);
 }
 
-/** Outbox rows of now, once no waker has any of them in hand. */
+/** The ids of the outbox rows that exist now. It waits until no waker is processing any of them. */
 export async function outboxIds(db: Sql, upTo: string | null): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from wake_outbox ${upTo === null ? sql`` : sql`where id <= ${upTo}::bigint`}
@@ -26,7 +26,7 @@ export async function outboxIds(db: Sql, upTo: string | null): Promise<string[]>
   return rows.map(({ id }) => id);
 }
 
-/** The youngest outbox row; null when there is none. */
+/** The id of the newest outbox row; null if there is none. */
 export async function youngestOutboxId(db: Sql): Promise<string | null> {
   const { rows } = await sql<{ id: string | null }>`select max(id) as id from wake_outbox`.execute(db);
   return rows[0]!.id;
@@ -38,7 +38,7 @@ interface BusyGroup {
   state: string;
   since: number;
   next_due: number;
-  /** It has an episode that is no incident yet. */
+  /** True if it has an episode that is not an incident yet. */
   deferred: boolean;
 }
 
@@ -53,9 +53,8 @@ export async function busyGroups(db: Sql, ruleId: string): Promise<BusyGroup[]> 
 }
 
 /**
- * All groups of a rule are taken for ok until they are judged anew. The waker may have passed over events of
- * the next revision because such a group fired by the last one: what is on record doesn't prove that nothing
- * has changed since.
+ * Sets the standing of all groups to ok and unproven, until they are judged again. The waker may have ignored
+ * events of the next revision because a group fired by the previous one, so stored standings prove nothing.
  */
 export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
   await sql`
@@ -65,9 +64,9 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
 }
 
 /**
- * Closes the books on all revisions before one: what was pending for them goes, except for groups that could
- * not be judged. Revisions with such groups have handed over, but are not settled. The counts and the rows of
- * settled ones go later, bit by bit.
+ * Closes all revisions before one. Their pending evaluations are deleted, except for groups that could not be
+ * judged. Revisions with such groups have handed over but are not settled. Counts of settled revisions are
+ * deleted later, in parts.
  */
 export async function closeRevisions(db: Sql, ruleId: string, before: number): Promise<void> {
   await sql`
@@ -80,8 +79,8 @@ export async function closeRevisions(db: Sql, ruleId: string, before: number): P
 }
 
 /**
- * Notes for groups that could not be judged what their standing says is to be judged: it is reset, or the
- * successor's, before they are tried again.
+ * For groups that could not be judged, stores in their pending evaluation what their standing still requires
+ * to be judged. The standing itself is reset before they are tried again.
  */
 export async function keepStandings(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`
@@ -92,7 +91,7 @@ export async function keepStandings(db: Sql, { rule_id, revision }: Version): Pr
       and g.rule_id = p.rule_id and g.group_key = p.group_key and g.state <> 'ok'`.execute(db);
 }
 
-/** Settles a revision that has handed over, once none of its groups are left to be judged. */
+/** Settles a revision that has handed over, once all of its groups are judged. */
 export async function settleLeft(db: Sql, { rule_id, revision }: Version): Promise<void> {
   await sql`
     update rule_versions v set settled = true
@@ -100,17 +99,14 @@ export async function settleLeft(db: Sql, { rule_id, revision }: Version): Promi
       select from pending_evaluations p where p.rule_id = v.rule_id and p.revision = v.revision)`.execute(db);
 }
 
-/** Whether groups of a revision that has handed over are still to be judged. */
+/** Says whether groups of revisions that have handed over still have to be judged. */
 export async function hasLeftGroups(db: Sql, ruleId: string): Promise<boolean> {
   const { rows } = await sql`
     select from rule_versions where rule_id = ${ruleId} and handed_over and not settled limit 1`.execute(db);
   return rows.length > 0;
 }
 
-/**
- * Whether a rule is deleted and all of its superseded revisions are settled: nothing of it is to be judged
- * any more.
- */
+/** Says whether a rule is deleted and all of its revisions are settled, so that nothing is left to judge. */
 export async function isOver(db: Sql, ruleId: string): Promise<boolean> {
   const { rows } = await sql`
     select from alert_rules where id = ${ruleId} and deleted_at is not null and not exists (
@@ -120,9 +116,9 @@ export async function isOver(db: Sql, ruleId: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Removes what is left of a rule. Its incidents stay. */
+/** Removes the remaining rows of a rule. Its incidents stay. */
 export async function removeRule(db: Sql, ruleId: string): Promise<void> {
-  // A judge or a backfill in hand ends first, and the next finds nothing to judge.
+  // A running judge or backfill ends first. The next one finds nothing to do.
   await sql`select 1 from rule_versions where rule_id = ${ruleId} order by revision for update`.execute(db);
   for (const table of [
     'pending_evaluations',
@@ -137,7 +133,7 @@ export async function removeRule(db: Sql, ruleId: string): Promise<void> {
   await sql`delete from alert_rules where id = ${ruleId}`.execute(db);
 }
 
-/** How many groups stand where, for people to see. */
+/** How many groups have which standing, to show it to people. */
 export async function standingCounts(db: Sql, ruleId: string): Promise<{ firing: number; pending: number }> {
   const { rows } = await sql<{ firing: number; pending: number }>`
     select count(*) filter (where state = 'firing')::int as firing, count(*) filter (where state = 'pending')::int as pending

@@ -3,8 +3,8 @@ import type { Sql } from '../../orm.ts';
 import { LAYERS_OF_V } from './layers.ts';
 
 /**
- * Ends an insert into pending_evaluations as p: what is noted already takes in the new range, under a new
- * generation, so that a judge who read it before leaves it.
+ * The end of an insert into pending_evaluations as p: an existing row is widened by the new range. It gets a
+ * new generation, so that a judge which read it before does not delete it.
  */
 export const mergePending = sql`
   on conflict (rule_id, revision, group_key, late) do update
@@ -12,19 +12,17 @@ export const mergePending = sql`
       generation = p.generation + 1`;
 
 /**
- * Takes outbox rows and notes the groups whose state may change as pending evaluations, in one statement and
- * so at once.
- *
- * A group that fires or is pending and hears of events after its `since` only goes on longer: its deadline
- * finds that out. Any other may change only if the buckets that its touched windows reach hold enough events;
- * that sum is no less than any of those windows. What falls among incidents that ended later may prolong one:
- * there the recovery threshold is enough. Reads are unlocked: an evaluation that changes a group's state
- * looks again after its commit, so nothing falls between (docs/adr, wake and judge). What was touched is
- * looked up one by one (that is what the limits of 1 are for): a join would read all rules and groups each
- * time, 5 ms with 1,000 rules instead of 1.4.
- *
- * @param ids these rows only; null for all that are older than `olderThanMs`
- * @returns rules with a pending evaluation that wasn't there before
+ * Converts outbox rows into pending evaluations of the groups whose state may change, in one atomic
+ * statement.
+ * Which groups may change? A group that fires or is pending, and gets events after its `since`, only
+ * continues; its deadline finds that out. Any other group may change only if the buckets that its touched
+ * windows reach have enough events; their sum is at least the count of any of those windows. Events among
+ * incidents that have ended may prolong one; for these the recovery threshold is enough.
+ * Reads take no locks: an evaluation that changes a group's state looks again after its commit, so nothing is
+ * missed (docs/adr/0004). Rules and groups are looked up one by one, which is why there are limits of 1: a
+ * join would read all of them, 5 ms with 1,000 rules instead of 1.4.
+ * @param ids only these rows; null for all that are older than `olderThanMs`
+ * @returns rules with a new pending evaluation
  */
 export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderThanMs = 0): Promise<string[]> {
   const chosen = ids
@@ -70,10 +68,10 @@ export async function takeOutbox(db: Sql, ids: readonly string[] | null, olderTh
 }
 
 /**
- * Groups whose deadline has come: a pending one's by the clock, a firing one's by the watermark. Notes them
- * as pending evaluations. What is noted for another revision says nothing: it may have come after that was
- * settled. Times in epoch milliseconds.
- * @returns rules with a pending evaluation that wasn't there before
+ * Notes groups whose deadline has come as pending evaluations: for pending groups by the clock, for firing
+ * ones by the watermark. An existing evaluation of another revision does not count, because it may have come
+ * after that revision was settled. Times in epoch milliseconds.
+ * @returns rules with a new pending evaluation
  */
 export async function takeDue(
   db: Sql,
@@ -104,9 +102,9 @@ export async function takeDue(
 }
 
 /**
- * Rules whose pending evaluations have waited longer than `olderThanMs` since the last signal; they count as
- * signalled now. Groups that are put off aren't signalled before their time. Those of revisions that are gone
- * or settled, left by a waker that came too late, are removed.
+ * Finds rules whose pending evaluations have waited longer than `olderThanMs` since the last signal, and
+ * marks them as signalled now. Deferred groups are not signalled before their time. Evaluations of removed or
+ * settled revisions, which a late waker wrote, are deleted.
  */
 export async function takeUnanswered(db: Sql, olderThanMs: number): Promise<string[]> {
   const stale = sql`signalled_at <= now() - ${olderThanMs}::double precision * interval '1 millisecond'
