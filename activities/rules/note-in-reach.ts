@@ -3,13 +3,13 @@ import type { Version } from '../../db/queries/rules/judging.ts';
 import { groupsInReach } from '../../db/queries/rules/layers.ts';
 import { notePending } from '../../db/queries/rules/revisions.ts';
 
-/** Groups looked at in one transaction: wakers note groups meanwhile. */
+/** How many groups one transaction looks at. Wakers note groups of other rules meanwhile. */
 const AT_ONCE = 200;
 
 /**
- * Notes the groups that may fire because of what was counted for the revisions before: those events woke
- * nobody for this one.
- * @param hold begins each transaction; if it returns false, no more is noted
+ * Notes for judging the groups that may fire because of events that earlier revisions counted. Those events
+ * woke nobody for this revision.
+ * @param hold begins each transaction; if it returns false, nothing more is noted
  */
 export async function noteInReach(
   orm: Orm,

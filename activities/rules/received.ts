@@ -73,7 +73,7 @@ export interface WeighedAlerts extends Weighed {
   episodes: (ReceivedEpisode<ReceivedAlertRow> & { observed: number })[];
 }
 
-/** Works out, for each group, when its alerts fired. */
+/** Computes for each group when its alerts fired. */
 export function weighReceived(
   { revision, effective_at }: Version,
   groups: readonly Pick<GroupToWeigh, 'key' | 'incidents'>[],

@@ -18,7 +18,7 @@ export interface Recording extends Described {
   now: number;
 }
 
-/** Finds the words of incidents that open, and decides what is to be written of a group. */
+/** Makes the texts of incidents that open, and decides which transitions to write for a group. */
 export async function decideGroup(recording: Recording): Promise<Transition[]> {
   const { version, words, groupKey, changes, observed, describe, isLate, ...known } = recording;
   const { rule_id, revision, effective_at, superseded_at, handed_over } = version;
@@ -35,7 +35,8 @@ export async function decideGroup(recording: Recording): Promise<Transition[]> {
     announceLate: words.late === 'notify',
     metadataAt: (opened_at) => metadataOf(version, observed.get(opened_at) ?? 0),
     reasonAt(ended_at, of) {
-      // An earlier revision's incident that does not hold in this one ends where this one came into force.
+      // If an earlier revision's incident does not continue under this revision, it ends when this one came
+      // into force.
       const replaced = of === 'end' && revision > 1 && ended_at === effective_at;
       // The revision handed over while this group could not be judged, so nobody decided whether the incident
       // goes on.

@@ -54,7 +54,8 @@ export async function settle(
   const incidents = new Set<string>();
   const woken = new Set<string>();
   const continued = version.ready && next?.enabled && next.ready && sharesCounts(version, next);
-  // A backfill begins only when all revisions before are judged, so what it made ready needs no second look.
+  // A backfill begins only after all earlier revisions are judged, so what it made ready needs no second
+  // look.
   const judged = next?.enabled && next.ready && !continued;
   if (version.enabled && version.ready && !judged) {
     for (const id of await drainOutbox(orm)) woken.add(id);
@@ -86,8 +87,8 @@ export async function settle(
   }
   const rules = [...woken].filter((id) => id !== version.rule_id);
   if (next?.enabled && !next.ready) return { incidents: [...incidents], rules, stale: false };
-  // After the last judging: the waker passes over events of the next revision if their group fires by this
-  // one, and that may have ended. The counts include those events.
+  // This comes after the last judging. The waker ignores events of the next revision while their group fires
+  // under this one, and that may have ended. The counts contain those events.
   if (continued) {
     await noteInReach(orm, next, async (db) => (await holdVersion(db, version, 'judging')) !== null);
   }

@@ -33,9 +33,8 @@ export type AlertRule = InferEntity<typeof AlertRuleEntity>;
 /**
  * A revision of a rule, in force from `effectiveAt` on. `snapshot` divides the work: the backfill counts the
  * events that were visible in it, appends count the others.
- *
- * A revision with the measure of the one before has that one's `snapshot` and `countedFrom`, and goes on with
- * its counts.
+ * If a revision has the same measure as the one before, it takes over `snapshot` and `countedFrom` and
+ * continues with the same counts.
  */
 export const RuleVersionEntity = defineEntity({
   name: 'RuleVersion',
@@ -48,8 +47,8 @@ export const RuleVersionEntity = defineEntity({
     effectiveAt: p.datetime(3),
     snapshot: p.text(),
     /**
-     * The start of the window at `effectiveAt`, or of a longer one that an earlier revision had. The backfill
-     * does not count events before it.
+     * The start of the window at `effectiveAt`, or of a longer window that an earlier revision had. The
+     * backfill does not count events before it.
      */
     countedFrom: p.datetime(3),
     windowMs: p.double(),
@@ -60,7 +59,7 @@ export const RuleVersionEntity = defineEntity({
     /** The last event that the backfill has counted; null before the first. */
     countedTo: p.datetime(3).nullable(),
     countedToId: p.uuid().nullable(),
-    /** It reads the layers of counts from this one to that of its own number; null: only its own. */
+    /** The revision reads the layers of counts from this number up to its own. Null: only its own. */
     firstLayer: p.integer().nullable(),
     /**
      * The revision that introduced the current `group_by`. Groups of earlier revisions do not count towards

@@ -15,28 +15,28 @@ import {
 
 type Open = Extract<Growth, { kind: 'open' }>;
 
-/** What judging a group found, and what is known of its incidents. */
+/** What judging found about a group, with what is known about its incidents. */
 export interface Finding {
   rule: Pick<NewIncident, 'rule_id' | 'rule_name' | 'revision' | 'group_key'>;
   changes: readonly IncidentChange[];
   onRecord: readonly RecordedIncident[];
   /** Incidents that people were notified of. */
   told: ReadonlySet<string>;
-  /** Highest number of an episode of the group so far. */
+  /** The highest episode number of the group so far. */
   lastEpisode: number;
-  /** What each incident that opens says of itself. */
+  /** Makes the texts of an incident that opens. */
   describe: (change: Open) => IncidentWords & { late: boolean };
-  /** Whether people hear of incidents whose events came late. */
+  /** Whether people are notified of incidents whose events came late. */
   announceLate: boolean;
-  /** Numbers of an incident that opens then. */
+  /** The numbers of an incident that opens at this time. */
   metadataAt: (opened_at: number) => Record<string, number>;
-  /** Why an incident that opens now, or was on record, ended then. */
+  /** Why an incident ended at this time. It may be one that opens now or a recorded one. */
   reasonAt: (ended_at: number | null, of: 'open' | 'end') => ResolveReason;
   /** Epoch milliseconds. */
   now: number;
 }
 
-/** What is to be written so that the record of a group says what was judged, in order. */
+/** Decides, in order, which transitions make the recorded incidents of a group equal to what was judged. */
 export function transitionsOf(finding: Finding): Transition[] {
   const { changes, onRecord, rule, lastEpisode } = finding;
   const known = new Map(onRecord.map((incident) => [incident.id, incident]));
@@ -82,7 +82,7 @@ function amended(
   parts: readonly string[],
 ): Transition {
   const situation = { told: told.has(change.id), now };
-  /** Where the incident opens at another instant than was known. */
+  /** For an incident that opens at another time than was recorded before. */
   const metadata = 'opened_at' in change &&
     change.opened_at !== before.opened_at && { metadata: metadataAt(change.opened_at) };
   switch (change.kind) {

@@ -66,8 +66,9 @@ export async function lockIncident(db: Sql, id: string): Promise<GroupIncident |
 }
 
 /**
- * Which of the incidents people were told of: nobody hears of the end, or of a correction, of what nobody
- * heard of. A person may have resolved an incident that opened in silence: that was told.
+ * Says which of the incidents people were notified of. If they were not, they are not notified of its end or
+ * of a correction either. If a person resolved an incident that opened without a notice, that resolve was a
+ * notice.
  */
 export async function announced(db: Sql, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();

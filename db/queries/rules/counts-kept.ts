@@ -3,7 +3,10 @@ import { DAY_MS } from '../../../domain/events/event.ts';
 import { type Orm, type Sql, sqlOf } from '../../orm.ts';
 import { partitionDays } from '../../partitions.ts';
 
-/** A revision, the layers of counts that it reads, and from when on it may still need them. Epoch ms. */
+/**
+ * A revision with the layers of counts that it reads, and the time from which on it may still need them.
+ * Epoch ms.
+ */
 export interface KeptCounts {
   rule_id: string;
   revision: number;
@@ -11,7 +14,7 @@ export interface KeptCounts {
   kept_from: number;
 }
 
-/** The counts of a rule that were counted while one revision was in force. */
+/** The counts of a rule that were made while one revision was in force. */
 interface Layer {
   rule_id: string;
   layer: number;
@@ -79,7 +82,7 @@ export async function trimCounts(orm: Orm, clock: () => number, progress: () => 
   return gone;
 }
 
-/** The layers that a partition has counts of, found one by one along its key. */
+/** Finds the layers that have counts in a partition, one by one along its key. */
 async function layersIn(db: Sql, partition: string): Promise<Layer[]> {
   const first = (after: ReturnType<typeof sql>) => sql`
     (select rule_id, revision from ${sql.table(partition)} ${after} order by rule_id, revision limit 1)`;
@@ -95,8 +98,8 @@ async function layersIn(db: Sql, partition: string): Promise<Layer[]> {
 }
 
 /**
- * Deletes a layer's counts of some buckets, epoch ms, a few at a time. Their times are deleted first: a
- * crash in between leaves counts, and so the next round continues.
+ * Deletes a layer's counts in some buckets (epoch ms), a few at a time. Times are deleted before counts, so
+ * that after a crash the remaining counts let the next round continue.
  */
 async function deleteCounts(
   db: Sql,
@@ -141,9 +144,8 @@ async function deleteByKey(
 const ALL_TIME = { from: 0, before: Number.MAX_SAFE_INTEGER };
 
 /**
- * Removes revisions that are settled, with the layers of counts that no other revision reads, bit by bit. A
- * layer without a reader never gets one again: a new revision reads what the one in force reads, or only its
- * own layer.
+ * Removes settled revisions in parts, with the layers of counts that no other revision reads. Such a layer
+ * never gets a reader again, because a new revision reads the layers of the one in force, or only its own.
  */
 export async function forgetSettled(
   orm: Orm,

@@ -19,7 +19,7 @@ export interface Version {
   handed_over: boolean;
   counted_from: number;
   snapshot: string;
-  /** It reads the layers of counts from this one to its own. */
+  /** The revision reads the layers of counts from this number up to its own. */
   first_layer: number;
   /** The revision that brought its `group_by`. */
   groups_from: number;

@@ -71,7 +71,7 @@ export async function keptTimes(
   const { rule_id } = version;
   const layers = layersOf(version);
   const bucket = sql`rule_id = ${rule_id} and group_key = w.group_key and bucket = w.bucket`;
-  // Each layer is ordered by an index, all of them together are not.
+  // Each layer is sorted by an index, but not all layers together.
   const ends = (order: ReturnType<typeof sql>, which = sql``) => sql`
     select t.first, t.last, t.times from unnest(${layerNumbers(version)}::int[]) layer cross join lateral (
       select first, last, times from window_times

@@ -10,7 +10,7 @@ type Layered = Pick<Version, 'first_layer' | 'revision'>;
 export const layerNumbers = ({ first_layer, revision }: Layered): number[] =>
   Array.from({ length: revision - first_layer + 1 }, (_, i) => first_layer + i);
 
-/** The right side of `revision =` on rows of counts. PostgreSQL looks up each layer in an index. */
+/** The right side of `revision =` for rows of counts. PostgreSQL looks up each layer in an index. */
 export const layersOf = (version: Layered) =>
   version.first_layer === version.revision
     ? sql`${version.revision}`
@@ -20,20 +20,20 @@ export const layersOf = (version: Layered) =>
 export const LAYERS_OF_V = sql`any(array(
   select generate_series(coalesce(v.first_layer, v.revision), v.revision)))`;
 
-/** Whether a revision goes on with the counts of an earlier one. */
+/** Says whether a revision continues with the counts of an earlier one. */
 export const sharesCounts = (earlier: Layered, { first_layer }: Layered) => first_layer <= earlier.revision;
 
-/** A group with enough events for a window, and the latest instant at which they may be; epoch ms. */
+/** A group with enough events for a window, and the latest time at which that may be; epoch ms. */
 export interface GroupInReach {
   group_key: string;
   last: number;
 }
 
 /**
- * Looks at the next groups of a revision, in order, for those whose counts may fill a window that ends when
- * the revision came into force, or later. The sum of the buckets is no less than the count of any of these
- * windows, so no other group can fire because of events that are counted already.
- * @returns `after`: the last group looked at; null once there are no more
+ * Reads the next groups of a revision, in order, and returns those whose counts could fill a window that ends
+ * when the revision came into force, or later. The sum of the buckets is an upper bound for each of these
+ * windows, so no other group can fire because of events counted before.
+ * @returns `after`: the last group that was read; null at the end
  */
 export async function groupsInReach(
   db: Sql,

@@ -8,7 +8,7 @@ import { LOCKS, lockRuleSet, newRuleSetVersion } from '../../locks.ts';
 import type { Sql } from '../../orm.ts';
 import { instant, ms } from '../../time.ts';
 
-/** The revision in force, before another takes its place. */
+/** The revision in force, which another one will replace. */
 interface Replaced {
   revision: number;
   definition: RuleDefinition;
@@ -24,14 +24,13 @@ interface Replaced {
 }
 
 /**
- * Puts the rule's current words in force. Alone for an instant: no append is under way while the snapshot is
- * taken, so each event is either visible in it, and counted by the backfill, or appended later, and counted
- * there. All that can be looked up beforehand is: appends wait for this lock.
- *
- * A revision with the measure of the one that it replaces goes on with its counts. From now on appends count
- * in another layer, so the replaced revision never sees what comes after it. There is nothing to count then:
- * the new revision is as ready as the other was.
- * @param anew count all again: what was counted is wrong. `now`: epoch ms
+ * Makes a revision of the rule's current definition. While the snapshot is taken, no append is running. So
+ * each event is either visible in the snapshot, and the backfill counts it, or it is appended later, and that
+ * append counts it. Everything that can be read before the lock is read before, because appends wait for it.
+ * If the revision has the same measure as the one it replaces, it continues with its counts. From now on
+ * appends count in another layer, so the replaced revision does not see later events. The new revision needs
+ * no backfill: it is ready if the other one was.
+ * @param anew true to count everything again, because the counts are wrong. `now`: epoch ms
  */
 export async function newRevision(
   db: Sql,
@@ -88,9 +87,8 @@ export async function newRevision(
 const dateOf = (at: number | null) => (at === null ? null : new Date(at));
 
 /**
- * Reads the revision in force and holds it as it is: no judge, and no portion of a backfill, is in hand. A
- * judge in hand ends before the rule-set lock is taken, or every append would wait for it too. Null for a new
- * rule.
+ * Reads and locks the revision in force, after a running judge or portion of a backfill has ended. A judge
+ * must end before the rule set is locked: otherwise every append would wait for it too. Null for a new rule.
  */
 async function holdReplaced(db: Sql, ruleId: string): Promise<Replaced | null> {
   const { rows } = await sql<Replaced>`
@@ -102,9 +100,9 @@ async function holdReplaced(db: Sql, ruleId: string): Promise<Replaced | null> {
 }
 
 /**
- * From when on a rule's new words are in force, epoch ms: from now, or where an enabled revision was not
- * ready yet, from the instant of that one. It has judged nothing, so its successor judges in its place and
- * misses no window.
+ * Determines from when on the new definition is in force, epoch ms. Normally from now on. If the enabled
+ * revision before it was not ready yet, it has judged nothing; then the new one takes its place from its
+ * start, so that no window is missed.
  */
 async function nextInstant(db: Sql, rule: AlertRule, before: Replaced | null, now: number): Promise<number> {
   if (!before) return now;
@@ -117,7 +115,7 @@ async function nextInstant(db: Sql, rule: AlertRule, before: Replaced | null, no
   return Math.max(now, before.effective_at + 1, (rows[0]?.latest ?? 0) + 1);
 }
 
-/** The revision that brought the rule's present `group_by`. */
+/** The revision that introduced the rule's current `group_by`. */
 function groupsFromOf(rule: AlertRule, before: Replaced | null): number {
   if (!before) return 0;
   const same = canonicalJson(before.definition.group_by) === canonicalJson(rule.definition.group_by);
@@ -125,9 +123,9 @@ function groupsFromOf(rule: AlertRule, before: Replaced | null): number {
 }
 
 /**
- * The first layer of counts that the rule's next revision reads if it goes on with those of the one in force:
- * the first that has counts still. Nothing is counted any more in a layer that was followed by another. Null
- * if the next revision has another measure, or there are too many layers.
+ * The first layer of counts that the next revision reads if it continues with those of the one in force: the
+ * oldest layer that still has counts. Once a layer has a successor, nothing is counted in it. Null if the
+ * next revision has another measure, or if there are too many layers.
  */
 async function layerToGoOnFrom(db: Sql, rule: AlertRule, before: Replaced): Promise<number | null> {
   if (!rule.enabled || !before.enabled || !keepsMeasure(before.definition, rule.definition)) return null;

@@ -13,9 +13,9 @@ import { spansInForce } from '../system/deaf-spans.ts';
 import { databaseNow } from '../system/heartbeat.ts';
 
 /**
- * Ingest processes and running producers, how far each is, and whom they did not hear; `now` is the
- * database's clock, epoch ms. Beats are read before deaf spans: a span that a later beat brings begins no
- * earlier than the beat read here, so it can't be missed.
+ * Reads ingest processes and running producers, their progress, and deaf spans. `now` is the database's
+ * clock, epoch ms. Heartbeats are read before deaf spans: a span in a later heartbeat begins no earlier than
+ * the heartbeat read here, so none is missed.
  */
 export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
   const processes = await sql<ListeningProcess>`
@@ -36,7 +36,7 @@ export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
   return { processes: processes.rows, producers: producers.rows, deaf, patience, now };
 }
 
-/** Moves the watermark on, never back. Returns where it stands. Epoch ms. */
+/** Advances the watermark; it never goes back. Returns its value. Epoch ms. */
 export async function advanceWatermark(db: Sql, value: number, now: number): Promise<number> {
   const { rows } = await sql<{ value: number }>`
     update watermark set value = greatest(value, ${Math.floor(value)}::bigint), computed_at = ${Math.floor(now)}::bigint
@@ -45,9 +45,9 @@ export async function advanceWatermark(db: Sql, value: number, now: number): Pro
 }
 
 /**
- * Forgets processes that are long gone: retired ones, and those after which another of their role has come.
- * The last of an ingest role stays: as long as nobody takes its place, nobody hears its senders. An ingest
- * worker that ended in order has none where no producer runs.
+ * Removes processes that ended long ago: retired ones, and those whose role has a newer process. The last
+ * process of an ingest role stays, because nobody hears its senders until another one starts. An ingest
+ * worker that ended in order is removed if no producer runs, because it then has no senders.
  */
 export async function forgetProcesses(db: Sql): Promise<void> {
   await sql`
