@@ -1,6 +1,6 @@
 /**
- * Imports point one way: domain ◄ db ◄ ingest ◄ activities ◄ workers. Workflows import only `domain/`; whoever
- * talks to them imports their messages, ids, queues and start options.
+ * Imports point one way: domain ◄ db ◄ ingest ◄ activities ◄ workers. Workflows import only `domain/`. Code
+ * that talks to workflows imports only their messages, ids, queues and start options.
  */
 const MESSAGES = 'workflows/(messages|ids|queues|startable)';
 
