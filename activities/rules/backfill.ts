@@ -21,7 +21,6 @@ import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
 import { type CompiledRule, compileRule } from '../../ingest/append/rule-set.ts';
 import { noteInReach } from './note-in-reach.ts';
-import { takeUpReceived } from './take-up-received.ts';
 
 /** What a backfill takes at once. Tests take less. */
 export interface Portions {
@@ -59,7 +58,6 @@ export async function backfill(
   version: Version,
   { progress = () => {}, portions = PORTIONS }: { progress?: () => void; portions?: Portions } = {},
 ): Promise<void> {
-  if (version.definition.condition.kind === 'received') return takeUpReceived(orm, version);
   const rule = compileRule(version);
   // A window may reach back further than any rule's did before: its counts need partitions that retention
   // dropped.

@@ -8,7 +8,8 @@ import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
 import { keyLabels } from '../../domain/received-alerts/key.ts';
 import { incidentWords } from '../../domain/received-alerts/words.ts';
 import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
-import { countOf } from '../../domain/rules/rule.ts';
+import { received } from '../../domain/rules/kinds/received.ts';
+import { shortFormOf, windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Episode } from '../../domain/rules/transition.ts';
 import { compileRule } from '../../ingest/append/rule-set.ts';
 import { newestTimes } from './exact-times.ts';
@@ -25,7 +26,7 @@ export interface Described {
  * incident opened.
  */
 export function metadataOf({ definition }: Version, observed: number): Record<string, number> {
-  return { observed_count: observed, window_seconds: countOf(definition.condition).window_seconds };
+  return { observed_count: observed, window_seconds: shortFormOf(definition).window_seconds };
 }
 
 /** The words of an incident of a rule that counts. */
@@ -67,7 +68,6 @@ export function describeReceived(
   { alerts }: ReceivedEpisode<ReceivedAlertRow>,
 ): IncidentWords {
   const { condition, group_by, max_groups } = version.definition;
-  if (condition.kind !== 'received') throw new Error('a count rule has no received alerts');
   const [first, ...rest] = alerts;
   if (groupKey === OVERFLOW_GROUP || first === undefined) {
     return {
@@ -80,7 +80,8 @@ export function describeReceived(
       annotations: words.annotations,
     };
   }
-  return { ...incidentWords(first, words), group_labels: keyLabels(condition.protocol, groupKey) };
+  const { protocol } = received.schema.parse(condition);
+  return { ...incidentWords(first, words), group_labels: keyLabels(protocol, groupKey) };
 }
 
 /** Events of the window that are looked at: its newest. */
@@ -100,7 +101,7 @@ async function openingEvents(
   openedAt: number,
 ): Promise<Event[]> {
   const rule = compileRule(version);
-  const windowMs = countOf(version.definition.condition).window_seconds * 1000;
+  const windowMs = windowSpecOf(version.definition).windowMs;
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
   // Where the times of the group's events are kept, nobody else's events are looked at.
   const most = MOST_LOOKED_AT;

@@ -7,8 +7,8 @@ import type { Installation } from '../../domain/temporal-ui/about.ts';
 import { incidentSignals } from '../../temporal-config/signals/incidents.ts';
 import { ruleSignals } from '../../temporal-config/signals/rules.ts';
 import { withProgress } from '../progress.ts';
-import { backfill } from './backfill.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
+import { sourceOf } from './readings.ts';
 
 /** Makes the activities of rule workflows. Each may be repeated. */
 export function createRuleActivities({
@@ -54,7 +54,7 @@ export function createRuleActivities({
       const rule = await loadRule(sqlOf(orm), rule_id);
       const version = rule?.versions.find((candidate) => candidate.revision === revision);
       if (!version || version.ready) return;
-      await withProgress((progress) => backfill(orm, version, { progress }));
+      await withProgress((progress) => sourceOf(version).makeReady(orm, version, { progress }));
     },
   };
 }

@@ -19,14 +19,15 @@ import {
 import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/rules/pending.ts';
 import { reconcile } from '../../domain/incidents/incident.ts';
 import type { Transition } from '../../domain/incidents/transitions.ts';
+import { horizonOf } from '../../domain/rules/finality.ts';
+import { kindOf } from '../../domain/rules/kinds/index.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Horizon } from '../../domain/rules/transition.ts';
 import { cameLate, changesOf, deferredBefore } from './changes.ts';
-import { describeCounted, describeReceived } from './describe.ts';
 import { LEFT_BEHIND, missingIncidents, recordAtHandOver } from './left-behind.ts';
-import { acknowledgeReceived, readReceived, weighReceived } from './received.ts';
+import { sourceOf } from './readings.ts';
 import { decideGroup } from './record.ts';
-import { type Weighed, weigh } from './weigh.ts';
+import type { Weighed } from './weigh.ts';
 
 /** How many groups one transaction judges at most. */
 const GROUPS_A_PASS = 200;
@@ -126,17 +127,14 @@ async function judgeSome(
       const changes = changesOf(mine, standings.get(key)!);
       return { key, pending: mine, changes, from: Math.min(...changes.map(({ from }) => from)) };
     });
-    const received =
-      version.definition.condition.kind === 'received'
-        ? await readReceived(db, version, touched, standings)
-        : null;
+    const reading = await sourceOf(version).read(db, version, touched, standings);
     const reach = Math.max(spec.forMs, spec.keepFiringMs) + 2;
     const recorded = await incidentsOnRecord(
       db,
       version.rule_id,
       touched.map(({ key, from }) => ({
         group_key: key,
-        ended_since: Math.min(from, received?.since.get(key) ?? from) - reach,
+        ended_since: Math.min(from, reading.since.get(key) ?? from) - reach,
       })),
     );
     const onRecord = left ? recordAtHandOver(version, recorded) : recorded;
@@ -144,9 +142,8 @@ async function judgeSome(
       ...group,
       incidents: onRecord.filter(({ group_key }) => group_key === group.key),
     }));
-    const horizon = await horizonOf(db, version, now, onRecord);
-    const alerts = received && weighReceived(version, groups, received, horizon);
-    const weighed = alerts ?? (await weigh(db, version, groups, horizon));
+    const horizon = await horizonFor(db, version, now, onRecord);
+    const weighed = await reading.weigh(groups, horizon);
     const episodes = await lastEpisodes(db, version.rule_id, keys);
     const told = await announced(
       db,
@@ -170,10 +167,7 @@ async function judgeSome(
         told,
         lastEpisode: episodes.get(group.key) ?? 0,
         observed: new Map(found.map((e) => [e.opened_at, e.observed])),
-        describe: async (episode) => {
-          const received = alerts?.get(group.key)?.episodes.find((e) => e.opened_at === episode.opened_at);
-          return received ? describeReceived(described, received) : describeCounted(db, described, episode);
-        },
+        describe: (episode) => reading.describe(described, episode),
         isLate,
         now,
       });
@@ -185,9 +179,10 @@ async function judgeSome(
     }
     await writeTransitions(db, transitions);
     const incidents = new Set(transitions.map(({ incident }) => incident.id));
-    if (received && !left)
-      for (const id of await acknowledgeReceived(db, version, received)) incidents.add(id);
-    if (!left) await updateGroups(db, version.rule_id, standingRows);
+    if (!left) {
+      for (const id of await reading.finish()) incidents.add(id);
+      await updateGroups(db, version.rule_id, standingRows);
+    }
     await closePending(db, version, closed);
     return { judged: groups.length, stale: false, incidents: [...incidents] };
   });
@@ -203,18 +198,19 @@ function columnsOf({ standing, deferred }: Weighed, isLate: (since: number) => b
 }
 
 /**
- * Determines up to when groups can be judged: openings up to the clock, ends up to the watermark. A
- * superseded revision is judged up to the time at which it was superseded. If a recorded result is later than
- * our clock, a process with a faster clock judged it, and it stays.
+ * Determines up to when groups can be judged. A superseded revision is judged up to the time at which it was
+ * superseded. If a recorded result is later than our clock, a process with a faster clock judged it, and it
+ * stays.
  */
-async function horizonOf(
+async function horizonFor(
   db: Sql,
-  { superseded_at }: Version,
+  { superseded_at, definition }: Version,
   now: number,
   onRecord: readonly GroupIncident[],
 ): Promise<Horizon> {
   if (superseded_at !== null) return { openUpTo: superseded_at - 1, endUpTo: superseded_at };
   const watermark = await readWatermark(db);
   const reached = onRecord.map(({ opened_at, ended_at }) => Math.max(opened_at, ended_at ?? opened_at));
-  return { openUpTo: reached.reduce((a, b) => Math.max(a, b), Math.max(now, watermark)), endUpTo: watermark };
+  const clock = reached.reduce((a, b) => Math.max(a, b), Math.max(now, watermark));
+  return horizonOf(kindOf(definition.condition).finality, clock, watermark);
 }

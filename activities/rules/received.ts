@@ -9,10 +9,12 @@ import { judgeReceived, type ReceivedEpisode } from '../../domain/received-alert
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import type { Horizon, Standing } from '../../domain/rules/transition.ts';
 import { lastOpened } from '../../domain/rules/walk.ts';
+import { describeReceived } from './describe.ts';
+import type { Reading } from './readings.ts';
 import type { GroupToWeigh, Weighed } from './weigh.ts';
 
 /** The received alerts of some groups, as judging needs them. */
-export interface ReceivedGroups {
+interface ReceivedGroups {
   alerts: ReceivedAlertRow[];
   /**
    * The time from which on incidents of each group may change, epoch ms. No episode that is judged began
@@ -28,6 +30,28 @@ export interface ReceivedGroups {
 
 /** Reads the stored alerts of the groups, from the time at which each group changed (epoch ms). */
 export async function readReceived(
+  db: Sql,
+  version: Version,
+  groups: readonly { key: string; from: number }[],
+  standings: ReadonlyMap<string, GroupStanding>,
+): Promise<Reading> {
+  const received = await readGroups(db, version, groups, standings);
+  let weighed: Map<string, WeighedAlerts> = new Map();
+  return {
+    since: received.since,
+    async weigh(concerned, horizon) {
+      weighed = weighReceived(version, concerned, received, horizon);
+      return weighed;
+    },
+    async describe(which, { opened_at }) {
+      const { episodes } = weighed.get(which.groupKey)!;
+      return describeReceived(which, episodes.find((episode) => episode.opened_at === opened_at)!);
+    },
+    finish: () => acknowledgeReceived(db, version, received),
+  };
+}
+
+async function readGroups(
   db: Sql,
   version: Version,
   groups: readonly { key: string; from: number }[],
@@ -69,12 +93,12 @@ async function overflowGoesOn(
 }
 
 /** The result of judging a group of received alerts. */
-export interface WeighedAlerts extends Weighed {
+interface WeighedAlerts extends Weighed {
   episodes: (ReceivedEpisode<ReceivedAlertRow> & { observed: number })[];
 }
 
 /** Computes for each group when its alerts fired. */
-export function weighReceived(
+function weighReceived(
   { revision, effective_at }: Version,
   groups: readonly Pick<GroupToWeigh, 'key' | 'incidents'>[],
   { alerts, goesOn }: ReceivedGroups,
@@ -100,7 +124,7 @@ export function weighReceived(
  * Acknowledges open incidents whose alerts were acknowledged by their senders. Each once, so that what people
  * did afterwards stays. Returns these incidents.
  */
-export async function acknowledgeReceived(
+async function acknowledgeReceived(
   db: Sql,
   { rule_id }: Version,
   { alerts }: ReceivedGroups,

@@ -1,6 +1,7 @@
 import type { Sql } from '../../db/orm.ts';
 import type { GroupIncident } from '../../db/queries/incidents/on-record.ts';
 import { bucketCounts, type Version } from '../../db/queries/rules/judging.ts';
+import { kindOf } from '../../domain/rules/kinds/index.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Episode, Horizon, Judged } from '../../domain/rules/transition.ts';
 import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';
@@ -43,11 +44,13 @@ export async function weigh(
   groups: readonly GroupToWeigh[],
   horizon: Horizon,
 ): Promise<Map<string, Weighed>> {
+  const { condition, ...settings } = version.definition;
   const spec = windowSpecOf(version.definition);
+  const tests = kindOf(condition).tests(condition, settings);
   const effectiveAt = version.revision === 1 ? null : version.effective_at;
   const walking = groups.map(({ key, changes, incidents }) => {
     const known = incidents.map((i) => ({ ...i, carried: i.revision === version.revision }));
-    return { key, walk: new Walk({ spec, changes, effectiveAt, incidents: known, horizon }) };
+    return { key, walk: new Walk({ spec, tests, changes, effectiveAt, incidents: known, horizon }) };
   });
   const result = new Map<string, Weighed>();
   for (const portion of portions(walking, spec, horizon)) {

@@ -1,17 +1,11 @@
-import { keepsTimes } from './kept-times.ts';
-import { bucketMsOf, RULE_DEFAULTS, type RuleDefinition, windowSpecOf } from './rule.ts';
+import type { Flaw } from './kinds/kind.ts';
+import { RULE_DEFAULTS, type RuleDefinition, readsEvents, shortFormOf, windowSpecOf } from './rule.ts';
 
 /**
  * How many buckets one group of a rule may need at a time. Judging one late event may have to read all of
  * them.
  */
 export const MAX_BUCKETS = 100_000;
-
-/** An error in a field of a rule. */
-export interface Flaw {
-  field: string;
-  reason: string;
-}
 
 /** The fields that decide how far back a rule may look. */
 const REACHING = [
@@ -36,9 +30,9 @@ export function reachMs(definition: RuleDefinition): number {
  * buckets must be limited.
  */
 export function flawsOfReach(definition: RuleDefinition, retentionMs: number): Flaw[] {
-  if (definition.condition.kind !== 'count') return [];
+  if (!readsEvents(definition)) return [];
   const reach = reachMs(definition);
-  const { window_seconds } = definition.condition;
+  const { window_seconds } = shortFormOf(definition);
   const of = { ...definition, window_seconds };
   if (reach > retentionMs) {
     const [longest] = REACHING.toSorted((a, b) => of[b] - of[a]);
@@ -54,20 +48,6 @@ export function flawsOfReach(definition: RuleDefinition, retentionMs: number): F
     return [{ field: longest!, reason }];
   }
   return [];
-}
-
-/**
- * The highest threshold of a rule that reads kept times. At each edge of a window, judging reads up to twice
- * as many times of a group into memory.
- */
-export const MAX_LONG_THRESHOLD = 1_000_000;
-
-/** Checks that judging would not read too many times. */
-export function flawsOfThreshold({ condition }: RuleDefinition): Flaw[] {
-  if (condition.kind !== 'count' || condition.threshold_count <= MAX_LONG_THRESHOLD) return [];
-  if (!keepsTimes(bucketMsOf(condition.window_seconds * 1000))) return [];
-  const reason = `must be at most ${MAX_LONG_THRESHOLD} with a window above ten minutes (${condition.window_seconds} s)`;
-  return [{ field: 'threshold_count', reason }];
 }
 
 /**

@@ -1,28 +1,10 @@
-import type { ReceivingProtocol } from '../received-alerts/alert.ts';
+import { type Condition, kindOf } from './kinds/index.ts';
+import type { ShortForm } from './kinds/kind.ts';
 import type { Matcher } from './matcher.ts';
+import { bucketMsOf } from './window.ts';
 
-/** When the rule holds for a group. */
-export type Condition = CountCondition | ReceivedCondition;
-
-export interface CountCondition {
-  kind: 'count';
-  /** Holds at t while at least this many matched events lie in [t − window, t], both ends in. */
-  threshold_count: number;
-  window_seconds: number;
-}
-
-/**
- * Holds while somebody outside says so: each alert received by the protocol is a group. Only built-in rules
- * have it.
- */
-export interface ReceivedCondition {
-  kind: 'received';
-  protocol: ReceivingProtocol;
-}
-
-/** Everything of a rule that decides what it counts and when it fires. A change of it is a new revision. */
-export interface RuleDefinition {
-  condition: Condition;
+/** What a rule has besides its condition. Both decide what the rule counts and when it fires. */
+export interface RuleSettings {
   /** Equality filters, as in the reference; null means any. */
   event_type: string | null;
   severity: string | null;
@@ -41,8 +23,15 @@ export interface RuleDefinition {
   max_groups: number;
 }
 
-/** What a rule has that says nothing but its condition. */
-export const RULE_DEFAULTS: Omit<RuleDefinition, 'condition'> = {
+/**
+ * Everything of a rule that decides what it counts and when it fires. A change of it is a new revision.
+ */
+export interface RuleDefinition extends RuleSettings {
+  condition: Condition;
+}
+
+/** The settings of a rule that gives nothing but its condition. */
+export const RULE_DEFAULTS: RuleSettings = {
   event_type: null,
   severity: null,
   match: [],
@@ -65,27 +54,13 @@ export interface WindowSpec {
   keepFiringMs: number;
 }
 
-/** Bucket width for incremental counts: a sixtieth of the window, at least a second. */
-export function bucketMsOf(windowMs: number): number {
-  return Math.max(1000, Math.ceil(windowMs / 60));
-}
-
-/**
- * A condition in the reference's two numbers: one alert is enough, and the shortest window stands for none.
- */
-export function countOf(condition: Condition): { threshold_count: number; window_seconds: number } {
-  if (condition.kind === 'received') return { threshold_count: 1, window_seconds: 1 };
-  const { threshold_count, window_seconds } = condition;
-  return { threshold_count, window_seconds };
-}
-
 /**
  * The window numbers of a definition. One that counts no events has a window of 0, and appends pass over it.
  */
 export function windowSpecOf(rule: RuleDefinition): WindowSpec {
-  const counted = rule.condition.kind === 'count' ? rule.condition : null;
-  const windowMs = (counted?.window_seconds ?? 0) * 1000;
-  const threshold = counted?.threshold_count ?? 1;
+  const kind = kindOf(rule.condition);
+  const windowMs = kind.windowMs(rule.condition);
+  const threshold = kind.shortForm(rule.condition).threshold_count;
   return {
     windowMs,
     bucketMs: bucketMsOf(windowMs),
@@ -94,4 +69,14 @@ export function windowSpecOf(rule: RuleDefinition): WindowSpec {
     forMs: rule.for_seconds * 1000,
     keepFiringMs: rule.keep_firing_seconds * 1000,
   };
+}
+
+/** A rule's window and threshold, as the reference's API shows them. */
+export function shortFormOf({ condition }: Pick<RuleDefinition, 'condition'>): ShortForm {
+  return kindOf(condition).shortForm(condition);
+}
+
+/** Whether appends count events for the rule. */
+export function readsEvents({ condition }: Pick<RuleDefinition, 'condition'>): boolean {
+  return kindOf(condition).reads === 'events';
 }

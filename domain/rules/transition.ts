@@ -1,5 +1,24 @@
-import type { WindowSpec } from './rule.ts';
-import type { WindowCounts } from './window.ts';
+import { type Series, type Signal, signalOf, type Tests } from './series.ts';
+
+/** The two conditions of a rule for one group: one opens an episode, the other keeps it firing. */
+export interface Conditions {
+  opens: Signal;
+  /** Never stricter than `opens`. */
+  keeps: Signal;
+}
+
+/** The tests of a rule, applied to the series of one group. */
+export function conditionsOf<V>(series: Series<V>, { opens, keeps }: Tests<V>): Conditions {
+  return { opens: signalOf(series, opens), keeps: signalOf(series, keeps) };
+}
+
+/** The timers of a rule, in milliseconds. */
+export interface Timers {
+  /** The condition must hold this long before the rule fires. */
+  forMs: number;
+  /** The rule goes on firing this long after its condition stopped. */
+  keepFiringMs: number;
+}
 
 /** A time in which a rule fires for a group: [opened_at, ended_at). Milliseconds. */
 export interface Episode {
@@ -25,10 +44,7 @@ export interface Start {
   firing: { since: number; opened_at: number } | null;
 }
 
-/**
- * Up to when groups may be judged. Openings are judged up to the clock. Ends are judged up to the watermark,
- * because silence counts only for times in which Tocsin could hear.
- */
+/** Up to when groups may be judged, epoch milliseconds. `finality.ts` says what decides it. */
 export interface Horizon {
   openUpTo: number;
   endUpTo: number;
@@ -68,23 +84,30 @@ export interface Stretch {
  * @throws NeedsTimes if the counts of buckets do not decide
  */
 export function judge(
-  counts: WindowCounts,
-  spec: WindowSpec,
+  conditions: Conditions,
+  timers: Timers,
   start: Start,
   horizon: Horizon,
   lastOpened: number | null = null,
 ): Judged {
-  const { episodes, deferred, standing, firstDue } = walkStretch(counts, spec, start, horizon, lastOpened);
+  const { episodes, deferred, standing, firstDue } = walkStretch(
+    conditions,
+    timers,
+    start,
+    horizon,
+    lastOpened,
+  );
   return { episodes, deferred, standing: waiting(standing!, deferred, firstDue) };
 }
 
 /**
- * Like `judge`, but `counts` has only the events up to `knownUpTo`. Later events cannot change the result.
+ * Like `judge`, but the conditions know only the events up to `knownUpTo`. Later events cannot change the
+ * result.
  * @throws NeedsTimes if the counts of buckets do not decide
  */
 export function walkStretch(
-  counts: WindowCounts,
-  spec: WindowSpec,
+  { opens, keeps }: Conditions,
+  { forMs, keepFiringMs }: Timers,
   start: Start,
   horizon: Horizon,
   lastOpened: number | null,
@@ -99,18 +122,17 @@ export function walkStretch(
   let { at, firing } = start;
   while (true) {
     if (!firing) {
-      const onset = nextOnset(counts, spec, at, openUpTo);
+      const onset = nextOnset(opens, forMs, at, openUpTo);
       if ('state' in onset) {
         if (openUpTo === horizon.openUpTo) return { ...stretch, standing: onset };
-        return { ...stretch, next: { at: Math.max(at, knownUpTo - spec.forMs), firing: null } };
+        return { ...stretch, next: { at: Math.max(at, knownUpTo - forMs), firing: null } };
       }
       firing = onset;
       at = onset.opened_at;
       opened.push(at);
     }
-    const end = nextEnd(counts, spec, at);
-    if (end > knownUpTo)
-      return { ...stretch, next: { at: Math.max(at, knownUpTo - spec.keepFiringMs), firing } };
+    const end = nextEnd(keeps, keepFiringMs, at);
+    if (end > knownUpTo) return { ...stretch, next: { at: Math.max(at, knownUpTo - keepFiringMs), firing } };
     if (end <= horizon.endUpTo) episodes.push({ ...firing, ended_at: end });
     else if (lastOpened !== null && end <= lastOpened) {
       deferred.push({ ...firing, ended_at: null });
@@ -140,18 +162,18 @@ export function waiting(standing: Standing, [first]: readonly Episode[], due: nu
  * before the horizon.
  */
 function nextOnset(
-  counts: WindowCounts,
-  { threshold, forMs }: WindowSpec,
+  opens: Signal,
+  forMs: number,
   from: number,
   openUpTo: number,
 ): { since: number; opened_at: number } | Standing {
   let at = from;
   while (true) {
-    const since = counts.nextAtLeast(at, threshold);
+    const since = opens.nextTrue(at);
     if (since === null) return { state: 'ok' };
     if (since > openUpTo) return { state: 'pending', since, due: since };
     if (forMs === 0) return { since, opened_at: since };
-    const lapse = counts.nextBelow(since, threshold);
+    const lapse = opens.nextFalse(since) ?? Number.POSITIVE_INFINITY;
     const opened_at = since + forMs;
     if (lapse > opened_at && opened_at <= openUpTo) return { since, opened_at };
     if (lapse > openUpTo) return { state: 'pending', since, due: Math.min(lapse, opened_at) };
@@ -159,14 +181,17 @@ function nextOnset(
   }
 }
 
-/** Finds the first instant at which the rule, firing at `from`, no longer fires. */
-function nextEnd(counts: WindowCounts, { recovery, keepFiringMs }: WindowSpec, from: number): number {
+/**
+ * Finds the first instant at which the rule, firing at `from`, no longer fires; infinite if no known event
+ * ends it.
+ */
+function nextEnd(keeps: Signal, keepFiringMs: number, from: number): number {
   let at = from;
   while (true) {
-    const below = counts.nextBelow(at, recovery);
-    if (keepFiringMs === 0) return below;
-    const again = counts.nextAtLeast(below, recovery);
-    if (again === null || again >= below + keepFiringMs) return below + keepFiringMs;
+    const lapse = keeps.nextFalse(at) ?? Number.POSITIVE_INFINITY;
+    if (keepFiringMs === 0 || lapse === Number.POSITIVE_INFINITY) return lapse;
+    const again = keeps.nextTrue(lapse);
+    if (again === null || again >= lapse + keepFiringMs) return lapse + keepFiringMs;
     at = again;
   }
 }

@@ -1,7 +1,9 @@
 import type { IncidentOnRecord } from '../incidents/incident.ts';
 import type { WindowSpec } from './rule.ts';
+import type { Tests } from './series.ts';
 import { startOf } from './start.ts';
 import {
+  conditionsOf,
   type Episode,
   type Horizon,
   type Judged,
@@ -22,6 +24,7 @@ export interface Change {
 /** A group to be judged, with its recorded incidents. */
 export interface WalkQuestion {
   spec: WindowSpec;
+  tests: Tests<number>;
   /** At least one change, in any order. Where no change has an effect, the recorded incidents are right. */
   changes: readonly Change[];
   /** The first instant of the revision; null for a rule's first revision. */
@@ -106,9 +109,16 @@ export class Walk {
    * @throws NeedsTimes if the counts of buckets do not decide; the walk is then as it was before the call
    */
   take(counts: WindowCounts): { at: number; edges: CutEdge[] }[] {
-    const { spec, horizon } = this.#question;
+    const { spec, tests, horizon } = this.#question;
     const { to } = this.page;
-    const found = walkStretch(counts, spec, this.#start, horizon, this.#lastOpened, to - 1);
+    const found = walkStretch(
+      conditionsOf(counts, tests),
+      spec,
+      this.#start,
+      horizon,
+      this.#lastOpened,
+      to - 1,
+    );
     const observed = found.opened.map((at) => [at, counts.countAt(at)] as const);
     for (const [at, n] of observed) this.#observed.set(at, n);
     this.#episodes.push(...found.episodes);

@@ -1,4 +1,5 @@
 import type { WindowSpec } from './rule.ts';
+import { type Direction, firstAtLeast, type Series } from './series.ts';
 
 /**
  * Thrown if exact times are needed that were not loaded. The caller reads them for these buckets and calls
@@ -20,6 +21,11 @@ export interface CutEdge {
   known: number;
 }
 
+/** Bucket width for incremental counts: a sixtieth of the window, at least a second. In milliseconds. */
+export function bucketMsOf(windowMs: number): number {
+  return Math.max(1000, Math.ceil(windowMs / 60));
+}
+
 /** The start of the bucket that contains an instant. All times are milliseconds since 1970. */
 export function bucketOf(at: number, bucketMs: number): number {
   return Math.floor(at / bucketMs) * bucketMs;
@@ -30,7 +36,7 @@ export function bucketOf(at: number, bucketMs: number): number {
  * bucket. The buckets give a lower and an upper bound. Only if these do not decide, exact times of the partly
  * covered buckets at the edges are needed.
  */
-export class WindowCounts {
+export class WindowCounts implements Series<number> {
   readonly #spec: WindowSpec;
   readonly #starts: number[];
   /** #sums[i] is the number of events in buckets before #starts[i]. */
@@ -59,51 +65,37 @@ export class WindowCounts {
   }
 
   /**
-   * Finds the first instant ≥ `from` at which at least `n` events are in the window; null if there is none
-   * among the known events.
+   * Bounds on the count in the rest of the bucket that holds `at`. Where no window has any event, the stretch
+   * goes on to the next event.
    */
-  nextAtLeast(from: number, n: number): number | null {
+  bounds(at: number): { to: number; least: number; most: number } {
     const { windowMs, bucketMs } = this.#spec;
-    let bucket = bucketOf(from, bucketMs);
-    while (true) {
-      const lo = Math.max(from, bucket);
-      const hi = bucket + bucketMs - 1;
-      const upper = this.#touching(lo - windowMs, hi);
-      if (upper === 0) {
-        const next = this.#starts[this.#indexFrom(bucket)];
-        if (next === undefined) return null;
-        bucket = next;
-        continue;
-      }
-      if (upper >= n) {
-        if (this.#inside(hi - windowMs, lo) >= n) return lo;
-        const entering = this.#exact(lo, hi);
-        this.#exact(lo - windowMs, hi - windowMs);
-        for (const t of [lo, ...entering.filter((time) => time > lo && time <= hi)]) {
-          if (this.#countAt(t) >= n) return t;
-        }
-      }
-      bucket += bucketMs;
-    }
+    const bucket = bucketOf(at, bucketMs);
+    const to = bucket + bucketMs - 1;
+    const most = this.#touching(at - windowMs, to);
+    if (most > 0) return { to, least: this.#inside(to - windowMs, at), most };
+    const next = this.#starts[this.#indexFrom(bucket)];
+    return { to: next === undefined ? Number.POSITIVE_INFINITY : next - 1, least: 0, most: 0 };
   }
 
   /**
-   * Finds the first instant ≥ `from` at which fewer than `n` (≥ 1) events are in the window, among the known
-   * events.
+   * The instants in (from, to] at which an event enters the window (`up`) or has left it (`down`). It also
+   * makes sure that the exact times are loaded which `valueAt` needs in this stretch. @throws NeedsTimes
    */
-  nextBelow(from: number, n: number): number {
-    const { windowMs, bucketMs } = this.#spec;
-    for (let bucket = bucketOf(from, bucketMs); ; bucket += bucketMs) {
-      const lo = Math.max(from, bucket);
-      const hi = bucket + bucketMs - 1;
-      if (this.#inside(hi - windowMs, lo) >= n) continue;
-      if (this.#touching(lo - windowMs, hi) < n) return lo;
-      this.#exact(lo, hi);
-      const leaving = this.#exact(lo - windowMs, hi - windowMs).map((time) => time + windowMs + 1);
-      for (const t of [lo, ...leaving.filter((time) => time > lo && time <= hi)]) {
-        if (this.#countAt(t) < n) return t;
-      }
-    }
+  changes(from: number, to: number, direction: Direction): number[] {
+    const { windowMs } = this.#spec;
+    const entering = this.#exact(from, to);
+    const leaving = this.#exact(from - windowMs, to - windowMs).map((time) => time + windowMs + 1);
+    const instants = { up: entering, down: leaving, either: [...entering, ...leaving].sort((a, b) => a - b) };
+    return instants[direction].filter((time) => time > from && time <= to);
+  }
+
+  /** As countAt, for times that are loaded. Where only a part is known, it is exact up to the threshold. */
+  valueAt(t: number): number {
+    const start = t - this.#spec.windowMs;
+    let count = this.#inside(start, t);
+    for (const edge of this.#edges(t)) count += within(this.#times.get(edge) ?? [], start, t);
+    return count;
   }
 
   /**
@@ -113,7 +105,7 @@ export class WindowCounts {
   countAt(t: number): number {
     this.#exact(t - this.#spec.windowMs, t - this.#spec.windowMs);
     this.#exact(t, t);
-    return this.#countAt(t);
+    return this.valueAt(t);
   }
 
   /** The buckets at the edges of the window at t whose times are only partly known. */
@@ -123,16 +115,6 @@ export class WindowCounts {
       if (!times || times.length >= this.#counts.get(bucket)!) return [];
       return [{ bucket, known: within(times, t - this.#spec.windowMs, t) }];
     });
-  }
-
-  /**
-   * Like `countAt`, for loaded edges. If their times are only partly known, it is exact up to the threshold.
-   */
-  #countAt(t: number): number {
-    const start = t - this.#spec.windowMs;
-    let count = this.#inside(start, t);
-    for (const edge of this.#edges(t)) count += within(this.#times.get(edge) ?? [], start, t);
-    return count;
   }
 
   /** The buckets that lie only partly in the window at t. */
@@ -187,16 +169,4 @@ export class WindowCounts {
 /** Counts the sorted times in [a, b]. */
 function within(times: readonly number[], a: number, b: number): number {
   return firstAtLeast(times, b + 1) - firstAtLeast(times, a);
-}
-
-/** Index of the first of the sorted numbers that is at least `least`. */
-function firstAtLeast(sorted: readonly number[], least: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! < least) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,5 +1,6 @@
 import type { IncidentOutline } from '../incidents/facts.ts';
 import { type ProducerSettings, redactedUrl } from '../producers/producer.ts';
+import { kindOf } from '../rules/kinds/index.ts';
 import type { RuleDefinition } from '../rules/rule.ts';
 import { codeSpan, plainLine } from './text.ts';
 
@@ -73,27 +74,9 @@ export function aboutRule(id: string, { name, severity, enabled }: ShownRule, st
   };
 }
 
-/** Says in Markdown when a rule fires. */
-export function firesWhen({
-  condition,
-  event_type,
-  severity,
-  group_by,
-  for_seconds,
-}: RuleDefinition): string {
-  if (condition.kind === 'received') return `an alert received by ${condition.protocol} is active`;
-  const { threshold_count, window_seconds } = condition;
-  const what = [
-    event_type ? `of type ${codeSpan(event_type, 80)}` : '',
-    severity ? `of severity ${codeSpan(severity, 40)}` : '',
-  ].filter(Boolean);
-  const groups = group_by.slice(0, 3).map((field) => codeSpan(field, 60));
-  const counted = `at least ${threshold_count} matching ${threshold_count === 1 ? 'event' : 'events'}`;
-  return [
-    [counted, what.join(' and '), `within ${window_seconds} s`].filter(Boolean).join(' '),
-    ...(groups.length > 0 ? [`with the same ${groups.join(', ')}${group_by.length > 3 ? ' …' : ''}`] : []),
-    ...(for_seconds > 0 ? [`for ${for_seconds} s without a break`] : []),
-  ].join(', ');
+/** When a rule fires, in Markdown. */
+export function firesWhen({ condition, ...settings }: RuleDefinition): string {
+  return kindOf(condition).firesWhen(condition, settings);
 }
 
 export type ShownIncident = Pick<IncidentOutline, 'rule_id' | 'rule_name' | 'severity' | 'state' | 'summary'>;

@@ -9,6 +9,7 @@ import { notePending } from '../../db/queries/rules/revisions.ts';
 import { DAY_MS, type Event } from '../../domain/events/event.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
 import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';
+import { countTests } from '../support/count-conditions.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { explaining } from '../support/touched.ts';
 
@@ -72,7 +73,7 @@ describe('groups whose late events reach far back', () => {
   const horizon = { openUpTo: NOON, endUpTo: NOON };
   const groups = (...changes: Change[]) =>
     Array.from({ length: 200 }, () => ({
-      walk: new Walk({ spec, changes, effectiveAt: null, incidents: [], horizon }),
+      walk: new Walk({ spec, tests: countTests(spec), changes, effectiveAt: null, incidents: [], horizon }),
     }));
 
   it('are weighed few at a time', () => {

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { type Logger, pino } from 'pino';
 import { backfill, type Portions } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
+import { sourceOf } from '../../activities/rules/readings.ts';
 import { AppendConnections } from '../../db/connections/append-connections.ts';
 import { type Incident, IncidentEntity, NoticeEntity } from '../../db/entities/incident.ts';
 import { LOCKS } from '../../db/locks.ts';
@@ -171,7 +172,7 @@ export class Engine {
       if (result.backfill !== null) {
         const rule = await loadRule(sqlOf(this.orm), ruleId);
         const version = rule?.versions.find(({ revision }) => revision === result.backfill);
-        if (version) await backfill(orm, version);
+        if (version) await sourceOf(version).makeReady(orm, version, {});
       } else if (!result.more) return;
     }
   }

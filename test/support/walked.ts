@@ -3,6 +3,7 @@ import type { WindowSpec } from '../../domain/rules/rule.ts';
 import type { Horizon, Judged } from '../../domain/rules/transition.ts';
 import { type Change, Walk } from '../../domain/rules/walk.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
+import { countTests } from './count-conditions.ts';
 
 /** A group's record, kept as the judge keeps it: each judging walks along what changed since the last. */
 export class WalkedGroup {
@@ -32,7 +33,7 @@ export class WalkedGroup {
     if (deferred[0]) changes.push({ from: deferred[0].since, to });
     if (changes.length === 0) return;
     const walk = new Walk({
-      ...{ spec: this.#spec, changes, effectiveAt: null, horizon },
+      ...{ spec: this.#spec, tests: countTests(this.#spec), changes, effectiveAt: null, horizon },
       incidents: this.incidents.map((incident) => ({ ...incident, carried: false })),
     });
     while (!walk.judged) this.#takePage(walk);

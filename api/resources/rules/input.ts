@@ -1,15 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RuleInput } from '../../../db/queries/rules/changes.ts';
 import { compileGroupKey } from '../../../domain/rules/group.ts';
-import { defaultLateness, flawsOfReach, flawsOfThreshold, reachMs } from '../../../domain/rules/limits.ts';
+import type { CountCondition } from '../../../domain/rules/kinds/count.ts';
+import { type Condition, kindOf } from '../../../domain/rules/kinds/index.ts';
+import { defaultLateness, flawsOfReach, reachMs } from '../../../domain/rules/limits.ts';
 import { compileMatcher, type Matcher, MatcherError } from '../../../domain/rules/matcher.ts';
-import {
-  type Condition,
-  type CountCondition,
-  countOf,
-  RULE_DEFAULTS,
-  type RuleDefinition,
-} from '../../../domain/rules/rule.ts';
+import { RULE_DEFAULTS, type RuleDefinition, shortFormOf } from '../../../domain/rules/rule.ts';
 import { type FieldError, Invalid } from '../../http/problem.ts';
 import type { RuleGiven } from './schema.ts';
 
@@ -45,7 +41,7 @@ export function rulePatchOf(
 }
 
 function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
-  if (current?.condition.kind === 'received') return receivedDefinitionOf(given, current);
+  if (current && kindOf(current.condition).builtIn) return receivedDefinitionOf(given, current);
   const base = current ?? RULE_DEFAULTS;
   const condition = conditionOf(given, current?.condition ?? null);
   const definition: RuleDefinition = {
@@ -69,7 +65,7 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
   if (!current || reachMs(definition) !== reachMs(current))
     errors.push(...flawsOfReach(definition, retentionMs));
   if (!current || !isDeepStrictEqual(condition, current.condition))
-    errors.push(...flawsOfThreshold(definition));
+    errors.push(...kindOf(condition).flaws(condition));
   if (errors.length > 0) throw new Invalid(errors);
   return definition;
 }
@@ -89,7 +85,7 @@ const COUNTING = [
  * @throws Invalid
  */
 function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
-  const shown: Record<string, unknown> = { ...current, ...countOf(current.condition) };
+  const shown: Record<string, unknown> = { ...current, ...shortFormOf(current) };
   const changed = COUNTING.filter((field) => {
     const value = given[field] ?? null;
     return value !== null && value !== '' && value !== 0 && !isDeepStrictEqual(value, shown[field]);
@@ -124,13 +120,15 @@ const cleared = (given: string | null | undefined, base: string | null) =>
  */
 function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
   const asked = given.condition;
-  if (asked?.kind === 'received') {
+  if (asked && kindOf(asked).builtIn) {
     const reason = 'must be count: rules for received alerts are built in';
     throw new Invalid([{ field: 'condition.kind', reason }]);
   }
-  const before = current && countOf(current);
+  const before = current && kindOf(current).shortForm(current);
   const pick = (name: 'threshold_count' | 'window_seconds'): number => {
-    const said = [given[name], asked?.[name]].filter((value) => typeof value === 'number');
+    const said = [given[name], asked && shortFormOf({ condition: asked })[name]].filter(
+      (value) => typeof value === 'number',
+    );
     const changed = [...new Set(said.filter((value) => value !== before?.[name]))];
     if (changed.length > 1)
       throw new Invalid([{ field: name, reason: 'differs from the value in condition' }]);
@@ -148,7 +146,7 @@ function conditionOf(given: RuleGiven, current: Condition | null): CountConditio
 /** Errors that involve several fields. */
 function flaws(definition: RuleDefinition): FieldError[] {
   const { recovery_threshold, match, group_by } = definition;
-  const { threshold_count } = countOf(definition.condition);
+  const { threshold_count } = shortFormOf(definition);
   const errors: FieldError[] = [];
   const complain = (field: string, reason: string) => errors.push({ field, reason });
   if (recovery_threshold !== null && recovery_threshold > threshold_count) {

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { AlertRule } from '../../../db/entities/rule.ts';
 import { createRule, deleteRule, updateRule } from '../../../db/queries/rules/changes.ts';
 import { findRule, listRules, type RuleProgress, ruleProgress } from '../../../db/queries/rules/reads.ts';
-import { countOf } from '../../../domain/rules/rule.ts';
+import { kindOf } from '../../../domain/rules/kinds/index.ts';
+import { shortFormOf } from '../../../domain/rules/rule.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { jsonBody } from '../../http/body/json.ts';
 import { idParams } from '../../http/parameters.ts';
@@ -114,7 +115,8 @@ export function ruleRoutes(deps: ApiDeps): Route[] {
       },
       problems: [404, 409],
       async handle({ params }) {
-        if ((await findRule(orm, params.id))?.definition.condition.kind === 'received') {
+        const rule = await findRule(orm, params.id);
+        if (rule && kindOf(rule.definition.condition).builtIn) {
           throw new Conflict('the rule is built in: it can be disabled but not deleted');
         }
         const deleted = await deleteRule(orm, params.id, clock());
@@ -134,7 +136,7 @@ function showRule(rule: AlertRule, progress: RuleProgress | undefined): z.output
     name: rule.name,
     enabled: rule.enabled,
     ...definition,
-    ...countOf(condition),
+    ...shortFormOf(rule.definition),
     condition,
     late: rule.late,
     incident_severity: rule.incidentSeverity ?? null,

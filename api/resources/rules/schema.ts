@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { RECEIVING_PROTOCOLS } from '../../../domain/received-alerts/alert.ts';
+import { conditionSchema } from '../../../domain/rules/kinds/index.ts';
+import { MOST_COUNT, MOST_SECONDS } from '../../../domain/rules/kinds/kind.ts';
 import { MATCH_OPERATORS, type Matcher } from '../../../domain/rules/matcher.ts';
 import { plainText, time } from '../../http/parameters.ts';
 
-/** The longest time that any field of a rule may have, in seconds: ten years. */
-const LONGEST = 315_360_000;
-
-const seconds = (min: number) => z.int().min(min).max(LONGEST);
+const seconds = (min: number) => z.int().min(min).max(MOST_SECONDS);
 const field = z
   .string()
   .min(1)
@@ -32,26 +30,7 @@ const matcher = z
   })
   .meta({ id: 'Matcher', description: 'One test of one field. An event must pass all tests of a rule.' });
 
-const condition = z.discriminatedUnion('kind', [
-  z
-    .object({
-      kind: z.literal('count'),
-      threshold_count: z.int().min(1).max(2_147_483_647),
-      window_seconds: seconds(1),
-    })
-    .meta({
-      id: 'CountCondition',
-      description:
-        'Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included. With a window above ten minutes `threshold_count` is at most 1,000,000.',
-    }),
-  z.object({ kind: z.literal('received'), protocol: z.enum(RECEIVING_PROTOCOLS) }).meta({
-    id: 'ReceivedCondition',
-    description:
-      'Holds while an alert that was received by this protocol is active. Only built-in rules have this condition. They show 1 for `threshold_count` and `window_seconds`, and can be disabled but not deleted.',
-  }),
-]);
-
-const thresholdCount = z.int().min(1).max(2_147_483_647).meta({
+const thresholdCount = z.int().min(1).max(MOST_COUNT).meta({
   description: 'Short form of `condition`. At most 1,000,000 with a window above ten minutes.',
 });
 const TOGETHER = 'Counts toward the limit that is described at `window_seconds`.';
@@ -73,7 +52,7 @@ const settings = {
     .meta({ description: 'The severity to match exactly; absent or empty matches every severity' }),
   threshold_count: thresholdCount,
   window_seconds: windowSeconds,
-  condition,
+  condition: conditionSchema,
   match: z.array(matcher).max(50),
   group_by: z.array(field).max(10).meta({
     description:
@@ -85,7 +64,7 @@ const settings = {
   keep_firing_seconds: seconds(0).meta({
     description: `The rule keeps firing for this long after its condition ended. ${TOGETHER}`,
   }),
-  recovery_threshold: z.int().min(0).max(2_147_483_647).meta({
+  recovery_threshold: z.int().min(0).max(MOST_COUNT).meta({
     description:
       'A firing rule stops when fewer than this many events are in the window. Absent or 0 means `threshold_count`. If `threshold_count` is later set below this value, this value is lowered to it.',
   }),

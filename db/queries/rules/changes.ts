@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import type { SqlEntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 import { canonicalJson } from '../../../domain/canonical-json.ts';
-import type { RuleDefinition } from '../../../domain/rules/rule.ts';
+import { type RuleDefinition, readsEvents } from '../../../domain/rules/rule.ts';
 import { type AlertRule, AlertRuleEntity } from '../../entities/rule.ts';
 import { type Orm, type Sql, transaction } from '../../orm.ts';
 import { newRevision } from './new-revision.ts';
@@ -122,7 +122,7 @@ export async function deleteRule(
 export async function recountRules(orm: Orm, now: number): Promise<string[]> {
   const ids = await transaction(orm, async (_db, em) =>
     (await em.find(AlertRuleEntity, { enabled: true, deletedAt: null }, { fields: ['id', 'definition'] }))
-      .filter(({ definition }) => definition.condition.kind === 'count')
+      .filter(({ definition }) => readsEvents(definition))
       .map(({ id }) => id),
   );
   for (const id of ids) {

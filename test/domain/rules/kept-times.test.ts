@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { addKept, edgeTimes, MOST_BESIDE, timesToKeep } from '../../../domain/rules/kept-times.ts';
-import { bucketMsOf, type WindowSpec } from '../../../domain/rules/rule.ts';
-import { bucketOf, WindowCounts } from '../../../domain/rules/window.ts';
+import type { WindowSpec } from '../../../domain/rules/rule.ts';
+import { atLeast, signalOf } from '../../../domain/rules/series.ts';
+import { bucketMsOf, bucketOf, WindowCounts } from '../../../domain/rules/window.ts';
 
 const BASE = 1_700_000_000_000;
 const sorted = (times: readonly number[]) => times.toSorted((a, b) => a - b);
@@ -107,8 +108,9 @@ describe('times that are kept', () => {
         );
         const [whole, part] = [new WindowCounts(spec, counts, all), new WindowCounts(spec, counts, cut)];
         for (const n of new Set([threshold, spec.recovery])) {
-          assert.equal(part.nextAtLeast(BASE + from, n), whole.nextAtLeast(BASE + from, n), 'at least');
-          assert.equal(part.nextBelow(BASE + from, n), whole.nextBelow(BASE + from, n), 'below');
+          const [some, every] = [signalOf(part, atLeast(n)), signalOf(whole, atLeast(n))];
+          assert.equal(some.nextTrue(BASE + from), every.nextTrue(BASE + from), 'at least');
+          assert.equal(some.nextFalse(BASE + from), every.nextFalse(BASE + from), 'below');
         }
         const at = BASE + from;
         const missing = part

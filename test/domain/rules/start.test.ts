@@ -6,6 +6,7 @@ import { startOf } from '../../../domain/rules/start.ts';
 import { type Episode, judge, type Start } from '../../../domain/rules/transition.ts';
 import { bucketOf, WindowCounts } from '../../../domain/rules/window.ts';
 import { anyWindowSpec } from '../../support/any-window-spec.ts';
+import { countConditions } from '../../support/count-conditions.ts';
 
 const BASE = 1_700_000_000_000;
 const HORIZON = { openUpTo: BASE + 60_000, endUpTo: BASE + 60_000 };
@@ -17,7 +18,8 @@ function walk(times: readonly number[], spec: WindowSpec, start: Start): Episode
     const bucket = bucketOf(time, spec.bucketMs);
     exact.set(bucket, [...(exact.get(bucket) ?? []), time]);
   }
-  return judge(new WindowCounts(spec, new Map(), exact), spec, start, HORIZON).episodes;
+  const conditions = countConditions(new WindowCounts(spec, new Map(), exact), spec);
+  return judge(conditions, spec, start, HORIZON).episodes;
 }
 
 const whole = (times: readonly number[], spec: WindowSpec) =>

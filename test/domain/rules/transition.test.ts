@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { WindowSpec } from '../../../domain/rules/rule.ts';
 import { type Episode, judge } from '../../../domain/rules/transition.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../../domain/rules/window.ts';
+import { countConditions } from '../../support/count-conditions.ts';
 import { countAt, modelEpisodes } from '../../support/model.ts';
 
 const BASE = 1_700_000_000_000;
@@ -78,7 +79,9 @@ describe('windows', () => {
       fc.property(times, spec, offset, offset, (all, s, a, b) => {
         const horizon = { openUpTo: BASE + Math.max(a, b), endUpTo: BASE + Math.min(a, b) };
         const start = { at: BASE - 10_000, firing: null };
-        const { episodes } = refined(all, s, (counts) => judge(counts, s, start, horizon));
+        const { episodes } = refined(all, s, (counts) =>
+          judge(countConditions(counts, s), s, start, horizon),
+        );
         assert.deepEqual(episodes, modelEpisodes(all, s, start, horizon));
       }),
       { numRuns: 3000 },
@@ -93,7 +96,7 @@ describe('windows', () => {
         const whole = modelEpisodes(all, s, start, { ...horizon, endUpTo: Number.POSITIVE_INFINITY });
         const lastOpened = whole[nth % Math.max(1, whole.length)]?.opened_at ?? null;
         const { episodes, deferred, standing } = refined(all, s, (counts) =>
-          judge(counts, s, start, horizon, lastOpened),
+          judge(countConditions(counts, s), s, start, horizon, lastOpened),
         );
         const certain = whole.filter(({ ended_at }) => ended_at! <= horizon.endUpTo);
         const before = whole
@@ -117,7 +120,9 @@ describe('windows', () => {
       fc.property(times, spec, offset, (all, s, at) => {
         const start = { at: BASE + at, firing: { since: BASE, opened_at: BASE } };
         const horizon = { openUpTo: BASE + 200_000, endUpTo: BASE + 200_000 };
-        const { episodes } = refined(all, s, (counts) => judge(counts, s, start, horizon));
+        const { episodes } = refined(all, s, (counts) =>
+          judge(countConditions(counts, s), s, start, horizon),
+        );
         assert.deepEqual(episodes, modelEpisodes(all, s, start, horizon));
       }),
       { numRuns: 2000 },
@@ -135,7 +140,7 @@ describe('windows', () => {
     };
     const few = Array.from({ length: 50 }, (_, i) => BASE + i * 1000);
     const { standing } = judge(
-      countsOf(few, s),
+      countConditions(countsOf(few, s), s),
       s,
       { at: BASE, firing: null },
       { openUpTo: BASE, endUpTo: BASE },

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import type { WindowSpec } from '../../../domain/rules/rule.ts';
-import { bucketMsOf } from '../../../domain/rules/rule.ts';
+import { atLeast, signalOf } from '../../../domain/rules/series.ts';
 import { judge } from '../../../domain/rules/transition.ts';
-import { bucketOf, NeedsTimes, WindowCounts } from '../../../domain/rules/window.ts';
+import { bucketMsOf, bucketOf, NeedsTimes, WindowCounts } from '../../../domain/rules/window.ts';
+import { countConditions } from '../../support/count-conditions.ts';
 
 const BASE = 1_700_000_000_000;
 const spec: WindowSpec = {
@@ -39,10 +40,13 @@ describe('the edges of a window', () => {
     const [first, second] = [BASE + 17, BASE + 17 + spec.windowMs];
     const horizon = { openUpTo: BASE + 100_000, endUpTo: BASE + 100_000 };
     const start = { at: BASE - 1000, firing: null };
-    assert.deepEqual(judge(exactly(first, second), spec, start, horizon).episodes, [
+    assert.deepEqual(judge(countConditions(exactly(first, second), spec), spec, start, horizon).episodes, [
       { since: second, opened_at: second, ended_at: second + 1 },
     ]);
-    assert.deepEqual(judge(exactly(first, second + 1), spec, start, horizon).episodes, []);
+    assert.deepEqual(
+      judge(countConditions(exactly(first, second + 1), spec), spec, start, horizon).episodes,
+      [],
+    );
   });
 
   it('are asked for by their buckets, and only where buckets leave the answer open', () => {
@@ -55,9 +59,10 @@ describe('the edges of a window', () => {
       new Map(),
     );
     // At +9.5 s the first bucket is wholly in; at +10.5 s it is cut.
-    assert.equal(counts.nextAtLeast(BASE + 9500, 2), BASE + 9500);
+    const two = signalOf(counts, atLeast(2));
+    assert.equal(two.nextTrue(BASE + 9500), BASE + 9500);
     assert.throws(
-      () => counts.nextBelow(BASE + 10_500, 2),
+      () => two.nextFalse(BASE + 10_500),
       (error) => error instanceof NeedsTimes && error.buckets.length === 1 && error.buckets[0] === BASE,
     );
   });

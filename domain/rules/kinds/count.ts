@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { codeSpan } from '../../temporal-ui/text.ts';
+import { finalityOf } from '../finality.ts';
+import { keepsTimes } from '../kept-times.ts';
+import { atLeast } from '../series.ts';
+import { bucketMsOf } from '../window.ts';
+import { MOST_COUNT, MOST_SECONDS, type RuleKind } from './kind.ts';
+
+/** Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included. */
+export interface CountCondition {
+  kind: 'count';
+  threshold_count: number;
+  window_seconds: number;
+}
+
+/**
+ * The highest threshold of a rule that reads kept times: judging reads up to twice as many of a group at each
+ * edge of a window, and keeps them in memory meanwhile.
+ */
+export const MAX_LONG_THRESHOLD = 1_000_000;
+
+export const count = {
+  kind: 'count',
+  schema: z
+    .object({
+      kind: z.literal('count'),
+      threshold_count: z.int().min(1).max(MOST_COUNT),
+      window_seconds: z.int().min(1).max(MOST_SECONDS),
+    })
+    .meta({
+      id: 'CountCondition',
+      description:
+        'Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included. With a window above ten minutes `threshold_count` is at most 1,000,000.',
+    }),
+  builtIn: false,
+  reads: 'events',
+  finality: finalityOf('up', atLeast(1).truerWhen),
+  shortForm: ({ threshold_count, window_seconds }) => ({ threshold_count, window_seconds }),
+  windowMs: ({ window_seconds }) => window_seconds * 1000,
+  tests: ({ threshold_count }, { recovery_threshold }) => ({
+    opens: atLeast(threshold_count),
+    keeps: atLeast(Math.min(recovery_threshold ?? threshold_count, threshold_count)),
+  }),
+  flaws({ threshold_count, window_seconds }) {
+    if (threshold_count <= MAX_LONG_THRESHOLD || !keepsTimes(bucketMsOf(window_seconds * 1000))) return [];
+    const reason = `must be at most ${MAX_LONG_THRESHOLD} with a window above ten minutes (${window_seconds} s)`;
+    return [{ field: 'threshold_count', reason }];
+  },
+  firesWhen({ threshold_count, window_seconds }, { event_type, severity, group_by, for_seconds }) {
+    const what = [
+      event_type ? `of type ${codeSpan(event_type, 80)}` : '',
+      severity ? `of severity ${codeSpan(severity, 40)}` : '',
+    ].filter(Boolean);
+    const groups = group_by.slice(0, 3).map((field) => codeSpan(field, 60));
+    const counted = `at least ${threshold_count} matching ${threshold_count === 1 ? 'event' : 'events'}`;
+    return [
+      [counted, what.join(' and '), `within ${window_seconds} s`].filter(Boolean).join(' '),
+      ...(groups.length > 0 ? [`with the same ${groups.join(', ')}${group_by.length > 3 ? ' …' : ''}`] : []),
+      ...(for_seconds > 0 ? [`for ${for_seconds} s without a break`] : []),
+    ].join(', ');
+  },
+} satisfies RuleKind<CountCondition>;

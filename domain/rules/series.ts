@@ -1,0 +1,110 @@
+/**
+ * The value of a measure for one group over event time, as far as the events known so far tell. Times are
+ * epoch milliseconds.
+ */
+export interface Series<V> {
+  /**
+   * Bounds on the value in the stretch [`at`, `to`]. `to` is infinite where the value does not change any
+   * more. Readings choose how long a stretch is and how close the bounds are.
+   */
+  bounds(at: number): { to: number; least: V; most: V };
+  /**
+   * Instants in (`from`, `to`] at which the value may move in this direction, ascending.
+   * @throws NeedsTimes if exact times must be read first
+   */
+  changes(from: number, to: number, direction: Direction): number[];
+  /** The exact value at an instant within a stretch for which `changes` was called before. */
+  valueAt(t: number): V;
+}
+
+export type Direction = 'up' | 'down' | 'either';
+
+/** What is certain about a test, given bounds on the value. */
+export type Verdict = 'yes' | 'no' | 'open';
+
+/** A comparison of a value with a threshold. */
+export interface Test<V> {
+  /** How the value moves when the test becomes true. */
+  readonly truerWhen: Direction;
+  /** The answer for every value between these bounds. `least` and `most` are equal for an exact value. */
+  verdict(least: V, most: V): Verdict;
+}
+
+/** The tests of a rule. `keeps`, which keeps a firing rule firing, is never stricter than `opens`. */
+export interface Tests<V> {
+  opens: Test<V>;
+  keeps: Test<V>;
+}
+
+/** When a test of a series holds. */
+export interface Signal {
+  /** The first instant ≥ `from` at which the test holds; null if there is none. @throws NeedsTimes */
+  nextTrue(from: number): number | null;
+  /** The first instant ≥ `from` at which it does not hold; null if there is none. @throws NeedsTimes */
+  nextFalse(from: number): number | null;
+}
+
+const OPPOSITE: Record<Direction, Direction> = { up: 'down', down: 'up', either: 'either' };
+
+/** Follows a test along a series. Exact values are asked for only where bounds leave the answer open. */
+export function signalOf<V>(series: Series<V>, test: Test<V>): Signal {
+  const next = (from: number, wanted: Verdict, direction: Direction): number | null => {
+    for (let at = from; ; ) {
+      const { to, least, most } = series.bounds(at);
+      const verdict = test.verdict(least, most);
+      if (verdict === wanted) return at;
+      if (verdict === 'open') {
+        for (const t of [at, ...series.changes(at, to, direction)]) {
+          const value = series.valueAt(t);
+          if (test.verdict(value, value) === wanted) return t;
+        }
+      }
+      if (to === Number.POSITIVE_INFINITY) return null;
+      at = to + 1;
+    }
+  };
+  return {
+    nextTrue: (from) => next(from, 'yes', test.truerWhen),
+    nextFalse: (from) => next(from, 'no', OPPOSITE[test.truerWhen]),
+  };
+}
+
+export const atLeast = (threshold: number): Test<number> => ({
+  truerWhen: 'up',
+  verdict: (least, most) => (least >= threshold ? 'yes' : most < threshold ? 'no' : 'open'),
+});
+
+export const below = (threshold: number): Test<number> => ({
+  truerWhen: 'down',
+  verdict: (least, most) => (most < threshold ? 'yes' : least >= threshold ? 'no' : 'open'),
+});
+
+/**
+ * A series whose value is known exactly and changes only at these instants: what an evaluation in memory
+ * reads.
+ * @param instants in any order
+ */
+export function exactSeries<V>(instants: Iterable<number>, valueAt: (t: number) => V): Series<V> {
+  const sorted = [...new Set(instants)].sort((a, b) => a - b);
+  return {
+    bounds(at) {
+      const next = sorted[firstAtLeast(sorted, at + 1)];
+      const value = valueAt(at);
+      return { to: next === undefined ? Number.POSITIVE_INFINITY : next - 1, least: value, most: value };
+    },
+    changes: (from, to) => sorted.slice(firstAtLeast(sorted, from + 1), firstAtLeast(sorted, to + 1)),
+    valueAt,
+  };
+}
+
+/** Index of the first of the sorted numbers that is at least `least`. */
+export function firstAtLeast(sorted: readonly number[], least: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
