@@ -9,11 +9,11 @@ import { temporaryDirectory } from './support/temporary.ts';
 
 const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
 const KEY = `tk${'0aZ'.repeat(10)}`;
-/** Secrets of one's own, as others' reach asks for. */
+/** Secrets, which are required if others can reach the API. */
 const OWN = { INGEST_TOKEN: 'a-token-of-our-own', BOOTSTRAP_KEY: KEY };
 const START_ONLY = ['DATA_DIR', 'PG_PORT', 'TEMPORAL_PORT', 'TEMPORAL_UI_PORT', 'TEMPORAL_UI', 'SAMPLES'];
 
-/** .env.example's settings, as if every one were taken over. */
+/** The settings of .env.example, as if none were commented out. */
 function example(): Map<string, string> {
   const text = readFileSync(join(import.meta.dirname, '../.env.example'), 'utf8');
   const settings = [...text.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key!, value!] as const);
@@ -22,7 +22,7 @@ function example(): Map<string, string> {
   return new Map(settings);
 }
 
-/** The one sentence in which the settings are refused. */
+/** The sentence with which these settings are refused. */
 function refusal(env: Record<string, string>): string {
   try {
     loadConfig({ DATABASE_URL: URL, ...env });
@@ -46,7 +46,7 @@ describe('.env.example', () => {
     const { DATABASE_URL } = shown;
     assert.deepEqual(loadConfig(shown), loadConfig({ DATABASE_URL }));
     const start = Object.fromEntries([...example()].filter(([key]) => START_ONLY.includes(key)));
-    // Its port for PostgreSQL is only the first that it tries.
+    // The example names only the first port for PostgreSQL that `npm start` tries.
     assert.deepEqual(readSettings(start), { ...readSettings({}), pgPort: 5433 });
   });
 });
@@ -157,7 +157,7 @@ describe('the configuration', () => {
     assert.deepEqual(TRUSTED_PROXIES, ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']);
     for (const TRUSTED_PROXIES of [
       ...['nginx', '10.0.0.0/33', '1', '10.0.0.1;10.0.0.2', '10/8', '10.1', '0x7f.0.0.1', '10.0.0.0/', '/8'],
-      // To ipaddr.js the zero makes it octal: 8.0.0.0/8, which is others'.
+      // ipaddr.js reads the leading zero as octal: 8.0.0.0/8, a network of somebody else.
       ...['010.0.0.0/8', '10.0.0.0/-1', '::ffff:10.0.0.0/95', '::1/129', '10.0.0.0/8/8'],
     ]) {
       assert.match(refusal({ TRUSTED_PROXIES }), /^TRUSTED_PROXIES: must be addresses and networks/);

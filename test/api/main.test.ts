@@ -55,7 +55,7 @@ describe('the API process', () => {
       }
     });
     const { headers } = await fetch(`${url}/health`);
-    // Longer than load balancers keep theirs, or they answer 502.
+    // Longer than the 60 s of most load balancers, which would otherwise answer 502.
     assert.equal(headers.get('keep-alive'), 'timeout=75');
     await waitFor(() => stored.length > 200, { what: 'events to be stored' });
     role.kill('SIGTERM');
@@ -102,7 +102,7 @@ describe('the API process', () => {
     assert.match((await reader.read()).value!, /^retry: \d+\nid: /);
     const asked = Date.now();
     role.kill('SIGTERM');
-    // A connection that is cut throws here.
+    // If the connection is cut, this throws.
     while (!(await reader.read()).done);
     assert.equal((await role.exited).code, 0, role.output());
     assert.ok(Date.now() - asked < 5000, `${Date.now() - asked} ms`);
@@ -149,7 +149,7 @@ describe('the API process', () => {
     two.kill();
     assert.equal((await two.exited).code, 0, two.output());
 
-    // Whoever revoked it relies on that.
+    // The key stays revoked, because the person who revoked it relies on that.
     const three = await start({ ...secrets, BOOTSTRAP_KEY: first });
     const last = (await urlOf(three)).replace('0.0.0.0', '127.0.0.1');
     await waitFor(() => three.output().includes('the bootstrap key was revoked'), { what: 'to be told' });

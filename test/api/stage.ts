@@ -38,13 +38,13 @@ export type Stage = Awaited<ReturnType<typeof stage>>;
 export const TOKEN = 'a-token-of-our-own';
 export const RETENTION_DAYS = 30;
 
-/** Nothing says how much room PostgreSQL has. */
+/** A disk whose free space is unknown. */
 const UNKNOWN_DISK: DiskReport = {
   state: 'unknown',
   ...{ free_bytes: null, total_bytes: null, known_by: null, measured_at: null },
 };
 
-/** Nobody listens there. */
+/** Nobody listens at this port. */
 const NOWHERE = '127.0.0.1:1';
 
 const silence = () => {};
@@ -60,20 +60,20 @@ export interface Answer {
 
 type Options = {
   /**
-   * `away`: nobody answers; `idle`: a server without workers; `working`: with those of producers and
-   * incidents.
+   * `away`: Temporal does not answer. `idle`: a server without workers. `working`: a server with workers for
+   * producers and incidents.
    */
   temporal?: 'away' | 'idle' | 'working';
   channels?: string[];
-  /** How long a connection may stand still, in milliseconds. */
+  /** How long a connection may make no progress, in milliseconds. */
   stalledMs?: number;
-  /** Whom it trusts to say where requests come from. */
+  /** Proxies whose reported client addresses the API believes. */
   proxies?: string[];
-  /** Stands in for parts of what the API is made from. */
+  /** Replaces some of what the API is made from. */
   change?: (deps: ApiDeps) => Partial<ApiDeps>;
 };
 
-/** The API on a database of its own, listening. */
+/** Starts the API on its own database. */
 export async function stage({
   temporal = 'away',
   channels = [],
@@ -133,7 +133,7 @@ export async function stage({
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const routes = allRoutes(all);
 
-  /** Sends a request and holds the answer against what its route declares. */
+  /** Sends a request and checks the answer against the route's declaration. */
   async function call(
     method: string,
     path: string,
@@ -170,11 +170,11 @@ export async function stage({
     post: (path: string, body?: unknown) => call('POST', path, body),
     put: (path: string, body: unknown) => call('PUT', path, body),
     delete: (path: string) => call('DELETE', path),
-    /** Stores an event as senders do. */
+    /** Sends an event. */
     send: (event: unknown, headers: Record<string, string> = { 'x-ingest-token': TOKEN }) =>
       call('POST', '/internal/events', event, headers),
     query: async <T>(text: string): Promise<T[]> => (await sql.raw<T>(text).execute(sqlOf(orm))).rows,
-    /** Tells answers that go on for ever to end. */
+    /** Ends endless answers. */
     stop: () => stopped.abort(),
     async close() {
       stopped.abort();
@@ -199,13 +199,13 @@ const problem = z.strictObject({
   lines: z.int().optional(),
 });
 
-/** Every answer is one that its route declares; every failure is a problem that gives nothing away. */
+/** Checks that an answer is one that its route declares, and that an error reveals no internals. */
 function checkAnswer(routes: readonly Route[], method: string, path: string, answer: Answer): void {
   const { status, headers, body } = answer;
   const route = routeOf(routes, method, path);
   const declared = route?.responses[status];
   if (declared) {
-    // Of several media types the schema is that of JSON.
+    // If there are several media types, the schema describes the JSON one.
     const described = !declared.media || /json$/.test(headers.get('content-type') ?? '');
     if (declared.schema && described) declared.schema.parse(body);
     else if (!declared.media) assert.equal(body, undefined);
@@ -222,7 +222,7 @@ function checkAnswer(routes: readonly Route[], method: string, path: string, ans
   );
 }
 
-/** A failure has the form of its protocol, RFC 9457 where that has none. */
+/** Checks that an error has the form of its protocol, by default RFC 9457. */
 function checkFailure(route: Route | undefined, { status, headers, body }: Answer): void {
   const type = headers.get('content-type') ?? '';
   if (!route?.dialect) {
@@ -257,9 +257,9 @@ async function startTemporal(kind: NonNullable<Options['temporal']>, url: string
     const connection = Connection.lazy({ address: NOWHERE });
     const client = new Client({ connection });
     const { withDeadline } = client;
-    // Tests needn't wait as long as people do to learn that nobody answers.
+    // A shorter deadline, so that tests without Temporal do not wait.
     client.withDeadline = (_deadline, call) => withDeadline.call(client, Date.now() + 300, call) as never;
-    // Never closed: a signal that the SDK still retries would throw on a closed connection, long after its
+    // Never closed: the SDK may still retry a signal, which would throw on a closed connection long after the
     // test.
     return { client, namespace: 'default', close: async () => {} };
   }

@@ -9,9 +9,10 @@ import { GENERATED_PYTHON, PAGERDUTY_PYTHON } from './python-clients.ts';
 import { compile, removeCompiled, run } from './typescript.ts';
 
 /*
- * `npm run test:clients` checks the OpenAPI document by openapi-spec-validator, redocly and spectral.
- * openapi-python-client and orval generate clients from it; these are compiled and used against a running
- * system. PagerDuty's own Python client sends a page. It needs Python 3, and the package registries once.
+ * `npm run test:clients` checks the OpenAPI document with openapi-spec-validator, redocly and spectral. It
+ * generates clients with openapi-python-client and orval, compiles them, and uses them against a running
+ * system. PagerDuty's own Python client sends a page. It needs Python 3 and, the first time, the package
+ * registries.
  */
 const PYTHON = { 'openapi-spec-validator': '0.9.0', 'openapi-python-client': '0.29.1', pdpyras: '5.4.1' };
 const NODE = { orval: '8.38.0', '@redocly/cli': '2.77.0', '@stoplight/spectral-cli': '6.16.3' };

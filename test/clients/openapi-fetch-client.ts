@@ -1,6 +1,6 @@
 /**
- * A program against types that openapi-typescript made of the document: it filters, makes a rule, changes it
- * and takes it away.
+ * A program with types that openapi-typescript generated from the document. It filters events, and creates,
+ * changes and deletes a rule.
  */
 export const OPENAPI_FETCH_CLIENT = `
 import assert from 'node:assert/strict';

@@ -1,4 +1,4 @@
-/** A fetch client, and zod schemas of what it sends and gets. */
+/** Configuration for a fetch client, and for zod schemas of requests and answers. */
 export const ORVAL_CONFIG = `
 export default {
   api: { input: './openapi.json', output: { mode: 'single', target: 'api.ts', client: 'fetch' } },
@@ -6,7 +6,7 @@ export default {
 };
 `;
 
-/** A program against what orval made of the document. */
+/** A program that uses what orval generated. */
 export const ORVAL_CLIENT = `
 import assert from 'node:assert/strict';
 import { deleteAlertsId, getEvents, postAlerts, postEvents } from './api.js';
@@ -15,7 +15,7 @@ const base = process.env.API!;
 const original = globalThis.fetch;
 globalThis.fetch = ((path: string, init?: RequestInit) => original(new URL(path, base), init)) as typeof fetch;
 
-// Of an operation that takes several media types orval names none.
+// If an operation takes several media types, orval sets none.
 const json = { headers: { 'content-type': 'application/json' } };
 const event = { source_id: 'orval-client', severity: 'high', event_type: 'disk', payload: { host: 'web-1' } };
 const sent = await postEvents(event, json);

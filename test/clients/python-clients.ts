@@ -1,4 +1,4 @@
-/** A program against the package that openapi-python-client made of the document. */
+/** A program that uses what openapi-python-client generated. */
 export const GENERATED_PYTHON = `
 import os
 from tocsin_client import Client
@@ -20,7 +20,7 @@ assert any(one.id == rule.id for one in get_alerts.sync(client=client))
 assert delete_alerts_id.sync_detailed(client=client, id=rule.id).status_code == 204
 `;
 
-/** PagerDuty's client as its users call it, at another address. */
+/** A program that uses PagerDuty's client as its users do, with another address. */
 export const PAGERDUTY_PYTHON = `
 import json, os, time, urllib.request
 import pdpyras

@@ -5,13 +5,10 @@ import { dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Within the project, so that what is compiled there finds its packages. */
+/** A folder within the project, so that compiled files find the project's packages. */
 const PLACE = join(ROOT, 'node_modules/.cache/tocsin-clients');
 
-/**
- * Compiles TypeScript files, each by its name, as strictly as the compiler can. @returns where the JavaScript
- * is
- */
+/** Compiles TypeScript files, by name, with all strict options. @returns the folder of the JavaScript */
 export async function compile(
   name: string,
   files: Record<string, string>,
@@ -41,12 +38,12 @@ export async function compile(
   return place;
 }
 
-/** Removes what was compiled. */
+/** Removes the compiled files. */
 export function removeCompiled(place: string): void {
   rmSync(place, { recursive: true, force: true });
 }
 
-/** Runs a program to its end. @returns what it wrote @throws Error with that where it fails */
+/** Runs a program to its end. @returns its output @throws Error with the output if it fails */
 export async function run(
   program: string,
   args: string[],

@@ -69,7 +69,7 @@ describe('docker compose', () => {
     for (const [name, service] of ours.filter(([, s]) => s.environment?.DATABASE_HOST)) {
       const env = Object.entries(service.environment!).map(([key, value]) => [key, substituted(value)]);
       const { BOOTSTRAP_KEY_FILE, ...rest } = Object.fromEntries(env);
-      // The file is in a volume.
+      // The file is in a volume, so the test sets the key itself.
       const given = BOOTSTRAP_KEY_FILE ? { ...rest, BOOTSTRAP_KEY: makeSecret('key') } : rest;
       assert.doesNotThrow(() => loadConfig(given), name);
     }
@@ -137,7 +137,7 @@ describe('docker compose', () => {
     assert.equal(copy, 'cp');
     const shared = files.slice(0, -1);
     for (const file of shared) assert.ok(existsSync(join(root, file)), file);
-    // An empty volume takes over owner and mode of what it is mounted on.
+    // An empty volume gets the owner and mode of the directory that it is mounted on.
     assert.match(read('Dockerfile'), /install -d -o node -g node -m 755 \/shared$/m);
     const used = JSON.stringify(services).matchAll(/\/shared\/([a-z.-]+)/g);
     const names = shared.map((file) => file.split('/').at(-1));

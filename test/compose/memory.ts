@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Project } from './project.ts';
 
-/** All of Tocsin's own containers together, in MiB. */
+/** The memory limit for all of Tocsin's own containers together, in MiB. */
 export const MEMORY_LIMIT = 700;
 const OURS = ['api', 'worker-ingest', 'worker-rules', 'worker-incidents', 'worker-notify'];
 
-/** What each container of Tocsin's own takes, in MiB, without the cache of files that can be dropped. */
+/** The memory of each of Tocsin's own containers in MiB, without the file cache. */
 export async function memory(project: Project): Promise<Record<string, number>> {
   const lines = (await project.compose('stats', '--no-stream', '--format', 'json')).trim().split('\n');
   const used: Record<string, number> = {};
@@ -21,7 +21,7 @@ export async function memory(project: Project): Promise<Record<string, number>> 
 
 export const total = (used: Record<string, number>) => Object.values(used).reduce((sum, one) => sum + one, 0);
 
-/** Watches for `minutes`, and resolves to the last reading. */
+/** Measures for `minutes`, and resolves to the last measurement. */
 export async function watchMemory(project: Project, minutes: number): Promise<Record<string, number>> {
   let used = await memory(project);
   for (let minute = 1; minute <= minutes; minute++) {

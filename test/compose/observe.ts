@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import type { Project } from './project.ts';
 
-/** pino's levels. */
+/** pino's number for warnings. */
 const WARN = 40;
 const ERROR = 50;
 
-/** What a service has logged, by the line. */
+/** The lines that a service has logged. */
 async function linesOf(project: Project, service: string): Promise<string[]> {
   const log = await project.compose('logs', '--no-color', '--no-log-prefix', service);
   return log.split('\n').filter((line) => line.trim() !== '');
 }
 
 /**
- * Every line of the services' logs is JSON, and none is an error. Warnings are only told: without a channel
- * each incident is worth one, and on a slow machine Temporal answers late.
+ * Checks that all log lines are JSON and none is an error. Warnings are only printed: without a channel each
+ * incident causes one, and on a slow machine Temporal answers late.
  */
 export async function logsAreWell(project: Project, services: readonly string[]): Promise<string> {
   const told = new Map<string, number>();
@@ -31,7 +31,7 @@ export async function logsAreWell(project: Project, services: readonly string[])
   return `${lines} lines; warnings: ${warnings.join(', ') || 'none'}`;
 }
 
-/** Of a line that is not one of pino's, the level is NaN. */
+/** Parses a line. If it does not come from pino, the level is NaN. */
 function entryOf(line: string): { level: number; msg: string } {
   try {
     const { level, msg } = JSON.parse(line) as { level?: unknown; msg?: unknown };
@@ -41,14 +41,17 @@ function entryOf(line: string): { level: number; msg: string } {
   }
 }
 
-/** Scrapes a worker from another container, as Prometheus in the same network would. Resolves to its text. */
+/** Scrapes a worker from another container, like a Prometheus in the same network. Resolves to the text. */
 export async function scrape(project: Project, worker: string): Promise<string> {
   const url = `http://${worker}:9464/metrics`;
   const script = `fetch('${url}').then(async (r) => { if (!r.ok) throw Error(r.status); console.log(await r.text()) })`;
   return await project.compose('exec', '-T', 'api', 'node', '--eval', script);
 }
 
-/** A scrape has what the worker and its SDK measure, and declares each metric once, as its format demands. */
+/**
+ * Checks that a scrape contains the metrics of the worker and its SDK, and declares each metric once, as the
+ * format requires.
+ */
 export function assertScrape(text: string, worker: string): void {
   const declared = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name!);
   assert.equal(new Set(declared).size, declared.length, `${worker} declares a metric twice`);

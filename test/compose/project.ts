@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const root = join(import.meta.dirname, '../..');
-/** Nothing of the caller's settings: what people have is a checkout and `.env`. */
+/** No settings of the caller: users have only a checkout and `.env`. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => /^(PATH|HOME|DOCKER_\w+)$/.test(name)),
 );
 
-/** One container of the project, as `docker compose ps` has it. */
+/** A container of the project, in the form of `docker compose ps`. */
 export interface Container {
   Service: string;
   State: string;
@@ -17,11 +17,11 @@ export interface Container {
   ExitCode: number;
 }
 
-/** A checkout of its own that is brought up as a Compose project of its own. */
+/** A separate checkout that runs as a separate Compose project. */
 export class Project {
   readonly directory: string;
 
-  /** Copies the working tree as a clone under a umask of 077 would have it. */
+  /** Copies the working tree as `git clone` under a umask of 077 would make it. */
   constructor(directory: string) {
     this.directory = directory;
     const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
@@ -38,7 +38,7 @@ export class Project {
     }
   }
 
-  /** Runs a command of the documentation in the checkout; resolves to what it printed. */
+  /** Runs a documented command in the checkout; resolves to its output. */
   async run(command: string, ...args: string[]): Promise<string> {
     const options = { cwd: this.directory, env, maxBuffer: 64 << 20 };
     const { stdout } = await promisify(execFile)(command, args, options);
@@ -61,13 +61,13 @@ export class Project {
     return lines.filter(Boolean).map((line) => JSON.parse(line) as Container);
   }
 
-  /** Rows of a query on the database of events, as its superuser. */
+  /** The rows of a query on the events database, as its superuser. */
   async sql(query: string): Promise<string> {
     const psql = ['psql', '--username=postgres', '--no-align', '--tuples-only', '--command', query, 'tocsin'];
     return (await this.compose('exec', '-T', 'postgres', ...psql)).trim();
   }
 
-  /** Sends a signal to the Node process of a service, past its init. */
+  /** Sends a signal to the Node process of a service. It bypasses the container's init. */
   async signal(service: string, signal: 'KILL' | 'STOP' | 'CONT'): Promise<void> {
     const script = `for p in /proc/[0-9]*; do read -r name < $p/comm; [[ $name == node || $name == MainThread ]] && kill -${signal} \${p#/proc/}; done; true`;
     await this.compose('exec', '-T', service, 'bash', '-c', script);

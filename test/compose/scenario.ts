@@ -10,8 +10,8 @@ import { Project } from './project.ts';
 import { Sender } from './sender.ts';
 
 /**
- * Brings docker-compose.yml up on the engine that `docker` reaches, as docs/operating.md says, and treats it
- * badly. `--memory` watches the containers' memory for ten minutes besides.
+ * Starts docker-compose.yml on the engine that `docker` uses, as docs/operating.md says, and then disturbs
+ * it. With `--memory` it also measures the memory of the containers for ten minutes.
  */
 const { values: options } = parseArgs({ options: { memory: { type: 'boolean' } } });
 const API = 'http://127.0.0.1:8000';
@@ -41,7 +41,7 @@ async function call<T>(path: string, body?: unknown): Promise<{ status: number; 
   return { status: response.status, body: (await response.json()) as T };
 }
 
-/** Everything that stays is healthy, and everything that ends has ended well. */
+/** Waits until all permanent services are healthy and all others have ended successfully. */
 async function well(timeoutMs = 90_000): Promise<void> {
   let wrong: string[] = [];
   const look = async () => {
@@ -63,7 +63,7 @@ type Incident = { id: string; state: string };
 const incidentsOf = async (host: string) =>
   (await call<Incident[]>(`/incidents?label=payload.host:${host}`)).body;
 
-/** Five events of one host open one incident. */
+/** Sends five events of one host, and checks that they open one incident. */
 async function opensOne(host: string): Promise<void> {
   const event = { source_id: 'auth', severity: 'high', event_type: 'login_failed', payload: { host } };
   assert.ok(
@@ -197,7 +197,7 @@ async function treatBadly(): Promise<void> {
   });
 }
 
-/** Whether the service is in that health; after a restart only if it has restarted. */
+/** Says whether a service has this health; after a restart, only once it has restarted. */
 async function healthOf(
   service: string,
   health: string,

@@ -50,7 +50,7 @@ describe('docker compose, what it lets out and in', () => {
       assert.ok(service.volumes!.includes('keys:/keys:ro'));
     }
     assert.ok('bootstrap-key' in api!.depends_on!);
-    // An empty volume takes over owner and mode of what it is mounted on.
+    // An empty volume gets the owner and mode of the directory that it is mounted on.
     assert.match(read('Dockerfile'), /^RUN install -d -o node -g node -m 700 \/keys && /m);
     for (const [name, { environment = {} }] of ours) {
       if (environment.BOOTSTRAP_KEY_FILE) assert.ok(['api', 'samples'].includes(name), name);

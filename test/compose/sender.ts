@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Sends events all the time, each again until it is answered for, as a sender that loses nothing does. */
+/** Sends events continuously, and repeats each one until it is answered, like a sender that loses nothing. */
 export class Sender {
-  /** Ids that were answered as stored, or as stored before. */
+  /** Ids of events that were answered as stored, now or before. */
   readonly answered = new Set<string>();
   #going = true;
   readonly #ended: Promise<unknown>;

@@ -6,9 +6,9 @@ import { removeTemporary, temporaryDirectory } from '../support/temporary.ts';
 import { schemathesis } from './schemathesis.ts';
 
 /**
- * Holds the running API against its own OpenAPI document: `npm run conformance`. Every endpoint is called
- * with what the document allows and with what it doesn't; none may answer 5xx, or anything that it doesn't
- * declare. Only the live tail is left out: its answer never ends.
+ * Checks the running API against its own OpenAPI document: `npm run conformance`. It calls every endpoint
+ * with valid and invalid input. No answer may be a 5xx or differ from the document. The live stream is left
+ * out, because its answer never ends.
  */
 const CHECKS = [
   'not_a_server_error',
@@ -20,7 +20,7 @@ const CHECKS = [
   'ignored_auth',
 ];
 
-/** Every route asks for a key, and this one may do everything. */
+/** A key with every role, because every route requires a key. */
 const KEY = `tk${'0'.repeat(30)}`;
 
 const { values, positionals } = parseArgs({
@@ -47,7 +47,7 @@ try {
     ],
     ...['--continue-on-failure', '--warnings', 'off', ...positionals],
   ];
-  // It keeps what it found in its working directory.
+  // schemathesis stores its results in its working directory.
   const run = spawn(program, args, { stdio: 'inherit', cwd: temporaryDirectory() });
   const [code] = await once(run, 'exit');
   process.exitCode = code ?? 1;

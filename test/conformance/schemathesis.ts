@@ -7,8 +7,8 @@ import { onPath } from '../../embedded/fetch-program.ts';
 const VERSION = '4.32.5';
 
 /**
- * The path of schemathesis: the one on PATH, else one that pip puts into the cache, once. @throws Error
- * without Python
+ * Finds schemathesis on PATH, or in the cache, where pip installs it the first time. @throws Error without
+ * Python
  */
 export async function schemathesis(): Promise<string> {
   const found = onPath('schemathesis', ['--version']);
@@ -18,7 +18,8 @@ export async function schemathesis(): Promise<string> {
   const python = onPath('python3', ['--version']);
   if (!python) throw new Error('the conformance run needs Python 3, or schemathesis itself on PATH');
   const isMade = () => existsSync(program);
-  // An environment can't be moved, so it is made where it stays; a half-made one has no program in it.
+  // A Python environment cannot be moved, so it is created in its final place. An incomplete one has no
+  // program.
   const make = async () => {
     console.log('schemathesis: installing it with pip, once');
     run(python, ['-m', 'venv', '--clear', dir]);

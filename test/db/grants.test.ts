@@ -13,13 +13,10 @@ import { spawnRole } from '../support/processes.ts';
 import { postgresUrl } from '../support/servers.ts';
 
 const root = join(import.meta.dirname, '../..');
-/** Each needs an escape in a URL. */
+/** Each password contains characters that need an escape in a URL. */
 const PASSWORDS = { TOCSIN_OWNER_PASSWORD: "o/w#n@e'r", TOCSIN_PASSWORD: 'p:l%a?i n' };
 
-/**
- * Runs deploy/postgres/roles.sql as psql would, on the run's server, with roles and a database of this test's
- * own.
- */
+/** Runs deploy/postgres/roles.sql like psql, with roles and a database of this test's own. */
 async function makeRoles(url: string, suffix: string): Promise<void> {
   const script = readFileSync(join(root, 'deploy/postgres/roles.sql'), 'utf8').replaceAll(
     /\btocsin(_owner)?\b/g,
@@ -53,7 +50,7 @@ async function makeRoles(url: string, suffix: string): Promise<void> {
   }
 }
 
-/** Statements with what ends them, and psql's own commands. */
+/** Splits a script into statements with their terminators, and psql's own commands. */
 function statements(script: string): RegExpMatchArray[] {
   const text = script.replaceAll(/^--.*$/gm, '');
   return [...text.matchAll(/\s*(?:([^\\;]+?)\s*(;|\\gexec)|()(\\\w+) ([^\n]*))/g)].map((match) => {

@@ -26,7 +26,7 @@ describe('dead letters', () => {
   let there: Stage;
   /** What the append does instead of storing; null: it stores. */
   let outage: (() => Error) | null = null;
-  /** Happens once, after the append has been asked to store and before it does. */
+  /** Runs once, after the append was called and before it stores. */
   let meanwhile: (() => Promise<unknown>) | null = null;
   const refusing = (ingest: Ingest): Ingest => ({
     ...ingest,
@@ -79,7 +79,7 @@ describe('dead letters', () => {
       failed_at: Date.now(),
     };
   };
-  /** PostgreSQL that has no dead_letters table is as good as one that is down, for whoever writes there. */
+  /** For writers, a PostgreSQL without the table dead_letters is like one that is down. */
   const rename = (from: string, to: string) =>
     sql.raw(`alter table ${from} rename to ${to}`).execute(sqlOf(there.orm));
 
@@ -114,7 +114,7 @@ describe('dead letters', () => {
     outage = null;
     const [first, ...rest] = ids as [string, ...string[]];
     assert.deepEqual(await discard('source-1', [first]), { discarded: [first] });
-    // Twice at once, and again: a redriven batch is stored once, a discarded one not at all.
+    // Two redrives at once, and a third: a redriven batch is stored once, a discarded one not at all.
     await Promise.all([redrive('source-1', ids), redrive('source-1', rest)]);
     assert.deepEqual(await redrive('source-1', ids), { redriven: [], failed: [] });
     await there.stop(handle);
@@ -150,7 +150,7 @@ describe('dead letters', () => {
         .map((span) => [span.reason, span.from_at, span.to_at]);
     assert.deepEqual(await unheard(), [['dead_letter', from_at, tick_at]]);
     const { workflowId } = there.deadLetters('source-2');
-    // A person is quicker than the schedule.
+    // A person redrives before the scheduled retry.
     assert.deepEqual((await redrive('source-2', [letter.id])).redriven, [letter.id]);
     await there.deadLetters('source-2').result();
     assert.equal((await there.stored('source-2')).length, 20);
@@ -218,7 +218,7 @@ describe('dead letters', () => {
     try {
       const now = Date.now();
       await add(held('source-3', FAILURES.refused, now));
-      // Ten updates at a time is what a workflow takes.
+      // A workflow accepts ten updates at a time.
       for (let i = 0; i < 200; i += 5) {
         await Promise.all([0, 1, 2, 3, 4].map((j) => add(held('source-3', FAILURES.refused, now + i + j))));
       }

@@ -24,7 +24,7 @@ describe('canonical JSON', () => {
       compileGroupKey(['payload.tags', 'payload.list', 'payload.none'])(event),
       '[{"2":"two","10":"ten","zone":"z","ä":1},[{"a":2,"b":1}],null]',
     );
-    // Made by the code of 0.1.0.
+    // This text was made by the code of 0.1.0.
     assert.equal(
       alertmanagerKey({ zone: 'z', 10: 'ten', 2: 'two', ä: '1' }),
       '75e48ad86236beb53b2ebcf2b2bb3813',

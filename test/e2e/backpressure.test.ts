@@ -7,7 +7,7 @@ import { stage } from './stage.ts';
 
 const sources = Array.from({ length: 7 }, (_, i) => `throttled-${i + 1}`);
 
-/** Batches of one producer on their way at once: its promise, and so the bound of the queue. */
+/** How many batches of one producer may be in flight. This also limits the length of the queue. */
 const MOST_IN_FLIGHT = 4;
 
 describe('a limit of two batches a second', function () {
@@ -21,7 +21,7 @@ describe('a limit of two batches a second', function () {
     const { system } = there;
     const limit = (activities_per_second: number | null) =>
       expectStatus(200, system.call('PUT', '/backpressure', { activities_per_second }));
-    // 35 batches a second are due.
+    // 35 batches per second are due.
     const settings = { rate_per_second: 10, tick_ms: 200 };
     await makeProducers(
       system,

@@ -8,12 +8,9 @@ import { System } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const WINDOW_SECONDS = 4;
-/** What the API's buffer takes, and what a neighbour sends at once. */
+/** The size of the API's buffer, and how many events a neighbour sends at once. */
 const BUFFER_EVENTS = 100;
-/**
- * Nearly the largest body, and what is left of the room for all of them that nobody's event fits into, in
- * bytes.
- */
+/** Nearly the largest body, and the part of the budget that is left, into which no event fits. Bytes. */
 const BODY_BYTES = 5_000_000;
 const LEFT_BYTES = 20;
 
@@ -37,7 +34,7 @@ describe('an incident whose events we refuse', function () {
         return null;
       end $$`);
   });
-  /** What a test that failed must not leave to the next one. */
+  /** What must be stopped after a test, even if it failed. */
   const ends: (() => Promise<void>)[] = [];
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') console.log(system.complaints());
@@ -72,8 +69,8 @@ describe('an incident whose events we refuse', function () {
   const unhinder = () => system.query('drop trigger hindered on events');
 
   /**
-   * A sender that says something every 200 ms. Once refused it keeps to itself what follows, until it is told
-   * to send it.
+   * A sender with an event every 200 ms. After a refusal it keeps further events until the test lets it send
+   * them.
    */
   function steadySender(type: string, key: string) {
     const kept: ReturnType<typeof eventAt>[] = [];
@@ -110,8 +107,8 @@ describe('an incident whose events we refuse', function () {
   }
 
   /**
-   * Has a rule fire by a sender's events, has it refused for longer than the window, and sees that nothing
-   * comes of it.
+   * Makes a rule fire by a sender's events, lets the sender be refused for longer than the window, and checks
+   * that the incident stays open.
    */
   async function isKept(
     {
@@ -144,7 +141,7 @@ describe('an incident whose events we refuse', function () {
     await waitFor(() => sender.refused(), { what: 'the sender to be refused' });
     assert.equal(sender.refused(), status);
     const since = await databaseNow();
-    // The rules are looked at again and again, with an empty window for long.
+    // The rules are judged again and again while the window is empty.
     await waitFor(async () => (await watermark('computed_at')) > since + 1000 * (WINDOW_SECONDS + 3), {
       what: 'the window to pass',
     });

@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import type { Received, Receiver } from '../incidents/channels/receiver.ts';
 
 export interface GatedReceiver extends Receiver {
-  /** Keeps answers back until the function that it returns is called. */
+  /** Holds answers back until the returned function is called. */
   hold(): () => void;
-  /** Requests that wait for their answer. */
+  /** How many requests wait for their answer. */
   waiting(): number;
 }
 
-/** A webhook that is there, keeps what it was sent, and answers 200, when it is let. */
+/** A webhook receiver that records requests and answers 200, when the test lets it. */
 export async function gatedReceiver(): Promise<GatedReceiver> {
   const received: Received[] = [];
   let gate = Promise.resolve();

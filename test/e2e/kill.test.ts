@@ -21,8 +21,8 @@ const burst = {
 };
 
 /**
- * 42 events a second, and 80 with their bursts: by `overload` three of them make an incident every eight
- * seconds.
+ * 42 events per second, and 80 with bursts. Three events of type `overload` open an incident about every
+ * eight seconds.
  */
 const producers = [6, 6, 6, 6, 6, 6, 6].map((rate_per_second, i) => ({
   id: `source-${i + 1}`,
@@ -30,11 +30,11 @@ const producers = [6, 6, 6, 6, 6, 6, 6].map((rate_per_second, i) => ({
 }));
 
 /**
- * In the middle of appends: with three waiting, the API and the ingest worker are both at it, each with two
- * at the most.
+ * During appends: with three waiting transactions, both the API and the ingest worker are appending, because
+ * each appends at most two at once.
  */
 const appending = { table: 'events', transactions: 3 };
-/** When batches are stored, and nobody was told yet. */
+/** When batches are stored and nobody was signalled yet. */
 const stored = { table: 'producers', transactions: 2 };
 const killings: [PartName, typeof stored][] = [
   ['ingest', stored],
@@ -147,7 +147,7 @@ describe('kill -9', function () {
       'untold',
       Array.from({ length: 10 }, (_, i) => start + i),
     );
-    // Without Temporal it can record, and then tell nobody.
+    // Without Temporal it can record the incident, but cannot signal anybody.
     await whileWaiting(system, { table: 'alert_incidents', transactions: 1 }, () => system.kill('temporal'));
     await sent;
     await waitFor(async () => (await incidentsOf(system, rule)).length > 0, { what: 'the incident' });
@@ -155,7 +155,7 @@ describe('kill -9', function () {
     await system.start('temporal');
     await system.start('rules');
     const [incident] = await incidentsOf(system, rule);
-    // It is not resolved, so that nothing else would have it told.
+    // The incident is not resolved, so that nothing else causes a signal.
     await waitFor(() => messagesByNotice(hook.received).has(`opened ${incident!.id}`), {
       ...{ what: 'the notice', timeoutMs: 90_000 },
     });

@@ -5,16 +5,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sampled, samplesOf } from '../support/samples.ts';
 import { System } from '../support/system.ts';
 
-/** Does not divide the buffer: the rest that stays free must not let requests be read and then refused. */
+/**
+ * This number must not divide the buffer: the remaining free places must not let requests be read and then
+ * refused.
+ */
 const EVENTS = 130;
 const CALM_MS = 4_000;
 const PUSH_MS = 30_000;
 const TIMES = 10;
-/** What a test that shares its machine with the API can have under way itself. */
+/** How many requests a test can have open while it shares the machine with the API. */
 const MOST_UNDER_WAY = 2_000;
-/**
- * What the API may hold at the most, in MiB: two thirds of what Compose gives it. 308 to 358 were measured.
- */
+/** How much memory the API may use, in MiB: two thirds of its limit in Compose. 308 to 358 were measured. */
 const MEMORY = 512;
 
 interface Answer {
@@ -23,7 +24,7 @@ interface Answer {
   body: string;
 }
 
-/** A batch that only one sender sends: what is stored of it is known by its source. */
+/** A batch with its own source, so that its stored events can be counted. */
 function batch(source: string): string {
   const event = (_: unknown, n: number) =>
     `{"source_id":"${source}","severity":"low","event_type":"flood","payload":{"n":${n},"text":"${'x'.repeat(150)}"}}`;
@@ -45,7 +46,7 @@ describe('ten times what it can take', function () {
     await system?.stop();
   });
 
-  /** Sends a batch; rejects when it is not answered. */
+  /** Sends a batch; rejects if it is not answered. */
   function send(source: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const body = batch(source);
@@ -71,7 +72,7 @@ describe('ten times what it can take', function () {
     });
   }
 
-  /** Megabytes that a process holds. */
+  /** The memory of a process in megabytes. */
   const memoryOf = (pid: number) => Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)])) / 1024;
 
   it('is refused, answered and survived: what was acknowledged is stored once, what was refused is not', async () => {
@@ -89,7 +90,7 @@ describe('ten times what it can take', function () {
       }
     };
 
-    // What it can take: eight senders, each waiting for its answer.
+    // The normal load: eight senders, each of which waits for its answer.
     const calm = performance.now();
     await Promise.all(
       Array.from({ length: 8 }, async (_, sender) => {
@@ -101,7 +102,7 @@ describe('ten times what it can take', function () {
     const capacity = (stored.size / (performance.now() - calm)) * 1000;
     assert.equal(refused.size, 0);
 
-    // Ten times that, whether it answers or not.
+    // Ten times the load, without waiting for answers.
     let most = 0;
     const pid = system.pid('api');
     const watch = setInterval(() => (most = Math.max(most, memoryOf(pid))), 500);

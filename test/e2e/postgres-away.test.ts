@@ -15,9 +15,9 @@ import { assertGapless, incidentsOf } from './record.ts';
 import { stage } from './stage.ts';
 
 const WINDOW_SECONDS = 10;
-/** Longer than the window: if time without ears counted as silence, the window would be empty. */
+/** Longer than the window. If the outage counted as silence, the window would be empty. */
 const AWAY_MS = 15_000;
-/** 30 events a second. */
+/** 30 events per second. */
 const sources = ['steady-1', 'steady-2', 'steady-3'];
 
 describe('PostgreSQL away for longer than a window', function () {
@@ -71,9 +71,9 @@ describe('PostgreSQL away for longer than a window', function () {
     assert.equal(Math.max(...inFlight), 4);
     await system.start('postgres');
     const returned = Date.now();
-    // The sender stays away until no producer is behind and deadlines were looked at since: the watermark
-    // must wait for the sender as well. It waits for 15 s, so on a slow machine the sender comes back before
-    // producers caught up.
+    // The sender stays away until all producers have caught up and deadlines were checked since, so that the
+    // watermark has to wait for the sender too. It waits 15 s. So on a slow machine the sender comes back
+    // before the producers have caught up.
     const caught = caughtUp(system, sources);
     await Promise.race([
       caught,
@@ -84,7 +84,7 @@ describe('PostgreSQL away for longer than a window', function () {
 
     await caught;
 
-    // Everything up to after the gap is judged, and what is judged later would not undo it.
+    // Everything up to after the gap is judged. What is judged later would not change it.
     await untilWatermark('value', returned + WINDOW_SECONDS * 1000);
     for (const rule of rules) {
       const recorded = await incidentsOf(system, rule);

@@ -21,7 +21,7 @@ export interface RecordedIncident {
 
 const ms = (column: string) => `(extract(epoch from ${column}) * 1000)::float8 as ${column}`;
 
-/** Incidents of a rule by group, in order of time. */
+/** The incidents of a rule by group, in order of time. */
 export async function incidentsOf(system: System, ruleId: string): Promise<RecordedIncident[]> {
   return system.query<RecordedIncident>(
     `select id, group_key, state, late, reopened, merged_into, metadata,
@@ -48,9 +48,7 @@ export async function settled(system: System, timeoutMs = 90_000): Promise<void>
   );
 }
 
-/**
- * Asserts that every sequence number that a producer gave out is stored once. Resolves to how many those are.
- */
+/** Checks that every sequence number of a producer is stored once. Resolves to how many there are. */
 export async function assertGapless(system: System, sourceId: string, nextSequence: number): Promise<number> {
   const [stored] = await system.query<{ n: number; different: number; least: number; most: number }>(
     `select count(*)::int as n, count(distinct payload ->> 'sequence')::int as different,
@@ -64,8 +62,8 @@ export async function assertGapless(system: System, sourceId: string, nextSequen
 }
 
 /**
- * Asserts that a rule's incidents are those that its stored events make, judged one by one: none is missing,
- * doubled, merged or reopened. Resolves to how many those are.
+ * Checks that a rule's incidents are those that follow from its stored events, judged one by one: none is
+ * missing, duplicated, merged or reopened. Resolves to how many there are.
  */
 export async function assertExact(system: System, ruleId: string): Promise<number> {
   const [rule] = await system.query<{ definition: RuleDefinition }>(
@@ -104,7 +102,7 @@ export async function assertExact(system: System, ruleId: string): Promise<numbe
   return recorded.length;
 }
 
-/** Message ids that a webhook was sent, each as often as it came, by incident and kind of notice. */
+/** The message ids that a webhook received, with repetitions, by incident and kind of notice. */
 export function messagesByNotice(received: readonly Received[]): Map<string, string[]> {
   const messages = Map.groupBy(received, ({ body }) => {
     const { kind, incident } = JSON.parse(body) as NoticeDocument;

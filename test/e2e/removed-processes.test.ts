@@ -29,7 +29,7 @@ describe('an ingest worker that is removed', function () {
     const now = await databaseNow();
     await waitFor(async () => (await watermark('value')) > now, { what, timeoutMs: 120_000 });
   };
-  /** The sweep looks for so long, and the watermark does not pass `at`. */
+  /** Checks that the watermark does not pass `at` while the sweep runs for so long. */
   const stands = async (at: number, seconds: number) => {
     const since = await databaseNow();
     await waitFor(async () => (await watermark('computed_at')) > since + seconds * 1000, {

@@ -7,7 +7,7 @@ import { assertExact, assertGapless, incidentsOf, messagesByNotice, settled } fr
 import { stage, whileWaiting } from './stage.ts';
 
 const SENDERS = 16;
-/** The longest grace of any process, in milliseconds. */
+/** The longest time that a process may take to stop, in milliseconds. */
 const DRAIN_MS = 20_000;
 
 const burst = {
@@ -38,7 +38,7 @@ describe('SIGTERM in the middle of the flow', function () {
     const { system } = there;
     const accepted: { sender: number; id: string; at: number }[] = [];
     let made = 0;
-    /** Goes on until the door is closed. */
+    /** Sends until the API refuses connections. */
     const send = async (sender: number): Promise<void> => {
       for (;;) {
         const event = eventAt('accepted', Date.now(), made++);
@@ -103,7 +103,7 @@ describe('SIGTERM in the middle of the flow', function () {
     await makeProducers(system, producers);
     let ending: Ending | undefined;
     let release = () => {};
-    /** An incident of its own, whose notice is kept waiting. */
+    /** Opens an incident whose notice is held back. */
     const tell = async (type: string) => {
       release = hook.hold();
       const own = await makeRule(system, {

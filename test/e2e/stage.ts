@@ -4,14 +4,13 @@ import { waitFor } from '../support/wait-for.ts';
 
 export interface Stage<Hook extends Receiver = Receiver> {
   system: System;
-  /** What people are told of. */
+  /** The webhook that receives the notices. */
   hook: Hook;
 }
 
 /**
- * A system of these roles and a webhook for the tests of the `describe` that this is called in: started
- * before the first, ended after the last. When a test fails, what the system's processes complained of is
- * printed.
+ * Starts a system with these roles and a webhook for the tests of the surrounding `describe`, and stops it
+ * after the last one. If a test fails, it prints the warnings of the system's processes.
  */
 export function stage(roles?: readonly RoleName[]): Stage;
 export function stage<Hook extends Receiver>(
@@ -40,8 +39,8 @@ export function stage(
 }
 
 /**
- * Keeps `table` from being written until `act` is done, which begins once so many transactions stand before
- * it: in the middle of what they do, each time. `once` is called when the table is closed.
+ * Locks `table`, waits until so many transactions wait for it, and then runs `act`: it happens in the middle
+ * of their work. `once` is called when the table is locked.
  */
 export async function whileWaiting(
   system: System,
@@ -62,7 +61,7 @@ export async function whileWaiting(
       { what: `${transactions} transactions that wait for ${table}`, timeoutMs: 60_000 },
     );
     await act();
-    // PostgreSQL itself may be what was killed.
+    // PostgreSQL itself may have been killed.
     await client.query('rollback').catch(() => {});
   });
 }

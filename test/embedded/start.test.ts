@@ -11,7 +11,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 type Incident = { resolved_at: string | null; triggered_at: string };
 
-/** One story: each test goes on where the one before stopped, as a person would. */
+/** One story: each test continues where the one before stopped. */
 describe('npm start', function () {
   this.timeout(300_000);
 
@@ -35,7 +35,7 @@ describe('npm start', function () {
     await endOrphans(runDir, [], () => {});
   });
 
-  /** What the script `start` runs, without the shell that npm puts around it. */
+  /** Runs what the script `start` runs, without npm's shell. */
   const start = (env: Record<string, string> = {}) =>
     launch({
       command: process.execPath,
@@ -45,7 +45,7 @@ describe('npm start', function () {
       env: { ...process.env, DATA_DIR: dataDir, DATABASE_URL: '', TEMPORAL_ADDRESS: '', ...ports, ...env },
     });
 
-  /** Ctrl-C: the terminal signals the whole group in the foreground. */
+  /** Ctrl-C: the terminal sends the signal to the whole foreground group. */
   const ctrlC = () => process.kill(-terminal.pid, 'SIGINT');
 
   async function ready(): Promise<void> {
@@ -60,7 +60,7 @@ describe('npm start', function () {
     return (await response.json()) as T;
   }
 
-  /** Rules that are not built in. */
+  /** The rules that are not built in. */
   async function ownRules(): Promise<unknown[]> {
     const rules = await read<{ condition: { kind: string } }[]>('/alerts');
     return rules.filter(({ condition }) => condition.kind !== 'received');
@@ -203,7 +203,7 @@ describe('a process that cannot be noted', () => {
         stopped += 1;
       },
     };
-    // As on a full disk: nothing can be written there.
+    // Like a full disk: nothing can be written there.
     const options = { runDir: join(import.meta.filename, 'run'), log: () => {} };
     await assert.rejects(
       supervise('api', async () => running, options),

@@ -33,18 +33,18 @@ describe('npm start and the shell it was started from', function () {
 
   const read = (file: string) => readFileSync(join(dir, file), 'utf8');
 
-  /** Runs a line as a shell without a terminal does, such as a step of a CI run. */
+  /** Runs a line like a shell without a terminal, for example in a CI step. */
   function shell(line: string): ChildProcess {
     const child = spawn('bash', ['--norc', '-c', line], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] });
     shells.push(child);
     return child;
   }
 
-  /** Types a line into an interactive shell of a terminal. Killed, it takes the terminal away: a hangup. */
+  /** Types a line into an interactive shell in a terminal. If it is killed, the terminal closes: a hangup. */
   function terminal(line: string): ChildProcess {
     const child = spawn('script', ['-qc', 'exec bash --norc -i', '/dev/null'], {
       cwd: dir,
-      // script runs its command by $SHELL. Another shell than bash may stay between the terminal and the
+      // `script` runs its command with $SHELL. Shells other than bash may stay between the terminal and the
       // interactive shell, which then gets no hangup.
       env: { ...process.env, SHELL: BASH },
       stdio: ['pipe', 'ignore', 'ignore'],

@@ -32,7 +32,7 @@ describe('what reaches Temporal without a key', function () {
       log: () => {},
     });
     connection = await Connection.connect({ address: temporal.address });
-    // The UI looks for the server once, early, and then not for a second.
+    // The UI looks for the server when it starts, and then only after a second.
     await waitFor(async () => (await ask(`localhost:${uiPort}`, '/api/v1/namespaces')).status === 200, {
       what: 'the UI to reach the server',
     });
@@ -64,7 +64,7 @@ describe('what reaches Temporal without a key', function () {
     return (server.address() as AddressInfo).port;
   }
 
-  /** As any program may: with a Host of its choice. */
+  /** A request with a Host of our choice, which any program can send. */
   function ask(host: string, path: string, method = 'GET', headers: Record<string, string> = {}) {
     return new Promise<{ status: number; body: string }>((resolve, reject) => {
       const asked = request(
@@ -152,7 +152,7 @@ describe('what reaches Temporal without a key', function () {
     for (const [method, path] of [
       ['POST', termination('read-only')],
       ['POST', `${termination('read-only')}/query/x`],
-      // Temporal's server takes the dots out before it looks what is asked for.
+      // Temporal's server removes dots from the path before it checks what is requested.
       ...['..', '.%2E', '%2e%2e'].map(
         (up) => ['POST', queryOf(`any/query/${up}/${up}/read-only/terminate`)] as const,
       ),
@@ -187,7 +187,7 @@ describe('what reaches Temporal without a key', function () {
     await start('write');
     const workflow = await handle('writable');
     const host = `localhost:${uiPort}`;
-    // The UI itself asks for a token of its cookie; whoever sends an Authorization header needs none.
+    // The UI requires the token of its cookie, unless the request has an Authorization header.
     const headers = { authorization: 'Bearer x', 'content-type': 'application/json' };
     for (const origin of [`http://${EVIL}`, 'null', 'http://127.0.0.1:1']) {
       const { status } = await ask(host, termination('writable'), 'POST', { ...headers, origin });
@@ -208,14 +208,14 @@ function skip(test: Mocha.Context): void {
   test.skip();
 }
 
-/** `host:port` of each TCP socket over IPv4 that a process listens on. Linux only. */
+/** `host:port` of the IPv4 TCP sockets on which a process listens. Linux only. */
 function listeningAddresses(pid: number): string[] {
   const inodes = new Set(
     readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
       try {
         return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
       } catch {
-        // Closed meanwhile.
+        // The socket was closed meanwhile.
         return [];
       }
     }),

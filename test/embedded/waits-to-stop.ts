@@ -2,8 +2,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { askedToStop } from '../../embedded/processes/stop-request.ts';
 
 /**
- * Stands for `npm start` in tests: says in files of the working directory who it is, that it lives, and that
- * it was asked to stop.
+ * Stands for `npm start` in tests. It writes its process number, that it lives, and that it was asked to
+ * stop, into files of the working directory.
  */
 const asked = askedToStop();
 let beats = 0;

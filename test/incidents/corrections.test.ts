@@ -25,7 +25,7 @@ describe('an incident that late events correct', () => {
     await hook.close();
   });
 
-  /** What the receiver was told, in order: kind of notice, and state and bounds of the incident. */
+  /** What the receiver was told, in order: kind of notice, and state, start and end of the incident. */
   const told = () =>
     hook.received.map(({ body }) => {
       const { kind, incident } = JSON.parse(body);
@@ -139,12 +139,12 @@ describe('an incident that late events correct', () => {
     await assert.rejects(group.judge([], { crash: 'before the commit' }), /crash/);
     assert.equal((await row(id!)).state, 'open');
     await group.judge([]);
-    // The judge crashed after its commit: the workflow was not signalled. And then the workflow is lost.
+    // The judge crashed after its commit, so the workflow was not signalled. Then the workflow is lost.
     await first.terminate();
     await group.judge([]);
     const second = await there.signal(id!);
     await second.result();
-    // Once more, as the sweep does if it does not know of the end.
+    // Another signal, like that of a sweep which does not know of the end.
     await (await there.signal(id!)).result();
     assert.deepEqual(
       told().map(([kind]) => kind),

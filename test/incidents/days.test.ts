@@ -41,7 +41,7 @@ describe('a receiver that is away for days', () => {
     const id = await there.open({ state: 'resolved', endedAt: new Date(), resolvedAt: new Date() });
     const handle = await there.signal(id);
     await handle.result();
-    // Not the server's clock: with nothing left to do it runs on by years.
+    // The time-skipping server's clock is not used: when nothing is left to do, it runs on by years.
     const { startTime, closeTime } = await handle.describe();
     const tookDays = (closeTime!.getTime() - startTime.getTime()) / 86_400_000;
     return { id, handle, tookDays };

@@ -8,13 +8,13 @@ import { transitionsOf } from '../../domain/incidents/decide.ts';
 import type { Episode } from '../../domain/rules/transition.ts';
 
 /**
- * A group of a rule of a kind that late events can disprove, judged as a test says. Reads and writes the
- * record as the product's judge does.
+ * A group of a rule that late events can disprove. The test says what was judged; reading and writing is done
+ * like the judge.
  */
 export async function judged(orm: Orm) {
   const rule_id = randomUUID();
   return {
-    /** Puts the episodes on record, and returns the incidents that changed. */
+    /** Records the episodes, and returns the incidents that changed. */
     judge: (episodes: readonly Episode[], { late = false, crash = '' } = {}) =>
       transaction(orm, async (db) => {
         const onRecord = await incidentsOnRecord(db, rule_id, [{ group_key: '', ended_since: 0 }]);

@@ -15,7 +15,7 @@ import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Stage, stage } from './stage.ts';
 
-/** The type and message of the failure that rejected or failed an update. */
+/** The type and message of the failure with which an update was rejected or failed. */
 async function refusal(update: Promise<unknown>): Promise<[string | null | undefined, string]> {
   const error = await update.then(
     () => assert.fail('the update was accepted'),

@@ -6,7 +6,7 @@ import type { TimelineKind } from '../../domain/incidents/timeline.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-/** A database of its own with what the judge writes into it, and a look at what became of that. */
+/** A database with what the judge writes, and queries for what became of it. */
 export async function record() {
   const database = await freshDatabase();
   const orm = await connect(database.url, 5);
@@ -14,7 +14,7 @@ export async function record() {
   return {
     url: database.url,
     orm,
-    /** Does what the judge does: an incident on record with its notice. */
+    /** Does what the judge does: stores an open incident with its notice. */
     open: (changes: Partial<ReturnType<typeof incidentRow>> = {}) =>
       transaction(orm, async (_db, manager) => {
         const incident = manager.create(IncidentEntity, { ...incidentRow(), ...changes });
@@ -22,7 +22,7 @@ export async function record() {
         manager.create(TimelineEntity, entry(incident.id, 'opened'));
         return incident.id;
       }),
-    /** The rule found it over. */
+    /** Does what the judge does when the rule stops firing. */
     recover: (id: string) =>
       transaction(orm, async (_db, manager) => {
         const found = await manager.findOneOrFail(IncidentEntity, id);
@@ -36,7 +36,7 @@ export async function record() {
         manager.create(NoticeEntity, notice(id, 'resolved'));
         manager.create(TimelineEntity, entry(id, 'resolved'));
       }),
-    /** Late events showed that it wasn't over. */
+    /** Does what the judge does when late events reopen an incident. */
     reopen: (id: string) =>
       transaction(orm, async (_db, manager) => {
         const found = await manager.findOneOrFail(IncidentEntity, id);
@@ -64,7 +64,7 @@ export async function record() {
   };
 }
 
-/** An open incident as the judge inserts it. */
+/** The row of an open incident, as the judge inserts it. */
 export const incidentRow = () => ({
   id: randomUUID() as string,
   ruleId: randomUUID() as string,

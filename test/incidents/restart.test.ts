@@ -6,7 +6,9 @@ import { waitFor } from '../support/wait-for.ts';
 import { type Receiver, receiver } from './channels/receiver.ts';
 import { type Handle, type Stage, stage } from './stage.ts';
 
-/** How a run's history ends: tells a run that is slow from one that waits, or whose tasks fail. */
+/**
+ * The last events of a run's history. They distinguish a slow run from one that waits or whose tasks fail.
+ */
 async function lastOf({ workflowId, signaledRunId, client }: Handle) {
   const run = client.getHandle(workflowId, signaledRunId);
   const { raw, status } = await run.describe();
@@ -48,7 +50,7 @@ describe('an incident whose workflow was lost', () => {
     await first.terminate();
 
     broken = false;
-    // As if the hour had passed.
+    // The due time is moved, as if the hour had passed.
     const em = there.orm.em.fork();
     await em.execute(`update deliveries set at = at - interval '1 hour' where incident_id = '${id}'`);
     const second = await there.signal(id);
@@ -141,7 +143,7 @@ describe('an incident whose workflow was lost', () => {
   });
 
   it('continues as new after many signals and keeps the time a receiver asked for', async function () {
-    // The server breaks off a workflow task when more than 100 signals come during it. On a machine under
+    // If more than 100 signals come during a workflow task, the server aborts the task. On a machine under
     // load that happens many times, and each time the history is replayed: the test took 20 s instead of 5 s.
     this.timeout(120_000);
     const hook = await listen(() => ({ status: 503, headers: { 'retry-after': '7200' } }));

@@ -25,7 +25,7 @@ export type Stage = Awaited<ReturnType<typeof stage>>;
 const workflowsPath = join(import.meta.dirname, '../../workflows/incidents/incident.ts');
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
-/** The incident workflow's code, bundled once a run. */
+/** The code of the incident workflow, bundled once per test run. */
 export function incidentBundle(): Promise<WorkflowBundleWithSourceMap> {
   bundle ??= bundleWorkflowCode({ workflowsPath, logger: quiet });
   return bundle;
@@ -34,7 +34,7 @@ export function incidentBundle(): Promise<WorkflowBundleWithSourceMap> {
 const silence = () => {};
 const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
 
-/** Connections to the Temporal server of the test run, in a namespace of its own. */
+/** Connections to the test run's Temporal server, in a new namespace. */
 export async function ownNamespace() {
   const address = await temporalAddress();
   const namespace = await freshNamespace();
@@ -55,7 +55,7 @@ type Options = {
   channels: ChannelSettings[];
   /** Pauses between attempts, in milliseconds. */
   scheduleMs?: number[];
-  /** Of the two workers, those that run at first. */
+  /** Whether the worker for notices runs at the start. */
   notify?: boolean;
   temporal?: {
     namespace?: string;
@@ -65,7 +65,7 @@ type Options = {
   };
 };
 
-/** A database, a namespace and the two workers that incidents need, with the product's own activities. */
+/** A database, a namespace, and the two workers that incidents need, with the real activities. */
 export async function stage({ channels, scheduleMs = [50, 50], notify = true, temporal }: Options) {
   const rows = await record();
   const { orm } = rows;
@@ -114,7 +114,7 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
     ...rows,
     client,
     logged,
-    /** Runs a notify worker; resolves to what stops it. */
+    /** Starts a worker for notices; resolves to the function that stops it. */
     startNotify,
     signal: (id: string) => signal(client, id),
     async close() {
@@ -126,7 +126,7 @@ export async function stage({ channels, scheduleMs = [50, 50], notify = true, te
   };
 }
 
-/** Tells an incident's workflow to look, as the judge does, starting it if it doesn't run. */
+/** Signals an incident's workflow like the judge: it starts the workflow if it does not run. */
 export function signal(client: Client, id: string): Promise<Handle> {
   return client.workflow.signalWithStart<typeof incident>('incident', {
     workflowId: incidentWorkflowId(id),

@@ -32,7 +32,7 @@ describe('the workers', () => {
       ...(await incidentWorkers(context)),
       ...(await notifyWorkers(context)),
       ...(await ruleWorkers(context)),
-      // No producer runs here, so nothing is taken in.
+      // No producer runs here, so nothing is stored through this ingest.
       ...(await ingestWorkers({ ...context, ingest: {} as Ingest })),
     ];
     const running = workers.map((worker) => worker.run());

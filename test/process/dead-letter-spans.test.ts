@@ -29,7 +29,7 @@ describe('the deaf span of a dead letter', () => {
     ...{ field: null, content: {}, event_count: 1, created_at: now, unheard: { from_at, to_at } },
     ...changes,
   });
-  /** Each span on record, with its times from now in seconds. */
+  /** The recorded spans, with times in seconds from now. */
   const spans = async () =>
     (await spansWithin(db(), { from: 0, to: now + 60_000, limit: 100 })).map(
       ({ whose, name, reason, from_at, to_at }) => [
@@ -62,7 +62,7 @@ describe('the deaf span of a dead letter', () => {
     await insertDeadLetters(engine.orm, [...letters, same]);
     await settle([letters[0]!.id], 'redriven');
     assert.deepEqual(await spans(), [span(-10, 0), span(-30, -25)]);
-    // Recorded again by an activity whose answer was lost: it is redriven, and stays so.
+    // An activity whose answer was lost stores the letters again. They stay redriven.
     await insertDeadLetters(engine.orm, letters);
     assert.deepEqual(await spans(), [span(-10, 0), span(-30, -25)]);
     await Promise.all([1, 2].map(() => settle([letters[1]!.id, same.id], 'redriven')));

@@ -134,7 +134,7 @@ describe('heartbeats and deaf spans on record', () => {
     const hearing = { load: () => idle, deafness };
     const heartbeat = startHeartbeat({ orm: engine.orm, role: 'api', log: silent, hearing });
     await waitFor(() => rowOf(deafness.process.id), { what: 'a heartbeat' });
-    // As seen by the process, its beat fails: no connection is given out.
+    // For the process the heartbeat fails, because it gets no connection.
     const pool = await engine.orm.em.getConnection().getNativeClient();
     const clients = await Promise.all(Array.from({ length: 4 }, () => pool.connect()));
     const lastBeat = async () => {

@@ -23,7 +23,7 @@ describe('processes that are gone', () => {
   afterEach(() => engine.stop());
   const db = () => sqlOf(engine.orm);
   const idle: IngestLoad = { buffered: 0, inFlight: 0, oldestUnappended: null };
-  /** A process whose last beat was so long ago. */
+  /** A process whose last heartbeat was so long ago. */
   const aged = async (role: string, age: number, changes: { load?: IngestLoad; ending?: boolean } = {}) => {
     const id = crypto.randomUUID();
     const startedAt = now - 3_600_000;
@@ -125,7 +125,7 @@ describe('processes that are gone', () => {
       retireProcess(engine.orm, id),
       (async () => beat(db(), { ...alive, now: await databaseNow(db()) }))(),
     ]);
-    // Whichever came first, it goes on beating, and counts.
+    // Whichever was first, the process continues its heartbeats and counts as live.
     await waitFor(
       async () => {
         await beat(db(), { ...alive, now: await databaseNow(db()) });
@@ -145,7 +145,7 @@ describe('processes that are gone', () => {
     });
     deafness.recorded(last, []);
     await retireProcess(engine.orm, id);
-    // A beat from before it was retired, whose connection hung.
+    // A heartbeat from before the retirement, whose connection hung.
     await beat(db(), {
       ...{ id, role: 'ingest', startedAt: last, now: last + 1_000, ingests: true, load: idle, deaf: [] },
     });

@@ -67,7 +67,7 @@ describe('a throttled ingest queue', () => {
         events.map(({ sequence }) => sequence),
         events.map((_, i) => i),
       );
-      // 20 a second of event time, give or take a tick: what was late has kept its own time.
+      // 20 events per second of event time, up to one tick more or less: late events keep their own times.
       const seconds = (events.at(-1)!.occurred_at - events[0]!.occurred_at) / 1000;
       assert.ok(Math.abs(events.length - 20 * seconds) <= 12, `${events.length} events in ${seconds} s`);
     }
@@ -100,7 +100,7 @@ describe('a throttled ingest queue', () => {
       startWorkflowOperation: message(),
     });
     await waitFor(async () => (await backlog()) >= 2, { what: 'the redrive to wait' });
-    // While both wait, a third one gets its row.
+    // While both wait, a third producer is created.
     await add(third);
     await waitFor(async () => (await there.held('letters')).unrecorded === 0, { what: 'its record' });
     assert.deepEqual(

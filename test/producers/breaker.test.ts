@@ -16,7 +16,7 @@ describe('the breaker', () => {
     let now = 0;
     for (let i = 0; i < 6; i += 1) {
       failed(breaker, now);
-      // Stragglers of the same outage don't lengthen the pause.
+      // Late failures of the same outage do not lengthen the pause.
       failed(breaker, now);
       assert.equal(allowedInFlight(breaker, now, 4), 0);
       pauses.push(breaker.retry_at! - now);

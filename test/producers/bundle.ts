@@ -1,3 +1,3 @@
-/** The workflows of this folder's tests alone: the whole product's take longer to bundle. */
+/** Only the workflows that these tests use, because bundling all of them takes longer. */
 export { deadLetter } from '../../workflows/dead-letters/dead-letter.ts';
 export { producer } from '../../workflows/producers/producer.ts';

@@ -79,7 +79,7 @@ describe('timers of producers and dead letters', () => {
       await handle.result();
       await keepHistory(handle, 'producer-hour');
     });
-    // No sequence is left out, whether it was emitted or became a dead letter.
+    // No sequence number is missing, whether its event was stored or became a dead letter.
     const firsts = tries.map(({ batch }) => batch.first_sequence).sort((a, b) => a - b);
     const sizes = new Map(tries.map(({ batch }) => [batch.first_sequence, size(batch)]));
     firsts.reduce((next, first) => {

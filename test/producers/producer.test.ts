@@ -92,7 +92,7 @@ describe('a simulated producer', () => {
   });
 
   it('goes on where it was after continuing as new', async () => {
-    // Fast ticks, so that one run's number of batches is reached in seconds.
+    // Fast ticks, so that a run reaches its number of batches within seconds.
     const handle = await there.start('source-3', simulated({ tick_ms: 20, rate_per_second: 50 }));
     await handle.executeUpdate(setProducerRate, { args: [{ rate_per_second: 60 }] });
     const { runId } = await handle.describe();

@@ -31,7 +31,7 @@ const anySettings = fc
   .map(simulated)
   .filter((settings) => settingsFlaw(settings) === null);
 
-/** The spans that a producer emits from an instant on, over `ms` of event time. */
+/** The spans that a producer emits from a time on, over `ms` of event time. */
 function spans(settings: SimulatedSettings, from: number, ms: number): Span[] {
   const found: Span[] = [];
   for (let at = from; ; ) {
@@ -93,7 +93,7 @@ describe('simulated events', () => {
         return batch;
       });
       const extra = events.filter(({ event_type }) => event_type === 'latency_anomaly');
-      // Three bursts of 6 s, 40 a second more than without.
+      // Three bursts of 6 s, with 40 additional events per second.
       assert.ok(Math.abs(extra.length - 720) <= 3, `${extra.length} extra events`);
       for (const { occurred_at, severity } of extra) {
         assert.equal(severity, 'high');

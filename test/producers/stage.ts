@@ -36,15 +36,15 @@ const silence = () => {};
 const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
-/** The code of the producer and dead-letter workflows, bundled once a run. */
+/** The code of the producer and dead-letter workflows, bundled once per test run. */
 export function producerBundle(): Promise<WorkflowBundleWithSourceMap> {
   bundle ??= bundleWorkflowCode({ workflowsPath: join(import.meta.dirname, 'bundle.ts'), logger: quiet });
   return bundle;
 }
 
 /**
- * A database, a namespace and the product's own ingest workers. `between` stands before the real ingest, to
- * fail in its place.
+ * A database, a namespace and the real ingest workers. `between` comes before the real ingest and can fail in
+ * its place.
  */
 export async function stage({
   rateLimit = 1000,
@@ -86,7 +86,7 @@ export async function stage({
     orm,
     namespace,
     ingest,
-    /** Does what the API does: the row first, then its workflow by update-with-start. */
+    /** Does what the API does: stores the row, then starts the workflow by update-with-start. */
     async start(sourceId: string, settings: ProducerSettings, paused = false) {
       const now = new Date();
       await em().upsert(ProducerEntity, {
@@ -114,7 +114,7 @@ export async function stage({
     deadLetters: (sourceId: string) => client.workflow.getHandle(deadLetterWorkflowId(sourceId)),
     held: (sourceId: string) =>
       client.workflow.getHandle(deadLetterWorkflowId(sourceId)).query(deadLetterStatus),
-    /** Stored events of a source in order of their sequence. */
+    /** The stored events of a source, in the order of their sequence. */
     async stored(sourceId: string) {
       const { rows } = await sql<{ sequence: number; severity: string; payload: Json; occurred_at: number }>`
         select (payload ->> 'sequence')::int as sequence, severity, payload,

@@ -32,7 +32,7 @@ export interface Certificate {
   cert: string;
 }
 
-/** A self-signed certificate for localhost that ends in so many days. Needs `openssl`. */
+/** A self-signed certificate for localhost that expires in so many days. Needs `openssl`. */
 export function selfSigned(days: number): Certificate {
   const dir = temporaryDirectory();
   const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];

@@ -19,7 +19,7 @@ describe('a received alert', () => {
   let engine: Engine;
   beforeEach(async () => {
     engine = await Engine.start(NOON);
-    // As if it had been there all along: nothing of what follows is from before the rules came into force.
+    // The rules are made old, so that nothing in these tests is from before they came into force.
     await sql`update rule_versions set effective_at = to_timestamp(0), counted_from = to_timestamp(0)`.execute(
       sqlOf(engine.orm),
     );
@@ -28,7 +28,7 @@ describe('a received alert', () => {
 
   const receive = (messages: readonly ReceivedAlert[], orm: Orm = engine.orm) =>
     recordAlerts(orm, messages, 'ada', engine.now);
-  /** Receives at `at`, and judges. Returns the rules that were to be woken. */
+  /** Receives messages at `at`, and judges. Returns the rules to be woken. */
   async function arrive(at: number, ...messages: ReceivedAlert[]): Promise<string[]> {
     engine.now = at;
     const { wake } = await receive(messages);
@@ -90,7 +90,7 @@ describe('a received alert', () => {
     await arrive(NOON, firing(NOON));
     await arrive(NOON + 90_000, resolved(NOON, NOON + 80_000));
     assert.deepEqual(await spans(), [['resolved', 0, 80_000]]);
-    // Prometheus repeats that for a quarter of an hour.
+    // Prometheus repeats a resolved alert for a quarter of an hour.
     assert.deepEqual(await arrive(NOON + 150_000, resolved(NOON, NOON + 80_000)), []);
     assert.deepEqual(await notices(), [['opened', 'resolved']]);
   });

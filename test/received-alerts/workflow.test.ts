@@ -37,7 +37,7 @@ describe('the workflow of a rule for received alerts', () => {
     await Promise.all(Array.from({ length: 50 }, () => receiver.receive([firing(start)], 'ada')));
     const open = await there.incident(alertmanager, 'open');
     assert.equal(open.openedAt.getTime(), start);
-    // Its row comes first.
+    // The row exists before the workflow.
     await waitFor(() => there.client.workflow.getHandle(incidentWorkflowId(open.id)).describe(), {
       what: 'the workflow of the incident',
     });

@@ -110,7 +110,8 @@ describe('a new rule', () => {
     await engine.append(ticks(20, NOON - 1000));
     const { id } = await createRule(engine.orm, aRule(), NOON);
     const portions = { page: 3, cells: 1, events: 3, groups: 1 };
-    // The slow one stands still with its second page in hand, until another has counted that and more.
+    // The slow backfill stops after reading its second page, until the other one has counted that page and
+    // more.
     let counted = 0;
     const slow = engine.hooked(async (n) => {
       if (n !== 5) return;
@@ -159,8 +160,8 @@ describe('a new rule', () => {
     );
     const steps = admitted.map((n, i) => n - (admitted[i - 1] ?? 0));
     assert.ok(Math.max(...steps) <= 4, `admitted at once: ${steps}`);
-    // Eight transactions of four groups each fill the rule; none after that has the lock, and none writes
-    // counts with it.
+    // Eight transactions of four groups each fill the rule. No later one takes the lock, and none writes
+    // counts under it.
     assert.equal(waited.length, 8);
     assert.equal(await engine.counted(id, 1), 40);
   });

@@ -1,4 +1,4 @@
-/** The workflows of this folder's tests alone: the whole product's take longer to bundle. */
+/** Only the workflows that these tests use, because bundling all of them takes longer. */
 
 export { housekeeping } from '../../workflows/housekeeping.ts';
 export { alertRule } from '../../workflows/rules/alert-rule.ts';

@@ -12,7 +12,7 @@ const WINDOW = 10_000;
 const EARLIER = -300_000;
 
 /**
- * While the watermark is behind, nobody knows whether an earlier episode has ended: late events may still
+ * While the watermark is behind, it is unknown whether an earlier episode has ended: late events may still
  * join it to the open incident.
  */
 describe('late events that fire before an open incident', () => {
@@ -125,7 +125,7 @@ describe('late events that fire before an open incident', () => {
       await engine.sweep(NOON + EARLIER);
       await recordAlerts(engine.orm, [firing(NOON, named('a'))], 'ada', NOON);
       await engine.judge(alertmanager);
-      // One that held from before to some time after, by somebody whose messages were delayed.
+      // An alert that was active from before until after, from a sender whose messages were delayed.
       await recordAlerts(
         engine.orm,
         [firing(NOON + EARLIER, { ...named('b'), ends_at: NOON - 100_000, ends_explicit: false })],

@@ -52,7 +52,8 @@ describe('exact times at the edges of a window', () => {
       const definition = { group_by: ['payload.host'] };
       const { id } = await createRule(engine.orm, aRule({ threshold: 3, window: 600, definition }), NOON);
       await engine.judge(id);
-      // Three in 600 s only if both edges of the window, inside their buckets of 10 s, are in.
+      // Three events in 600 s, but only if both edges of the window, which lie inside buckets of 10 s, are
+      // included.
       await engine.arrive(id, [
         ...[NOON + 1, NOON + 300_000, NOON + 600_001].map((occurred_at) => anEvent({ occurred_at, payload })),
         ...[1, 2, 600_000].map((ms) => anEvent({ occurred_at: NOON + ms, payload: { host: 'other', ms } })),

@@ -7,10 +7,10 @@ import { type Settings, type Step, settings, step } from '../support/history-ste
 
 const START = Date.UTC(2026, 5, 4, 12);
 
-/** What a frozen process has to do with a history. `at`: before which of its statements it stops. */
+/** What happens to a frozen process. `at`: the statement before which it stops. */
 type Frozen =
   | { do: 'freeze'; at: number }
-  /** It goes on; or PostgreSQL ends its transaction, and it goes on later. */
+  /** It continues. Or PostgreSQL ends its transaction, and it continues later. */
   | { do: 'thaw'; which: number }
   | { do: 'end'; which: number };
 
@@ -41,7 +41,7 @@ const edit = (threshold: number, judged: boolean): Step => ({
   ...{ do: 'edit', settings: { ...PLAIN, threshold, recovery: 1 }, enabled: true, judged },
 });
 
-/** What happens before a worker is frozen while it judges, and what before it goes on. */
+/** What happens before a worker is frozen while it judges, and what happens before it continues. */
 const STORIES: { name: string; before: Step[]; meanwhile: Step[]; reopens?: true }[] = [
   {
     name: 'while it settles a revision that others settle, and that two others follow',
@@ -71,9 +71,9 @@ const STORIES: { name: string; before: Step[]; meanwhile: Step[]; reopens?: true
 ];
 
 /**
- * A worker may be frozen (a virtual machine that is moved, a laptop that sleeps, a debugger) before any of
- * its statements, and go on hours later, with what it had read in memory. Temporal has long given its work to
- * another by then.
+ * A worker may be frozen before any of its statements (a virtual machine that is moved, a laptop that sleeps,
+ * a debugger), and continue hours later with what it had read. By then, Temporal has given its work to
+ * another worker.
  */
 describe('calls of frozen workers', () => {
   let engine: Engine;
@@ -95,11 +95,11 @@ describe('calls of frozen workers', () => {
         for (const s of before) await history.do(s);
         const call = await freezer.run((orm) => engine.judge(history.rule, orm), at);
         over = call === null;
-        // Every other one loses its transaction.
+        // Every other frozen worker loses its transaction.
         if (at % 4 === 0) await call?.end();
         for (const s of meanwhile) {
           const work = history.do(s);
-          // Others wait for its locks: it goes on while they do.
+          // If others wait for its locks, it continues while they wait.
           if (await engine.isBlocked(work)) await call?.resume();
           await work;
         }
@@ -125,8 +125,8 @@ describe('calls of frozen workers', () => {
         async (initial, steps, waits) => {
           const calls: FrozenCall[] = [];
           /**
-           * Whoever waits for a frozen call's locks gets them when it goes on, or when PostgreSQL ends its
-           * transaction.
+           * Waits for work. If the work is blocked by a frozen call, that call continues or PostgreSQL ends
+           * its transaction.
            */
           const unblocked = async (work: Promise<unknown>) => {
             let n = 0;
@@ -160,7 +160,7 @@ describe('calls of frozen workers', () => {
               }
             } else await unblocked(history.do(s));
           }
-          // What is frozen now goes on after everything else came to rest.
+          // Frozen calls continue after everything else has come to rest.
           await unblocked(history.check());
           while (calls.length > 0) await unblocked(calls.pop()!.resume());
           await history.check();

@@ -12,7 +12,7 @@ describe('an incident', () => {
   });
   afterEach(() => engine.stop());
 
-  /** The incident of a rule of this kind, once three ticks at `occurred_at` have arrived. */
+  /** The incident of a rule, after three events at `occurred_at` have arrived. */
   async function incidentOf(input: RuleInput, occurred_at: number, severities = ['low', 'high', 'medium']) {
     const { id } = await createRule(engine.orm, input, engine.now);
     await engine.judge(id);
@@ -137,7 +137,7 @@ describe('an incident', () => {
     assert.deepEqual(incident?.labels, { team: 'storage' });
     assert.deepEqual(incident?.annotations, { runbook: 'https://x.example' });
     assert.deepEqual(incident?.metadata, { observed_count: 4, window_seconds: 10 });
-    // Its key is too long for them: they are those of an event.
+    // The key is too long for the values, so they come from an event.
     const { 'payload.host': host, ...others } = incident!.groupLabels;
     assert.match(host!, /^a(?:😀)+~[0-9a-f]{8}$/u);
     assert.deepEqual(others, { 'payload.zone': '{"id":7,"name":"eu"}' });

@@ -16,7 +16,8 @@ const PLAIN: Settings = {
 };
 
 /**
- * Found once: a revision judged only after its successor's events had come counted them in its edge buckets.
+ * A bug that was found here: a revision that was judged only after its successor's events had come counted
+ * them in its edge buckets.
  */
 const judgedAfterItsTime: [Settings, Step[]] = [
   PLAIN,
@@ -38,8 +39,8 @@ const judgedAfterItsTime: [Settings, Step[]] = [
 ];
 
 /**
- * Found once: the model had the first revision count what came after a second one, never ready, had replaced
- * it.
+ * A bug that was found here: the model let the first revision count events that came after a second one,
+ * never ready, had replaced it.
  */
 const replacedBeforeItWasReady: [Settings, Step[]] = [
   PLAIN,

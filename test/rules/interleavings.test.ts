@@ -6,7 +6,7 @@ import { anEvent, aRule, Engine } from '../support/engine.ts';
 const NOON = Date.UTC(2026, 4, 4, 12);
 const WINDOW = 10_000;
 
-/** Wakers and appends do not wait for judges: what they do in the middle of a judgement must not be lost. */
+/** Wakers and appends do not wait for judges. What they do during a judgement must not be lost. */
 describe('events that come between a judge’s read and its commit', () => {
   let engine: Engine;
   let rule: string;
@@ -20,8 +20,7 @@ describe('events that come between a judge’s read and its commit', () => {
   const ticks = (n: number, occurred_at: number) => Array.from({ length: n }, () => anEvent({ occurred_at }));
 
   /**
-   * Judges; before the first commit the events are stored and their waker did its work, or waits for that
-   * commit.
+   * Judges. Before its first commit, the events are stored and their waker has run or waits for that commit.
    */
   async function judgeWhile(events: readonly Event[]): Promise<void> {
     let woken: Promise<unknown> | undefined;
@@ -85,7 +84,7 @@ describe('events that come between a judge’s read and its commit', () => {
     const edge = NOON + WINDOW + 1;
     await engine.wake(await engine.append(ticks(2, edge)));
     let judging: Promise<unknown> | undefined;
-    // What the judge reads last, it waits for.
+    // The judge waits for the last row that it reads.
     await engine.orm.em.fork().transactional(async (em) => {
       await em.execute('lock table notices in access exclusive mode');
       judging = engine.judge(rule);
@@ -103,8 +102,8 @@ describe('events that come between a judge’s read and its commit', () => {
     await assert.rejects(
       engine.judgeWith(rule, async () => {
         woken = engine.wake(await engine.append(ticks(3, NOON - 2000)));
-        // The waker may wait for this judge's rows. Waiting for the waker here would end only with the
-        // judge's session.
+        // The waker may wait for this judge's rows. If the test waited for the waker here, it would wait
+        // until the judge's session ends.
         await engine.doneOrBlocked(woken);
         throw new Error('killed');
       }),

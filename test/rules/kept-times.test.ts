@@ -35,7 +35,7 @@ describe('the times that are kept beside counts', () => {
       .filter(({ groupKey }) => groupKey === key)
       .map(({ openedAt }) => openedAt.getTime());
 
-  /** The events that are stored, by group and bucket: their times in order. */
+  /** The times of the stored events in order, by group and bucket. */
   async function stored(rule: string): Promise<Map<string, number[]>> {
     const { groupKey } = compileRule(await engine.version(rule, 1));
     const { rows } = await sql<{ at: number; payload: Record<string, string> }>`
@@ -276,7 +276,7 @@ describe('the times that are kept beside counts', () => {
         ...ticks('other', ...other),
       ]);
       await forget.execute(sqlOf(engine.orm));
-      // What is counted from now on doesn't make such a row complete.
+      // Later counts do not make such a row complete.
       await engine.append(ticks('web-1', NOON + HOUR_MS + 3));
       engine.now = NOON + HOUR_MS + 3;
       await engine.settle(id);

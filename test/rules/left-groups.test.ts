@@ -12,7 +12,7 @@ import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
 const NOON = Date.UTC(2026, 4, 4, 12);
 const WINDOW = 10_000;
 const { definition } = aRule({ threshold: 1, definition: { group_by: ['payload.host'] } });
-/** The same groups, and another revision. */
+/** The same groups in another revision. */
 const edited = { definition: { ...definition, keep_firing_seconds: 1 } };
 
 describe('a group that cannot be judged before its revision hands over', () => {
@@ -29,14 +29,14 @@ describe('a group that cannot be judged before its revision hands over', () => {
   });
   afterEach(() => engine.stop());
 
-  /** No incident of the group `bad` can be stored that opened before `before` (epoch ms). */
+  /** Makes storing incidents of the group `bad` fail that opened before `before` (epoch ms). */
   const refuse = (before: number) =>
     sql`
       create or replace trigger refuse before insert on alert_incidents for each row
       when (new.group_key = '["bad"]' and new.opened_at < ${sql.lit(new Date(before).toISOString())}::timestamptz)
       execute function refuse()`.execute(sqlOf(engine.orm));
   const tick = (host: string) => anEvent({ occurred_at: engine.now, payload: { host } });
-  /** Its cause is gone, and it is time to try again. */
+  /** Removes the cause of the failure, and makes the group due again. */
   const mend = async () => {
     const db = sqlOf(engine.orm);
     await sql`drop trigger refuse on alert_incidents`.execute(db);
@@ -106,7 +106,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
       revisions.rows.map(({ revision }) => revision),
       [1, 4],
     );
-    // An event of the window that the first revision did not count: it came after the edit.
+    // An event in the window that the first revision did not count, because it came after the edit.
     await engine.arrive(rule, [{ ...tick('bad'), occurred_at: NOON + 5000 }]);
     await mend();
     assert.deepEqual(await told(), [[0, WINDOW + 1, 'recovered', 1, ['opened', 'resolved']]]);
@@ -119,7 +119,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     await engine.pass(rule, NOON + 60_000);
     const first = [0, WINDOW + 1, 'recovered', 1, ['opened', 'resolved']];
     assert.deepEqual(await told(), [first]);
-    // The watermark stays behind: the end of what comes late is not certain.
+    // The watermark stays behind, so the end of late episodes is not certain.
     engine.now = NOON + 100_000;
     await engine.arrive(rule, [tick('bad')]);
     await engine.arrive(rule, [{ ...tick('bad'), occurred_at: NOON + 70_000 }]);

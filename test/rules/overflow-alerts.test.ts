@@ -33,8 +33,8 @@ describe('alerts in the overflow group', () => {
     ]);
 
   /**
-   * Puts alerts into the overflow group that began before now, one a millisecond, with words of a kilobyte
-   * each.
+   * Puts alerts into the overflow group. They began before now, one per millisecond, and have texts of a
+   * kilobyte each.
    */
   async function addAlerts(n: number): Promise<void> {
     const db = sqlOf(engine.orm);
@@ -105,7 +105,8 @@ describe('alerts in the overflow group', () => {
           } else {
             if (holds) holds.end = engine.now + HOLDS_MS;
             else {
-              // What was over and begins in the same millisecond begins once that episode is over.
+              // If an alert is over and begins again in the same millisecond, the new episode begins when the
+              // old one has ended.
               const last = held.findLast(
                 (h) => h.end > engine.now && (h as { alert?: number }).alert === alert,
               );

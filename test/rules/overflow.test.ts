@@ -99,7 +99,7 @@ describe('a rule with more groups than it may have', () => {
     });
     assert.ok(admits, 'it held the lock that admits groups');
     assert.equal(await overflow(id), 3);
-    // More room is found at once.
+    // A higher limit takes effect at once.
     const { definition } = aRule({ definition: { group_by: ['payload.host'], max_groups: 6 } });
     await engine.edit(id, { definition });
     await engine.judge(id);
@@ -119,8 +119,8 @@ describe('a rule with more groups than it may have', () => {
       names.map((zone) => anEvent({ occurred_at: engine.now, payload: { zone } }));
     await engine.append(zones('x', 'x', 'x', 'y', 'y', 'y'));
     await engine.settle(id);
-    // The events of before have no zone: a third group, which finds no place. Of the old ones only that
-    // whose incident was ended is left.
+    // The earlier events have no zone: they are a third group, which is not admitted. Of the old groups only
+    // the one whose incident was ended is left.
     assert.deepEqual((await keys(id)).sort(), ['*', '["a"]', '["x"]', '["y"]']);
     assert.equal(await engine.rows('rule_groups', id), 4);
   });

@@ -20,7 +20,7 @@ describe('a group with many incidents in its past', () => {
 
   const ticks = (n: number, occurred_at: number) => Array.from({ length: n }, () => anEvent({ occurred_at }));
 
-  /** Incidents of a minute ago and earlier, one a second, that people were told of. */
+  /** Adds old incidents that people were notified of, one per second, up to a minute ago. */
   async function addPast(ruleId: string, n: number): Promise<void> {
     await sql`
       insert into alert_incidents (id, rule_id, group_key, episode, revision, rule_name, summary, severity, state, since,
@@ -90,7 +90,8 @@ describe('groups that wait to be judged', () => {
     await engine.wake(await engine.append(of('order', ['z'])));
     const busy = Array.from({ length: 300 }, (_, n) => `a-${n}`);
     await engine.wake(await engine.append(of('order', busy)));
-    // One pass takes 200 groups. Whatever it took goes to the end, even if it has to be judged again.
+    // One pass takes 200 groups. Groups that it took go to the end of the queue, even if they must be judged
+    // again.
     let passes = 0;
     await engine
       .judgeWith(id, () => {
@@ -124,7 +125,7 @@ describe('groups that wait to be judged', () => {
       failing.map(({ rule_name, group_key, failure }) => ({ rule_name, group_key, failure })),
       [{ rule_name: 'bad', group_key: '["bad"]', failure: 'no incident for ["bad"]' }],
     );
-    // It is put off, not forgotten.
+    // The group is deferred, not forgotten.
     await sql`drop trigger refuse on alert_incidents`.execute(db);
     await sql`update pending_evaluations set retry_at = now()`.execute(db);
     await engine.judge(id);
@@ -146,7 +147,7 @@ describe('groups that wait to be judged', () => {
     await engine.wake(await engine.append(of('left', ['mended', 'hopeless'])));
     await engine.judge(id);
     assert.equal((await failingGroups(db)).length, 2);
-    // The cause is gone for one of them, long before it would be tried again.
+    // The cause is gone for one of the groups, long before it would be tried again.
     await sql`
       create or replace trigger refuse before insert on alert_incidents for each row
       when (new.group_key = '["hopeless"]') execute function refuse()`.execute(db);
@@ -162,7 +163,7 @@ describe('groups that wait to be judged', () => {
       logged.flatMap(({ groups }) => groups ?? []),
       ['["hopeless"]'],
     );
-    // The other one is tried again later.
+    // The other group is tried again later.
     assert.deepEqual(
       (await failingGroups(db)).map(({ group_key }) => group_key),
       ['["hopeless"]'],

@@ -14,7 +14,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     await engine.judge(rule);
     await engine.arrive(rule, ticks());
     engine.now += 1000;
-    // As the incident's own workflow does.
+    // Writes what the incident's own workflow would write.
     const resolvedAt = new Date(engine.now);
     await engine.orm.em
       .fork()
@@ -73,7 +73,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
   });
 
   it('stays resolved when late events show that it went on from an earlier one', async () => {
-    // The one before ended by itself 15 s before this one began.
+    // The earlier episode ended 15 s before this one began.
     const before = NOON - 15_000;
     await engine.pass(rule, engine.now);
     await engine.arrive(rule, ticks(before - 10_001));
@@ -86,7 +86,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
       [first?.state, first?.reopened, first?.resolvedBy, first?.endedAt],
       ['resolved', 0, 'ada', null],
     );
-    // Its end comes, and later events that prolong it all the same are told to nobody either.
+    // When its end comes, and when later events prolong it, nobody is notified either.
     await engine.pass(rule, NOON + 15_000);
     await engine.arrive(rule, ticks(NOON + 9000));
     assert.deepEqual((await engine.incidents(rule))[0]?.reopened, 0);

@@ -37,7 +37,7 @@ describe('the workflow of a rule', () => {
     await there.ingest.accept(events);
     const open = await there.incident(rule, 'open');
     assert.equal(open.openedAt.getTime(), events[0]!.occurred_at);
-    // Its row comes first.
+    // The row exists before the workflow.
     await waitFor(() => there.client.workflow.getHandle(incidentWorkflowId(open.id)).describe(), {
       what: 'the workflow of the incident',
     });
@@ -61,7 +61,7 @@ describe('the workflow of a rule', () => {
     const handle = there.workflow(rule);
     await handle.result();
     await keepHistory(handle, 'alert-rule-deleted');
-    // A wake that comes after all finds nothing and ends too.
+    // A wake that comes later finds nothing and ends too.
     await there.changed(rule);
     await there.workflow(rule).result();
   });
@@ -78,7 +78,7 @@ describe('the workflow of a rule', () => {
       async () => {
         const now = await there.workflow(rule).describe();
         if (now.status.name === 'RUNNING') return now;
-        // It may not have been started yet.
+        // Housekeeping may not have been started yet.
         await housekeeping.signal(tidyNow).catch(() => undefined);
         return undefined;
       },

@@ -24,13 +24,13 @@ describe('a revision that counts what the one before counted', () => {
     return id;
   };
   const tick = (occurred_at: number, host = 'a') => anEvent({ occurred_at, payload: { host } });
-  /** Whether each of the rule's revisions is ready, in order. */
+  /** Whether each revision of the rule is ready, in order. */
   const ready = async (rule: string) =>
     (
       await sql<{ ready: boolean }>`
         select ready from rule_versions where rule_id = ${rule} order by revision`.execute(sqlOf(engine.orm))
     ).rows.map((row) => row.ready);
-  /** Layer and events counted in it. */
+  /** The layers, with the number of events counted in each. */
   const layers = async (rule: string) =>
     (
       await sql<{ layer: number; n: number }>`
@@ -48,7 +48,7 @@ describe('a revision that counts what the one before counted', () => {
 
   it('is ready at once and needs no event, with 50,000 counted: an edit of the threshold', async function () {
     this.timeout(60_000);
-    // Of 2,000 groups 40 have 300 events each.
+    // Of 2,000 groups, 40 have 300 events each.
     const hostOf = (n: number) => `h${n % 50 < 12 ? n % 40 : 40 + (n % 1960)}`;
     for (let n = 0; n < 50_000; n += 1000) {
       await engine.append(Array.from({ length: 1000 }, (_, i) => tick(NOON - 1 - n - i, hostOf(n + i))));
@@ -63,7 +63,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.deepEqual(await told(rule), []);
     assert.deepEqual(await layers(rule), [[1, 50_000]]);
 
-    // Whatever is found from now on is not found by reading events.
+    // From now on nothing can be found by reading events.
     await sql`truncate events`.execute(sqlOf(engine.orm));
     engine.now += 1000;
     await engine.edit(rule, { definition: aRule({ ...hourly, threshold: 150 }).definition });
@@ -82,7 +82,7 @@ describe('a revision that counts what the one before counted', () => {
     await engine.arrive(rule, [tick(NOON), tick(NOON)]);
     engine.now += 5000;
     await engine.edit(rule, { definition: aRule({ threshold: 4 }).definition });
-    // Three in a window that ended before the edit, of which the last came after it.
+    // Three events in a window that ended before the edit. The last one came after the edit.
     const ids = await engine.append([tick(NOON + 1)]);
     await engine.wake(ids);
     await engine.judge(rule);
@@ -119,7 +119,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.ok(await engine.backfillAndCrash(rule, 20, portions));
     const [[, counted]] = (await layers(rule)) as [[number, number]];
     assert.ok(counted > 0 && counted < 100, `${counted} counted`);
-    // Counted for the first revision, which is never ready. Nobody else notes them for the next.
+    // Counted for the first revision, which is never ready. Nobody else notes these events for the next one.
     await engine.wake(await engine.append(Array.from({ length: 14 }, () => tick(NOON, 'new'))));
     await engine.edit(rule, { definition: aRule({ threshold: 13, definition: byHost }).definition });
     assert.deepEqual(await ready(rule), [false, false]);

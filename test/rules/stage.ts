@@ -23,15 +23,15 @@ const silence = () => {};
 const quiet = { log: silence, trace: silence, debug: silence, info: silence, warn: silence, error: silence };
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
-/** The code of the rule and housekeeping workflows, bundled once a run. */
+/** The code of the rule and housekeeping workflows, bundled once per test run. */
 export function ruleBundle(): Promise<WorkflowBundleWithSourceMap> {
   bundle ??= bundleWorkflowCode({ workflowsPath: join(import.meta.dirname, 'bundle.ts'), logger: quiet });
   return bundle;
 }
 
 /**
- * A database and a namespace with the way in, the product's own rules worker and its sweep, each to be
- * started.
+ * A database and a namespace, with the ingest path, the real rules worker and its sweep, each of which the
+ * test starts.
  */
 export async function stage() {
   const address = await temporalAddress();
@@ -69,7 +69,7 @@ export async function stage() {
       const sweep = startSweep(context);
       stops.push(() => sweep.stop());
     },
-    /** Does what a rules worker does, and stops doing it with the stage. */
+    /** Does what a rules worker does, until the stage ends. */
     startHousekeeping(): void {
       const housekeeper = keepHousekeeping(context);
       stops.push(() => housekeeper.stop());

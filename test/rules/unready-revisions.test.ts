@@ -10,8 +10,7 @@ const ungrouped = aRule();
 const bySource = aRule({ definition: { group_by: ['source_id'] } });
 
 /**
- * A revision that another one replaces before its backfill is done was never in force: nothing is handed over
- * to it.
+ * A revision that is replaced before its backfill is done was never in force: nothing is handed over to it.
  */
 describe('an incident that is open when revisions are replaced before they are ready', () => {
   let engine: Engine;
@@ -25,7 +24,7 @@ describe('an incident that is open when revisions are replaced before they are r
 
   const ticks = (n: number) =>
     Array.from({ length: n }, () => anEvent({ occurred_at: engine.now, payload: { host: 'a' } }));
-  /** A second later. */
+  /** Edits the rule a second later. */
   const edit = (changes: Partial<RuleInput>) => {
     engine.now += 1000;
     return engine.edit(rule, changes);

@@ -24,7 +24,7 @@ for (const { place, line } of tooLong) {
 }
 process.exitCode = tooLong.length > 0 ? 1 : 0;
 
-/** An address that does not fit into a line stays whole. */
+/** Long URLs stay in one line. */
 function isProse(file: string, line: string): boolean {
   if (/^\S*https?:\/\/\S+$/.test(line.trim())) return false;
   return file.endsWith('.md') || /^\s*(\/\/|\/?\*)|\s\/\/ /.test(line);

@@ -52,7 +52,7 @@ function linkTargets(prose: string): string[] {
     .filter((target) => !/^\w+:/.test(target));
 }
 
-/** `a/{b,c}.ts` is a/b.ts and a/c.ts. */
+/** Expands `a/{b,c}.ts` to a/b.ts and a/c.ts. */
 function withoutBraces(path: string): string[] {
   const [, before, choices, after] = /^([^{]*)\{([^}]*)\}(.*)$/.exec(path) ?? [];
   if (choices === undefined) return [path];

@@ -11,25 +11,25 @@ import { cutText } from '../../ingest/formats/repair.ts';
 import { rfc3339 } from '../../ingest/formats/time.ts';
 
 /*
- * No regular expression that reads what others send may take time that grows with the square of its length.
- * Each one is given texts that begin as a match does, repeat one piece many times, and end with a character
- * that cannot match.
+ * A regular expression that reads input from others must not take quadratic time. Each one is tested with
+ * texts that begin like a match, repeat one piece many times, and end with a character that cannot match.
  */
 
 /**
- * Length at which the slowest texts are looked for, and up to which they are followed: a line of a stream.
+ * The length at which the slowest texts are searched, and the length up to which they are followed: that of a
+ * line of a stream.
  */
 const SHORT = 2000;
 const LONG = 256 << 10;
 
 /**
- * What eight times the length may take: eight times as long, and four times that for a noisy machine. A
- * square is 64.
+ * How much more time eight times the length may take: eight times as much, and four times that for a noisy
+ * machine. Quadratic time would be 64.
  */
 const MORE = 8;
 const MOST_RATIO = 32;
 
-/** Below this a clock measures noise. Milliseconds. */
+/** Shorter times are noise, in milliseconds. */
 const MEASURABLE_MS = 5;
 
 interface Pattern {
@@ -38,12 +38,12 @@ interface Pattern {
   flags: string;
 }
 
-/** What reads nothing but a file of our own: the page of Swagger UI. */
+/** These expressions read only files of our own, such as the page of Swagger UI. */
 const OWN = ['api/http/docs.ts'];
 
 /**
- * The expressions of all files that see what others send, and where one is put together while the program
- * runs.
+ * The regular expressions in all files that read input from others, and the places where one is built at run
+ * time.
  */
 function patternsIn(): { patterns: Pattern[]; built: string[] } {
   const patterns: Pattern[] = [];
@@ -69,7 +69,7 @@ function patternsIn(): { patterns: Pattern[]; built: string[] } {
   return { patterns, built };
 }
 
-/** Characters and words that a pattern knows, to be repeated. */
+/** The characters and words in a pattern, to be repeated. */
 function piecesOf(source: string): string[] {
   const words = source.match(/(?:\\[^a-zA-Z]|[\w :<>/=;,"'&-])+/g) ?? [];
   const plain = words.map((word) => word.replaceAll('\\', ''));
@@ -78,9 +78,9 @@ function piecesOf(source: string): string[] {
   return [...new Set([...plain, ...single, ...pairs])].filter((piece) => piece !== '');
 }
 
-/** What a match may begin with: all beginnings of a few matches. */
+/** The beginnings of a few possible matches. */
 function beginningsOf({ source, flags }: Pattern): string[] {
-  // The generator knows no look-around and no borders of words.
+  // The generator does not support look-around and word boundaries.
   const without = source.replaceAll(/\(\?<?[=!](?:\\.|[^()[\]\\]|\[(?:\\.|[^\]])*\]|\([^()]*\))*\)|\\b/g, '');
   const matching = fc.stringMatching(new RegExp(without, flags.replaceAll(/[iy]/g, '')), { size: 'small' });
   const matches = fc.sample(matching, { seed: 1, numRuns: 3 });
@@ -112,8 +112,8 @@ function timeOf(work: (text: string) => unknown, text: string, tries: number): n
 }
 
 /**
- * Follows the slowest texts until their time can be measured, and compares it with that of an eighth. Too
- * much of it at one length may be the garbage collector's work; at two lengths in a row it is not.
+ * Follows the slowest texts until their time can be measured, and compares it with the time for an eighth of
+ * the length. Too much time at one length may be garbage collection; at two lengths in a row it is not.
  */
 function requireLinear(work: (text: string) => unknown, texts: readonly Text[]): void {
   const slowest = texts

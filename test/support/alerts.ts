@@ -1,10 +1,10 @@
 import { NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
 import { alertmanagerKey, pagerdutyKey } from '../../domain/received-alerts/key.ts';
 
-/** How long Prometheus' alerts hold unless they are sent again, as it does each minute. */
+/** How long Prometheus' alerts stay active unless they are sent again, which happens once a minute. */
 export const HOLDS_MS = 4 * 60_000;
 
-/** A firing alert as Prometheus sends it, at `at`; whatever a test cares about is given. */
+/** A firing alert from Prometheus at `at`. A test sets only the fields that matter to it. */
 export function firing(at: number, changes: Partial<ReceivedAlert> = {}): ReceivedAlert {
   const labels = changes.labels ?? { alertname: 'DiskFull', instance: 'db-1', severity: 'critical' };
   return {
@@ -23,12 +23,12 @@ export function firing(at: number, changes: Partial<ReceivedAlert> = {}): Receiv
   };
 }
 
-/** The same alert once it is over, since `ends_at`. */
+/** The message that an alert is over since `ends_at`. */
 export function resolved(starts_at: number, ends_at: number, changes: Partial<ReceivedAlert> = {}) {
   return firing(starts_at, { action: 'resolve', ends_at, ends_explicit: true, ...changes });
 }
 
-/** An event of PagerDuty's API, at `at`. */
+/** A message from PagerDuty's API at `at`. */
 export function paged(
   action: ReceivedAlert['action'],
   at: number,

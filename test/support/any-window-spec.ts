@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import type { WindowSpec } from '../../domain/rules/rule.ts';
 
 /**
- * Small windows, thresholds and timers in buckets of a second, so that a few events make them fire and end.
+ * Small windows, thresholds and timers in buckets of a second, so that a few events make a rule fire and
+ * stop.
  */
 export const anyWindowSpec = fc
   .record({

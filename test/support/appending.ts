@@ -6,8 +6,8 @@ import { Buffer } from '../../ingest/append/buffer.ts';
 import { anEvent } from './engine.ts';
 
 /**
- * Stores an event after the other until it is killed, as an API process does, and writes a line for each:
- * `stored` or `failed`.
+ * Stores events one after the other until it is killed, like an API process, and writes `stored` or `failed`
+ * for each.
  */
 const orm = await connect(process.env.DATABASE_URL!, 2);
 const log = pino({ level: 'silent' });

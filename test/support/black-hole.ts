@@ -1,21 +1,21 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /**
- * A way to a server on this machine that can swallow what goes over its present connections. New ones are as
- * good as before.
+ * A proxy to a server on this machine that can swallow the traffic of its current connections. New
+ * connections work.
  */
 export interface BlackHole {
   port: number;
-  /** How many connections were made so far. */
+  /** How many connections were made. */
   made(): number;
-  /** The clients' ports of the connections that are there now. */
+  /** The clients' ports of the current connections. */
   ports(): number[];
   /**
-   * From now on nothing comes through on the connections that are there now, and nothing of them is closed.
-   * @param direction `answers`: only what the server says is lost
+   * From now on nothing passes through the current connections, and none of them is closed. @param direction
+   * `answers`: only what the server sends is lost
    */
   swallow(direction?: 'both' | 'answers'): void;
-  /** From now on new connections are accepted, and nothing comes through on them. */
+  /** From now on new connections are accepted, but nothing passes through them. */
   swallowNew(): void;
   close(): Promise<void>;
 }
@@ -26,7 +26,7 @@ interface Through {
   swallows: 'nothing' | 'both' | 'answers';
 }
 
-/** @param host where it listens */
+/** @param host the address on which the proxy listens */
 export async function blackHole(port: number, host = '127.0.0.1'): Promise<BlackHole> {
   const connections = new Set<Through>();
   let made = 0;

@@ -4,14 +4,14 @@ import { temporaryDirectory } from './temporary.ts';
 
 const run = promisify(execFile);
 
-/** Chromium as distributions name it; undefined where there is none. */
+/** Chromium under the names that distributions use; undefined if it is not installed. */
 export const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
   (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0,
 );
 
 /**
- * Opens `url` in a new headless Chromium and resolves to the page as its scripts have left it. Each of
- * `otherSites` is a name that resolves to this machine, as another site's name can.
+ * Opens `url` in a new headless Chromium, and resolves to the page after its scripts have run. Each name in
+ * `otherSites` resolves to this machine, as the name of another site could.
  */
 export async function open(url: string, otherSites: string[] = []): Promise<string> {
   const rules = otherSites.map((name) => `MAP ${name} 127.0.0.1`).join(', ');

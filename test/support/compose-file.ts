@@ -26,19 +26,19 @@ export type Service = {
 };
 
 export const root = join(import.meta.dirname, '../..');
-/** A file of the project. */
+/** Reads a file of the project. */
 export const read = (file: string) => readFileSync(join(root, file), 'utf8');
 export const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
 };
 export const services = Object.entries(compose.services);
-/** Those that run our image. */
+/** The services that run our image. */
 export const ours = services.filter(([, { image }]) => image === 'tocsin');
-/** The script that it runs; options of Node may stand before it. */
+/** The script that a service runs. Options for Node may come before it. */
 export const scriptOf = (service: Service) => service.command?.find((word) => word.endsWith('.ts')) ?? '';
 
-/** What compose makes of `${NAME:-default}` and `${NAME:?reason}` when only required variables are set. */
+/** What Compose makes of `${NAME:-default}` and `${NAME:?reason}` if only required variables are set. */
 export function substituted(value: string): string {
   return value.replace(/\$\{\w+:-(.*?)\}/g, '$1').replace(/\$\{\w+:\?.*?\}/g, 'a/secret#of my@own');
 }

@@ -21,7 +21,7 @@ import { waitFor } from './wait-for.ts';
 
 export const silent = pino({ level: 'silent' });
 
-/** An event with an id of its own; whatever a test cares about is given. */
+/** An event with a new id. A test sets only the fields that matter to it. */
 export const anEvent = (changes: Partial<Event> & { occurred_at: number }): Event => ({
   event_id: crypto.randomUUID(),
   source_id: 'source',
@@ -31,7 +31,7 @@ export const anEvent = (changes: Partial<Event> & { occurred_at: number }): Even
   ...changes,
 });
 
-/** A rule for three ticks in ten seconds; whatever a test cares about is given. */
+/** A rule for three ticks in ten seconds. A test sets only the fields that matter to it. */
 export function aRule({
   threshold = 3,
   window = 10,
@@ -39,7 +39,7 @@ export function aRule({
   ...changes
 }: Partial<Omit<RuleInput, 'definition'>> & {
   threshold?: number;
-  /** Seconds. */
+  /** The window in seconds. */
   window?: number;
   definition?: Partial<RuleDefinition>;
 } = {}): RuleInput {
@@ -65,8 +65,8 @@ export function aRule({
 export class Crash extends Error {}
 
 /**
- * The whole way of an event on a real database, one step at a time and by a clock of its own: what the
- * processes do by themselves happens here when the test says so, in whatever order it likes.
+ * The path of an event on a real database, one step at a time and with its own clock. What processes do by
+ * themselves happens here when the test says so, in any order.
  */
 export class Engine {
   readonly orm: Orm;
@@ -76,9 +76,9 @@ export class Engine {
   readonly #drop: () => Promise<void>;
   readonly #nothing = async () => {};
   #beforeCommit = this.#nothing;
-  /** What the rules' workers log. */
+  /** The log of the rules' workers. */
   log: Logger = silent;
-  /** Incidents that were signalled, in order. */
+  /** The incidents that were signalled, in order. */
   readonly signalled: string[] = [];
 
   private constructor(orm: Orm, now: number, drop: () => Promise<void>) {
@@ -94,12 +94,12 @@ export class Engine {
     return Engine.on(url, now, drop);
   }
 
-  /** On a database that is there already. */
+  /** Makes an engine on an existing database. */
   static async on(url: string, now: number, drop = async () => {}): Promise<Engine> {
     return new Engine(await connect(url, 4), now, drop);
   }
 
-  /** Of its database. */
+  /** URL of its database. */
   get url(): string {
     return this.orm.config.get('clientUrl')!;
   }
@@ -110,17 +110,17 @@ export class Engine {
     await this.#drop();
   }
 
-  /** Another process takes over appending: it knows nothing of rules and groups yet. */
+  /** Another process takes over appending, and remembers no rules and groups yet. */
   restart(): void {
     this.#append = this.newAppend(() => this.#beforeCommit());
   }
 
-  /** Stores events and says what became of each. */
+  /** Stores events, and returns the outcome of each. */
   store(events: readonly Event[]): Promise<Appended> {
     return this.#append.run(events);
   }
 
-  /** Stores events and returns the outbox rows that their waker would take. */
+  /** Stores events, and returns the outbox rows that their waker would take. */
   async append(events: readonly Event[], beforeCommit = this.#nothing): Promise<string[]> {
     this.#beforeCommit = beforeCommit;
     try {
@@ -138,19 +138,21 @@ export class Engine {
     return rows[0]!.version;
   }
 
-  /** What the waker does after an append; without ids, what the sweep does with leftovers. */
+  /** Does what the waker does after an append; without ids, what the sweep does with rows left behind. */
   async wake(ids: readonly string[] | null = null): Promise<string[]> {
     return takeOutbox(sqlOf(this.orm), ids);
   }
 
-  /** Moves the watermark and takes what is due. */
+  /** Moves the watermark, and takes what is due. */
   async sweep(watermark: number): Promise<string[]> {
     const reached = await advanceWatermark(sqlOf(this.orm), watermark, this.now);
     await rearmRefreshed(sqlOf(this.orm), reached);
     return takeDue(sqlOf(this.orm), { now: this.now, watermark: reached });
   }
 
-  /** One call of the rule's workflow to have everything judged that can be judged: no backfill follows. */
+  /**
+   * One call of the rule's workflow. It must judge everything that can be judged, and require no backfill.
+   */
   evaluate(
     ruleId: string,
     orm: Orm = this.orm,
@@ -164,7 +166,7 @@ export class Engine {
     );
   }
 
-  /** What the rule's workflow does once woken, until nothing is left. */
+  /** Does what the rule's workflow does after a wake, until nothing is left. */
   async judge(ruleId: string, orm: Orm = this.orm): Promise<void> {
     while (true) {
       const result = await this.evaluate(ruleId, orm);
@@ -177,7 +179,7 @@ export class Engine {
     }
   }
 
-  /** As judge, but the process dies instead of committing its n-th transaction. */
+  /** Like `judge`, but the process dies in place of its n-th commit. */
   async judgeAndCrash(ruleId: string, nth: number): Promise<void> {
     try {
       await this.judgeWith(ruleId, (n) => {
@@ -188,25 +190,25 @@ export class Engine {
     }
   }
 
-  /** As judge, with something happening before each of its commits, counted from 0. */
+  /** Like `judge`, with a callback before each commit, counted from 0. */
   async judgeWith(ruleId: string, beforeCommit: (n: number) => void | Promise<void>): Promise<void> {
     await this.judge(ruleId, this.hooked(beforeCommit));
   }
 
-  /** A revision as judging reads it. */
+  /** Reads a revision like the judge. */
   async version(ruleId: string, revision: number): Promise<Version> {
     const rule = await loadRule(sqlOf(this.orm), ruleId);
     return rule!.versions.find((version) => version.revision === revision)!;
   }
 
-  /** Counts what was in a revision's window, as it was read. */
+  /** Runs the backfill of a revision. */
   backfill(version: Version): Promise<void> {
     return backfill(this.orm, version);
   }
 
   /**
-   * Counts what was in the window of a rule's first revision, and dies before the n-th commit. False when it
-   * was done before.
+   * Runs the backfill of a rule's first revision, and dies before the n-th commit. Returns false if it
+   * finished before.
    */
   async backfillAndCrash(ruleId: string, nth: number, portions: Portions): Promise<boolean> {
     const hooked = this.hooked((n) => {
@@ -221,7 +223,7 @@ export class Engine {
     }
   }
 
-  /** Whether an append could admit a group of the rule now, or would have to wait. */
+  /** Says whether an append could admit a group of the rule now, or would have to wait. */
   async admits(ruleId: string): Promise<boolean> {
     const { rows } = await sql<{ free: boolean }>`
       select pg_try_advisory_xact_lock(${LOCKS.groups}, hashtext(${ruleId})) as free`.execute(
@@ -230,7 +232,7 @@ export class Engine {
     return rows[0]!.free;
   }
 
-  /** How PostgreSQL plans the last of the statements that are sent by `queries`, in their transaction. */
+  /** PostgreSQL's plan of the last statement that `queries` sends, in the same transaction. */
   async planOf(queries: (db: Sql) => Promise<unknown>): Promise<string> {
     const client = new pg.Client(this.orm.config.get('clientUrl'));
     await client.connect();
@@ -255,10 +257,10 @@ export class Engine {
     }
   }
 
-  /** The same database, with something happening before each commit. */
+  /** The same database with a callback before each commit. */
   hooked(beforeCommit: (n: number) => void | Promise<void>): Orm {
     let commits = 0;
-    /** Thrown in place of a commit: a process that died there does nothing more. */
+    /** The error that replaced a commit. A process that died there does nothing more. */
     let dead: { error: unknown } | null = null;
     const fork = () => {
       if (dead) throw dead.error;
@@ -280,7 +282,7 @@ export class Engine {
     return { em: { fork } } as unknown as Orm;
   }
 
-  /** Changes a rule and says what becomes of its open incidents. */
+  /** Changes a rule, and returns what happens to its open incidents. */
   async edit(ruleId: string, patch: Partial<RuleInput>): Promise<OpenIncidents | undefined> {
     return (await updateRule(this.orm, ruleId, () => patch, this.now))?.open_incidents;
   }
@@ -291,37 +293,37 @@ export class Engine {
     await this.judge(ruleId);
   }
 
-  /** The clock and the watermark go on to `now`, and what is due is judged. */
+  /** Moves the clock and the watermark to `now`, and judges what is due. */
   async pass(ruleId: string, now: number): Promise<void> {
     this.now = now;
     await this.settle(ruleId);
   }
 
-  /** A rule's incidents in the order in which they opened. */
+  /** The incidents of a rule, in the order in which they opened. */
   incidents(ruleId: string): Promise<Incident[]> {
     const orderBy = { openedAt: 'asc', groupKey: 'asc' } as const;
     return this.orm.em.fork().find(IncidentEntity, { ruleId }, { orderBy });
   }
 
-  /** Kinds of the notices that people get of an incident, in order. */
+  /** The kinds of an incident's notices, in order. */
   async notices(incidentId: string): Promise<string[]> {
     const orderBy = { at: 'asc', kind: 'asc' } as const;
     return (await this.orm.em.fork().find(NoticeEntity, { incidentId }, { orderBy })).map(({ kind }) => kind);
   }
 
-  /** How many rows a table has for a rule. */
+  /** How many rows of a table belong to a rule. */
   async rows(table: string, ruleId: string): Promise<number> {
     const { rows } = await sql<{ n: number }>`
       select count(*)::int as n from ${sql.table(table)} where rule_id = ${ruleId}`.execute(sqlOf(this.orm));
     return rows[0]!.n;
   }
 
-  /** Resolves when `work` is done or waits for a lock that somebody holds. */
+  /** Resolves when `work` is done, or waits for a lock. */
   async doneOrBlocked(work: Promise<unknown>): Promise<void> {
     await this.isBlocked(work);
   }
 
-  /** Resolves when `work` is done, with false, or waits for a lock that somebody holds, with true. */
+  /** Resolves to false when `work` is done, or to true when it waits for a lock. */
   async isBlocked(work: Promise<unknown>): Promise<boolean> {
     let done = false;
     const end = () => {
@@ -342,7 +344,7 @@ export class Engine {
     return !done;
   }
 
-  /** Events that a rule's revision has counted so far. */
+  /** How many events a revision of the rule has counted so far. */
   async counted(ruleId: string, revision: number): Promise<number> {
     const { rows } = await sql<{ n: number }>`
       select coalesce(sum(n), 0)::int as n from window_counts
@@ -351,8 +353,7 @@ export class Engine {
   }
 
   /**
-   * Lets everything come to rest: all that was stored is woken, due and judged, with the watermark at the
-   * clock.
+   * Lets everything come to rest: all stored events are woken and judged, with the watermark at the clock.
    */
   async settle(ruleId: string): Promise<void> {
     do {
@@ -361,10 +362,7 @@ export class Engine {
     } while ((await this.sweep(this.now)).length > 0);
   }
 
-  /**
-   * What another process would append with, at the same time, with something happening before each of its
-   * commits.
-   */
+  /** An append of another process at the same time, with a callback before each of its commits. */
   newAppend(beforeCommit: () => Promise<void> = async () => {}, ofProducers = false): Append {
     const transaction: AppendConnections['transaction'] = (work) =>
       this.#connections.transaction((inner) => {

@@ -7,13 +7,15 @@ import { type Orm, ormOptions, sqlOf } from '../../db/orm.ts';
 
 type Query = (...args: unknown[]) => unknown;
 
-/** A call that stops before one of its SQL statements, as its process was frozen there. */
+/** A call that stopped before one of its SQL statements, as if its process had been frozen there. */
 export interface FrozenCall {
-  /** Lets it go on. Resolves when it is over, also when it failed: how it ends, the rows must not care. */
+  /**
+   * Lets it continue. Resolves when it has ended, even with an error: the rows must be right in either case.
+   */
   resume(): Promise<void>;
-  /** PostgreSQL ends the transaction that it holds open, as it does with one that is idle for too long. */
+  /** Ends its open transaction, as PostgreSQL does if one is idle for too long. */
   end(): Promise<void>;
-  /** It stopped inside a transaction, which holds its locks. */
+  /** True if it stopped inside a transaction, which holds locks. */
   readonly holds: boolean;
 }
 
@@ -23,7 +25,7 @@ interface Gate {
   inTransaction: boolean;
 }
 
-/** Processes that can be frozen before any of their SQL statements. They share connections of their own. */
+/** Processes that can be frozen before any of their SQL statements. They have their own connections. */
 export class Freezer {
   readonly #orm: Orm;
   readonly #running: AsyncLocalStorage<Gate>;
@@ -51,7 +53,7 @@ export class Freezer {
     return this.#orm.close(true);
   }
 
-  /** Runs `work` up to its statement number `at`, from 0. Null when it is over before that. */
+  /** Runs `work` up to its statement number `at`, from 0. Returns null if it ends before that. */
   async run(work: (orm: Orm) => Promise<void>, at: number): Promise<FrozenCall | null> {
     const stopped = Promise.withResolvers<PoolClient>();
     const resumed = Promise.withResolvers<void>();
@@ -64,7 +66,7 @@ export class Freezer {
       },
     };
     const ended = this.#running.run(gate, () => work(this.#orm));
-    // A call that was frozen may fail when it goes on: others took its place, or its connection is gone.
+    // A frozen call may fail when it continues, because others took its place or its connection is gone.
     const over = ended.then(
       () => {},
       () => {},

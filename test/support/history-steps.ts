@@ -9,7 +9,7 @@ export type Settings = Pick<RuleDefinition, 'for_seconds' | 'keep_firing_seconds
   grouped: boolean;
 };
 
-/** What a rule may change without counting anything anew. */
+/** What an edit may change without counting events again. */
 export type Tuning = Pick<Settings, 'threshold' | 'recovery' | 'for_seconds' | 'keep_firing_seconds'>;
 
 export type Step =
@@ -21,7 +21,7 @@ export type Step =
     }
   | { do: 'pass'; ms: number; lag: number; judged: boolean }
   | { do: 'edit'; settings: Settings; enabled: boolean; judged: boolean }
-  /** An edit that leaves what is counted as it is. */
+  /** An edit that does not change what is counted. */
   | { do: 'tune'; tuning: Tuning; judged: boolean }
   | { do: 'crash'; nth: number }
   | { do: 'restart' };
@@ -34,14 +34,14 @@ const tuning = {
 };
 
 export const settings: fc.Arbitrary<Settings> = fc.record({
-  // Exact times are kept beside the counts of windows above 600 s.
+  // Windows above 600 s have exact times beside their counts.
   window: fc.constantFrom(1, 3, 10, 61, 601),
   ...tuning,
   lateness: fc.constantFrom(20, 3600),
   grouped: fc.constantFrom(true, true, true, false),
 });
 
-/** Ages crowd at zero and at the edges of windows; some are late by minutes. */
+/** Most ages are zero or at the edges of windows; some events are late by minutes. */
 const ago = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(0, 0, 1, 499, 500, 1000) },
   { weight: 3, arbitrary: fc.integer({ min: 0, max: 12 }).map((s) => s * 1000) },

@@ -39,13 +39,13 @@ interface Stored {
   host: string;
   at: number;
   arrived: number;
-  /** Place in the order of commits, edits included. */
+  /** Its position in the order of commits, edits included. */
   order: number;
 }
 
 /** From when on something is counted. */
 interface Counts {
-  /** Of what was stored before this place in the order of commits, only events from `from` on. */
+  /** Of events stored before this position in the order of commits, only those from `from` on are counted. */
   order: number;
   from: number;
 }
@@ -54,26 +54,28 @@ interface Revision {
   rule: RuleInput;
   from: number;
   /**
-   * From here on in the order of commits, the revision before counts no more: one that was never ready had
-   * replaced it.
+   * From this position on, the earlier revision no longer counts: one that was never ready had replaced it.
    */
   began: number;
-  /** The rule's first revision, which judges windows whenever they were. */
+  /** True for the rule's first revision, which judges windows of any time. */
   first: boolean;
-  /** What it counts, and with it the revisions that follow and count the same. */
+  /** What it counts. Later revisions that count the same share it. */
   counts: Counts;
-  /** It was disabled before it was ready: it judged nothing, and what it had taken over ended with it. */
+  /**
+   * True if it was disabled before it was ready. Then it judged nothing, and what it had taken over ended
+   * with it.
+   */
   unjudged?: boolean;
 }
 
-/** A rule of its own type of event. */
+/** A rule with its own event type. */
 const typed = (input: RuleInput, event_type: string): RuleInput => ({
   ...input,
   definition: { ...input.definition, event_type },
 });
 
 /**
- * What should be on record: [group, since, opened, ended] of every incident, worked out from the first event
+ * The incidents that should be recorded: [group, since, opened, ended] of each, computed from the first event
  * on.
  */
 function expected(revisions: readonly Revision[], stored: readonly Stored[], end: number) {
@@ -105,7 +107,7 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
       const times = counted.filter(({ host }) => keyOf(rule, host) === key).map(({ at }) => at);
       const at = revision.first ? Math.min(...times, from) - 1 : from;
       for (const episode of modelEpisodes(times, spec, { at, firing: carried.get(key) ?? null }, horizon)) {
-        // What was never ready takes nothing over, and ends nothing: its successor does.
+        // A revision that was never ready takes nothing over and ends nothing; its successor does.
         const goesOn =
           next?.unjudged ||
           (next?.rule.enabled === true &&
@@ -122,7 +124,7 @@ function expected(revisions: readonly Revision[], stored: readonly Stored[], end
 const byGroupAndTime = (a: readonly (string | number)[], b: readonly (string | number)[]) =>
   String(a[0]).localeCompare(String(b[0])) || Number(a[2]) - Number(b[2]);
 
-/** Whether the second of two revisions finds in the counts of the first all that it counts. */
+/** Says whether the counts of the first revision contain everything that the second one counts. */
 function countsTheSame(before: RuleInput, after: RuleInput): boolean {
   const [a, b] = [before.definition, after.definition];
   const [was, is] = [windowSpecOf(a), windowSpecOf(b)];
@@ -136,7 +138,7 @@ function countsTheSame(before: RuleInput, after: RuleInput): boolean {
   );
 }
 
-/** One rule of an engine, everything that was done to it, and what must come of it. */
+/** One rule in an engine, everything that was done to it, and what must result. */
 export class History {
   readonly #engine: Engine;
   readonly #type: string;
@@ -159,7 +161,7 @@ export class History {
     this.#revisions = [{ rule: first, from, began: order, first: true, counts }];
   }
 
-  /** Each has a stretch of time and a rule of its own in the same database. */
+  /** Each history has its own rule and its own range of time in the same database. */
   static async begin(engine: Engine, initial: Settings): Promise<History> {
     engine.now += 7_200_000;
     const type = `tick-${engine.now}`;
@@ -204,7 +206,7 @@ export class History {
       select ready from rule_versions where rule_id = ${this.rule} order by revision desc limit 1 offset 1`.execute(
       sqlOf(engine.orm),
     );
-    // One that was not ready has judged nothing: its successor does, from the same instant on.
+    // A revision that was not ready has judged nothing. Its successor judges from the same time on.
     const counting = before.enabled && !rows[0]!.ready;
     const replaced = counting && input.enabled ? this.#revisions.pop() : undefined;
     if (counting && !input.enabled) this.#revisions.at(-1)!.unjudged = true;
@@ -237,7 +239,7 @@ export class History {
     return event;
   }
 
-  /** Lets twenty minutes pass until nothing is left to judge, and compares every incident with the model. */
+  /** Lets twenty minutes pass until nothing is left to judge, and compares all incidents with the model. */
   async check(): Promise<void> {
     const engine = this.#engine;
     engine.now += 1_200_000;

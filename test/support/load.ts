@@ -6,7 +6,7 @@ import { waitFor } from './wait-for.ts';
 
 const NAMESPACE = 'c5b8a0de-7a52-4a36-9bb1-3f4a2f6f6f10';
 
-/** Creates a rule through the API and waits until it is judged. Resolves to its id. */
+/** Creates a rule through the API, and waits until it is judged. Resolves to its id. */
 export async function makeRule(system: System, rule: Record<string, unknown>): Promise<string> {
   const made = await expectStatus<{ id: string }>(201, system.call('POST', '/alerts', rule));
   await waitFor(async () => (await system.call<{ ready: boolean }>('GET', `/alerts/${made.id}`)).body.ready, {
@@ -16,7 +16,7 @@ export async function makeRule(system: System, rule: Record<string, unknown>): P
   return made.id;
 }
 
-/** One event of type `type` that happened at `at` (epoch ms), as POST /internal/events takes it. */
+/** An event of a type that happened at `at` (epoch ms), in the form of POST /internal/events. */
 export function eventAt(type: string, at: number, n: number) {
   return {
     event_id: uuidv5(`${type} ${at} ${n}`, NAMESPACE),
@@ -29,8 +29,7 @@ export function eventAt(type: string, at: number, n: number) {
 }
 
 /**
- * Sends an event of `type` for each of `times` (epoch ms), in order, by so many senders at once; each must be
- * stored.
+ * Sends an event for each of `times` (epoch ms), in order, with so many senders at once. All must be stored.
  */
 export async function sendBurst(
   system: System,
@@ -47,7 +46,7 @@ export async function sendBurst(
   await Promise.all(Array.from({ length: senders }, send));
 }
 
-/** Makes simulated producers, which start at once. */
+/** Creates simulated producers, which start at once. */
 export async function makeProducers(
   system: System,
   producers: readonly { id: string; settings: Record<string, unknown> }[],
@@ -59,17 +58,17 @@ export async function makeProducers(
 
 export type Status = Omit<ProducerStatus, 'next_tick_at'> & { next_tick_at: string };
 
-/** What a producer's workflow says; throws while it can't be asked. */
+/** The status of a producer's workflow; throws while the workflow cannot be queried. */
 export async function statusOf(system: System, id: string): Promise<Status> {
   const { body } = await system.call<{ status: Status | null }>('GET', `/producers/${id}`);
   if (!body.status) throw new Error(`the workflow of ${id} does not answer: ${JSON.stringify(body)}`);
   return body.status;
 }
 
-/** How long the next tick of a producer has been due by now, in milliseconds. */
+/** How long the next tick of a producer has been overdue, in milliseconds. */
 export const overdue = ({ next_tick_at }: Status) => Date.now() - Date.parse(next_tick_at);
 
-/** Waits until all that producers had to emit up to now is stored. */
+/** Waits until all events that the producers had to emit up to now are stored. */
 export async function caughtUp(system: System, ids: readonly string[]): Promise<void> {
   await forEach(ids, 'producers to have caught up', async (id) => {
     const { body } = await system.call<{ appended_through: string }>('GET', `/producers/${id}`);
@@ -77,7 +76,7 @@ export async function caughtUp(system: System, ids: readonly string[]): Promise<
   });
 }
 
-/** Waits until producers have caught up, pauses them, and waits for their last batches. */
+/** Waits until the producers have caught up, pauses them, and waits for their last batches. */
 export async function pauseProducers(system: System, ids: readonly string[]): Promise<void> {
   await caughtUp(system, ids);
   for (const id of ids) await expectStatus(200, system.call('POST', `/producers/${id}/pause`, {}));
@@ -107,9 +106,9 @@ export async function expectStatus<T>(
 }
 
 /**
- * A sender that has something to say every `everyMs`, and says it until it is heard: what happened while
- * nobody listened is sent later, as of when it happened. `stop` resolves to how much it was when all of it is
- * stored.
+ * A sender with an event every `everyMs`, which repeats each one until it is stored. Events that happened
+ * while the API was down are sent later with their own times. `stop` resolves to the number of events when
+ * all are stored.
  */
 export function insistentSender(system: System, type: string, everyMs: number) {
   const queue: ReturnType<typeof eventAt>[] = [];
@@ -119,7 +118,7 @@ export function insistentSender(system: System, type: string, everyMs: number) {
   const timer = setInterval(() => queue.push(eventAt(type, Date.now(), made++)), everyMs);
   timer.unref();
   const send = async () => {
-    // A test that failed stops the system and not its senders.
+    // If a test fails, it stops the system but not its senders.
     while (!system.stopped && (!stopped || queue.length > 0)) {
       const event = silent ? undefined : queue.shift();
       const answer = event && (await system.call('POST', '/internal/events', event).catch(() => undefined));
@@ -129,7 +128,7 @@ export function insistentSender(system: System, type: string, everyMs: number) {
   };
   const senders = Promise.all(Array.from({ length: 4 }, send));
   return {
-    /** Keeps to itself what it has to say, or no longer. */
+    /** Holds events back, or no longer. */
     silence(on: boolean): void {
       silent = on;
     },

@@ -1,14 +1,16 @@
 export interface Row {
   readonly first: string;
-  /** The other cells, in their order. */
+  /** The other cells, in order. */
   readonly rest: readonly string[];
-  /** Cells of a row that is a list, by their header. */
+  /** The cells of a row that is a list, by their header. */
   readonly by: Readonly<Record<string, string>>;
 }
 
 /**
- * The rows of a Markdown text: of tables (`| a | b | c |`), and of lists that read like one: `- **a**: b`, or
- * `- **a**` with the items `  - Header: b` under it. Wrapped lines are joined.
+ * The rows of a Markdown text: of tables (`| a
+ * b
+ * c |`), and of lists with the same content: `- **a**: b`, or `- **a**` with the items `  - Header: b` under
+ * it. Wrapped lines are joined.
  */
 export function rowsOf(text: string): Row[] {
   const rows: { first: string; rest: string[]; by: Record<string, string> }[] = [];

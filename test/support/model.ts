@@ -7,8 +7,9 @@ export function countAt(times: readonly number[], spec: WindowSpec, t: number): 
 }
 
 /**
- * The brute-force model: steps through every instant at which anything can change (an event enters, leaves, a
- * timer ends) and applies the rule's words one by one. Slow, and written without a look at domain/transition.
+ * The brute-force model. It steps through every time at which something can change (an event enters or leaves
+ * the window, a timer ends), and applies the rule literally. It is slow, and independent of
+ * domain/rules/transition.
  */
 export function modelEpisodes(
   times: readonly number[],

@@ -1,16 +1,13 @@
 import { isFree } from '../../embedded/ports.ts';
 
-/**
- * Ports of this process alone among those that run tests at the same time (`mocha --parallel`, at most four).
- */
+/** How many ports each process has that runs tests at the same time (`mocha --parallel`, at most four). */
 const COUNT = 3_000;
 const FIRST = 20_000 + (Number(process.env.MOCHA_WORKER_ID ?? 0) % 4) * COUNT;
 const given = new Set<number>();
 
 /**
- * Free ports, each given only once, below those that outgoing connections are given: a client that keeps
- * trying while its server is away could otherwise be given that very port, be connected to itself, and hold
- * it.
+ * Finds free ports, each only once, below the range of outgoing connections. A client that retries while its
+ * server is down could otherwise get that very port for its own end, connect to itself, and block the port.
  */
 export async function steadyPorts(count: number): Promise<number[]> {
   const ports: number[] = [];

@@ -6,15 +6,15 @@ export type Role = {
   pid: number;
   kill(signal?: NodeJS.Signals): void;
   exited: Promise<Exit>;
-  /** Everything it has written so far, to stdout and stderr. */
+  /** Its output so far, stdout and stderr. */
   output(): string;
 };
 
 const running = new Map<number, Role>();
 
 /**
- * Runs a script of the project as its own process, as production does: `spawnRole('workers/main.ts',
- * ['rules'], env)`. `env` is added to ours. It is killed when the test run ends.
+ * Runs a script of the project as a process, as in production: `spawnRole('workers/main.ts', ['rules'],
+ * env)`. `env` is added to ours. The process is killed when the test run ends.
  */
 export async function spawnRole(script: string, args: string[], env: Record<string, string>): Promise<Role> {
   const child = await launch({
@@ -37,7 +37,7 @@ export async function spawnRole(script: string, args: string[], env: Record<stri
   return role;
 }
 
-/** Kills, at once and with their children, all that `spawnRole` started and that still runs. */
+/** Kills everything that `spawnRole` started and that still runs, with children. */
 export function killSpawned(): void {
   for (const role of running.values()) role.kill('SIGKILL');
 }

@@ -5,7 +5,7 @@ export interface Sample {
   value: number;
 }
 
-/** Reads Prometheus' text format. @throws when a line is not of it */
+/** Parses Prometheus' text format. @throws if a line is invalid */
 export function samplesOf(text: string): Sample[] {
   return text
     .split('\n')
@@ -19,7 +19,7 @@ export function samplesOf(text: string): Sample[] {
     });
 }
 
-/** The value of the one sample with this name and these labels; undefined when there is none. */
+/** The value of the only sample with this name and these labels; undefined if there is none. */
 export function sampled(
   samples: readonly Sample[],
   name: string,

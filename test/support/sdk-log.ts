@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 
-/** Lines kept for the one test that may fail. */
+/** How many lines are kept for a test that may fail. */
 const MOST = 100;
 
 let said: string[] = [];
 
 /**
- * Keeps what the SDK says during a test, to be shown if that fails: many tests mean what it warns of.
- * `SDK_LOG=1` shows it as it comes.
+ * Collects the SDK's messages during a test and shows them if the test fails, because many tests cause its
+ * warnings on purpose. `SDK_LOG=1` shows them at once.
  */
 export const sdkLogger = new DefaultLogger('WARN', ({ level, message, meta }) => {
   const line = `[${level}] ${message} ${inspect(meta, { depth: 4 })}`;
@@ -16,9 +16,9 @@ export const sdkLogger = new DefaultLogger('WARN', ({ level, message, meta }) =>
   else said = [...said.slice(1 - MOST), line];
 });
 
-/** What it has said since it was last asked. */
+/** The messages since the last call. */
 export function sdkSaid(): string[] {
-  // Not `instance()`, which would make a runtime where the test had none.
+  // Not `instance()`, which would create a runtime if the test had none.
   Runtime._instance?.flushLogs();
   const lines = said;
   said = [];
@@ -26,8 +26,8 @@ export function sdkSaid(): string[] {
 }
 
 /**
- * Has every worker of the test run, and Core, log there. The runtime itself is made by the first that needs
- * it: one that nobody uses is never ended, and its log would keep the process.
+ * Makes all workers of the test run, and Core, log there. The first user creates the runtime: one that nobody
+ * uses would never end, and its log would keep the process alive.
  */
 export function quietSdk(): void {
   Runtime.defaultOptions = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { StartupError } from '../../embedded/startup-error.ts';
 
-/** Asserts that `promise` is rejected with one line for a person that matches `message`. */
+/** Checks that `promise` is rejected with an error of one line that matches `message`. */
 export async function rejectsWithSentence(promise: Promise<unknown>, message: RegExp): Promise<void> {
   await assert.rejects(promise, (error) => {
     assert.ok(error instanceof StartupError, `not a StartupError: ${error}`);

@@ -13,8 +13,8 @@ import { removeTemporary, sweepAbandoned, temporaryDirectory } from './temporary
 quietSdk();
 
 /**
- * One PostgreSQL and one Temporal dev server for each process that runs tests, each started by the first test
- * that asks for it. With `--parallel` these are several processes, which then share nothing.
+ * One PostgreSQL and one Temporal dev server for each process that runs tests; the first test that needs one
+ * starts it. With `--parallel` there are several such processes, which share nothing.
  */
 type Stoppable = { pid: number; stop(): Promise<void> };
 
@@ -46,17 +46,23 @@ const migrated = once(async () => {
   if (code !== 0) throw new Error(`db/migrate.ts failed on an empty database:\n${migration.output()}`);
 });
 
-/** URL of the run's PostgreSQL, database `tocsin`: unmigrated, for tests that make their own databases. */
+/**
+ * URL of the PostgreSQL of this test run, database `tocsin`, without tables: tests create their own
+ * databases.
+ */
 export async function postgresUrl(): Promise<string> {
   return (await postgres()).url;
 }
 
-/** `host:port` of the run's Temporal server, which has the namespace `default` and our search attributes. */
+/**
+ * `host:port` of the Temporal server of this test run. It has the namespace `default` and our search
+ * attributes.
+ */
 export async function temporalAddress(): Promise<string> {
   return (await temporal()).address;
 }
 
-/** A migrated, empty database of its own; `drop` ends whoever is still connected to it. */
+/** Creates an empty, migrated database. `drop` also closes the connections to it. */
 export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
   await migrated();
   databases += 1;
@@ -66,8 +72,7 @@ export async function freshDatabase(): Promise<{ url: string; drop(): Promise<vo
 }
 
 /**
- * A Temporal namespace of its own, with our search attributes: no workflow or task queue is shared with other
- * tests.
+ * Creates a Temporal namespace with our search attributes, so that tests share no workflow and no task queue.
  */
 export async function freshNamespace(): Promise<string> {
   namespaces += 1;
@@ -110,10 +115,7 @@ function keep(dir: string, name: string, server: Stoppable): void {
   started.set(name, server);
 }
 
-/**
- * For the ways out of a run on which no teardown is called. SIGQUIT lets PostgreSQL free its shared memory
- * first.
- */
+/** For exits at which no teardown runs. SIGQUIT lets PostgreSQL free its shared memory. */
 function killAll(): void {
   killSpawned();
   for (const [name, { pid }] of started) signalTo(pid, name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
@@ -132,7 +134,7 @@ function endServersWithProcess(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 }
 
-// With --parallel mocha calls no teardown in the processes that run the tests: it ends them.
+// With --parallel, mocha ends the processes that run tests without a teardown.
 if (process.env.MOCHA_WORKER_ID !== undefined) endServersWithProcess();
 
 export async function mochaGlobalSetup(): Promise<void> {

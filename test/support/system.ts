@@ -21,9 +21,9 @@ const silence = () => {};
 const READY = /"(worker ready|listening on [^"]*)"/;
 
 /**
- * The product as it runs in production, on servers of its own: each part is a process that can be killed, and
- * started again where it was. What PostgreSQL acknowledged outlives its `kill -9`, and Temporal keeps its
- * workflows in a file.
+ * The product as in production, on its own servers. Each part is a process that can be killed and started
+ * again in the same place. What PostgreSQL acknowledged survives `kill -9`, and Temporal stores its workflows
+ * in a file.
  */
 export class System {
   readonly #dir = temporaryDirectory();
@@ -32,7 +32,7 @@ export class System {
   readonly #parts = new Map<PartName, Part>();
   readonly #ended: Part[] = [];
   #databaseUrl = '';
-  /** Nothing of it runs any more, and nothing will. */
+  /** True after the system was stopped for good. */
   stopped = false;
 
   private constructor(ports: Ports, env: Record<string, string>) {
@@ -41,7 +41,10 @@ export class System {
     process.once('exit', this.#killAll);
   }
 
-  /** Servers, migrated, and the processes of `roles`, ready. `env` is added to that of each. */
+  /**
+   * Starts migrated servers and the processes of `roles`, and waits until they are ready. `env` is added to
+   * that of each process.
+   */
   static async start(roles: readonly RoleName[] = ROLES, env: Record<string, string> = {}): Promise<System> {
     const [postgres, temporal, api] = await steadyPorts(3);
     const system = new System({ postgres: postgres!, temporal: temporal!, api: api! }, env);
@@ -73,12 +76,12 @@ export class System {
     return this.#parts.has(name);
   }
 
-  /** Process id of a part that runs. */
+  /** The process number of a running part. */
   pid(name: PartName): number {
     return this.#parts.get(name)!.pid;
   }
 
-  /** Starts a part where it was before; resolves when it is ready. */
+  /** Starts a part in the same place as before; resolves when it is ready. */
   async start(name: PartName): Promise<void> {
     const part = await this.#launch(name);
     this.#parts.set(name, part);
@@ -86,12 +89,15 @@ export class System {
     else await ready(name, part as Role);
   }
 
-  /** kill -9; resolves when it is gone. */
+  /** Kills a part (kill -9); resolves when it is gone. */
   async kill(name: PartName): Promise<void> {
     await this.#end(name, 'SIGKILL');
   }
 
-  /** SIGTERM; resolves when it was heard, to how it ended and after how many milliseconds. */
+  /**
+   * Sends SIGTERM; resolves when the process has noticed it. `exited` then says how it ended, and after how
+   * many milliseconds.
+   */
   async terminate(name: RoleName): Promise<{ exited: Promise<Exit & { ms: number }> }> {
     const since = performance.now();
     const { output } = this.#parts.get(name) as Role;
@@ -109,7 +115,7 @@ export class System {
     await this.start(name);
   }
 
-  /** One request to the API. */
+  /** Sends one request to the API. */
   async call<T = unknown>(
     method: string,
     path: string,
@@ -122,12 +128,12 @@ export class System {
     return { status: response.status, body: (text === '' ? null : JSON.parse(text)) as T };
   }
 
-  /** Rows straight from PostgreSQL, by a connection that this call alone uses. */
+  /** The rows of a query on PostgreSQL, with a connection of its own. */
   async query<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
     return this.connected(async (client) => (await client.query<Row>(sql, values)).rows);
   }
 
-  /** Works with a connection of its own to PostgreSQL, which ends with `work`. */
+  /** Runs `work` with a connection to PostgreSQL that ends afterwards. */
   async connected<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     const connectionString = this.#databaseUrl;
     const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 });
@@ -140,7 +146,7 @@ export class System {
     }
   }
 
-  /** What its processes warned of, for whoever reads why a test failed: the last lines of each. */
+  /** The last warnings of each process, for people who investigate a failed test. */
   complaints(): string {
     return [...this.#ended, ...this.#parts.values()]
       .flatMap(
@@ -154,10 +160,7 @@ export class System {
       .join('\n');
   }
 
-  /**
-   * Ends everything at once: nothing of it is kept. Only PostgreSQL has something to tidy away: its shared
-   * memory.
-   */
+  /** Kills everything, because nothing is kept. Only PostgreSQL shuts down, to free its shared memory. */
   async stop(): Promise<void> {
     this.stopped = true;
     const parts = [...this.#parts];
@@ -226,7 +229,7 @@ async function ready(name: PartName, { output, exited }: Role): Promise<void> {
 
 let bundle: Promise<string> | undefined;
 
-/** A file with the workflows' code, bundled once a run. */
+/** A file with the workflows' code, bundled once per test run. */
 function workflowBundle(): Promise<string> {
   bundle ??= (async () => {
     const file = join(temporaryDirectory(), 'workflows.js');

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { endOrphans, remember, remembered } from '../../embedded/processes/orphans.ts';
 
 const prefix = 'tocsin-test-';
-/** A folder apart from `run`, whose processes any start on this directory would end. */
+/** Not in `run`, because a start on this directory would stop the processes recorded there. */
 const owner = 'test-run';
 const mine = new Set<string>();
 
 /**
- * A new directory, removed when the test run ends. Readable by all, because PostgreSQL may run as another
- * user.
+ * Creates a directory that is removed when the test run ends. Everybody can read it, because PostgreSQL may
+ * run as another user.
  */
 export function temporaryDirectory(): string {
   const dir = mkdtempSync(join(tmpdir(), prefix));
@@ -20,13 +20,13 @@ export function temporaryDirectory(): string {
   return dir;
 }
 
-/** Removes what this run made. */
+/** Removes the directories of this test run. */
 export function removeTemporary(): void {
   for (const dir of mine) rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   mine.clear();
 }
 
-/** Ends servers and removes directories of earlier test runs that were killed. */
+/** Stops servers and removes directories of earlier test runs that were killed. */
 export async function sweepAbandoned(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(prefix))) {
     const dir = join(tmpdir(), name);
@@ -36,7 +36,7 @@ export async function sweepAbandoned(): Promise<void> {
   }
 }
 
-/** Another run may have made it a moment ago and not signed it yet, or is just removing it. */
+/** Another test run may have created it just now without its mark, or may be removing it. */
 function isYoung(dir: string): boolean {
   const made = statSync(dir, { throwIfNoEntry: false })?.mtimeMs;
   return made === undefined || Date.now() - made < 10_000;

@@ -14,8 +14,8 @@ interface Plan {
 }
 
 /**
- * A statement, how many blocks of 8 kB PostgreSQL looked at for it, and how many rows it took from tables and
- * indexes.
+ * A statement, with the number of 8 kB blocks that PostgreSQL read for it, and the number of rows from tables
+ * and indexes.
  */
 export interface Touched {
   text: string;
@@ -23,15 +23,15 @@ export interface Touched {
   rows: number;
 }
 
-/** Rows that the leaves of a plan brought. */
+/** The rows from the leaves of a plan. */
 function rowsOf({ Plans: plans = [], ...plan }: Plan): number {
   if (plans.length === 0) return plan['Actual Rows'] * plan['Actual Loops'];
   return plans.reduce((sum, below) => sum + rowsOf(below), 0);
 }
 
 /**
- * A connection to a database that explains every statement which names `table` before it runs it, and keeps
- * what it cost: what depends on data and not on the machine.
+ * Opens a connection that runs EXPLAIN for every statement which names `table`, and records the cost. This
+ * cost depends on the data and not on the machine.
  */
 export async function explaining(
   url: string,

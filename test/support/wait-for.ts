@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Polls until `condition` returns something truthy and resolves to that. An error it throws counts as "not
- * yet". Throws an Error after `timeoutMs` (default 30,000) that names `what`, the last error (mocha does not
- * print causes) and what `seen` tells of the state of things.
+ * Calls `condition` until it returns something truthy, and resolves to that. If it throws, that counts as
+ * "not yet". After `timeoutMs` (default 30,000) it throws an Error with `what`, the last error (mocha does
+ * not print causes), and what `seen` returns about the state.
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,

@@ -5,21 +5,24 @@ import { type Change, Walk } from '../../domain/rules/walk.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
 import { countTests } from './count-conditions.ts';
 
-/** A group's record, kept as the judge keeps it: each judging walks along what changed since the last. */
+/**
+ * The recorded incidents of a group, maintained like the judge does: each judging walks along the changes
+ * since the last one.
+ */
 export class WalkedGroup {
   readonly #spec: WindowSpec;
   readonly times: number[] = [];
   incidents: IncidentOnRecord[] = [];
   last: Pick<Judged, 'standing' | 'deferred'> = { standing: { state: 'ok' }, deferred: [] };
   #next = 0;
-  /** Buckets with events that were read, all in all. */
+  /** How many non-empty buckets were read in total. */
   read = 0;
 
   constructor(spec: WindowSpec) {
     this.#spec = spec;
   }
 
-  /** Judges after events came at `times`; each of them is a change of its own. */
+  /** Judges after events came at `times`; each of them is a separate change. */
   judge(times: readonly number[], horizon: Horizon): void {
     this.times.push(...times);
     this.times.sort((a, b) => a - b);

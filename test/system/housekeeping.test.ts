@@ -79,7 +79,7 @@ describe('housekeeping', () => {
   it('names a workflow that fails each time it is to go on', async () => {
     const { id } = await createRule(there.orm, aRule(), Date.now());
     const workflowId = ruleWorkflowId(id);
-    // As good as code that no longer fits its history: no worker can run it.
+    // Like code that no longer fits its history: no worker can run it.
     await there.client.workflow.start('noSuchWorkflow', { workflowId, taskQueue: QUEUES.rules });
     await notePending(sqlOf(there.orm), id, 1, [{ group_key: '', from_at: 0, to_at: 0 }]);
     await sql`update pending_evaluations set noted_at = now() - interval '2 minutes'`.execute(

@@ -15,12 +15,12 @@ const NOON = Date.UTC(2026, 4, 4, 12);
 const OLD_DAY = NOON - DAY_MS / 2 - 5 * DAY_MS;
 const OLD = new Date(OLD_DAY).toISOString();
 
-/** A step of housekeeping with much to do, and what is left of it. */
+/** A step of housekeeping with much to do, and how much of it is left. */
 interface Step {
   prepare(engine: Engine): Promise<unknown>;
   run(engine: Engine, progress: () => void): Promise<unknown>;
   left: string;
-  /** The beat that finds one part of it done, and another not. */
+  /** The heartbeat at which one part is done and another is not. */
   midway: number;
 }
 
@@ -134,8 +134,8 @@ const STEPS: Record<string, Step> = {
 };
 
 /**
- * Long work must say that it goes on, and must stop when it is told to: else the server has it done twice at
- * once.
+ * Long work must send heartbeats, and must stop when it is told to. Otherwise the server runs it twice at the
+ * same time.
  */
 describe('housekeeping that has much to do', () => {
   let engine: Engine;

@@ -67,7 +67,7 @@ describe('housekeeping', () => {
     assert.equal(beats.length, 3, 'it went on');
   });
 
-  /** Days of a table's partitions, from today, up to ten days ahead. */
+  /** The days of a table's partitions, counted from today, up to ten days ahead. */
   const days = async (parent: 'events' | 'window_counts' | 'window_times') =>
     (await partitionDays(sqlOf(engine.orm), parent))
       .map(({ day }) => (day - TODAY) / DAY_MS)
@@ -98,7 +98,7 @@ describe('housekeeping', () => {
       [-7, -6],
     );
     assert.equal(await count('events'), 3);
-    // To the millisecond, these: noon of seven days ago is just within.
+    // These are exact to the millisecond: noon of seven days ago is just within.
     assert.equal(await count('event_ids'), 3);
     assert.equal((await summary(sqlOf(engine.orm))).total_events, 3);
   });
@@ -137,13 +137,13 @@ describe('housekeeping', () => {
     await engine.edit(disabled, { enabled: false });
     await tidy();
     const counted = async () => Promise.all([long, short, disabled].map((id) => engine.counted(id, 1)));
-    // Of a disabled rule that is not settled yet the counts are needed once more.
+    // The rule is disabled but not settled, so its counts are needed once more.
     assert.deepEqual(await counted(), [3, 3, 3]);
     await engine.judge(disabled);
     engine.now += 3 * DAY_MS;
     await tidy();
     assert.deepEqual(await counted(), [3, 2, 0]);
-    // What is not judged yet keeps what it needs, however long ago it was.
+    // What is not judged yet keeps its counts, however old they are.
     await engine.wake(await engine.append([anEvent({ occurred_at: engine.now, event_type: 'short' })]));
     await sql`
       insert into pending_evaluations (rule_id, revision, group_key, late, from_at, to_at)
@@ -254,7 +254,7 @@ describe('housekeeping', () => {
   it('goes on where a crash broke the detaching itself off', async () => {
     await engine.append(eventsOf(9));
     let broken: Promise<unknown> | undefined;
-    // Detaching waits for those who read the table; killed there, it is half done.
+    // Detaching waits for readers of the table. If it is killed there, it is half done.
     await transaction(engine.orm, async (db) => {
       await sql`select from events limit 1`.execute(db);
       broken = assert.rejects(tidy());
@@ -317,7 +317,7 @@ describe('housekeeping', () => {
     assert.deepEqual(await keys(), ['*', '*']);
     await engine.pass(id, NOON + 120_000);
 
-    // The process that appends goes on: it must hear of it.
+    // The appending process is running and must learn of the change.
     engine.now += 4 * DAY_MS;
     await engine.arrive(id, hosts('b'));
     await tidy();
@@ -338,7 +338,7 @@ describe('housekeeping', () => {
     await engine.pass(id, NOON + 60_000);
     engine.now += 4 * DAY_MS;
     await sql`delete from window_counts`.execute(sqlOf(engine.orm));
-    // Before each commit another process counts for a group it knew, and for a new one.
+    // Before each commit, another process counts for a group that it knew and for a new one.
     const other = engine.newAppend();
     await other.run(hosts(['h499']));
     let n = 0;
@@ -403,7 +403,7 @@ describe('housekeeping', () => {
         (await partitionDays(sqlOf(engine.orm), 'events')).some(({ state }) => state === 'detaching'),
       );
       assert.equal(dropped, 2, 'the counts of that day and their times, which nobody reads');
-      // Nobody waits for what is half done.
+      // Nobody waits for the half-done partition.
       await ensureDay(engine.orm, TODAY + 20 * DAY_MS);
       await engine.append(eventsOf(0));
     } finally {

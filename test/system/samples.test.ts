@@ -131,7 +131,7 @@ describe('removing the samples', () => {
   });
 
   it('waits for a batch whose append began before', async () => {
-    // Removing a rule keeps appends out as well.
+    // Removing a rule also blocks appends.
     await sql`update alert_rules set sample = false`.execute(sqlOf(engine.orm));
     let removing: ReturnType<typeof removeSamples> | undefined;
     const append = engine.newAppend(async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { SignalQueue } from '../../temporal-config/signals/queue.ts';
 
-/** A Temporal whose answers the test gives, one signal at a time. */
+/** A Temporal whose answers the test releases, one signal at a time. */
 function heldTemporal() {
   const asked: { id: string; answer: PromiseWithResolvers<void> }[] = [];
   const failures: unknown[] = [];

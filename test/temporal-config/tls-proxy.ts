@@ -15,7 +15,7 @@ export function hasOpenssl(): boolean {
   }
 }
 
-/** Files of a certificate authority of its own, and what it signed for a server and a client. */
+/** Creates a certificate authority, and certificates of it for a server and a client. */
 export function makeCertificates() {
   const dir = temporaryDirectory();
   const file = (name: string) => join(dir, name);
@@ -51,7 +51,7 @@ export interface Seen {
 }
 
 /**
- * Ends TLS in front of a Temporal server, as Temporal Cloud does, and asks each client for a certificate of
+ * Terminates TLS in front of a Temporal server, like Temporal Cloud, and requires a client certificate from
  * `ca`.
  */
 export async function tlsProxy(

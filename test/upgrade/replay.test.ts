@@ -4,8 +4,8 @@ import { keptHistories } from '../support/histories.ts';
 import { releases, workflowsOf } from '../support/releases.ts';
 
 /**
- * Runs that began under earlier code go on under today's: whoever breaks this needs patched(). See
- * docs/upgrading.md.
+ * Runs that began under earlier code must continue under the current code. If your change breaks this test,
+ * it needs patched(): see docs/upgrading.md.
  */
 describe('recorded histories of every release', () => {
   const histories = keptHistories();

@@ -21,26 +21,24 @@ import { freshDatabase, freshNamespace, temporalAddress } from '../support/serve
 export type Stage = Awaited<ReturnType<typeof stage>>;
 
 /**
- * What a scenario does before the workers are exchanged, while none runs, and after. Each step may keep what
- * it needs.
+ * What a scenario does before the workers are replaced, while none runs, and afterwards. Each step may store
+ * what later steps need.
  */
 export interface Scenario {
-  /** What goes on, for the test's title. */
+  /** What continues, for the title of the test. */
   name: string;
   /**
-   * Brings a workflow of the last release into the middle of its work: timers, activities and messages
-   * pending.
+   * Brings a workflow of the last release into the middle of its work, with pending timers, activities and
+   * messages.
    */
   begin(there: Stage): Promise<void>;
-  /** While no worker runs: what comes in meanwhile. */
+  /** Runs while there is no worker: what arrives meanwhile. */
   between?(there: Stage): Promise<void>;
-  /** Today's code has taken over: asserts that it finishes what was begun, and does more. */
+  /** Runs when the current code has taken over. Checks that it finishes what was begun, and does more. */
   goesOn(there: Stage): Promise<void>;
 }
 
-/**
- * A database, a namespace and all of the product's workers, which run the workflows of a release or of today.
- */
+/** A database, a namespace and all real workers, which run the workflows of a release or the current ones. */
 export async function stage({ namespaceOf = freshNamespace } = {}) {
   const address = await temporalAddress();
   const [database, namespace] = await Promise.all([freshDatabase(), namespaceOf()]);
@@ -60,7 +58,7 @@ export async function stage({ namespaceOf = freshNamespace } = {}) {
   const limits = { bufferEvents: 20_000, appendEvents: 2000 };
   const ingest = createIngest({ orm, client, clock, log, limits });
   const refusing = new Set<string>();
-  /** Refuses the events of some sources as if PostgreSQL were away. */
+  /** Refuses events of some sources as if PostgreSQL were down. */
   const gated: Ingest = new Proxy(ingest, {
     get(target, property) {
       if (property !== 'accept') {
@@ -97,9 +95,9 @@ export async function stage({ namespaceOf = freshNamespace } = {}) {
     namespace,
     ingest,
     hook,
-    /** Sources whose events can't be stored now. */
+    /** Sources whose events cannot be stored now. */
     refusing,
-    /** HTTP status that the channel answers with. */
+    /** Sets the HTTP status that the channel answers. */
     channelAnswers(status: number): void {
       answers = status;
     },
@@ -130,17 +128,19 @@ export async function stage({ namespaceOf = freshNamespace } = {}) {
 
 const { WorkflowTaskFailedCause } = proto.temporal.api.enums.v1;
 
-/** Why workflow tasks of a run failed: what a workflow that can't go on under new code does for ever. */
+/**
+ * Why workflow tasks of a run failed. A workflow that cannot continue under new code fails again and again.
+ */
 export async function failedTasks(handle: WorkflowHandle): Promise<string[]> {
   const { events } = await handle.fetchHistory();
   return (events ?? []).flatMap(({ workflowTaskFailedEventAttributes: failed }) => {
-    // A message that came as the workflow ended: the server has the workflow look again.
+    // A message came when the workflow ended, so the server repeats the task. That is normal.
     const usual = failed?.cause === WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
     return failed && !usual ? [failed.failure?.message ?? 'unknown'] : [];
   });
 }
 
-/** The activities of a workflow that wait, are retried or run now. */
+/** The activities of a workflow that wait, are retried, or run. */
 export async function pendingActivities(handle: WorkflowHandle): Promise<string[]> {
   const { raw } = await handle.describe();
   return (raw.pendingActivities ?? []).map(({ activityType }) => activityType?.name ?? '');

@@ -9,7 +9,7 @@ import { producer } from './scenarios/producer.ts';
 import { alertRule } from './scenarios/rule.ts';
 import { failedTasks, type Scenario, type Stage, stage } from './stage.ts';
 
-/** A new kind of workflow gets a scenario here as soon as one release has had it. */
+/** A new kind of workflow gets a scenario here after its first release. */
 const scenarios: Scenario[] = [producer, deadLetter, alertRule, incident, housekeeping];
 
 describe(`an upgrade from ${lastRelease} with everything running`, () => {
@@ -51,7 +51,7 @@ describe(`an upgrade from ${lastRelease} with everything running`, () => {
       if (error) failures.push(`${workflowId}: ${error.message}`);
     }
     assert.deepEqual(failures, []);
-    // A rule's workflow has one patch. A run that began without it has it after its first evaluation.
+    // The rule workflow has one patch. A run that began without it has it after its first evaluation.
     const wentOver = histories.filter(({ workflowId, history }) => {
       const markers = history.events!.map((event) => event.markerRecordedEventAttributes?.markerName);
       const [patch, first] = [markers.indexOf('core_patch'), markers.indexOf('core_local_activity')];

@@ -3,7 +3,7 @@ import { spawnRole } from '../support/processes.ts';
 import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-/** pino's level of warnings. */
+/** pino's number for warnings. */
 const WARN = 40;
 
 describe('the log of a worker that starts and stops normally', () => {
@@ -21,7 +21,7 @@ describe('the log of a worker that starts and stops normally', () => {
   });
   after(async () => await drop?.());
 
-  // One queue of `ingest`, and that of `notify`, are for activities alone, which the SDK warns of.
+  // One queue of `ingest` and the queue of `notify` have only activities. The SDK warns about that.
   for (const name of ['ingest', 'notify']) {
     it(`is JSON without a warning: ${name}`, async function () {
       this.timeout(180_000);

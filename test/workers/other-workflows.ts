@@ -1,6 +1,6 @@
 import { sleep } from '@temporalio/workflow';
 
-/** A workflow of the product by its name alone: its history does not fit the product's code. */
+/** A workflow with a real workflow's name, whose history does not fit the real code. */
 export async function deadLetter(): Promise<void> {
   await sleep('1 hour');
 }

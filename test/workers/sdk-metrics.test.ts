@@ -22,7 +22,7 @@ const root = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const hasPromtool = () => !spawnSync('promtool', ['--version'], { stdio: 'ignore' }).error;
 
-/** Every query about the SDK, of the alerts and of the dashboard. */
+/** All queries about the SDK, in alerts and the dashboard. */
 const queries = [
   ...(
     parse(read('deploy/prometheus/tocsin-alerts.yml')) as { groups: { rules: { expr: string }[] }[] }
@@ -86,7 +86,7 @@ describe('the metrics of the SDK in a scrape', () => {
 });
 
 describe('the SDK of a process whose chosen ports are taken', () => {
-  /** What a process of its own gets when its first `taken` choices are taken. */
+  /** The exporter of a new process, if its first `taken` choices of a port are taken. */
   const exporterAfter = (taken: number): { url?: string; failure?: string } => {
     const code = `
       import { createServer } from 'node:net';
@@ -148,7 +148,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
     const url = await waitFor(() => /metrics on (http:[^"]+)/.exec(role.output())?.[1], {
       ...{ what: 'the worker to be ready', timeoutMs: 120_000 },
     });
-    // One that has no row reads that by an activity, and ends.
+    // A producer without a row reads that by an activity, and ends.
     await client.workflow.execute('producer', {
       taskQueue: QUEUES.producers,
       workflowId: 'producer/none',
@@ -161,7 +161,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
         assert.equal(response.status, 200);
         text = await response.text();
         samples = samplesOf(text);
-        // The failed task costs the workflow its place in the cache, a moment later.
+        // The failed task evicts the workflow from the cache, a moment later.
         const evicted = 'temporal_sticky_cache_total_forced_eviction_total';
         return failures() > 0 && samples.some(({ name }) => name === evicted);
       },
@@ -175,7 +175,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
     await drop?.();
   });
 
-  /** Begins a workflow by other code of the same name, and leaves it in the middle. */
+  /** Starts a workflow with other code under the same name, and leaves it in the middle. */
   async function beginElsewhere(client: Client, address: string) {
     const native = await NativeConnection.connect({ address });
     const { code } = await bundleWorkflowCode({
@@ -233,7 +233,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
 
   it('answers in a form that Prometheus reads', function () {
     if (!hasPromtool()) this.skip();
-    // 3: it would give some metrics of other makers other names; 1: it cannot read them.
+    // Exit code 3: it dislikes names of other metrics. Exit code 1: it cannot parse the metrics.
     const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text });
     assert.ok(status === 0 || status === 3, String(stderr));
   });

@@ -150,7 +150,7 @@ describe('a change that can not be recorded', () => {
   });
   afterEach(() => api.close());
 
-  /** Writes to the record fail as on a full disk. */
+  /** Makes writes to the audit log fail, as they do on a full disk. */
   const refuse = async (write: 'insert' | 'update') => {
     await api.query(
       `create function refuse() returns trigger language plpgsql as $$ begin raise 'full' using errcode = '53100'; end $$`,

@@ -21,7 +21,7 @@ describe('the key to begin with', () => {
     await database.drop();
   });
 
-  /** An API process of its own, as far as keys are concerned, and what it logs. */
+  /** Stores a bootstrap key like a separate API process. Returns what it logs. */
   const open = (bootstrapKey: string) => {
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line) => lines.push(line) });

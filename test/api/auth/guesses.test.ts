@@ -61,7 +61,7 @@ describe('guesses', () => {
 describe('whoever tries keys', () => {
   let api: KeyStage;
   beforeEach(async () => {
-    // Each test's client may say where it comes from.
+    // The API trusts this proxy, so each test's client can choose its address.
     api = await keyStage({ proxies: ['127.0.0.1'] });
   });
   afterEach(() => api.close());

@@ -8,7 +8,7 @@ const credentialOf = (hash: string): Credential => ({
   ...{ expires_at: null, revoked: false },
 });
 
-/** A keyring over rows of its own, whose time stands still until it is moved. */
+/** A keyring over its own rows, with a clock that stands still until the test moves it. */
 function ring() {
   const rows = new Map<string, Credential>();
   const asked: string[][] = [];

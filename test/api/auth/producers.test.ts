@@ -16,7 +16,7 @@ describe('the URL of a check', () => {
     const auditor = (await api.key(['admin'])).key;
     const check = { id: 'check-1', kind: 'http-check', settings: { url } };
     assert.equal((await api.by(operator, 'POST', '/producers', check)).body.settings.url, url);
-    // Temporal is away: the change is refused, and on record all the same.
+    // Temporal is down, so the change is refused. The audit log has it nevertheless.
     assert.equal((await api.by(operator, 'PUT', '/producers/check-1', { settings: { url } })).status, 503);
 
     const shown = async (key: string) => {

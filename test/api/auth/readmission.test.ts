@@ -5,7 +5,7 @@ import { Problem, Unavailable } from '../../../api/http/problem.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 describe('a streamed answer', () => {
-  /** A stream whose admission is asked for again and again, and fails as it is told to. */
+  /** A stream whose admission is checked again and again, and fails when the test says so. */
   const streaming = () => {
     const there = { asked: 0, error: null as unknown };
     const stream = new PassThrough();

@@ -8,8 +8,8 @@ import { TOKEN } from '../stage.ts';
 import { bearer, type KeyStage, keyStage, type MadeKey } from './stage.ts';
 
 /**
- * Those who need no key: whoever looks whether the process is there, and whoever is about to come in. Of OTLP
- * what is never taken is refused to everybody.
+ * Routes without a key: liveness, documentation, opening a session, and the signals of OTLP that Tocsin does
+ * not support.
  */
 const PUBLIC = [
   ...['get /livez', 'get /health', 'get /readyz'],
@@ -17,7 +17,7 @@ const PUBLIC = [
   ...['post /v1/metrics', 'post /v1/traces', 'post /v1development/profiles'],
 ];
 
-/** Those whose key is in the body, and is judged there. */
+/** Routes whose key is in the body, where it is checked. */
 const KEY_IN_BODY = ['post /v2/enqueue', 'post /v2/change/enqueue'];
 
 const nameOf = ({ method, path }: Route) => `${method} ${path}`;
@@ -53,7 +53,7 @@ describe('where keys are asked for', () => {
   });
   after(() => api.close());
 
-  /** Asks a route before anything of a body would be looked at. */
+  /** Sends a request to a route that is refused before its body is read. */
   const ask = (route: Route, headers: Record<string, string>) =>
     api.call(route.method.toUpperCase(), route.path.replaceAll(/\{\w+\}/g, randomUUID()), undefined, headers);
 
@@ -91,7 +91,7 @@ describe('where keys are asked for', () => {
   });
 
   it('a key of the right role gets past, on every route', async () => {
-    // What doesn't end by itself, or takes a body that has to be right, is told by other tests.
+    // Endless answers, and routes that require a valid body, have tests of their own.
     for (const route of api.routes.filter(
       ({ role, path }) => role !== null && !/stream|samples/.test(path),
     )) {
@@ -128,7 +128,7 @@ describe('where keys are asked for', () => {
     const good = `Authorization: Bearer ${keys.read.key}`;
     const bad = `Authorization: Bearer ${makeSecret('key')}`;
     assert.match(await raw(good), / 200 /);
-    // Of several Node takes the first, whatever a proxy may have thought of the second.
+    // If there are several such headers, Node uses the first, even if a proxy used the second.
     assert.match(await raw(bad, good), / 401 /);
     assert.match(await raw(`Authorization: Bearer ${'x'.repeat(15_000)}`), / 401 /);
     assert.match(await raw(`Authorization: Bearer ${'x'.repeat(70_000)}`), / 431 /);

@@ -10,7 +10,7 @@ import { type Stage, stage, TOKEN } from '../stage.ts';
 export interface KeyStage extends Stage {
   /** The first key, which has every role. */
   root: string;
-  /** Makes a key. */
+  /** Creates a key. */
   key(
     roles: Role[],
     more?: { rate_limit?: number; expires_at?: string; name?: string; sources?: string[] },
@@ -18,7 +18,7 @@ export interface KeyStage extends Stage {
   /** Sends a request with a key. */
   by(key: string, method: string, path: string, body?: unknown): ReturnType<Stage['call']>;
   door: Door;
-  /** Puts the time of day forward, in milliseconds: keys end by it. */
+  /** Moves the clock forward, in milliseconds, so that keys expire. */
   advance(ms: number): void;
 }
 
@@ -30,14 +30,14 @@ export interface MadeKey {
 
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
-/** The API where keys are asked for. */
+/** An API that requires keys. */
 export async function keyStage({
   settings = {},
   temporal = 'away',
   proxies = [],
 }: {
   settings?: Partial<ApiDeps['settings']>;
-  /** Whom it trusts to say where requests come from. */
+  /** Proxies whose reported client addresses the API believes. */
   proxies?: string[];
   temporal?: 'away' | 'working';
 } = {}): Promise<KeyStage> {

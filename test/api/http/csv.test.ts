@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { asCsv } from '../../../api/http/csv.ts';
 
 /**
- * The cells that a spreadsheet sees which splits at `separator`, and takes quotes for quotes only where a
- * cell begins.
+ * The cells as a spreadsheet sees them that splits at `separator` and honours quotes only at the beginning of
+ * a cell.
  */
 function cellsOf(line: string, separator: string): string[] {
   const cells: string[] = [];
@@ -52,8 +52,8 @@ describe('CSV', () => {
     it(`has no formula for a spreadsheet that splits at a ${name}`, () => {
       for (const cell of hostile) {
         const text = asCsv([['first', cell, 'x']]).replace(/\n$/, '');
-        // One that splits at commas reads quotes as RFC 4180 has them; to others a line end inside of quotes
-        // may be one.
+        // A spreadsheet that splits at commas reads quotes as in RFC 4180. Others may see a line end even
+        // inside quotes.
         const lines = separator === ',' ? [text] : text.split(/[\r\n]/);
         for (const line of lines) {
           for (const seen of cellsOf(line, separator)) {

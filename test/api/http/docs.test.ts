@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type Stage, stage } from '../stage.ts';
 
-/** What the reference has: its clients must work unchanged. */
+/** The endpoints of the reference system, whose clients must work unchanged. */
 const REFERENCE = [
   'post /internal/events',
   'get /events',

@@ -16,7 +16,7 @@ describe('a hostile body', () => {
   const send = (body: Uint8Array | string, headers: Record<string, string>) =>
     api.call('POST', '/events', body, headers);
 
-  /** A request written by hand: its first line and headers, and then whatever comes. */
+  /** Sends a request written by hand: its first line and headers. The test then sends the body. */
   function open(headers: string): Socket {
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);

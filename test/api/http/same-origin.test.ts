@@ -11,7 +11,7 @@ describe('an API without keys', () => {
   });
   after(() => api.close());
 
-  /** `fetch` decides itself what Host it sends. */
+  /** A raw request, because `fetch` sets Host itself. */
   const ask = (method: string, path: string, host: string): Promise<number> =>
     new Promise((resolve, reject) => {
       const { hostname, port } = new URL(api.url);

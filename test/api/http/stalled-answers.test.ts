@@ -13,8 +13,8 @@ import { type Stage, stage } from '../stage.ts';
 const MB = 1e6;
 const CLIENTS = 30;
 /**
- * Memory for each answer that waits for its client. A whole answer would be 38 MB. An export holds a page of
- * events, its text and its bytes: 1.1 to 2.6 MB were measured.
+ * The memory allowed for each answer that waits for its client. A whole answer would be 38 MB. An export
+ * holds a page of events, its text and its bytes; 1.1 to 2.6 MB were measured.
  */
 const EACH = 4 * MB;
 
@@ -26,7 +26,10 @@ const memory = () => {
   return heapUsed + external;
 };
 
-/** The memory in use once it changes no more: the server goes on reading for a moment after the headers. */
+/**
+ * Waits until the used memory no longer changes. The server reads on for a moment after it has sent the
+ * headers.
+ */
 async function settledMemory(): Promise<number> {
   let last = Number.NaN;
   return waitFor(
@@ -40,7 +43,7 @@ async function settledMemory(): Promise<number> {
   );
 }
 
-/** Begins an answer and takes no more of it than its beginning. */
+/** Begins a request, reads the beginning of the answer, and then nothing more. */
 const stall = (url: string, headers: Record<string, string> = {}) =>
   new Promise<IncomingMessage>((resolve, reject) => {
     get(url, { headers, agent: false }, (response) => {
@@ -50,7 +53,7 @@ const stall = (url: string, headers: Record<string, string> = {}) =>
     }).on('error', reject);
   });
 
-/** Commits so many of the largest events at once. */
+/** Stores so many of the largest events in one commit. */
 const commitMany = (api: Stage, events: number) =>
   api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
     select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', ${MAX_PAYLOAD - 100})), now()
@@ -78,7 +81,7 @@ describe('answers that nobody takes', () => {
     '/api/v2/alerts',
   ]) {
     it(`hold only a part of it in memory: ${path}`, async () => {
-      // The first answer also loads code and opens connections.
+      // The first answer is not measured, because it also loads code and opens connections.
       (await stall(api.url + path)).destroy();
       const before = memory();
       const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(api.url + path)));
@@ -156,7 +159,7 @@ describe('streams that nobody takes', () => {
       const path = `${api.url}/events/stream?source_id=many&lastEventId=${lastEventId}`;
       const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(path)));
       try {
-        // 6 MB in one commit: the API keeps them for those who listen.
+        // 6 MB in one commit. The API keeps them for its listeners.
         if (lastEventId === '') await commitMany(api, 100);
         await waitFor(() => responses.every(({ socket }) => socket.bytesRead > 20_000), {
           what: 'as much of the events as the listeners take',
@@ -188,7 +191,7 @@ describe('a client that takes nothing', () => {
         response.socket.once('close', () => {
           closed = true;
         });
-        // What has come is read only after the connection was closed on the other side.
+        // Received data is read only after the server has closed the connection.
         const ended = new Promise<void>((resolve) => response.once('close', () => resolve()));
         await waitFor(
           async () => {
@@ -229,7 +232,7 @@ describe('long answers of one key', () => {
     assert.equal((await groups()).status, 200);
     const client = new pg.Client({ connectionString: api.orm.config.get('clientUrl') as string });
     await client.connect();
-    // None of them gets on while others may not read.
+    // With the table locked, none of these requests can continue.
     await client.query('begin; lock table received_alerts in access exclusive mode');
     const asked = Array.from({ length: 9 }, groups);
     const first = await Promise.race(asked);

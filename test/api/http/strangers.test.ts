@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { waitFor } from '../../support/wait-for.ts';
 import { bearer, type KeyStage, keyStage } from '../auth/stage.ts';
 
-/** More than any budget has room for. */
+/** More requests than any budget has room for. */
 const HOLDERS = 300;
 
 describe('budgets of bodies', () => {
@@ -21,7 +21,7 @@ describe('budgets of bodies', () => {
     await api.close();
   });
 
-  /** Sends most of a body and holds the rest back. Resolves once it is on its way. */
+  /** Sends most of a body and holds the rest back. Resolves once that is sent. */
   const hold = (path: string, body: Buffer, headers: string[] = []) =>
     new Promise<void>((resolve, reject) => {
       const { hostname, port } = new URL(api.url);
@@ -46,8 +46,8 @@ describe('budgets of bodies', () => {
     await waitFor(() => answered >= HOLDERS / 2, { what: 'the budget to be used up' });
   };
   /**
-   * Unpacks to 250 KiB. The compressed stream is flushed before its end, so the API surely holds all of
-   * these bytes.
+   * Decompresses to 250 KiB. The stream is flushed before its end, so the API certainly holds all of these
+   * bytes.
    */
   const small = gzipSync(Buffer.alloc(250 << 10, ' ')).subarray(0, -8);
   const GZIP = ['Content-Encoding: gzip'];
@@ -56,7 +56,7 @@ describe('budgets of bodies', () => {
   const text = 'x'.repeat(50_000);
   const event = { source_id: 'source-1', severity: 'high', event_type: 'cpu_spike', payload: { text } };
   const page = (routing_key: string) => ({
-    // One alert, refreshed: alerts that begin to fire have a rate.
+    // A refresh of one alert, because new alerts have a rate.
     ...{ routing_key, event_action: 'trigger', dedup_key: 'disk' },
     payload: { summary: 'disk full', source: 'web-1', severity: 'critical', custom_details: { text } },
   });
@@ -82,7 +82,8 @@ describe('budgets of bodies', () => {
   it('leave alerts and control requests their room when events have used up theirs', async () => {
     const { key } = await api.key(['ingest']);
     const headers = [...GZIP, `Authorization: ${bearer(key).authorization}`];
-    // A body that rests for 10 s is given up, so on a slow machine the first are gone when the last come.
+    // A body that makes no progress for 10 s is dropped. On a slow machine, the first ones are gone before
+    // the last ones arrive.
     await waitFor(
       async () => {
         await Promise.all(Array.from({ length: 50 }, () => hold('/events', small, headers)));
@@ -119,7 +120,7 @@ describe('budgets of bodies', () => {
     socket.write(
       `POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nAuthorization: Bearer ${key}\r\nContent-Length: 5000\r\n\r\n`,
     );
-    // Unpacks to 4 MiB: enough for an hour, if what it unpacks to counted.
+    // Decompresses to 4 MiB. If decompressed bytes counted, it could be sent for an hour.
     const body = gzipSync(Buffer.alloc(4 << 20, ' '));
     let at = 0;
     const timer = setInterval(() => {

@@ -273,7 +273,7 @@ describe('POST /events', () => {
 });
 
 describe('POST /events when it cannot store', () => {
-  /** An API whose ingest fails from the `after`th call on, or does what the others say. */
+  /** An API whose ingest fails from the `after`th call on. */
   const failing = (error: () => Error, after = 0) => {
     let calls = 0;
     return stage({

@@ -119,7 +119,7 @@ describe('POST /internal/events', () => {
     assert.deepEqual(body.payload.value, kept);
     const stored = await api.get(`/events/${body.id}`);
     assert.deepEqual(stored.body.payload.value, kept);
-    // Sent again it is the same event.
+    // Sent again, it is the same event.
     const again = await api.send(text);
     assert.deepEqual([again.status, again.body], [200, body]);
   });

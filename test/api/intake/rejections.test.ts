@@ -38,7 +38,7 @@ describe('rejections', () => {
   let full = false;
   beforeEach(async () => {
     full = false;
-    /** Lets whoever has a bearer come in under that name. */
+    /** An access that takes the bearer token as the name of the key. */
     const keyed: Access = {
       ...openAccess(TOKEN),
       async admit({ headers }, { role }) {

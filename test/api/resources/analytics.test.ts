@@ -87,7 +87,7 @@ describe('/analytics', () => {
       for (const at of minutes.toReversed()) {
         await other.query(`insert into event_totals values (0, ${at}, '', '', 7)`);
       }
-      // Came late: not folded yet, in two parts. What retention took leaves nothing.
+      // Late events, not folded yet, in two rows. Negative counts from deletions cancel others.
       await other.query(`insert into event_rollups (minute, severity, event_type, slot, n) values
         (${minutes[1]}, 'high', 'a', 0, 2), (${minutes[1]}, 'low', 'b', 1, 3), (${minutes[3]}, 'high', 'a', 0, -7)`);
       assert.deepEqual(

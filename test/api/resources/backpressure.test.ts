@@ -58,7 +58,7 @@ describe('/backpressure', () => {
       connection,
       namespace: api.client.options.namespace,
       taskQueue: QUEUES.ingest,
-      // Temporal tells workers apart by it.
+      // Temporal distinguishes workers by their identity.
       identity: 'another process',
       activities: { unused: async () => {} },
       maxTaskQueueActivitiesPerSecond: 7,

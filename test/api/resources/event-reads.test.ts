@@ -28,7 +28,7 @@ describe('reading events', () => {
     sent.push(event);
     return event;
   };
-  /** Newest first, by id within a millisecond. */
+  /** The expected order: newest first, by id within a millisecond. */
   const expected = (list = sent) =>
     [...list]
       .sort((a, b) => b.timestamp.localeCompare(a.timestamp) || b.event_id.localeCompare(a.event_id))
@@ -178,7 +178,7 @@ describe('reading events', () => {
     const whole = await api.get(path);
     assert.deepEqual(ids(whole), [many[29]!.event_id]);
     assert.equal(whole.headers.get('tocsin-searched-to'), null);
-    // Stretches begin with 500 events: more than that, and a database that takes its time, are a search in
+    // The first part of a search reads 500 events. More events and a slow database make a search in several
     // parts.
     await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
       select gen_random_uuid(), to_timestamp(${start - HOUR} / 1000.0), 'searched', 'info', 'searched', '{}', now()

@@ -6,7 +6,7 @@ import pg from 'pg';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Stage, stage } from '../stage.ts';
 
-/** Listens as a browser's EventSource does, and keeps what it was told. */
+/** Listens like a browser's EventSource, and records what it receives. */
 async function listen(url: string, lastEventId?: string) {
   const stop = new AbortController();
   const told: { id: string; event: string; data: Record<string, string> }[] = [];
@@ -144,8 +144,8 @@ describe('GET /events/stream', () => {
     for (const place of [-1, 0, 74, 199, 200, 613, 898]) {
       const resumed = await listen(path('?source_id=resumed'), listener.told[place]?.id ?? start);
       await waitFor(() => resumed.told.length >= 899 - place, { what: `the rest after ${place}` });
-      // From a place within it is what the first was told next, in that order; from the start in the order of
-      // commits.
+      // A stream that resumes within a commit continues in the order of the first stream. One from the start
+      // has the order of the commits.
       assert.deepEqual(resumed.ids().toSorted(), all.slice(place + 1).toSorted());
       await resumed.close();
     }
@@ -224,13 +224,13 @@ describe('GET /events/stream', () => {
         ...(await send(Array.from({ length: 20 }, () => event({ source_id: 'slow', payload: { large } })))),
       );
     }
-    // 12 MB: more than sockets and the tail keep.
+    // 12 MB: more than sockets and the tail hold.
     const told: string[] = [];
     createInterface(response)
       .on('line', (line) => {
         if (line.startsWith('data: ')) told.push(JSON.parse(line.slice(6)).id);
       })
-      // That is how it ends here.
+      // This is how the stream ends here.
       .on('error', () => {});
     response.resume();
     await waitFor(() => told.length >= 600, { what: 'everything' });
@@ -257,7 +257,7 @@ describe('GET /events/stream', () => {
 
   it('takes so many listeners and no more, and has room again when they are gone', async function () {
     this.timeout(240_000);
-    // Nothing is due by the clock: whoever leaves must not be noticed only by the next comment to them.
+    // The clock stands still, so that no comment is due. A listener that leaves must be noticed without one.
     const now = Date.now();
     const other = await stage({ change: () => ({ clock: () => now }) });
     const crowded = `${other.url}/events/stream`;

@@ -280,7 +280,7 @@ describe('what counts as impaired', () => {
   });
 });
 
-/** The status of a request as a browser sends it: fetch lets nobody choose the Host. */
+/** The status of a request with a Host of our choice, which fetch does not allow. */
 function statusOf(url: string, method: string, headers: Record<string, string>): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const sent = request(`${url}/health`, { method, headers }, (response) => {
@@ -311,7 +311,7 @@ describe('a request under another name', () => {
     const api = await stage({ change });
     const page = (Host: string, Origin = `http://${Host}`) => statusOf(api.url, 'POST', { Host, Origin });
     try {
-      // 405: let through to where there is nothing to post.
+      // 405 means that the request passed the check and reached a path without POST.
       for (const Host of ours) assert.equal(await page(Host), 405, Host);
       for (const Host of theirs) assert.equal(await page(Host), 403, Host);
       assert.equal(await page('10.0.0.7', publicUrl), 405);

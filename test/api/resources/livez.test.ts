@@ -7,7 +7,7 @@ import { waitFor } from '../../support/wait-for.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** The health check of the compose file: whether the process answers 200 there, and soon. */
+/** Runs the health check of the compose file: it succeeds if the process soon answers 200. */
 async function probe(port: string, path: string): Promise<boolean> {
   try {
     await promisify(execFile)('bash', [join(root, 'deploy/probe.sh'), port, path]);
@@ -23,7 +23,7 @@ describe('/livez of an API process', () => {
   before(async () => {
     role = await spawnRole('api/main.ts', [], {
       NODE_OPTIONS: `--import=${join(root, 'test/support/blockable.mjs')}`,
-      // Nobody listens there.
+      // Nobody listens at this port.
       DATABASE_URL: 'postgresql://tocsin:secret@127.0.0.1:1/tocsin',
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       PORT: '0',

@@ -92,7 +92,7 @@ describe('the metrics of the API', () => {
     const newest = sampled(samples, 'tocsin_partition_newest_timestamp_seconds', { table: 'events' })!;
     assert.ok(newest > Date.now() / 1000 && newest < Date.now() / 1000 + 4 * 86_400);
     assert.ok(sampled(samples, 'tocsin_database_bytes')! > 1_000_000);
-    // Nobody has moved the watermark, and nothing says how much room the disk has.
+    // The watermark has never been set, and the free space of the disk is unknown.
     for (const unknown of ['tocsin_watermark_lag_seconds', 'tocsin_disk_free_bytes']) {
       assert.equal(sampled(samples, unknown), undefined, unknown);
     }

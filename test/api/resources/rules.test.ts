@@ -228,7 +228,7 @@ describe('/alerts', () => {
       const { id } = await create();
       assert.equal((await api.call('PUT', `/alerts/${id}`, changes)).status, 422);
     }
-    // Names of labels are anybody's own.
+    // Names of labels are free, so this one is accepted.
     assert.deepEqual((await create({ labels: { group_bye: 'x' } })).labels, { group_bye: 'x' });
   });
 

@@ -7,7 +7,10 @@ import { producerWorkflow } from '../../../workflows/startable.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { stage } from '../stage.ts';
 
-/** Housekeeping at its worst: starts a producer again once it was stopped, or, of a sample, seen to end. */
+/**
+ * A housekeeping that interferes: it starts a producer again after it was stopped, or, for a sample, after it
+ * was seen to end.
+ */
 function eager(client: Client): Client {
   const started = new Set<string>();
   const startAgain = async (workflowId: string) => {

@@ -5,8 +5,8 @@ import { readSettings } from '../../../embedded/settings.ts';
 const URL = 'postgresql://tocsin:secret@db:5432/tocsin';
 
 /**
- * The one sentence in which the settings are refused: by each process, and by `npm start`, which shows no
- * stack for it.
+ * The sentence with which these settings are refused, both by each process and by `npm start`, which shows it
+ * without a stack.
  */
 function refusal(env: Record<string, string>): string {
   assert.throws(() => readSettings(env), { name: 'StartupError' });

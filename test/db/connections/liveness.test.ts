@@ -16,7 +16,7 @@ import { anEvent, silent } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-/** Silence of 3 s, two looks with the asking between them, and what a busy machine takes on top. */
+/** Silence of 3 s, two checks with their queries, and extra time for a busy machine. */
 const NOTICED_WITHIN_MS = 12_000;
 
 describe('a connection on which nothing comes through any more', () => {
@@ -121,7 +121,7 @@ describe('a connection on which nothing comes through any more', () => {
             work({
               ...inner,
               async commit() {
-                // The commit itself goes out; its answer does not come in.
+                // The commit reaches PostgreSQL, but its answer is lost.
                 way.swallow('answers');
                 await inner.commit();
               },
@@ -171,7 +171,8 @@ describe('a connection on which nothing comes through any more', () => {
     await moved();
     way.swallow();
     await within('the next heartbeat', beaten());
-    // What was refused or lost meanwhile holds it: it moves as far as that, and looks are what is waited for.
+    // What was refused or lost holds the watermark. The test waits for further computations of the watermark,
+    // whose value may stay.
     const looked = await count('select computed_at::float8 as n from watermark');
     await within(
       'the next look of the sweep',

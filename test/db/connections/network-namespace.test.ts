@@ -8,7 +8,7 @@ import { freshDatabase } from '../../support/servers.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const NAME = `tocsin-${process.pid}`;
-/** Networks that nobody routes (RFC 2544, RFC 5737): the first that this machine has no part in. */
+/** The first test network (RFC 2544, RFC 5737) that this machine does not use. */
 const prefix = ['198.18.77', '198.51.100', '203.0.113'].find(
   (candidate) =>
     !Object.values(networkInterfaces()).some((addresses) =>
@@ -20,7 +20,7 @@ const [HERE, THERE] = [`${prefix}.1`, `${prefix}.2`];
 const run = (command: string, ...args: string[]) => execFileSync(command, args, { stdio: 'pipe' });
 const inside = (command: string, ...args: string[]) => run('ip', 'netns', 'exec', NAME, command, ...args);
 
-/** Why this machine can't have a network namespace with a packet filter; null when it can. */
+/** Says why this machine cannot use a network namespace with a packet filter; null if it can. */
 function missing(): string | null {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'it needs Linux and root';
   if (prefix === undefined) return 'no network is free';
@@ -33,7 +33,7 @@ function missing(): string | null {
   }
 }
 
-/** The kernel loses the packets here, so that TCP behaves as it does in a network that swallows them. */
+/** The kernel drops the packets, so TCP behaves as in a network that loses them. */
 describe('a process in a network that loses the packets of its connections', () => {
   let why: string | null = null;
   let way: BlackHole | undefined;
@@ -83,7 +83,7 @@ describe('a process in a network that loses the packets of its connections', () 
       }
       const before = times('stored');
       const lost = performance.now();
-      // What was answered at that moment may still be on its way out of the process.
+      // Answers from that moment may still be in the process.
       await waitFor(() => times('failed') >= 2, { what: 'both to learn of it', timeoutMs: 15_000 });
       console.log(`      noticed after ${Math.round(performance.now() - lost)} ms`);
       await waitFor(() => times('stored') > before + 20, { what: 'events to be stored again' });
@@ -96,7 +96,7 @@ describe('a process in a network that loses the packets of its connections', () 
     const { rows } = await client.query<{ n: number }>('select count(*)::int as n from events');
     await client.end();
     const stored = times('stored');
-    // Requests that were under way at the kill may be stored although they got no answer.
+    // Requests that were in progress at the kill may be stored although they were not answered.
     assert.ok(rows[0]!.n >= stored && rows[0]!.n <= stored + 2, `${rows[0]!.n} rows for ${stored} answers`);
   });
 });

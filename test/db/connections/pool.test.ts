@@ -20,7 +20,7 @@ describe('the pool of connections', () => {
   });
 
   /**
-   * Ends every connection but this one, as a PostgreSQL that restarts does, once `state` is found among them.
+   * Closes all other connections like a PostgreSQL that restarts, as soon as one of them is in this state.
    */
   const endAll = (state: string) =>
     waitFor(
@@ -58,7 +58,7 @@ describe('the pool of connections', () => {
 
   it('loses none to a transaction that could not begin', async () => {
     for (let i = 0; i < 3; i++) {
-      // Ended in this moment, so that the pool still takes the connection for good.
+      // The connection was closed just now, so the pool still considers it usable.
       await sql`select 1`.execute(sqlOf(orm));
       const pool = await orm.em.getConnection().getNativeClient();
       const client = await pool.connect();

@@ -9,7 +9,7 @@ describe('an upgrade of keys', () => {
     const orm = await connect(database.url, 2);
     try {
       const db = sqlOf(orm);
-      // As it was before.
+      // The database as it was before the migration.
       await sql`drop index api_keys_name_unique`.execute(db);
       await sql`alter table api_keys drop column sources`.execute(db);
       for (const table of ['received_alerts', 'past_received_alerts']) {

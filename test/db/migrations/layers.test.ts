@@ -29,7 +29,8 @@ describe('a rule that release 0.1.0 counted for', () => {
       await sql.execute(`create table ${parent}_20260504 partition of ${parent}
         for values from (${bound('2026-05-04T00:00:00')}) to (${bound('2026-05-05T00:00:00')})`);
     }
-    // Two events in the backfill's window, two that an append counted. One more was too late to be counted.
+    // Two events in the window of the backfill, two that an append counted, and one that was too late to be
+    // counted.
     const { definition } = aRule({
       threshold: 5,
       window: 1200,

@@ -9,14 +9,14 @@ import { anEvent, Engine } from '../../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 
-/** More than a search here finds. */
+/** More than one search reads. */
 const characters = 1 << 20;
 
 describe('reading events at scale', () => {
   let engine: Engine;
   const stored: Event[] = Array.from({ length: 1500 }, (_, i) =>
     anEvent({
-      // Ten to a millisecond, over five days.
+      // Ten events per millisecond, over five days.
       occurred_at: NOON - Math.floor(i / 10) * Math.floor(DAY_MS / 30),
       severity: i % 500 === 3 ? 'rare' : ['high', 'low'][i % 2]!,
       source_id: `source-${i % 4}`,
@@ -103,14 +103,17 @@ describe('reading events at scale', () => {
     assert.deepEqual([ids(first.events), first.searchedTo], [expected.slice(0, 2), null]);
   });
 
-  /** Scans of each partition by this connection so far, as far as PostgreSQL hasn't reported them yet. */
+  /**
+   * How often this connection has scanned each partition, including scans that PostgreSQL has not reported
+   * yet.
+   */
   const scans = async (tx: Sql) => {
     const { rows } = await sql<{ name: string; n: number }>`
       select relname as name, (coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::int as n
       from pg_stat_xact_user_tables where relname ~ '^events_[0-9]{8}$' order by 1`.execute(tx);
     return rows;
   };
-  /** Partitions that were looked into. */
+  /** The partitions that a read uses. */
   const touched = (read: (tx: Sql) => Promise<unknown>) =>
     transaction(engine.orm, async (tx) => {
       const before = new Map((await scans(tx)).map(({ name, n }) => [name, n]));

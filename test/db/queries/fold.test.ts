@@ -22,7 +22,8 @@ describe('folding rollups', () => {
   const rollups = async () =>
     (await sql<{ n: number }>`select count(*)::int as n from event_rollups`.execute(db())).rows[0]!.n;
   /**
-   * Events over two days before noon, denser towards it, so that most minutes of the last hours have some.
+   * Events over the two days before noon, denser towards it, so that most minutes of the last hours have
+   * some.
    */
   const events = (n: number): Event[] =>
     Array.from({ length: n }, (_, i) =>
@@ -45,7 +46,7 @@ describe('folding rollups', () => {
   const within = ({ from = 0, to = Number.POSITIVE_INFINITY }: { from?: number; to?: number }) => {
     return ({ occurred_at }: Event) => occurred_at >= from && occurred_at < to;
   };
-  /** What analytics must say of the events, counted one by one. */
+  /** Checks the analytics against the events, counted one by one. */
   const assertCounted = async (stored: readonly Event[]) => {
     assert.equal((await summary(db())).total_events, stored.length);
     for (const range of ranges) {

@@ -15,7 +15,7 @@ describe('a path', () => {
     ['["a \\"b\\" \\\\ \\u00e9"].c', ['a "b" \\ é', 'c']],
     ['[""].a[""]', ['', 'a', '']],
     ['__proto__.constructor', ['__proto__', 'constructor']],
-    // What is no key in brackets was a part of a key before there were any, and still is.
+    // Brackets that contain no quoted key are part of a key, as they were before brackets had a meaning.
     ['a[0].b', ['a[0]', 'b']],
     ['a"b".c', ['a"b"', 'c']],
     ['"a.b"', ['"a', 'b"']],

@@ -12,7 +12,7 @@ type Incident = NewIncident;
 
 const CORRECTIONS: readonly string[] = ['shortened', 'split', 'withdrawn'];
 
-/** Episodes of a stretch of 24 instants: wherever the group fires. The last one may go on. */
+/** The episodes of a group over 24 instants. The last one may not have ended. */
 const episodes = fc
   .record({ fires: fc.array(fc.boolean(), { minLength: 24, maxLength: 24 }), goesOn: fc.boolean() })
   .map(({ fires, goesOn }) => {
@@ -35,12 +35,12 @@ const step = fc.oneof(
   },
 );
 
-/** What is on record of one group, and what its receivers were told. */
+/** The recorded incidents of one group, and what receivers were told about them. */
 class Record {
   readonly rows = new Map<string, Incident>();
   readonly entries: TimelineEntry[] = [];
   readonly notices: NewNotice[] = [];
-  /** The row as it was when receivers last heard of it, by id. */
+  /** The row when receivers were last told about it, by id. */
   readonly believed = new Map<string, Incident>();
   #now = 1000;
 
@@ -167,7 +167,7 @@ describe('any sequence of judgings of a kind that late events can disprove', () 
           assert.equal(believed.withdrawn_at, row.withdrawn_at);
           if (row.merged_into !== null || row.withdrawn_at !== null) continue;
           assert.ok(believed.opened_at >= row.opened_at, 'it began later than was told');
-          // Of an incident that a person resolved nobody is told when its episode ended.
+          // If a person resolved an incident, nobody is told when its episode ends.
           if (row.ended_at !== null && row.resolved_by === null)
             assert.ok((believed.ended_at ?? row.ended_at) <= row.ended_at, 'it ended sooner than was told');
           if (row.state === 'resolved') assert.equal(believed.state, 'resolved');

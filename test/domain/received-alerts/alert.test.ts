@@ -10,7 +10,7 @@ import { firing, HOLDS_MS, paged, resolved } from '../../support/alerts.ts';
 
 const T = 1_000_000_000;
 
-/** Messages in the order in which they came, each with its time of receipt. */
+/** Messages in the order of arrival, each with its time of receipt. */
 function receive(
   ...messages: readonly [at: number, message: ReceivedAlert][]
 ): Applied & { all: KnownAlert[] } {

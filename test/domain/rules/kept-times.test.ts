@@ -31,7 +31,7 @@ describe('times that are kept', () => {
     );
   });
 
-  /** Rows of times, as an index gives them from either end. */
+  /** Rows of times as an index returns them from either end. */
   function ends(rows: readonly (readonly number[])[], limit: number) {
     const first = (row: readonly number[]) => Math.min(...row);
     const last = (row: readonly number[]) => Math.max(...row);
@@ -55,7 +55,7 @@ describe('times that are kept', () => {
         fc.integer({ min: 1, max: 12 }),
         fc.integer({ min: 1, max: 12 }),
         (rows, limit, n) => {
-          // With fewer rows than the limit all are known.
+          // With fewer rows than the limit, all of them are known.
           fc.pre(limit <= rows.length);
           const all = sorted(rows.flat());
           const found = edgeTimes(ends(rows, limit), n);

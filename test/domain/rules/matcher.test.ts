@@ -26,7 +26,7 @@ const FULL = event({
   host: { name: 'a.b' },
 });
 
-/** Whether one matcher holds for FULL, or for the event given. */
+/** Says whether a matcher holds for FULL, or for the given event. */
 const holds = (field: string, op: Matcher['op'], value?: Json, on = FULL) =>
   compileMatcher({ field, op, ...(value === undefined ? {} : { value }) })(on);
 

@@ -11,7 +11,7 @@ import { countConditions } from '../../support/count-conditions.ts';
 const BASE = 1_700_000_000_000;
 const HORIZON = { openUpTo: BASE + 60_000, endUpTo: BASE + 60_000 };
 
-/** A walk over every one of these events from `start`. */
+/** Walks over all of these events from `start`. */
 function walk(times: readonly number[], spec: WindowSpec, start: Start): Episode[] {
   const exact = new Map<number, number[]>();
   for (const time of times.toSorted((a, b) => a - b)) {
@@ -33,7 +33,7 @@ const onRecord = (episodes: readonly Episode[]): IncidentOnRecord[] =>
     resolved_by: null,
   }));
 
-/** What the record says once the changes are made. */
+/** The recorded incidents after the changes. */
 function applied(record: readonly IncidentOnRecord[], found: readonly Episode[]) {
   let after: Episode[] = [];
   const known = new Map(record.map((incident) => [incident.id, { ...incident }]));

@@ -24,7 +24,7 @@ function countsOf(times: readonly number[], spec: WindowSpec, exact: Iterable<nu
   return new WindowCounts(spec, counts, known);
 }
 
-/** Runs a question against buckets alone, loading exact times only as they are asked for. */
+/** Asks a question with counts only, and loads exact times only when they are needed. */
 function refined<T>(times: readonly number[], spec: WindowSpec, ask: (counts: WindowCounts) => T): T {
   const exact = new Set<number>();
   while (true) {
@@ -55,7 +55,7 @@ const spec = fc
     }),
   );
 
-/** Offsets crowd around multiples of a second, where windows begin and end. */
+/** Most offsets are near multiples of a second, where windows begin and end. */
 const offset = fc
   .tuple(fc.integer({ min: 0, max: 30 }), fc.constantFrom(-1, 0, 0, 1, 250, 500))
   .map(([s, ms]) => s * 1000 + ms + 2);

@@ -9,13 +9,13 @@ import { WalkedGroup } from '../../support/walked.ts';
 const BASE = 1_700_000_000_000;
 
 const ms = fc.constantFrom(-1, 0, 0, 1, 500);
-/** Most crowd in two minutes. Others are far from each other, with many buckets in between. */
+/** Most times lie within two minutes. The others are far apart, with many buckets in between. */
 const offset = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.integer({ min: 0, max: 40 }), ms).map(([s, m]) => s * 1000 + m) },
   { weight: 2, arbitrary: fc.tuple(fc.integer({ min: 900, max: 930 }), ms).map(([s, m]) => s * 1000 + m) },
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 2000 }).map((s) => s * 1000) },
 );
-/** A stretch in which the rule fires for long, so that a walk crosses pages inside an episode. */
+/** A long time of firing, so that a walk crosses pages inside an episode. */
 const busy = fc
   .tuple(fc.integer({ min: 0, max: 1500 }), fc.integer({ min: 10, max: 600 }))
   .map(([from, n]) => Array.from({ length: n }, (_, i) => (from + i) * 1000));

@@ -27,7 +27,7 @@ const listening = (changes: Partial<ListeningProcess> = {}): ListeningProcess =>
   ...changes,
 });
 
-/** How far behind the clock the watermark is, in milliseconds; null when nobody moves it. */
+/** How far the watermark is behind the clock, in milliseconds; null if it does not move. */
 function lag(
   processes: ListeningProcess[],
   producers: RunningProducer[] = [],

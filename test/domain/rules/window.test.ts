@@ -15,7 +15,7 @@ const spec: WindowSpec = {
   keepFiringMs: 0,
 };
 
-/** Counts with every event's exact time known. */
+/** Counts for which every exact time is known. */
 function exactly(...times: number[]): WindowCounts {
   const known = new Map<number, number[]>();
   for (const time of times.toSorted((a, b) => a - b)) {
@@ -58,7 +58,7 @@ describe('the edges of a window', () => {
       ]),
       new Map(),
     );
-    // At +9.5 s the first bucket is wholly in; at +10.5 s it is cut.
+    // At +9.5 s the first bucket is wholly in the window; at +10.5 s it is partly in it.
     const two = signalOf(counts, atLeast(2));
     assert.equal(two.nextTrue(BASE + 9500), BASE + 9500);
     assert.throws(

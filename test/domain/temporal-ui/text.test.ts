@@ -11,7 +11,7 @@ import {
 import { codeSpan, plainLine } from '../../../domain/temporal-ui/text.ts';
 
 const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
-/** What senders and rules may hold: any UTF-16, with much of what is special somewhere. */
+/** Any UTF-16 text, often with special characters. */
 const hostile = fc
   .array(
     fc.oneof(
@@ -101,7 +101,8 @@ describe('what a workflow shows of itself', () => {
         for (const { title, memo, attributes } of all) {
           assert.ok(bytes(title) <= 400, `a summary of ${bytes(title)} bytes`);
           assert.ok(bytes(memo) < 2000);
-          // On PostgreSQL a keyword is a varchar(255): with a longer one the workflow is missing in lists.
+          // On PostgreSQL, Temporal stores a keyword as varchar(255). A workflow with a longer one is missing
+          // in lists.
           for (const value of Object.values(attributes)) assert.ok((value ?? '').length <= 255);
         }
         const definition = {

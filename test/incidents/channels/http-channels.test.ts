@@ -15,7 +15,7 @@ const makers: Record<string, (url: string) => Channel> = {
 type Expected = 'sent' | 'retry' | 'final';
 type Case = { says: string; reply: Reply; webhook: Expected; slack: Expected; retryAfterMs?: number };
 
-/** What every channel over HTTP makes of an answer, side by side. */
+/** How all HTTP channels react to an answer, side by side. */
 const cases: Case[] = [
   { says: '200 ok', reply: { body: 'ok' }, webhook: 'sent', slack: 'sent' },
   { says: '200 and something else', reply: { body: '<html>' }, webhook: 'sent', slack: 'retry' },
@@ -53,7 +53,7 @@ const cases: Case[] = [
   { says: '500', reply: { status: 500 }, webhook: 'retry', slack: 'retry' },
 ];
 
-/** Sends once and says how it went, in one shape for success and failure. */
+/** Sends once, and returns the outcome in one form for success and failure. */
 async function outcomeOf(channel: Channel, signal = AbortSignal.timeout(5000)) {
   try {
     const { detail } = await channel.send(sampleNotice(), signal);

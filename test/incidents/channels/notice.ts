@@ -1,6 +1,6 @@
 import type { NoticeDocument } from '../../../domain/incidents/notice.ts';
 
-/** A notice as channels get it, with characters that mean something to each format. */
+/** A notice for channels, with characters that have a meaning in each format. */
 export function sampleNotice(kind: NoticeDocument['kind'] = 'opened'): NoticeDocument {
   return {
     id: '6f0d0f4e-91b5-4a52-9d0a-3c2d51d4b8a1',

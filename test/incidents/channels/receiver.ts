@@ -1,13 +1,13 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** How a receiver answers one request. `hang`: never. */
+/** How a receiver answers one request. `hang`: it never answers. */
 export type Reply = { status?: number; headers?: Record<string, string>; body?: string; hang?: boolean };
 export type Received = { headers: IncomingHttpHeaders; body: string; path: string };
 
 /**
- * A local HTTP server that keeps what it was sent and answers as told; `reply` gets the request and its
- * number, from 0.
+ * A local HTTP server that records requests. `reply` gets the request and its number, from 0, and returns the
+ * answer.
  */
 export async function receiver(reply: (request: Received, number: number) => Reply = () => ({})) {
   const received: Received[] = [];

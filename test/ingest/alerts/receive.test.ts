@@ -18,7 +18,7 @@ import { freshDatabase } from '../../support/servers.ts';
 const NOON = Date.UTC(2026, 10, 24, 12);
 const { alertmanager, pagerduty } = RECEIVING_RULES;
 
-/** Temporal is away throughout: receiving must not mind. */
+/** Temporal is down in all of these tests. Receiving must work regardless. */
 describe('receiving alerts', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let orm: Awaited<ReturnType<typeof connect>>;

@@ -30,7 +30,7 @@ describe('an append', () => {
   const counted = () => total('sum(n)', 'window_counts');
   const rolledUp = () => total('sum(n)', 'event_rollups');
 
-  /** Ends the connections that wait for a lock in such a statement. */
+  /** Closes the connections that wait for a lock in such a statement. */
   const endWhoever = async (statement: string) => {
     const { rows } = await sql`select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock' and query like ${statement}`.execute(

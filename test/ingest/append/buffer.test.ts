@@ -175,7 +175,7 @@ describe('the buffer', () => {
     await assert.rejects(there.buffer.accept(batch(1)), BufferFull);
     for (let i = 0; i < there.appends.length; i++) {
       there.appends[i]!.done();
-      // One turn of the event loop: the next append starts after this one's answers.
+      // One turn of the event loop, because the next append starts after the answers of this one.
       await new Promise(setImmediate);
     }
     assert.equal(await stopped, 3);

@@ -14,7 +14,7 @@ function accepted(input: object) {
   return result;
 }
 
-/** The fields that were found wrong. */
+/** The fields with an error. */
 function refused(input: object): string[] {
   const result = validate({ ...GOOD, ...input });
   assert.ok('invalid' in result, 'accepted');

@@ -164,7 +164,7 @@ describe('a CloudEvent in binary mode', () => {
   });
 
   it('is refused for a header or a body that is not what it should be', () => {
-    // The second is a space in more bytes than it needs.
+    // The second one encodes a space in more bytes than necessary.
     for (const subject of ['%ff', '%C0%A0']) {
       assert.deepEqual(event({ 'ce-subject': subject }), [
         { field: 'subject', reason: 'must be percent-encoded UTF-8' },

@@ -38,7 +38,7 @@ describe('JSON read exactly', () => {
     '1e21',
     '5e-324',
     '123456789012345680000',
-    // As %.17g, %.18g and %.20g write doubles.
+    // Doubles as %.17g, %.18g and %.20g write them.
     ...['0.10000000000000001', '99.299999999999997', '-1.10000000000000009', '9.9999999999999995475e-8'],
   ]) {
     it(`takes ${number} for a number`, () => {
@@ -87,7 +87,7 @@ describe('JSON read exactly', () => {
       return performance.now() - start;
     };
     of(10_000);
-    // The best of some runs: other work on the machine may stretch any one of them.
+    // The best of three runs, because other work on the machine may slow one of them.
     const best = (n: number) => Math.min(...Array.from({ length: 3 }, () => of(n)));
     assert.ok(best(400_000) < 80 * Math.max(best(20_000), 1));
   });
@@ -96,7 +96,7 @@ describe('JSON read exactly', () => {
     const double = fc.double({ noNaN: true, noDefaultInfinity: true });
     fc.assert(
       fc.property(double, fc.integer({ min: 17, max: 30 }), (number, digits) => {
-        // Its digits may be those of a whole number, which counts to its last one.
+        // Larger numbers may look like whole numbers, of which every digit counts.
         fc.pre(Math.abs(number) < 1e15);
         assert.equal(parseExact(number.toPrecision(digits)), number === 0 ? 0 : number);
       }),
@@ -111,7 +111,7 @@ describe('JSON read exactly', () => {
       assert.equal(parseExact(text), text === `0.1${zeros}` ? 0.1 : text);
       compareDecimals(text, '5');
     }
-    // In proportion it takes less than 0.2 s; in the square of the zeros, several minutes.
+    // In linear time it takes less than 0.2 s; in quadratic time, several minutes.
     assert.ok(performance.now() - start < 10_000);
   });
 });

@@ -7,7 +7,7 @@ import { Flaw } from '../../../ingest/formats/otlp-value.ts';
 const attribute = (key: string, value: unknown) => ({ key, value });
 const service = (name: string) => ({ attributes: [attribute('service.name', { stringValue: name })] });
 
-/** An export with these records of one scope. */
+/** An export with these records in one scope. */
 const exporting = (logRecords: unknown[], resource: unknown = service('checkout')) => ({
   resourceLogs: [{ resource, scopeLogs: [{ scope: { name: 'pino' }, logRecords }] }],
 });
@@ -261,7 +261,8 @@ describe('an OTLP log record as an event', () => {
     const record = Buffer.from([0x32, 0x02, 0x12, 0x00]); // an attribute with an empty value
     const within = (tag: number, content: Buffer) =>
       Buffer.concat([Buffer.from([tag, content.length]), content]);
-    // Request, resource logs, scope logs, two records, an attribute and a value in each.
+    // Messages within each other: request, resource logs, scope logs, two records, each with an attribute and
+    // a value.
     const bytes = within(0x0a, within(0x12, Buffer.concat([within(0x12, record), within(0x12, record)])));
     assert.equal(countRecords(decodeExport(bytes)), 2);
     assert.equal(hasMoreMessages(bytes, 9), false);

@@ -6,7 +6,7 @@ import { mapper } from '../../../ingest/formats/mapped-json.ts';
 
 const NOW = Date.UTC(2003, 9, 12);
 
-/** What is stored of a record that arrives the day after the messages of RFC 5424's examples. */
+/** What is stored of a record that arrives the day after the time in RFC 5424's examples. */
 function stored(record: object, mapping: Partial<MappingDefinition> = {}): Event {
   const item = mapper({ ...BUILT_IN['fluent-bit']!, ...mapping })(record);
   assert.ok('event' in item, JSON.stringify(item));
@@ -38,7 +38,7 @@ describe('a message of syslog that a shipper passes on', () => {
       ['1985-04-12T19:20:50.52-04:00', '1985-04-12T23:20:50.520Z'],
       ['2003-10-11T22:14:15.003Z', '2003-10-11T22:14:15.003Z'],
       ['2003-08-24T05:14:15.000003-07:00', '2003-08-24T12:14:15.000Z'],
-      // Invalid in RFC 5424: nine digits of a second, and a leap second.
+      // RFC 5424 calls these invalid: nine digits of a second, and a leap second.
       ['2003-08-24T05:14:15.000000003-07:00', '2003-08-24T12:14:15.000Z'],
       ['1998-12-31T23:59:60Z', '1999-01-01T00:00:00.000Z'],
       ['-', new Date(NOW).toISOString()],

@@ -12,7 +12,7 @@ import { waitFor } from '../../support/wait-for.ts';
 const root = join(import.meta.dirname, '../../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
-/** Ours, and those of the process that we rely on. */
+/** Metrics of Tocsin, and metrics of the process that the dashboard uses. */
 const NAMED = /\b(?:tocsin|process|nodejs)_[a-z0-9_]+/g;
 
 type Panel = {
@@ -30,7 +30,8 @@ const dashboard = JSON.parse(read('deploy/grafana/tocsin.json')) as {
   panels: Panel[];
 };
 /**
- * The SDK's have a test of their own, with a worker that shows all of them: test/workers/sdk-metrics.test.ts.
+ * Queries about the SDK have their own test with a worker that has all of these metrics:
+ * test/workers/sdk-metrics.test.ts.
  */
 const isOurs = (expr: string) => !/\btemporal_/.test(expr);
 const queries = dashboard.panels
@@ -44,7 +45,7 @@ const alerts = (
   .flatMap(({ rules }) => rules)
   .filter(({ expr }) => isOurs(expr));
 
-/** Names in a query without what Prometheus adds to a histogram's. */
+/** The metric names in a query, without the suffixes of histograms. */
 const namesIn = (expr: string, histograms: ReadonlySet<string>) =>
   [...expr.matchAll(NAMED)].map(([name]) => {
     const base = name.replace(/_(bucket|sum|count)$/, '');
@@ -55,7 +56,7 @@ describe('metrics of real processes', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let hook: Receiver;
   let roles: Role[] = [];
-  /** Each metric's type. */
+  /** The type of each metric. */
   const types = new Map<string, string>();
   const samples: Sample[] = [];
   let api = '';

@@ -36,7 +36,7 @@ describe('a look that scrapes share', () => {
     assert.equal(looks, 1);
     resolve('late');
     await promise;
-    // The look that ended late has told so by the next turn.
+    // By the next turn of the event loop, the late query has reported its end.
     await new Promise((turn) => setImmediate(turn));
     assert.equal(await look(), 'again');
   });

@@ -39,7 +39,7 @@ export const alertRule: Scenario = {
     await waitFor(async () => (await incidents(there)).length === 2, { what: 'the incident of in between' });
     await there.ingest.accept(ticks('c'));
     await waitFor(async () => (await incidents(there)).length === 3, { what: 'a new incident' });
-    // What the last release counted is enough for another threshold.
+    // The counts of the last release are enough for another threshold.
     const { definition } = input(2);
     await updateRule(there.orm, rule, () => ({ definition }), Date.now());
     const progress = await ruleProgress(there.orm, [rule]);

@@ -26,7 +26,7 @@ const outline = {
 };
 let busy = true;
 
-/** Activities that only answer, and let runs fill up. All names have changed since the start. */
+/** Activities that only answer, and let runs grow. All names have changed since the start. */
 const answers = {
   evaluateRule: async ({ shown }: { shown?: string }) => ({
     ...{ gone: false, backfill: null, more: busy, name: 'Renamed', revision: 2, firing: 1, pending: 0 },
@@ -54,7 +54,7 @@ const answers = {
 const many = (times: number, work: (nth: number) => Promise<unknown>) =>
   Promise.all(Array.from({ length: times }, (_, nth) => work(nth)));
 
-/** The server's hint comes by size, too: 4 MB need fewer messages than 4,096 events. */
+/** The server's hint also comes by size: 4 MB need fewer messages than 4,096 events. */
 const LONG = `no room ${'-'.repeat(40_000)}`;
 
 const letter = (nth: number): HeldBatch => ({
@@ -96,7 +96,7 @@ describe('a workflow that continued as new', () => {
     await connection.close();
   });
 
-  /** Starts it as whoever needs it does, and pokes its first run until another has followed. */
+  /** Starts a workflow as its callers do, and signals its first run until another run has followed. */
   async function continued(
     { type, ...options }: Startable,
     poke: (first: WorkflowHandle, nth: number) => Promise<unknown> = async () => {},
@@ -141,7 +141,7 @@ describe('a workflow that continued as new', () => {
     this.timeout(180_000);
     const before = { ...outline, rule_name: 'Before', state: 'open' as const };
     const handle = await continued(incidentWorkflow('incident-1', before), async (first, nth) => {
-      // No more than it needs: a run can't end while signals come in.
+      // Only as many signals as needed, because a run cannot end while signals come in.
       if (nth < 20) await many(50, () => first.signal(incidentChanged));
     });
     const { memo, attributes } = await seen(handle);

@@ -1,7 +1,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { waitFor } from '../../support/wait-for.ts';
 
-/** What somebody sees of a workflow, in lists and on its page. */
+/** What people see of a workflow, in lists and on its page. */
 export interface Seen {
   memo: Record<string, unknown>;
   attributes: Record<string, unknown>;
@@ -9,11 +9,11 @@ export interface Seen {
   details: string | undefined;
 }
 
-/** As the server has it. */
+/** What the server has about a workflow. */
 export async function seen(handle: WorkflowHandle): Promise<Seen> {
   const described = await handle.describe();
   const pairs = described.typedSearchAttributes.getAll().map(({ key, value }) => [key.name, value]);
-  // The server's own come and go with tasks.
+  // The server's own attributes come and go with tasks.
   const { TemporalChangeVersion: _, BuildIds: __, ...attributes } = Object.fromEntries(pairs);
   return {
     memo: described.memo ?? {},
@@ -23,13 +23,13 @@ export async function seen(handle: WorkflowHandle): Promise<Seen> {
   };
 }
 
-/** The current details, which the Web UI asks the workflow for. */
+/** The current details, which the Web UI queries from the workflow. */
 export async function told(handle: WorkflowHandle): Promise<string> {
   const metadata = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
   return metadata.currentDetails ?? '';
 }
 
-/** Ids of the workflows that a filter of the Web UI's list finds, once they are `count`. */
+/** The ids of the workflows that a filter of the Web UI's list finds, once there are `count`. */
 export function listed(client: Client, query: string, count = 1): Promise<string[]> {
   return waitFor(
     async () => {
@@ -46,7 +46,7 @@ const UPSERTS = [
   'upsertWorkflowSearchAttributesEventAttributes',
 ] as const;
 
-/** How often the run has changed its memo or search attributes itself, apart from noting its patch. */
+/** How many times the run has changed its memo or search attributes, without the marker of its patch. */
 export async function changes(handle: WorkflowHandle): Promise<number> {
   const { events } = await handle.fetchHistory();
   return (events ?? []).filter((event) =>

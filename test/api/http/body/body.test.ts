@@ -75,7 +75,7 @@ describe('a body', () => {
       await ask(`${chunked}c\r\nlonger by 2!\r\n0\r\n\r\n`);
       await ask(`${head(10)}exactly 10`);
       assert.deepEqual(answers, ['whole', 'after', 'in parts', 'chunked', '', '413', '413', 'exactly 10']);
-      // Nothing is left of any of them.
+      // All bodies have given their bytes back.
       const whoever = new Body({ headers: {} } as IncomingMessage, budget);
       budget.take(MIB, whoever);
       assert.throws(() => budget.take(1, whoever), /too many requests/);

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { jsonTextsOf } from '../../../../api/http/body/json-texts.ts';
 
-/** The texts of a body that comes in pieces of these sizes, over and over; errors by what they say. */
+/**
+ * Cuts a body, which arrives in pieces of these sizes over and over, into texts. Errors are shown as their
+ * messages.
+ */
 async function cut(body: string | Buffer, sizes: readonly number[] = [1 << 20], longest = 1 << 20) {
   const bytes = Buffer.from(body as string);
   async function* chunks() {

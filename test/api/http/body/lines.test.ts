@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { jsonTextsOf } from '../../../../api/http/body/json-texts.ts';
 import { linesOf } from '../../../../api/http/body/lines.ts';
 
-/** What a body in pieces of this size is cut into. */
+/** Cuts a body that arrives in pieces of this size. */
 async function cut(by: typeof linesOf, text: string | Buffer, size: number): Promise<string[]> {
   const bytes = Buffer.from(text as string);
   async function* chunks() {

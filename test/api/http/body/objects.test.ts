@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { hasMoreObjects } from '../../../../api/http/body/objects.ts';
 
-/** Objects and lists of a value. */
+/** Counts the objects and lists in a value. */
 function objectsOf(value: unknown): number {
   if (value === null || typeof value !== 'object') return 0;
   return Object.values(value).reduce((sum: number, item) => sum + objectsOf(item), 1);

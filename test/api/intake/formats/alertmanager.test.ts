@@ -28,7 +28,7 @@ describe('Alertmanager’s API v2', () => {
 
   const now = () => Date.now();
   const at = (ms: number) => new Date(ms).toISOString();
-  /** An alert as Prometheus sends it. */
+  /** An alert in the form that Prometheus sends. */
   const firing = (labels: object, changes: object = {}) => ({
     labels,
     annotations: { summary: 'Load is high' },
@@ -37,7 +37,7 @@ describe('Alertmanager’s API v2', () => {
     generatorURL: 'http://prometheus:9090/graph?g0.expr=up',
     ...changes,
   });
-  /** As Prometheus makes the request. */
+  /** Sends alerts like Prometheus. */
   const post = (alerts: unknown) =>
     api.call('POST', '/api/v2/alerts', JSON.stringify(alerts), {
       'content-type': 'application/json',
@@ -197,7 +197,8 @@ describe('Alertmanager’s API v2', () => {
           `--config.file=${join(folder, 'prometheus.yml')}`,
           `--storage.tsdb.path=${join(folder, 'data')}`,
           '--web.listen-address=127.0.0.1:0',
-          // What it sent before it had found its Alertmanagers it would send again only after a minute.
+          // Prometheus repeats alerts after a minute by default, so alerts that it sent before it had found
+          // Alertmanager would come late.
           '--rules.alert.resend-delay=1s',
         ],
         { stdio: 'ignore' },

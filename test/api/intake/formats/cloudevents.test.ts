@@ -41,8 +41,8 @@ describe('POST /events from the CloudEvents SDK', () => {
   }
 
   /**
-   * What a Knative broker takes an answer for (kncloudevents): a body that is no event in reply is a failure,
-   * tried again.
+   * Checks an answer like a Knative broker (kncloudevents): a body that is not a CloudEvent counts as a
+   * failure, and the event is sent again.
    */
   async function brokered(message: { headers: unknown; body: unknown }) {
     const response = await fetch(`${api.url}/events`, {
@@ -73,7 +73,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     const headers = { 'content-type': 'application/cloudevents-batch+json' };
     assert.equal(await brokered({ headers, body: batch }), 'delivered');
     assert.equal(await brokered({ headers, body: '[]' }), 'delivered');
-    // 422 is final for it, 429 and 503 are tried again.
+    // For the broker, 422 is final; after 429 and 503 it tries again.
     assert.equal(await brokered({ headers, body: '[{}]' }), 'failed with 422');
   });
 
@@ -153,7 +153,7 @@ describe('POST /events from the CloudEvents SDK', () => {
       ['stored', 'invalid', 'invalid', 'duplicate'],
     );
     assert.deepEqual(body.results[1].errors[0].field, 'source');
-    // Errors name fields as the sender knows them.
+    // Errors use the sender's names of fields.
     assert.deepEqual(body.results[2].errors, [
       { field: 'time', reason: 'is older than the retention of events' },
     ]);
@@ -176,7 +176,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.equal(await refuse('application/json', {}, { 'ce-specversion': '1.0' }), 'id');
     const whole = { specversion: '1.0', id: '1', source: 'shop', type: 'order' };
     for (const name of ['__proto__', 'constructor']) {
-      // Written as text: in an object literal, the first would be its prototype.
+      // Written as text, because `__proto__` in an object literal would set the prototype.
       const body = `${JSON.stringify(whole).slice(0, -1)},"${name}":{}}`;
       assert.equal(await refuse('application/cloudevents+json', body), name);
     }

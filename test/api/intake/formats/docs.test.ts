@@ -15,7 +15,7 @@ const text = readFileSync(join(import.meta.dirname, '../../../../docs/formats.md
 
 const rows = rowsOf(text);
 
-/** The other cells of the row that begins with this one. */
+/** The other cells of the row whose first cell begins like this. */
 function row(beginning: string): readonly string[] {
   const found = rows.find(({ first }) => first === beginning);
   assert.ok(found, `no row ${beginning}`);

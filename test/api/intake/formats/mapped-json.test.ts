@@ -10,10 +10,10 @@ import { temporaryDirectory } from '../../../support/temporary.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { type Answer, type Stage, stage } from '../../stage.ts';
 
-/** When what shippers send here was logged: in seconds, as a test began. */
+/** The time of the records that shippers send in these tests, in seconds. */
 const SECONDS = Math.floor(Date.now() / 1000) - 60;
 const ISO = new Date(SECONDS * 1000).toISOString();
-/** The same as RFC 3164 has it, which is what syslog-ng listens for: local time, without a year. */
+/** The same time in the form of RFC 3164, which syslog-ng reads: local time without a year. */
 const LOCAL = new Date(SECONDS * 1000)
   .toString()
   .replace(
@@ -21,7 +21,7 @@ const LOCAL = new Date(SECONDS * 1000)
     (_, month, day, time) => `${month} ${day.padStart(2)} ${time}`,
   );
 
-/** Whether syslog-ng is there, and can send by HTTP. */
+/** Says whether syslog-ng is installed and can send over HTTP. */
 function hasSyslogNg(): boolean {
   try {
     return execFileSync('syslog-ng', ['--module-registry'], { stdio: 'pipe' }).includes('Module: http\n');
@@ -105,7 +105,7 @@ describe('POST /ingest/json/{mapping}', () => {
     await send('syslog-ng', `${text}\n${text}`, { 'content-type': 'text/plain' });
     await send('syslog-ng', `[${text},${text}]`, form);
     const events = await stored();
-    // Two equal lines are two.
+    // Two equal lines are two events.
     assert.equal(events.length, 5);
     assert.deepEqual(events[0], {
       ...{ source_id: 'web-17', severity: 'high', event_type: 'sshd', text: 'boom', at: ISO },

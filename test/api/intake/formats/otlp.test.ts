@@ -16,7 +16,7 @@ interface Emitted {
   attributes?: Record<string, string | number>;
 }
 
-/** What the SDK makes of log records, before any exporter. */
+/** Makes log records with the SDK, before any exporter. */
 async function logged(...records: Emitted[]) {
   const memory = new InMemoryLogRecordExporter();
   const provider = new LoggerProvider({
@@ -41,7 +41,7 @@ const FORMS = {
 for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
   describe(`POST /v1/logs from an OpenTelemetry SDK, in ${form}`, () => {
     let api: Stage;
-    /** Fails of the appends to come, first to last: before the events are stored, or after. */
+    /** How the next appends fail, in order: before the events are stored, or after. */
     let failures: ('before' | 'after')[] = [];
     before(async () => {
       api = await stage({
@@ -61,7 +61,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
     });
     after(() => api.close());
 
-    /** Resolves with the SDK's own verdict: 0 for success. */
+    /** Exports records. Resolves with the SDK's result: 0 for success. */
     async function send(records: Awaited<ReturnType<typeof logged>>, options: object = {}): Promise<number> {
       const exporter = new Exporter({ url: `${api.url}/v1/logs`, ...options });
       const { code } = await new Promise<{ code: number }>((resolve) => {
@@ -123,7 +123,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       assert.equal((await stored('again')).length, 1);
     });
 
-    /** A request as the SDK makes it, its answer decoded by the SDK. */
+    /** Sends a request like the SDK, and decodes the answer with the SDK. */
     async function post(body: Uint8Array, headers: Record<string, string> = {}) {
       const response = await fetch(`${api.url}/v1/logs`, {
         method: 'POST',
@@ -185,7 +185,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       return { ...root.lookupType('Status').decode(bytes) } as unknown as { code: number; message: string };
     }
 
-    /** What the details of a status say about the data, as `google.rpc.BadRequest`. */
+    /** The violations in the details of a status, which are a `google.rpc.BadRequest`. */
     function violationsOf(bytes: Uint8Array): string[] {
       const type = 'type.googleapis.com/google.rpc.BadRequest';
       type Detail = { '@type': string; fieldViolations: { description: string }[] };
@@ -245,7 +245,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
 const repeated = (bytes: number[], times: number) => Buffer.alloc(bytes.length * times, Buffer.from(bytes));
 const lengthOf = (length: number) => protobuf.Writer.create().uint32(length).finish();
 
-/** An export in protobuf with so many records in one scope: length-delimited fields around each other. */
+/** A protobuf export with so many equal records in one scope. */
 function nested(record: Buffer, times: number): Uint8Array {
   const field = (tag: number, content: Uint8Array) =>
     protobuf.Writer.create().uint32(tag).bytes(content).finish();
@@ -264,7 +264,7 @@ describe('POST /v1/logs', () => {
     const records = ['broken \u00ff', 'whole'].map((text) => ({ body: text }));
     for (const { serializer, type } of Object.values(FORMS)) {
       const body = Buffer.from(serializer.serializeRequest((await logged(...records)) as never)!);
-      // The two bytes of ÿ become one that UTF-8 never has, and another character.
+      // The two bytes of ÿ are replaced by one that is invalid in UTF-8, and another character.
       const at = body.indexOf(Buffer.from('ÿ'));
       body[at] = 0xff;
       body[at + 1] = 0x21;
