@@ -14,7 +14,7 @@ import type { Episode } from '../../domain/rules/transition.ts';
 import { compileRule } from '../../ingest/append/rule-set.ts';
 import { newestTimes } from './exact-times.ts';
 
-/** Which rule's which group. */
+/** The rule and the group of an incident. */
 export interface Described {
   version: Version;
   words: RuleWords;
@@ -22,14 +22,14 @@ export interface Described {
 }
 
 /**
- * The reference's {observed_count, window_seconds}: how many events were in the window, or alerts, when the
- * incident opened.
+ * Makes {observed_count, window_seconds}, as in the reference: how many events were in the window when the
+ * incident opened, or how many alerts.
  */
 export function metadataOf({ definition }: Version, observed: number): Record<string, number> {
   return { observed_count: observed, window_seconds: shortFormOf(definition).window_seconds };
 }
 
-/** The words of an incident of a rule that counts. */
+/** Makes the texts of an incident of a rule that counts. */
 export async function describeCounted(
   db: Sql,
   { version, words, groupKey }: Described,
@@ -48,7 +48,7 @@ export async function describeCounted(
   };
 }
 
-/** A key that was cut has no values: they are those of any event that opened the incident. */
+/** If a key was cut, the values come from any event that opened the incident. */
 async function labelsOf(
   db: Sql,
   version: Version,
@@ -61,7 +61,8 @@ async function labelsOf(
 }
 
 /**
- * The words of an incident of a received alert: its own. Those of the overflow group say how many there are.
+ * Makes the texts of an incident of received alerts: those of the alert. The overflow group's text says how
+ * many alerts there are.
  */
 export function describeReceived(
   { version, words, groupKey }: Described,
@@ -84,16 +85,16 @@ export function describeReceived(
   return { ...incidentWords(first, words), group_labels: keyLabels(protocol, groupKey) };
 }
 
-/** Events of the window that are looked at: its newest. */
+/** How many events of the window are read, the newest first. */
 const MOST_LOOKED_AT = 10_000;
 
-/** The worst severity among the events that opened the incident, for rules that name none. */
+/** The worst severity among the events that opened the incident, for rules without a severity. */
 async function worstSeverity(db: Sql, version: Version, groupKey: string, openedAt: number): Promise<string> {
   const events = await openingEvents(db, version, groupKey, openedAt);
   return events.reduce((worst, event) => worse(worst, event.severity), 'info');
 }
 
-/** Events that the rule counted when the incident opened. */
+/** The events that the rule counted when the incident opened. */
 async function openingEvents(
   db: Sql,
   version: Version,
@@ -103,7 +104,7 @@ async function openingEvents(
   const rule = compileRule(version);
   const windowMs = windowSpecOf(version.definition).windowMs;
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
-  // Where the times of the group's events are kept, nobody else's events are looked at.
+  // If exact times are kept for the group, no events of other groups are read.
   const most = MOST_LOOKED_AT;
   const at = await newestTimes(db, version, groupKey, { from: openedAt - windowMs, to: openedAt, most });
   const events = await countedEvents(db, version, [window], {

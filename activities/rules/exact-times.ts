@@ -21,9 +21,9 @@ export interface Undecided {
 const MOST_TIMES = 250_000;
 
 /**
- * Reads the exact times of each group's buckets: those that were kept when the events were counted. If they
- * are missing, because an earlier release counted, it reads the events. Of a bucket with many events it reads
- * only the times that can matter: as many as the threshold from either end.
+ * Reads the exact times of each group's buckets, as they were stored when the events were counted. If an
+ * earlier release counted the events, there are no times; then it reads the events. Of a bucket with many
+ * events it reads only times that can matter: as many as the threshold from each end.
  */
 export async function readTimes(db: Sql, version: Version, groups: readonly Undecided[]): Promise<void> {
   const { threshold } = windowSpecOf(version.definition);
@@ -51,13 +51,13 @@ export async function readTimes(db: Sql, version: Version, groups: readonly Unde
 
 /**
  * What was read of a bucket: the number of its events, and at least as many of its first and last times as
- * were asked for. `times` is null if not all were kept.
+ * were requested. `times` is null if not all were kept.
  */
 type Read = GroupBucket & { n: number; times: number[] | null };
 
 /**
- * Reads as many rows as `most` times fill. Where rows overlap so much that the result is not certain, it
- * reads twice as many, and so on.
+ * Reads enough rows for `most` times. If rows overlap so much that the result is uncertain, it reads twice as
+ * many, and so on.
  * @param newestTo if given, only the newest times up to then (epoch ms) are needed, and no first ones
  */
 async function readKept(
@@ -107,8 +107,8 @@ function timesOf(
 }
 
 /**
- * When the newest events of a group in [from, to] happened: at most `most` instants, newest first, each once.
- * Null if times are not kept.
+ * The times of the newest events of a group in [from, to]: at most `most` instants, newest first, without
+ * repetitions. Null if times are not kept.
  */
 export async function newestTimes(
   db: Sql,
@@ -120,8 +120,8 @@ export async function newestTimes(
   if (!keepsTimes(bucketMs)) return null;
   const found: number[] = [];
   const first = bucketOf(from, bucketMs);
-  // Most groups have enough in their last bucket. For the others each statement reads twice as many buckets,
-  // so that few events do not take many statements.
+  // For most groups the last bucket is enough. For the others each statement reads twice as many buckets, so
+  // that sparse groups do not need many statements.
   for (let bucket = bucketOf(to, bucketMs), n = 1; bucket >= first && found.length < most; n *= 2) {
     const wanted: GroupBucket[] = [];
     for (; wanted.length < n && bucket >= first; bucket -= bucketMs) wanted.push({ group_key: key, bucket });
@@ -193,7 +193,8 @@ async function readEvents(
 }
 
 /**
- * Without kept times an overflow group is exact to one bucket: each event counts at the start of its bucket.
+ * Without kept times, an overflow group is exact to one bucket: each event counts as if it happened at the
+ * start of its bucket.
  */
 function spread({ counts, times }: Undecided, bucket: number): void {
   times.set(bucket, Array(counts.get(bucket) ?? 0).fill(bucket));

@@ -14,19 +14,19 @@ import { type GroupToWeigh, type Weighed, weigh } from './weigh.ts';
 export interface Reading {
   /** The time from which on incidents of a group may change, epoch ms; absent: when the group changed. */
   readonly since: ReadonlyMap<string, number>;
-  /** Finds out when the rule fired for each group. */
+  /** Computes for each group when the rule fired. */
   weigh(groups: readonly GroupToWeigh[], horizon: Horizon): Promise<ReadonlyMap<string, Weighed>>;
-  /** The words of an incident for an episode that `weigh` found. */
+  /** Makes the texts of an incident for an episode that `weigh` found. */
   describe(which: Described, episode: Episode): Promise<IncidentWords>;
-  /** What is left to do once incidents are written. Returns further incidents that changed. */
+  /** Does what must follow once incidents are written. Returns further incidents that changed. */
   finish(): Promise<string[]>;
 }
 
-/** How a kind of rule reads what decides its condition. */
+/** How a kind of rule reads the data that decides its condition. */
 interface Source {
   /**
-   * Reads the groups in which something changed, from `from` on (epoch ms). `standings`: as they were judged
-   * last.
+   * Reads the groups that changed, from `from` on (epoch ms). `standings`: the standings that the last
+   * judging stored.
    */
   read(
     db: Sql,
@@ -35,8 +35,8 @@ interface Source {
     standings: ReadonlyMap<string, GroupStanding>,
   ): Promise<Reading>;
   /**
-   * Makes a new revision ready to be judged. @param progress called after each piece of work; what it throws
-   * ends the work, and the next call continues it
+   * Makes a new revision ready to be judged. @param progress called after each part of the work; if it
+   * throws, the work ends, and the next call continues
    */
   makeReady(orm: Orm, version: Version, options: { progress?: () => void }): Promise<void>;
 }

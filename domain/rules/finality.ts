@@ -2,14 +2,15 @@ import type { Direction } from './series.ts';
 import type { Horizon } from './transition.ts';
 
 /**
- * What more events can do to a condition that holds: make it hold longer (`truer`, such as "at least n
- * events"), end it (`falser`, such as "no event"), or either (such as a mean above a number).
+ * How further events can change a condition that holds: they can only prolong it (`truer`, such as "at least
+ * n events"), only end it (`falser`, such as "no event"), or do both (`either`, such as a mean above a
+ * number).
  */
 export type Finality = 'truer' | 'falser' | 'either';
 
 /**
- * Finality follows the comparison. `moreEvents` says how further events move the value, `truerWhen` how the
- * value must move for the test to become true.
+ * Derives the finality from the comparison. `moreEvents` says how further events move the value, `truerWhen`
+ * in which direction the value must move for the test to become true.
  */
 export function finalityOf(moreEvents: Direction, truerWhen: Direction): Finality {
   if (moreEvents === 'either' || truerWhen === 'either') return 'either';
@@ -17,8 +18,8 @@ export function finalityOf(moreEvents: Direction, truerWhen: Direction): Finalit
 }
 
 /**
- * Up to when a rule may be judged. What further events could still take back is decided up to the watermark:
- * before it, every event was heard. Everything else is decided up to the clock.
+ * Computes up to when a rule may be judged. Results that further events could take back are judged up to the
+ * watermark, because all events before it were heard. Other results are judged up to the clock.
  * @param clock epoch ms, never before the watermark
  * @param watermark epoch ms
  */

@@ -5,32 +5,30 @@ import { bucketMsOf } from './window.ts';
 
 /** What a rule has besides its condition. Both decide what the rule counts and when it fires. */
 export interface RuleSettings {
-  /** Equality filters, as in the reference; null means any. */
+  /** Filters for equal values, as in the reference; null matches everything. */
   event_type: string | null;
   severity: string | null;
   match: Matcher[];
-  /** Paths whose values split the rule into groups, each judged on its own. */
+  /** Fields whose values divide events into groups. Each group is judged separately. */
   group_by: string[];
   /** The condition must hold this long without a break before the rule fires. */
   for_seconds: number;
-  /** The rule goes on firing this long after its condition stopped. */
+  /** The rule keeps firing for this long after its condition ended. */
   keep_firing_seconds: number;
-  /** While firing, it goes on until fewer than this many events are in the window. Null: the threshold. */
+  /** A firing rule stops when fewer than this many events are in the window. Null: the threshold. */
   recovery_threshold: number | null;
-  /** An event older than this on arrival is stored but no longer judged by this rule. */
+  /** Events that are older than this on arrival are stored, but this rule does not judge them. */
   allowed_lateness_seconds: number;
-  /** Groups beyond this many share one overflow group. */
+  /** The rule watches this many groups. The events of all others count in one overflow group. */
   max_groups: number;
 }
 
-/**
- * Everything of a rule that decides what it counts and when it fires. A change of it is a new revision.
- */
+/** Everything that decides what a rule counts and when it fires. Changing it makes a new revision. */
 export interface RuleDefinition extends RuleSettings {
   condition: Condition;
 }
 
-/** The settings of a rule that gives nothing but its condition. */
+/** The settings of a rule for which only the condition was given. */
 export const RULE_DEFAULTS: RuleSettings = {
   event_type: null,
   severity: null,
@@ -43,20 +41,20 @@ export const RULE_DEFAULTS: RuleSettings = {
   max_groups: 1000,
 };
 
-/** The numbers that judging needs, in milliseconds. */
+/** The numbers that judging uses, in milliseconds. */
 export interface WindowSpec {
   windowMs: number;
   bucketMs: number;
   threshold: number;
-  /** At least this many keep a firing rule firing. Never above `threshold`. */
+  /**
+   * While at least this many events are in the window, a firing rule keeps firing. Never above `threshold`.
+   */
   recovery: number;
   forMs: number;
   keepFiringMs: number;
 }
 
-/**
- * The window numbers of a definition. One that counts no events has a window of 0, and appends pass over it.
- */
+/** The numbers of a rule's window. A rule that counts no events has a window of 0, and appends ignore it. */
 export function windowSpecOf(rule: RuleDefinition): WindowSpec {
   const kind = kindOf(rule.condition);
   const windowMs = kind.windowMs(rule.condition);
@@ -76,7 +74,7 @@ export function shortFormOf({ condition }: Pick<RuleDefinition, 'condition'>): S
   return kindOf(condition).shortForm(condition);
 }
 
-/** Whether appends count events for the rule. */
+/** Says whether appends count events for the rule. */
 export function readsEvents({ condition }: Pick<RuleDefinition, 'condition'>): boolean {
   return kindOf(condition).reads === 'events';
 }

@@ -1,52 +1,61 @@
 /**
- * The value of a measure for one group over event time, as far as the events known so far tell. Times are
- * epoch milliseconds.
+ * The value of a measure for one group over event time, as far as it is known from the events so far. Times
+ * are epoch milliseconds.
  */
 export interface Series<V> {
   /**
-   * Bounds on the value in the stretch [`at`, `to`]. `to` is infinite where the value does not change any
-   * more. Readings choose how long a stretch is and how close the bounds are.
+   * Bounds on the value in the range [`at`, `to`]. `to` is infinite if the value does not change any more.
+   * The implementation chooses how long the range is and how close the bounds are.
    */
   bounds(at: number): { to: number; least: V; most: V };
   /**
-   * Instants in (`from`, `to`] at which the value may move in this direction, ascending.
-   * @throws NeedsTimes if exact times must be read first
+   * The instants in (`from`, `to`] at which the value may move in this direction, ascending. @throws
+   * NeedsTimes if exact times must be read first
    */
   changes(from: number, to: number, direction: Direction): number[];
-  /** The exact value at an instant within a stretch for which `changes` was called before. */
+  /** The exact value at an instant in a range for which `changes` was called before. */
   valueAt(t: number): V;
 }
 
 export type Direction = 'up' | 'down' | 'either';
 
-/** What is certain about a test, given bounds on the value. */
+/** What bounds on the value say about a test. */
 export type Verdict = 'yes' | 'no' | 'open';
 
 /** A comparison of a value with a threshold. */
 export interface Test<V> {
-  /** How the value moves when the test becomes true. */
+  /** The direction in which the value moves when the test becomes true. */
   readonly truerWhen: Direction;
-  /** The answer for every value between these bounds. `least` and `most` are equal for an exact value. */
+  /**
+   * The answer that is right for every value between these bounds. For an exact value, `least` and `most` are
+   * equal.
+   */
   verdict(least: V, most: V): Verdict;
 }
 
-/** The tests of a rule. `keeps`, which keeps a firing rule firing, is never stricter than `opens`. */
+/**
+ * The tests of a rule. `keeps` decides whether a firing rule keeps firing, and is never stricter than
+ * `opens`.
+ */
 export interface Tests<V> {
   opens: Test<V>;
   keeps: Test<V>;
 }
 
-/** When a test of a series holds. */
+/** The times at which a test of a series holds. */
 export interface Signal {
-  /** The first instant ≥ `from` at which the test holds; null if there is none. @throws NeedsTimes */
+  /** Finds the first instant ≥ `from` at which the test holds; null if there is none. @throws NeedsTimes */
   nextTrue(from: number): number | null;
-  /** The first instant ≥ `from` at which it does not hold; null if there is none. @throws NeedsTimes */
+  /**
+   * Finds the first instant ≥ `from` at which the test does not hold; null if there is none. @throws
+   * NeedsTimes
+   */
   nextFalse(from: number): number | null;
 }
 
 const OPPOSITE: Record<Direction, Direction> = { up: 'down', down: 'up', either: 'either' };
 
-/** Follows a test along a series. Exact values are asked for only where bounds leave the answer open. */
+/** Evaluates a test along a series. It asks for exact values only where bounds do not decide. */
 export function signalOf<V>(series: Series<V>, test: Test<V>): Signal {
   const next = (from: number, wanted: Verdict, direction: Direction): number | null => {
     for (let at = from; ; ) {
@@ -80,9 +89,8 @@ export const below = (threshold: number): Test<number> => ({
 });
 
 /**
- * A series whose value is known exactly and changes only at these instants: what an evaluation in memory
- * reads.
- * @param instants in any order
+ * A series whose value is known exactly and changes only at these instants, for evaluation in memory. @param
+ * instants in any order
  */
 export function exactSeries<V>(instants: Iterable<number>, valueAt: (t: number) => V): Series<V> {
   const sorted = [...new Set(instants)].sort((a, b) => a - b);

@@ -1,13 +1,13 @@
 import { type Series, type Signal, signalOf, type Tests } from './series.ts';
 
-/** The two conditions of a rule for one group: one opens an episode, the other keeps it firing. */
+/** The two conditions of a rule for one group. One opens an episode, the other keeps it firing. */
 export interface Conditions {
   opens: Signal;
   /** Never stricter than `opens`. */
   keeps: Signal;
 }
 
-/** The tests of a rule, applied to the series of one group. */
+/** Applies the tests of a rule to the series of one group. */
 export function conditionsOf<V>(series: Series<V>, { opens, keeps }: Tests<V>): Conditions {
   return { opens: signalOf(series, opens), keeps: signalOf(series, keeps) };
 }
@@ -16,7 +16,7 @@ export function conditionsOf<V>(series: Series<V>, { opens, keeps }: Tests<V>): 
 export interface Timers {
   /** The condition must hold this long before the rule fires. */
   forMs: number;
-  /** The rule goes on firing this long after its condition stopped. */
+  /** The rule keeps firing for this long after its condition ended. */
   keepFiringMs: number;
 }
 
@@ -44,7 +44,7 @@ export interface Start {
   firing: { since: number; opened_at: number } | null;
 }
 
-/** Up to when groups may be judged, epoch milliseconds. `finality.ts` says what decides it. */
+/** Up to when groups may be judged, epoch milliseconds. `finality.ts` computes it. */
 export interface Horizon {
   openUpTo: number;
   endUpTo: number;
@@ -182,8 +182,8 @@ function nextOnset(
 }
 
 /**
- * Finds the first instant at which the rule, firing at `from`, no longer fires; infinite if no known event
- * ends it.
+ * Finds the first instant at which the rule, firing at `from`, no longer fires. It is infinite if no known
+ * event ends it.
  */
 function nextEnd(keeps: Signal, keepFiringMs: number, from: number): number {
   let at = from;

@@ -21,7 +21,10 @@ export interface CutEdge {
   known: number;
 }
 
-/** Bucket width for incremental counts: a sixtieth of the window, at least a second. In milliseconds. */
+/**
+ * The width of a bucket in which events are counted: a sixtieth of the window, but at least a second.
+ * Milliseconds.
+ */
 export function bucketMsOf(windowMs: number): number {
   return Math.max(1000, Math.ceil(windowMs / 60));
 }
@@ -65,8 +68,8 @@ export class WindowCounts implements Series<number> {
   }
 
   /**
-   * Bounds on the count in the rest of the bucket that holds `at`. Where no window has any event, the stretch
-   * goes on to the next event.
+   * Bounds on the count in the rest of the bucket that contains `at`. Where the window has no event, the
+   * range extends to the next event.
    */
   bounds(at: number): { to: number; least: number; most: number } {
     const { windowMs, bucketMs } = this.#spec;
@@ -80,7 +83,7 @@ export class WindowCounts implements Series<number> {
 
   /**
    * The instants in (from, to] at which an event enters the window (`up`) or has left it (`down`). It also
-   * makes sure that the exact times are loaded which `valueAt` needs in this stretch. @throws NeedsTimes
+   * ensures that the exact times which `valueAt` needs in this range are loaded. @throws NeedsTimes
    */
   changes(from: number, to: number, direction: Direction): number[] {
     const { windowMs } = this.#spec;
@@ -90,7 +93,7 @@ export class WindowCounts implements Series<number> {
     return instants[direction].filter((time) => time > from && time <= to);
   }
 
-  /** As countAt, for times that are loaded. Where only a part is known, it is exact up to the threshold. */
+  /** Like `countAt`, for loaded times. If only a part of them is known, it is exact up to the threshold. */
   valueAt(t: number): number {
     const start = t - this.#spec.windowMs;
     let count = this.#inside(start, t);

@@ -4,17 +4,20 @@ import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import type { CompiledRule, RuleSet } from './rule-set.ts';
 import { GroupTally } from './tally.ts';
 
-/** What an append found out about groups of a rule. Only once it is committed may the next one believe it. */
+/**
+ * What an append found out about groups of a rule. The next append may use it only after this one has
+ * committed.
+ */
 export interface Learned {
   rule: CompiledRule;
   admitted: string[];
-  /** There was no room for others. */
+  /** True if there was no room for further groups. */
   full: boolean;
 }
 
 /**
- * Decides for every group that events fall into whether it is admitted under its rule's cap. The events of
- * those that are not fall into the rule's overflow group instead, and are counted there.
+ * Decides for each group with events whether it is admitted under its rule's limit. The events of the others
+ * are counted in the rule's overflow group.
  */
 export async function admit(
   db: Sql,
@@ -71,7 +74,7 @@ async function askFor(
   });
 }
 
-/** Believes what a committed append learned. */
+/** Remembers what a committed append found out. */
 export function learn(rules: RuleSet, learned: readonly Learned[]): void {
   for (const { rule, admitted, full } of learned) rules.learn(rule, admitted, full);
 }

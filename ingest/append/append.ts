@@ -18,18 +18,18 @@ import { admit, type Learned, learn } from './admission.ts';
 import { RuleSet } from './rule-set.ts';
 import { tally } from './tally.ts';
 
-/** How often an append makes the partitions it misses: rules may change in between. */
+/** How often an append creates missing partitions. Rules may change in between, and then need others. */
 const PARTITION_TRIES = 3;
 
 export interface Appended {
   outcomes: Outcome[];
-  /** wake_outbox rows that now wait for the waker. */
+  /** Outbox rows that now wait for the waker. */
   outboxIds: string[];
 }
 
 const REMOVED = 'is of a sample that was removed';
 
-/** Some of the events are of samples that were removed: the transaction is given up. */
+/** Thrown if some of the events belong to removed samples; the transaction is then rolled back. */
 class SamplesRemoved extends Error {
   readonly sources: ReadonlySet<string>;
   constructor(sources: ReadonlySet<string>) {
@@ -42,8 +42,8 @@ class SamplesRemoved extends Error {
 export type Transactions = Pick<AppendConnections, 'transaction'>;
 
 /**
- * The transaction that stores events. Everything an event means (its row, window counts, rollups, who to
- * wake) is committed at once or not at all. See docs/adr for why each statement stands where it does.
+ * The transaction that stores events. The event, its counts, rollups, and the outbox row are committed
+ * together or not at all. docs/adr/0003 and 0008 explain the order of the statements.
  */
 export class Append {
   readonly #orm: Orm;
@@ -64,7 +64,7 @@ export class Append {
     connections: Transactions;
     clock: () => number;
     log: Logger;
-    /** All that it stores comes from producers: nothing is stored of samples that were removed. */
+    /** True if all events come from producers. Then events of removed samples are not stored. */
     ofProducers?: boolean | undefined;
   }) {
     this.#orm = orm;
@@ -75,9 +75,9 @@ export class Append {
   }
 
   /**
-   * Stores a batch. An event that PostgreSQL refuses for its data is found by halving, so that it costs its
-   * neighbours nothing but time.
-   * @throws StoreUnavailable when nothing is known of the outcome; sending the same events again is safe
+   * Stores a batch. If PostgreSQL refuses the data of an event, the event is found by halving the batch, so
+   * that the others are stored.
+   * @throws StoreUnavailable if the outcome is unknown; sending the same events again is safe
    */
   async run(events: readonly Event[]): Promise<Appended> {
     return this.#run(events, PARTITION_TRIES);
@@ -144,7 +144,7 @@ export class Append {
       });
       return { outcomes, outboxIds };
     });
-    // Only what is committed may be believed by the next append.
+    // Only what is committed may be remembered for later appends.
     learn(rules, learned);
     return result;
   }
@@ -154,7 +154,7 @@ export class Append {
     return removedAmong(transaction, [...new Set(events.map(({ source_id }) => source_id))]);
   }
 
-  /** Stores the events of the other sources. */
+  /** Stores the events without those of removed samples. */
   async #withoutRemoved(events: readonly Event[], removed: ReadonlySet<string>): Promise<Appended> {
     const rest = events.filter(({ source_id }) => !removed.has(source_id));
     const { outcomes, outboxIds } = rest.length > 0 ? await this.run(rest) : { outcomes: [], outboxIds: [] };
@@ -166,7 +166,10 @@ export class Append {
     return { outcomes: all, outboxIds };
   }
 
-  /** A count may be a day's that its event is not: buckets begin up to a sixtieth of the window before it. */
+  /**
+   * Creates the missing partitions. A bucket can begin on the day before its events, so counts may need the
+   * partition of that day too.
+   */
   async #makePartitions(events: readonly Event[]): Promise<void> {
     const now = this.#clock();
     const days = new Set<number>();
@@ -182,7 +185,10 @@ export class Append {
   }
 }
 
-/** Tells the new from the known; of two alike in one batch the first is new. `fresh` null: all are new. */
+/**
+ * Separates new from known events. Of two with the same identity in one batch, the first is new. If `fresh`
+ * is null, all are new.
+ */
 function separate(events: readonly Event[], fresh: Set<string> | null) {
   if (fresh === null) return { news: events, duplicates: [], isNew: null };
   const isNew: boolean[] = [];

@@ -12,35 +12,35 @@ import type { RuleDefinition } from '../../domain/rules/rule.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
 import { GroupTally } from './tally.ts';
 
-/** What this process knows of a rule's groups, until the rule changes. */
+/** What this process remembers about a rule's groups, until the rule changes. */
 export interface KnownGroups {
   readonly admitted: Set<string>;
   /**
-   * `room`: there may be room for others. `full`: there was none; which groups are admitted will be read.
-   * `complete`: those in `admitted` are all, and there is no room.
+   * `room`: there may be room for further groups. `full`: there was none, and the admitted groups must be
+   * read. `complete`: `admitted` has all groups, and there is no room.
    */
   state: 'room' | 'full' | 'complete';
 }
 
-/** A rule ready to be asked about events. */
+/** A rule in the form that appends use. */
 export interface CompiledRule {
   id: string;
   revision: number;
-  /** The only event type it counts; null for any. */
+  /** The only event type that it counts; null for all types. */
   eventType: string | null;
   matches: Predicate;
   groupKey: (event: Event) => string;
   bucketMs: number;
-  /** Events older than this on arrival are not counted, in milliseconds. */
+  /** Events that are older than this on arrival are not counted, in milliseconds. */
   latenessMs: number;
   maxGroups: number;
   /** The revision that brought its `group_by`. */
   groupsFrom: number;
-  /** Null while idle groups are let go of: then it is asked anew for every append. */
+  /** Null while idle groups are being removed. Then each append asks the database. */
   known: KnownGroups | null;
 }
 
-/** The equality filters are matchers like any other. */
+/** The rule's matchers, including its equality filters. */
 function matchersOf({ event_type, severity, match }: RuleDefinition): Matcher[] {
   const filters: Matcher[] = [];
   if (event_type !== null) filters.push({ field: 'event_type', op: '=', value: event_type });
@@ -48,7 +48,7 @@ function matchersOf({ event_type, severity, match }: RuleDefinition): Matcher[] 
   return [...filters, ...match];
 }
 
-/** @throws MatcherError */
+/** Compiles a rule. @throws MatcherError */
 export function compileRule({
   rule_id,
   revision,
@@ -64,27 +64,27 @@ export function compileRule({
     groupKey: compileGroupKey(definition.group_by),
     bucketMs: windowSpecOf(definition).bucketMs,
     latenessMs: definition.allowed_lateness_seconds * 1000,
-    // The only group of a rule that doesn't group always has a place.
+    // A rule without `group_by` has one group, which always has a place.
     maxGroups: definition.group_by.length === 0 ? 1 : definition.max_groups,
     groupsFrom: groups_from,
     known: forgetting ? null : { admitted: new Set(), state: 'room' },
   };
 }
 
-/** Groups of all rules together that a process remembers at the most: about 100 bytes each. */
+/** How many groups of all rules a process remembers together; each takes about 100 bytes. */
 const MOST_KNOWN = 1_000_000;
 
 /**
- * The enabled rules at one version of the rule set. Rules are found by the event type they ask for, so that
- * an event is never compared with rules of other types: cost follows matches, not rules. A change of a rule
- * costs that rule alone.
+ * The enabled rules at one version of the rule set. Rules are found by the event type that they count, so an
+ * event is compared only with rules of its type. The cost grows with the number of matching rules, not of all
+ * rules. A change of one rule reads only that rule.
  */
 export class RuleSet {
   #version: number;
   readonly #rules = new Map<string, CompiledRule>();
   readonly #byType = new Map<string, Map<string, CompiledRule>>();
   readonly #anyType = new Map<string, CompiledRule>();
-  /** Rules that were found full, whose groups must be read. */
+  /** Rules that were full, so that their groups must be read. */
   readonly #full = new Set<CompiledRule>();
   #known = 0;
 
@@ -97,29 +97,26 @@ export class RuleSet {
     return this.#version;
   }
 
-  /** The rule as it is known; undefined when it is not enabled. */
+  /** The rule with this id; undefined if it is not enabled. */
   rule(id: string): CompiledRule | undefined {
     return this.#rules.get(id);
   }
 
   /**
-   * Goes on to a later version, reading the rules that changed. Whoever counted by the version before is
-   * done: a change waits for the appends under way.
+   * Updates to a later version by reading the rules that changed. Appends that used the earlier version have
+   * ended, because a change waits for them.
    */
   async update(db: Sql, version: number): Promise<void> {
     const changed = this.#version === 0 ? null : await rulesChanged(db, this.#version, version);
     const inForce = await rulesInForce(db, changed);
-    // Another append may have been quicker, and may know of later changes.
+    // Another append may have updated already, to the same or a later version.
     if (version <= this.#version) return;
     for (const id of changed ?? [...this.#rules.keys()]) this.#remove(id);
     for (const rule of inForce) this.#add(compileRule(rule));
     this.#version = version;
   }
 
-  /**
-   * Reads which groups the rules have that were found full: events of all others need not be asked about any
-   * more.
-   */
+  /** Reads the admitted groups of full rules. Events of other groups then need no query. */
   async completeFull(db: Sql): Promise<void> {
     for (const rule of this.#full) {
       this.#full.delete(rule);
@@ -133,7 +130,10 @@ export class RuleSet {
     }
   }
 
-  /** Believes what a committed append found out about groups of a rule, which may have changed since. */
+  /**
+   * Remembers what a committed append found out about groups of a rule. The rule may have changed since; then
+   * it is ignored.
+   */
   learn(rule: CompiledRule, admitted: readonly string[], full: boolean): void {
     const { known } = rule;
     if (!known || this.#rules.get(rule.id) !== rule) return;
@@ -148,7 +148,8 @@ export class RuleSet {
   }
 
   /**
-   * What events, which arrive at `now` (epoch ms), add to each group of each rule that counts some of them.
+   * Computes what these events, arriving at `now` (epoch ms), add to each group of each rule that counts some
+   * of them.
    */
   matchAll(events: readonly Event[], now: number): GroupTally[] {
     const groups: GroupTally[] = [];
@@ -193,9 +194,7 @@ export class RuleSet {
   }
 }
 
-/**
- * Rule by rule, and not event by event: what an event costs more for each rule that counts it is an addition.
- */
+/** Rule by rule and not event by event, so that for each further rule an event costs only an addition. */
 function count(rule: CompiledRule, events: readonly Event[], now: number, into: GroupTally[]): void {
   const groups = new Map<string, GroupTally>();
   const { known } = rule;
@@ -203,7 +202,8 @@ function count(rule: CompiledRule, events: readonly Event[], now: number, into: 
   for (const event of events) {
     if (now - event.occurred_at > rule.latenessMs || !rule.matches(event)) continue;
     let key = rule.groupKey(event);
-    // A full rule has one group for all that have no place: nothing is kept of each of them.
+    // In a full rule, events of groups without a place are counted together, so that nothing is kept for each
+    // of them.
     if (full && !known.admitted.has(key)) key = OVERFLOW_GROUP;
     let group = groups.get(key);
     if (!group) {

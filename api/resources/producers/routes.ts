@@ -187,7 +187,7 @@ export function producerRoutes(deps: ApiDeps): Route[] {
         await stopProducerWorkflow(deps, id);
         if (!(await deleteProducer(orm, id))) throw new NotFound('Producer');
         // While there was a row, housekeeping may have started the workflow again. A workflow that emits
-        // notices by itself that its row is gone.
+        // events finds out by itself that its row is gone.
         await stopProducerWorkflow(deps, id).catch((error: unknown) => {
           log.warn({ err: error, source_id: id }, 'a removed producer could not be stopped once more');
         });

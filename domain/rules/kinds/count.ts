@@ -14,8 +14,8 @@ export interface CountCondition {
 }
 
 /**
- * The highest threshold of a rule that reads kept times: judging reads up to twice as many of a group at each
- * edge of a window, and keeps them in memory meanwhile.
+ * The highest threshold of a rule that reads kept times. At each edge of a window, judging reads up to twice
+ * as many times of a group into memory.
  */
 export const MAX_LONG_THRESHOLD = 1_000_000;
 

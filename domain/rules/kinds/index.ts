@@ -3,12 +3,12 @@ import { count } from './count.ts';
 import type { RuleKind } from './kind.ts';
 import { received } from './received.ts';
 
-/** Every kind of rule. A new one is a file and a line here; the compiler then names what else is missing. */
+/** All kinds of rules. A new kind is a file and a line here; the compiler then names what else is missing. */
 const KINDS = { count, received };
 
 type Kinds = typeof KINDS;
 
-/** When a rule holds for a group. */
+/** The condition under which a rule fires for a group. */
 export type Condition = z.output<Schema>;
 
 /** The kind of a condition. */

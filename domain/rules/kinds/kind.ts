@@ -9,38 +9,38 @@ export const MOST_SECONDS = 315_360_000;
 /** The highest count that any field of a rule may have. */
 export const MOST_COUNT = 2_147_483_647;
 
-/** What is wrong with a field of a rule. */
+/** An error in a field of a rule. */
 export interface Flaw {
   field: string;
   reason: string;
 }
 
-/** The window and threshold by which the reference's API shows every rule. */
+/** The window and the threshold that the reference's API shows for every rule. */
 export interface ShortForm {
   threshold_count: number;
   window_seconds: number;
 }
 
 /**
- * A kind of rule: a file beside this one, and a line in `index.ts`. `C` is its condition, which says when a
- * rule holds for a group.
+ * A kind of rule. Each has a file beside this one, and a line in `index.ts`. `C` is the type of its
+ * condition, which says when a rule fires for a group.
  */
 export interface RuleKind<C extends { kind: string }> {
   readonly kind: C['kind'];
-  /** The condition in requests and answers. */
+  /** The schema of the condition in requests and answers. */
   readonly schema: z.ZodType<C>;
   /** Rules of a built-in kind come with Tocsin. People can disable them, but not create or delete them. */
   readonly builtIn: boolean;
-  /** What decides the condition. `activities/rules/readings.ts` reads it. */
+  /** Which data decides the condition. `activities/rules/readings.ts` reads it. */
   readonly reads: 'events' | 'received alerts';
-  /** What further events can do to the condition. */
+  /** How further events can change the condition. */
   readonly finality: Finality;
   shortForm(condition: C): ShortForm;
-  /** How long one event matters, in milliseconds; 0 for a kind that counts no events. */
+  /** How long an event counts, in milliseconds; 0 for a kind that counts no events. */
   windowMs(condition: C): number;
-  /** The comparisons of the value with the rule's numbers. The value is a number of events or alerts. */
+  /** The tests that compare the value with the rule's numbers. The value is a number of events or alerts. */
   tests(condition: C, settings: RuleSettings): Tests<number>;
-  /** The limits of this kind's own fields. */
+  /** Checks the kind's own fields against their limits. */
   flaws(condition: C): Flaw[];
   /** When a rule fires, in Markdown. */
   firesWhen(condition: C, settings: RuleSettings): string;

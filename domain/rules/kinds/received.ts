@@ -3,7 +3,10 @@ import { RECEIVING_PROTOCOLS, type ReceivingProtocol } from '../../received-aler
 import { atLeast } from '../series.ts';
 import type { RuleKind } from './kind.ts';
 
-/** Holds while an alert that another system sent by this protocol is active. Each alert is a group. */
+/**
+ * The condition holds while an alert that another system sent by this protocol is active. Each alert is a
+ * group.
+ */
 export interface ReceivedCondition {
   kind: 'received';
   protocol: ReceivingProtocol;
@@ -19,7 +22,7 @@ export const received = {
   builtIn: true,
   reads: 'received alerts',
   finality: 'truer',
-  // One alert is enough, and the shortest window stands for none.
+  // One alert is enough, and a rule without a window shows the shortest one.
   shortForm: () => ({ threshold_count: 1, window_seconds: 1 }),
   windowMs: () => 0,
   tests: () => ({ opens: atLeast(1), keeps: atLeast(1) }),
