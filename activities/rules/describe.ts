@@ -5,7 +5,7 @@ import type { Event } from '../../domain/events/event.ts';
 import { worse } from '../../domain/events/severity.ts';
 import type { IncidentWords } from '../../domain/incidents/transitions.ts';
 import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
-import { keyLabels } from '../../domain/received-alerts/key.ts';
+import { PROTOCOLS } from '../../domain/received-alerts/protocols.ts';
 import { incidentWords } from '../../domain/received-alerts/words.ts';
 import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { received } from '../../domain/rules/kinds/received.ts';
@@ -82,7 +82,7 @@ export function describeReceived(
     };
   }
   const { protocol } = received.schema.parse(condition);
-  return { ...incidentWords(first, words), group_labels: keyLabels(protocol, groupKey) };
+  return { ...incidentWords(first, words), group_labels: PROTOCOLS[protocol].keyLabels(groupKey) };
 }
 
 /** How many events of the window are read, the newest first. */

@@ -1,12 +1,4 @@
-/** The protocols that receive alerts. Each has a built-in rule. */
-export const RECEIVING_PROTOCOLS = ['alertmanager', 'pagerduty'] as const;
-export type ReceivingProtocol = (typeof RECEIVING_PROTOCOLS)[number];
-
-/** The ids of the built-in rules, the same in every installation. */
-export const RECEIVING_RULES: Readonly<Record<ReceivingProtocol, string>> = {
-  alertmanager: '7c0a1e55-0000-4000-8000-000000000001',
-  pagerduty: '7c0a1e55-0000-4000-8000-000000000002',
-};
+import type { ReceivingProtocol } from './protocols.ts';
 
 /**
  * The end of an alert that lasts until somebody resolves it, and the latest end that an alert may have. Epoch

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { sortedEntries } from '../canonical-json.ts';
-import type { ReceivingProtocol } from './alert.ts';
 
 /**
  * The identity of an Alertmanager alert: 32 hex digits of its label set, in any order. Labels without a value
@@ -20,10 +19,4 @@ export function alertmanagerKey(labels: Record<string, string>): string {
  */
 export function pagerdutyKey(scope: string, dedupKey: string): string {
   return `${scope}/${dedupKey}`;
-}
-
-/** What distinguishes the alert from others of its protocol, in a form for people. */
-export function keyLabels(protocol: ReceivingProtocol, key: string): Record<string, string> {
-  if (protocol === 'alertmanager') return { fingerprint: key };
-  return { dedup_key: key.slice(key.indexOf('/') + 1) };
 }

@@ -1,4 +1,5 @@
 import { type EndKind, type KnownAlert, type ReceivedAlert, resolves } from './alert.ts';
+import { PROTOCOLS } from './protocols.ts';
 import { reworded, wordsOf } from './words.ts';
 
 /** What a message did. `ignored`: it is about an episode that is over or unknown. */
@@ -66,9 +67,7 @@ function begin(past: KnownAlert | null, received: ReceivedAlert): Applied {
 function resolve(known: KnownAlert | null, received: ReceivedAlert): Applied {
   const ignored = unchanged('ignored', known);
   if (known === null) return ignored;
-  // A resolve of PagerDuty has no time of its own. It gets the clock of the process that received it, which
-  // may be behind that of the process that received the trigger.
-  const earliestEnd = received.protocol === 'pagerduty' ? known.starts_at : 0;
+  const earliestEnd = PROTOCOLS[received.protocol].datesResolves ? 0 : known.starts_at;
   const from = Math.max(received.starts_at, earliestEnd);
   const end = Math.max(received.ends_at, earliestEnd);
   if (end < known.starts_at) return ignored;

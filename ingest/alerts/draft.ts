@@ -1,12 +1,8 @@
 import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.ts';
 import type { Event } from '../../domain/events/event.ts';
-import {
-  type KnownAlert,
-  RECEIVING_RULES,
-  type ReceivedAlert,
-  resolves,
-} from '../../domain/received-alerts/alert.ts';
+import { type KnownAlert, type ReceivedAlert, resolves } from '../../domain/received-alerts/alert.ts';
 import { applyMessage } from '../../domain/received-alerts/message.ts';
+import { PROTOCOLS } from '../../domain/received-alerts/protocols.ts';
 import type { MessageOutcome } from '../../domain/received-alerts/single-sender.ts';
 import { alertEvent } from './event.ts';
 
@@ -41,7 +37,7 @@ export function draftOf(key: { rule_id: string; key: string }, before: ReceivedA
   return { ...key, before, alert: before, ...nothing };
 }
 
-export const ruleOf = ({ protocol }: ReceivedAlert) => RECEIVING_RULES[protocol];
+export const ruleOf = ({ protocol }: ReceivedAlert) => PROTOCOLS[protocol].rule;
 export const idOf = (rule_id: string, key: string) => `${rule_id} ${key}`;
 export const idOfMessage = (message: ReceivedAlert) => idOf(ruleOf(message), message.key);
 

@@ -1,7 +1,7 @@
 import { v5 as uuidv5 } from 'uuid';
 import type { Event } from '../../domain/events/event.ts';
-import { NEVER, RECEIVING_RULES, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
-import { keyLabels } from '../../domain/received-alerts/key.ts';
+import { NEVER, type ReceivedAlert } from '../../domain/received-alerts/alert.ts';
+import { PROTOCOLS } from '../../domain/received-alerts/protocols.ts';
 import { reserved } from '../../domain/reserved-id.ts';
 
 /**
@@ -26,13 +26,7 @@ type Told = Pick<
  */
 export function alertEvent({ protocol, key }: Identity, status: AlertStatus, alert: Told, at: number): Event {
   const over = status === 'resolved';
-  const identity = [
-    RECEIVING_RULES[protocol],
-    key,
-    alert.starts_at,
-    status,
-    ...(over ? [alert.ends_at] : []),
-  ];
+  const identity = [PROTOCOLS[protocol].rule, key, alert.starts_at, status, ...(over ? [alert.ends_at] : [])];
   return {
     event_id: reserved(uuidv5(JSON.stringify(identity), NAMESPACE)),
     source_id: protocol,
@@ -40,7 +34,7 @@ export function alertEvent({ protocol, key }: Identity, status: AlertStatus, ale
     severity: alert.severity,
     event_type: `alert.${status}`,
     payload: {
-      ...keyLabels(protocol, key),
+      ...PROTOCOLS[protocol].keyLabels(key),
       summary: alert.summary,
       labels: alert.labels,
       annotations: alert.annotations,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { IncidentEntity } from '../../db/entities/incident.ts';
 import { sqlOf } from '../../db/orm.ts';
-import { RECEIVING_RULES } from '../../domain/received-alerts/alert.ts';
+import { RECEIVING_RULES } from '../../domain/received-alerts/protocols.ts';
 import { type AlertReceiver, createAlertReceiver } from '../../ingest/alerts/receive.ts';
 import { recordAlerts } from '../../ingest/alerts/record.ts';
 import { incidentWorkflowId } from '../../workflows/ids.ts';

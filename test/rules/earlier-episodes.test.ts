@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { sql } from 'kysely';
 import { sqlOf } from '../../db/orm.ts';
 import { createRule } from '../../db/queries/rules/changes.ts';
-import { RECEIVING_RULES } from '../../domain/received-alerts/alert.ts';
+import { RECEIVING_RULES } from '../../domain/received-alerts/protocols.ts';
 import { recordAlerts } from '../../ingest/alerts/record.ts';
 import { firing, resolved } from '../support/alerts.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';

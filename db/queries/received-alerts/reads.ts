@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { RECEIVING_RULES, type ReceivingProtocol } from '../../../domain/received-alerts/alert.ts';
 import { compileLabelMatchers, type LabelMatcher } from '../../../domain/received-alerts/label-matcher.ts';
+import { RECEIVING_RULES, type ReceivingProtocol } from '../../../domain/received-alerts/protocols.ts';
 import type { Sql } from '../../orm.ts';
 import { ALERT, type ReceivedAlertRow } from './writes.ts';
 

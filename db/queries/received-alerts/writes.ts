@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import { type KnownAlert, RECEIVING_RULES } from '../../../domain/received-alerts/alert.ts';
+import type { KnownAlert } from '../../../domain/received-alerts/alert.ts';
+import { receivingRulesThat } from '../../../domain/received-alerts/protocols.ts';
 import { LOCKS } from '../../locks.ts';
 import type { Sql } from '../../orm.ts';
 import { mergePending } from '../rules/wake.ts';
@@ -130,12 +131,15 @@ export async function notePendingAlerts(
   return rows.map(({ rule_id }) => rule_id);
 }
 
+/** The rules whose alerts a person ends by resolving their incident. */
+const ENDED_BY_PEOPLE = receivingRulesThat('endedByPeople');
+
 /**
- * Locks the alerts of a PagerDuty incident, and its rule. It must be called before the incident is locked,
- * because receivers lock in that order.
+ * Locks the alerts of an incident that people end with it, and its rule. It must be called before the
+ * incident is locked, because receivers lock in that order.
  */
 export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void> {
-  const ofIncident = sql`alert_incidents i where i.id = ${incidentId} and i.rule_id = ${RECEIVING_RULES.pagerduty}`;
+  const ofIncident = sql`alert_incidents i where i.id = ${incidentId} and i.rule_id = any(${ENDED_BY_PEOPLE}::uuid[])`;
   const { rows } = await sql`select from ${ofIncident}`.execute(db);
   if (rows.length === 0) return;
   await sql`select pg_advisory_xact_lock_shared(${LOCKS.ruleSet})`.execute(db);
@@ -145,16 +149,15 @@ export async function holdPagedAlerts(db: Sql, incidentId: string): Promise<void
 }
 
 /**
- * Ends the PagerDuty alerts of a group after a person resolved their incident, and notes the group for
- * judging. PagerDuty does the same, because many senders trigger and never resolve, and their next trigger
- * must open an incident. Alerts of other protocols continue until their senders end them. `at`: epoch ms.
+ * Ends the alerts of a group after a person resolved their incident, and notes the group for judging. Alerts
+ * of protocols in which people do not end alerts continue until their senders end them. `at`: epoch ms.
  */
 export async function endPagedAlerts(
   db: Sql,
   { rule_id, group_key }: { rule_id: string; group_key: string },
   at: number,
 ): Promise<void> {
-  if (rule_id !== RECEIVING_RULES.pagerduty) return;
+  if (!ENDED_BY_PEOPLE.includes(rule_id)) return;
   const { rows } = await sql<{ starts_at: number }>`
     update received_alerts set ends = 'resolved', ends_at = greatest(${at}::bigint, starts_at + 1), updated_at = ${at}::bigint
     where rule_id = ${rule_id} and group_key = ${group_key} and ends <> 'resolved'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { RECEIVING_RULES } from '../../../domain/received-alerts/alert.ts';
+import { receivingRulesThat } from '../../../domain/received-alerts/protocols.ts';
 import {
   type Listeners,
   type ListeningProcess,
@@ -27,9 +27,8 @@ export async function listeners(db: Sql): Promise<Listeners & { now: number }> {
     select id, ${ms('appended_through')} as appended_through from producers
     where not paused and appended_through is not null`.execute(db);
   const standing = await sql`
-    select from rule_groups where rule_id = ${RECEIVING_RULES.alertmanager}::uuid and state = 'firing' limit 1`.execute(
-    db,
-  );
+    select from rule_groups
+    where rule_id = any(${receivingRulesThat('repeats')}::uuid[]) and state = 'firing' limit 1`.execute(db);
   const patience = standing.rows.length > 0 ? RESENT_WITHIN_MS : 0;
   const deaf = await spansInForce(db, patience);
   const now = await databaseNow(db);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RECEIVING_PROTOCOLS, type ReceivingProtocol } from '../../received-alerts/alert.ts';
+import { RECEIVING_PROTOCOLS, type ReceivingProtocol } from '../../received-alerts/protocols.ts';
 import { atLeast } from '../series.ts';
 import type { RuleKind } from './kind.ts';
 

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import pg from 'pg';
 import { Slots } from '../../../api/http/slots.ts';
-import { RECEIVING_RULES } from '../../../domain/received-alerts/alert.ts';
+import { RECEIVING_RULES } from '../../../domain/received-alerts/protocols.ts';
 import { MAX_PAYLOAD } from '../../../ingest/append/validate.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { bearer, type KeyStage, keyStage } from '../auth/stage.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { IncidentEntity } from '../../../db/entities/incident.ts';
-import { RECEIVING_RULES } from '../../../domain/received-alerts/alert.ts';
+import { RECEIVING_RULES } from '../../../domain/received-alerts/protocols.ts';
 import { ruleWorkflowId } from '../../../workflows/ids.ts';
 import { RETENTION_DAYS, type Stage, stage } from '../stage.ts';
 
