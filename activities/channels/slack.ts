@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
-import { cut, factsOf, subjectOf } from '../../domain/incidents/notice-text.ts';
+import { cut, linesOf, subjectOf } from '../../domain/incidents/notice-text.ts';
 import { type Channel, type ChannelKind, FinalFailure, RetryableFailure } from './channel.ts';
 import { channelName, webUrl } from './fields.ts';
 import { postJson } from './http.ts';
@@ -40,7 +40,7 @@ const LONGEST_NAME = 40;
 const LONGEST_VALUE = 200;
 
 function messageOf(notice: NoticeDocument) {
-  const facts = factsOf(notice)
+  const facts = linesOf(notice)
     .slice(0, MOST_FACTS)
     .map(([name, value]) => `*${cut(name, LONGEST_NAME, escaped)}:* ${cut(value, LONGEST_VALUE, escaped)}`);
   return {

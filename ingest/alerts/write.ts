@@ -1,5 +1,6 @@
 import type { Sql } from '../../db/orm.ts';
 import { admitGroups, countOverflow } from '../../db/queries/events/append.ts';
+import { rewordIncidents } from '../../db/queries/incidents/write.ts';
 import {
   insertAlerts,
   keepPast,
@@ -7,7 +8,6 @@ import {
   type ReceivedAlertRow,
   type ReceivingRule,
   refreshAlerts,
-  rewordIncidents,
   updateAlerts,
 } from '../../db/queries/received-alerts/writes.ts';
 import type { KnownAlert } from '../../domain/received-alerts/alert.ts';

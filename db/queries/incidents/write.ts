@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { TimelineEntry } from '../../../domain/incidents/timeline.ts';
 import type {
   IncidentColumns,
+  IncidentWords,
   NewIncident,
   NewNotice,
   Transition,
@@ -123,4 +124,20 @@ export async function addNoticeEntry(
   if (there.length > 0) return false;
   await addEntries(db, [entry]);
   return true;
+}
+
+/** Updates the texts of open incidents to those of their alerts. Nobody is notified. */
+export async function rewordIncidents(
+  db: Sql,
+  words: readonly (Pick<NewIncident, 'rule_id' | 'group_key'> & Omit<IncidentWords, 'group_labels'>)[],
+): Promise<void> {
+  await sql`
+    update alert_incidents i set summary = x.summary, severity = x.severity, labels = x.labels, annotations = x.annotations
+    from (
+      select i.id, x.* from jsonb_to_recordset(${JSON.stringify(words)}::jsonb)
+        as x(rule_id uuid, group_key text, summary text, severity text, labels jsonb, annotations jsonb)
+      join alert_incidents i using (rule_id, group_key)
+      where i.ended_at is null and i.merged_into is null
+      order by i.id for update of i
+    ) x where i.id = x.id`.execute(db);
 }

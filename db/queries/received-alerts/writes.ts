@@ -171,29 +171,6 @@ export async function endPagedAlerts(
   );
 }
 
-/** Updates the texts of open incidents to those of their alerts. Nobody is notified. */
-export async function rewordIncidents(
-  db: Sql,
-  words: readonly {
-    rule_id: string;
-    group_key: string;
-    summary: string;
-    severity: string;
-    labels: Record<string, string>;
-    annotations: Record<string, string>;
-  }[],
-): Promise<void> {
-  await sql`
-    update alert_incidents i set summary = x.summary, severity = x.severity, labels = x.labels, annotations = x.annotations
-    from (
-      select i.id, x.* from jsonb_to_recordset(${JSON.stringify(words)}::jsonb)
-        as x(rule_id uuid, group_key text, summary text, severity text, labels jsonb, annotations jsonb)
-      join alert_incidents i using (rule_id, group_key)
-      where i.ended_at is null and i.merged_into is null
-      order by i.id for update of i
-    ) x where i.id = x.id`.execute(db);
-}
-
 /**
  * Removes alerts that ended before `before` (epoch ms), if their end was judged or never will be: their group
  * was judged at a later time, and no evaluation is pending for it.
