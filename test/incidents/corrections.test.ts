@@ -57,6 +57,8 @@ describe('an incident that late events correct', () => {
     ]);
     assert.deepEqual(await kinds(id!), ['opened', 'acknowledged', 'withdrawn']);
     assert.deepEqual(await group.judge([]), [], 'what is withdrawn is not judged again');
+    const conflict = 'the incident is already resolved';
+    assert.deepEqual(await group.act('resolve', id!), { done: false, gone: false, conflict });
     await keepHistory(handle, 'incident-withdrawn');
   });
 
