@@ -50,10 +50,15 @@ const payload = z
 /** One event as senders send it, in the reference's form. OpenAPI shows it too. */
 export const eventInput = z
   .object({
-    event_id: z.guid().optional(),
-    source_id: z.string().min(3).max(100),
+    event_id: z.guid().optional().meta({
+      description:
+        'Chosen by the sender, so that a repeated event is stored once. If absent, Tocsin makes one up.',
+    }),
+    source_id: z.string().min(3).max(100).meta({ description: 'Who the event comes from' }),
     timestamp: timestamp.optional(),
-    severity: z.string().min(1).max(32),
+    severity: z.string().min(1).max(32).meta({
+      description: 'Usually `critical`, `high`, `medium`, `low` or `info`. Other texts rank like `info`.',
+    }),
     event_type: z.string().min(1).max(64),
     payload: payload.default(() => ({})),
   })

@@ -92,9 +92,9 @@ const fieldErrors = z.array(z.object({ field: z.string(), reason: z.string() }))
 /** The results of the items of a request. */
 export const batchOut = z
   .object({
-    stored: z.int(),
-    duplicate: z.int(),
-    invalid: z.int(),
+    stored: z.int().meta({ description: 'How many events are new' }),
+    duplicate: z.int().meta({ description: 'How many events were stored before' }),
+    invalid: z.int().meta({ description: 'How many items were refused' }),
     results: z
       .array(
         z.union([

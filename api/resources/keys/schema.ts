@@ -31,7 +31,11 @@ export const keyIn = (now: () => number) =>
         .min(1)
         .max(ROLES.length)
         .refine((roles) => new Set(roles).size === roles.length, 'has a role twice')
-        .meta({ uniqueItems: true }),
+        .meta({
+          uniqueItems: true,
+          description:
+            'What the key may be used for. No role includes another: `ingest` sends events and alerts, `read` reads, `operate` changes everything except keys, `admin` manages keys and reads the audit log.',
+        }),
       rate_limit: z.int().min(1).max(MOST_EVENTS).nullish().meta({
         description:
           'Events per second that each API process accepts with this key. A batch is accepted whole unless the key is over its rate; after a large batch the key must wait until its average rate is within the limit again. New alerts count separately, with the same rate (10 per second if absent); alerts that are active are always refreshed and resolved.',

@@ -29,18 +29,22 @@ export const mappingDefinition = z
     id: paths.describe(
       'What identifies a record within its source. A UUID becomes the `event_id` itself; Tocsin derives one from anything else.',
     ),
-    source: paths,
-    type: paths,
-    severity: paths,
-    time: paths,
+    source: paths.describe('Paths of the `source_id`'),
+    type: paths.describe('Paths of the `event_type`'),
+    severity: paths.describe('Paths of the severity; `severities` translates its value'),
+    time: paths.describe('Paths of the time. A record without a time happened when it arrived.'),
     defaults: z
       .object({
         source: z.string().min(3).max(100).default('unknown'),
         type: z.string().min(1).max(64).default('log'),
         severity: severity.default('info'),
       })
-      .prefault({}),
-    time_format: z.enum(TIME_FORMATS).default('auto'),
+      .prefault({})
+      .describe('Values for records in which no path leads to a value'),
+    time_format: z
+      .enum(TIME_FORMATS)
+      .default('auto')
+      .describe('How times are written. `auto` recognizes RFC 3339, and numbers by their size.'),
     severities: z
       .record(z.string().max(100), severity)
       .refine((table) => Object.keys(table).length <= 200, 'must have at most 200 names')

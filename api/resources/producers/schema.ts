@@ -13,8 +13,8 @@ const severity = z.string().min(1).max(32);
 const eventType = z.string().min(1).max(64);
 
 const burst = z.object({
-  every_seconds: z.number().min(1).max(86_400),
-  length_seconds: z.number().min(0).max(86_400),
+  every_seconds: z.number().min(1).max(86_400).meta({ description: 'Time from one burst to the next' }),
+  length_seconds: z.number().min(0).max(86_400).meta({ description: 'How long a burst lasts' }),
   factor: z.number().min(1).max(10_000).meta({ description: 'Multiplies the rate while the burst lasts' }),
   event_type: eventType,
   severity,
@@ -23,7 +23,7 @@ const burst = z.object({
 const simulated = z
   .object({
     rate_per_second: z.number().min(0.01).max(10_000).default(5),
-    tick_ms: z.int().min(100).max(60_000).default(1000),
+    tick_ms: z.int().min(100).max(60_000).default(1000).meta({ description: 'Time between two batches' }),
     seed: z
       .int()
       .min(0)
@@ -49,7 +49,7 @@ const httpCheck = z
         description:
           'The values of its query parameters are shown as `***` in the audit log and to keys without the role `operate`',
       }),
-    interval_seconds: z.int().min(5).max(86_400).default(60),
+    interval_seconds: z.int().min(5).max(86_400).default(60).meta({ description: 'Time between two probes' }),
     timeout_ms: z.int().min(100).max(60_000).default(10_000),
     expected_status: z
       .array(z.int().min(100).max(599))
@@ -115,13 +115,15 @@ export const producerPatch = z
 
 const statusOut = z
   .object({
-    state: z.enum(['running', 'paused', 'breaker open']),
-    next_sequence: z.int(),
-    next_tick_at: time,
-    behind_ms: z.number(),
+    state: z.enum(['running', 'paused', 'breaker open']).meta({
+      description: '`breaker open`: too many batches failed, so the producer only tries one now and then',
+    }),
+    next_sequence: z.int().meta({ description: 'Sequence number of the next event' }),
+    next_tick_at: time.meta({ description: 'When the next batch is due; in the past if it is behind' }),
+    behind_ms: z.number().meta({ description: 'How far the producer is behind; 0 if it keeps up' }),
     in_flight: z.int().meta({ description: 'Batches emitted but not stored yet' }),
-    emitted: z.int(),
-    dead_lettered: z.int(),
+    emitted: z.int().meta({ description: 'Events stored so far' }),
+    dead_lettered: z.int().meta({ description: 'Events that became dead letters' }),
     last_error: z.string().nullable(),
   })
   .meta({ id: 'ProducerStatus' });

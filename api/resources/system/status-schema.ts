@@ -77,7 +77,12 @@ export const statusOut = z
         rules_not_ready: z.int(),
         dead_letters: z.int(),
       })
-      .optional(),
+      .optional()
+      .meta({
+        description:
+          'What waits. `wakes`: appends whose events have not woken their rules; `evaluations`: groups to be judged; ' +
+          '`notices`: notices not delivered yet; `rules_not_ready`: rules whose backfill is not done.',
+      }),
     housekeeping: z
       .array(
         z.object({
