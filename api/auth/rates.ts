@@ -1,7 +1,7 @@
 /** How much an idle key may send at once, expressed in time: what its rate allows in one second. */
 const BURST_MS = 1000;
 
-/** The number of keys from which on those that have their full burst again are forgotten. */
+/** Above this number of keys, those that have their full burst again are forgotten. */
 const MANY = 1000;
 
 /**

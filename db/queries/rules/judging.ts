@@ -21,7 +21,7 @@ export interface Version {
   snapshot: string;
   /** The revision reads the layers of counts from this number up to its own. */
   first_layer: number;
-  /** The revision that brought its `group_by`. */
+  /** The revision that introduced its `group_by`. */
   groups_from: number;
   /**
    * The successor's snapshot. Events that it does not see came after this revision's time. Null for the
