@@ -1,7 +1,7 @@
 import { createTransport } from 'nodemailer';
 import { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
-import { cut, linesOf, subjectOf, textOf } from '../../domain/incidents/notice-text.ts';
+import { cut, noticeLines, subjectOf, textOf } from '../../domain/incidents/notice-text.ts';
 import { within } from '../../process/within.ts';
 import {
   type Channel,
@@ -75,7 +75,7 @@ function create({ name, smtp, from, to }: z.output<typeof schema>): Channel {
 export const email = { kind: 'email', schema, create } satisfies ChannelKind<typeof schema>;
 
 function htmlOf(notice: NoticeDocument): string {
-  const rows = linesOf(notice).map(
+  const rows = noticeLines(notice).map(
     ([name, value]) => `<tr><th align="left">${escaped(name)}</th><td>${escaped(value)}</td></tr>`,
   );
   const link = escaped(notice.links.incident);

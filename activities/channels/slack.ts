@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { NoticeDocument } from '../../domain/incidents/notice.ts';
-import { cut, linesOf, subjectOf } from '../../domain/incidents/notice-text.ts';
+import { cut, noticeLines, subjectOf } from '../../domain/incidents/notice-text.ts';
 import { type Channel, type ChannelKind, FinalFailure, RetryableFailure } from './channel.ts';
 import { channelName, webUrl } from './fields.ts';
 import { postJson } from './http.ts';
@@ -35,19 +35,19 @@ export const slack = { kind: 'slack', schema, create } satisfies ChannelKind<typ
  * With 12 lines the text stays below the 3,000 characters that Slack allows in a section, even if everything
  * must be escaped.
  */
-const MOST_FACTS = 12;
+const MOST_LINES = 12;
 const LONGEST_NAME = 40;
 const LONGEST_VALUE = 200;
 
 function messageOf(notice: NoticeDocument) {
-  const facts = linesOf(notice)
-    .slice(0, MOST_FACTS)
+  const lines = noticeLines(notice)
+    .slice(0, MOST_LINES)
     .map(([name, value]) => `*${cut(name, LONGEST_NAME, escaped)}:* ${cut(value, LONGEST_VALUE, escaped)}`);
   return {
     text: escaped(subjectOf(notice)),
     blocks: [
       { type: 'header', text: { type: 'plain_text', text: subjectOf(notice) } },
-      { type: 'section', text: { type: 'mrkdwn', text: facts.join('\n') } },
+      { type: 'section', text: { type: 'mrkdwn', text: lines.join('\n') } },
       {
         type: 'section',
         text: { type: 'mrkdwn', text: `<${escaped(notice.links.incident)}|Open the incident>` },

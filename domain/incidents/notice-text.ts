@@ -18,8 +18,8 @@ export function subjectOf({ kind, incident }: NoticeDocument, limit = 150): stri
   return cut(`${WORDS[kind]}${late}: [${incident.severity}] ${incident.rule_name}`, limit);
 }
 
-/** Name and value of each line of a notice, in order. */
-export function linesOf({ kind, incident }: NoticeDocument): [name: string, value: string][] {
+/** The lines of a notice: the name and value of each fact about the incident, in order. */
+export function noticeLines({ kind, incident }: NoticeDocument): [name: string, value: string][] {
   const facts: [string, string | null][] = [
     ['Summary', incident.summary],
     ['Severity', incident.severity],
@@ -38,7 +38,7 @@ export function linesOf({ kind, incident }: NoticeDocument): [name: string, valu
 
 /** The whole notice as plain text. */
 export function textOf(notice: NoticeDocument): string {
-  const lines = linesOf(notice).map(([name, value]) => `${name}: ${value}`);
+  const lines = noticeLines(notice).map(([name, value]) => `${name}: ${value}`);
   return [subjectOf(notice), '', ...lines, '', notice.links.incident, ''].join('\n');
 }
 
