@@ -4,8 +4,8 @@ import type { Sql } from './orm.ts';
 /** All advisory locks, by their first key. They are listed only here, so that no two uses share a key. */
 export const LOCKS = {
   /**
-   * Appends take it shared. Whoever changes the set of rules takes it exclusively, so that no append counts
-   * by half of a change.
+   * Appends take it shared. Whoever changes the set of rules takes it exclusively, so that an append
+   * sees a change completely or not at all.
    */
   ruleSet: 1,
   /** With the number of a slot: only one append at a time writes the counts of that slot. */

@@ -31,7 +31,7 @@ export function ruleRoutes(deps: ApiDeps): Route[] {
       tags: ['alerts'],
       summary: 'Create a rule',
       description:
-        'Give either `threshold_count` and `window_seconds`, or `condition`. Tocsin first counts the events that are already stored. When that is done, `ready` is true and the rule is judged.',
+        'Give either `threshold_count` and `window_seconds`, or `condition`. Tocsin first counts the events that are already stored. When that is done, `ready` is true and the rule is evaluated.',
       body: jsonBody(ruleIn, { ignored: SHOWN }),
       responses: { 201: { description: 'Created', schema: ruleOut } },
       async handle({ body }) {
@@ -103,7 +103,7 @@ export function ruleRoutes(deps: ApiDeps): Route[] {
       tags: ['alerts'],
       summary: 'Delete a rule',
       description:
-        'Tocsin stops judging the rule. The header `X-Open-Incidents` says what happens to its open incidents.',
+        'Tocsin stops evaluating the rule. The header `X-Open-Incidents` says what happens to its open incidents.',
       params: idParams,
       responses: {
         204: {

@@ -56,7 +56,7 @@ const settings = {
   match: z.array(matcher).max(50),
   group_by: z.array(field).max(10).meta({
     description:
-      'Fields that divide events into groups. Each combination of their values is judged separately.',
+      'Fields that divide events into groups. Each combination of their values is evaluated separately.',
   }),
   for_seconds: seconds(0).meta({
     description: `The condition must hold this long before the rule fires. ${TOGETHER}`,
@@ -69,7 +69,7 @@ const settings = {
       'A firing rule stops when fewer than this many events are in the window. Absent or 0 means `threshold_count`. If `threshold_count` is later set below this value, this value is lowered to it.',
   }),
   allowed_lateness_seconds: seconds(0).meta({
-    description: `Events that are older than this on arrival are stored but not judged. Default: 3600, or less where the limit leaves less. ${TOGETHER}`,
+    description: `Events that are older than this on arrival are stored, but this rule does not evaluate them. Default: 3600, or less where the limit leaves less. ${TOGETHER}`,
   }),
   late: z.enum(['notify', 'record']).meta({
     description:
@@ -129,7 +129,7 @@ export const ruleOut = z
       .meta({ description: 'Increases with every change of what the rule counts or when it fires' }),
     ready: z.boolean().meta({
       description:
-        'True once the events that were stored before this revision are counted (backfill). The rule is judged only from then on. A change that leaves what is counted as it is, such as another threshold, is ready at once.',
+        'True once the events that were stored before this revision are counted (backfill). The rule is evaluated only from then on. A change that leaves what is counted as it is, such as another threshold, is ready at once.',
     }),
     group_overflow: z
       .int()
