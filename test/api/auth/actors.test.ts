@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { IncidentEntity } from '../../../db/entities/incident.ts';
 import { type KeyStage, keyStage } from './stage.ts';
 
-describe('what people do', () => {
+describe('the author of an action', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage({ temporal: 'working' });
@@ -20,7 +20,7 @@ describe('what people do', () => {
     return id;
   };
 
-  it('stands under the name of their key, and whom they say they act for as what that key claims', async () => {
+  it('the author of an action is the name of the key; the person that a client claims to act for is recorded as the claim of that key', async () => {
     const { key, id } = await api.key(['read', 'operate'], { name: 'ada’s phone' });
     const [one, other] = [await openIncident(), await openIncident()];
     const acknowledged = await api.by(key, 'POST', `/incidents/${one}/acknowledge`);

@@ -5,7 +5,7 @@ import { type KeyStage, keyStage } from './stage.ts';
 
 const RULE = { name: 'Too many', event_type: 'cpu_spike', threshold_count: 3, window_seconds: 60 };
 
-describe('the record of who changed what', () => {
+describe('the audit log', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage();
@@ -15,7 +15,7 @@ describe('the record of who changed what', () => {
   // biome-ignore lint/suspicious/noExplicitAny: entries as they come
   const record = async (query = ''): Promise<any[]> => (await api.by(api.root, 'GET', `/audit${query}`)).body;
 
-  it('has every change with its author, before and after', async () => {
+  it('every change is recorded with its author and the values before and after it', async () => {
     const ada = await api.key(['operate'], { name: 'ada' });
     const { body: rule } = await api.by(ada.key, 'POST', '/alerts', RULE);
     await api.by(ada.key, 'PUT', `/alerts/${rule.id}`, { threshold_count: 5 });
@@ -36,7 +36,7 @@ describe('the record of who changed what', () => {
     assert.equal(entries[3].detail.body.name, 'Too many');
   });
 
-  it('has keys made and revoked, and no secret', async () => {
+  it('making and revoking a key is recorded without the secret', async () => {
     const bob = await api.key(['read'], { name: 'bob' });
     await api.by(api.root, 'DELETE', `/keys/${bob.id}`);
     const [revoked, made] = await record();
@@ -48,7 +48,7 @@ describe('the record of who changed what', () => {
     assert.doesNotMatch(JSON.stringify(await record('?limit=200')), new RegExp(bob.key));
   });
 
-  it('covers every route that operates or administers, and leaves events and reading out', async () => {
+  it('every route that operates or administers is recorded; ingest and reads are not', async () => {
     const recorded = api.routes.filter(isRecorded);
     for (const route of api.routes) {
       const changes =
@@ -70,7 +70,7 @@ describe('the record of who changed what', () => {
     assert.equal((await record('?limit=200')).length, before + 1, 'the key alone');
   });
 
-  it('is paged without gap or double, and asked for by time and action', async () => {
+  it('the audit log is paged without gaps or duplicates and filtered by time and action', async () => {
     const { key, id } = await api.key(['operate'], { name: 'eve' });
     for (let i = 0; i < 5; i++) await api.by(key, 'POST', '/alerts', { ...RULE, name: `rule ${i}` });
     const seen: string[] = [];
@@ -91,7 +91,7 @@ describe('the record of who changed what', () => {
     );
   });
 
-  it('has who came in and left, who took events along, and who acknowledged by another protocol', async () => {
+  it('sign-ins, sign-outs, exports and acknowledgements through other protocols are recorded', async () => {
     const { id, key } = await api.key(['read', 'ingest'], { name: 'ida' });
     const { headers } = await api.call('POST', '/session', { key });
     const cookie = headers.get('set-cookie')!.split(';')[0]!;
@@ -119,7 +119,7 @@ describe('the record of who changed what', () => {
     assert.doesNotMatch(JSON.stringify(entries), new RegExp(key));
   });
 
-  it('is filled by nobody who may change nothing', async () => {
+  it('a key that may only read cannot flood the audit log with recorded exports', async () => {
     const { id, key } = await api.key(['read']);
     const statuses: number[] = [];
     for (let i = 0; i < 210; i++) {
@@ -133,7 +133,7 @@ describe('the record of who changed what', () => {
     assert.ok(n <= 205, String(n));
   });
 
-  it('keeps large bodies as their size', async () => {
+  it('a large request body is recorded as its size only', async () => {
     const annotations = Object.fromEntries(
       Array.from({ length: 10 }, (_, i) => [`note_${i}`, 'x'.repeat(900)]),
     );
@@ -143,7 +143,7 @@ describe('the record of who changed what', () => {
   });
 });
 
-describe('a change that can not be recorded', () => {
+describe('a change while the audit log cannot be written', () => {
   let api: Stage;
   beforeEach(async () => {
     api = await stage();
@@ -160,14 +160,14 @@ describe('a change that can not be recorded', () => {
     );
   };
 
-  it('is not made', async () => {
+  it('the change is refused if its entry cannot be written first', async () => {
     await refuse('insert');
     assert.equal((await api.post('/alerts', RULE)).status, 503);
     const rules = (await api.get('/alerts')).body as { name: string }[];
     assert.ok(!rules.some(({ name }) => name === RULE.name));
   });
 
-  it('is made where only its outcome can not be, and stands there without one', async () => {
+  it('the change is made if only its outcome cannot be written, and its entry has no outcome', async () => {
     await refuse('update');
     assert.equal((await api.post('/alerts', RULE)).status, 201);
     const [entry] = (await api.get('/audit')).body;

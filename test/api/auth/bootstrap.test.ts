@@ -9,7 +9,7 @@ import { hashOf, makeSecret } from '../../../domain/keys/key.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-describe('the key to begin with', () => {
+describe('the bootstrap key', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let orm: Orm;
   beforeEach(async () => {
@@ -41,7 +41,7 @@ describe('the key to begin with', () => {
   const states = async () =>
     (await listKeys(orm, { limit: 10 })).map(({ prefix, revokedAt }) => [prefix, revokedAt !== null]);
 
-  it('is put on record once PostgreSQL has its tables; until then no key can be judged', async () => {
+  it('the bootstrap key is recorded once PostgreSQL has its tables; until then no key can be checked', async () => {
     const secret = makeSecret('key');
     await sql`alter table api_keys rename to elsewhere`.execute(sqlOf(orm));
     const door = open(secret);
@@ -56,7 +56,7 @@ describe('the key to begin with', () => {
     await door.close();
   });
 
-  it('is one, however many processes begin at once with it', async () => {
+  it('several processes that start with the same bootstrap key record it once', async () => {
     const secret = makeSecret('key');
     const doors = Array.from({ length: 4 }, () => open(secret));
     await Promise.all(doors.map(({ told }) => told('is stored')));
@@ -64,7 +64,7 @@ describe('the key to begin with', () => {
     await Promise.all(doors.map(({ close }) => close()));
   });
 
-  it('ends with its successor, and no other key does', async () => {
+  it('a new bootstrap key ends the previous one and no other key', async () => {
     const [first, second, own] = [makeSecret('key'), makeSecret('key'), makeSecret('key')];
     const one = open(first);
     await one.told('is stored');
@@ -87,7 +87,7 @@ describe('the key to begin with', () => {
     await Promise.all([one.close(), two.close()]);
   });
 
-  it('is no way to more roles for a key that has fewer', async () => {
+  it('a key with fewer roles cannot become administrator by being configured as bootstrap key', async () => {
     const secret = makeSecret('key');
     const given = {
       name: 'reader',

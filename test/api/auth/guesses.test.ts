@@ -6,7 +6,7 @@ import { bearer, type KeyStage, keyStage } from './stage.ts';
 
 const quiet = { warn() {} };
 
-describe('guesses', () => {
+describe('the limit for wrong secrets', () => {
   const refused = (guesses: Guesses, address: string) => {
     try {
       guesses.check(address);
@@ -17,7 +17,7 @@ describe('guesses', () => {
     }
   };
 
-  it('are twenty at once, and then one every two seconds', () => {
+  it('an address may try twenty wrong secrets at once, and then one every two seconds', () => {
     let now = 0;
     const guesses = new Guesses(quiet, () => now);
     let tried = 0;
@@ -30,14 +30,14 @@ describe('guesses', () => {
     assert.equal(refused(guesses, '203.0.113.10'), false, 'another address is another');
   });
 
-  it('of one IPv6 network are one account', () => {
+  it('all addresses of one IPv6 network share one limit', () => {
     const guesses = new Guesses(quiet, () => 0);
     for (let i = 0; i < 20; i++) guesses.failed(`2001:db8:1:2::${i}`);
     assert.ok(refused(guesses, '2001:db8:1:2:ffff::1'));
     assert.ok(!refused(guesses, '2001:db8:1:3::1'));
   });
 
-  it('slow nobody at an address that came in with a good secret', () => {
+  it('an address that sent a valid secret in the last ten minutes is not limited', () => {
     let now = 0;
     const guesses = new Guesses(quiet, () => now);
     guesses.succeeded('203.0.113.9');
@@ -47,7 +47,7 @@ describe('guesses', () => {
     assert.ok(refused(guesses, '203.0.113.9'));
   });
 
-  it('of a million addresses take no more memory than those of ten thousand', () => {
+  it('the memory for addresses is bounded, however many addresses send wrong secrets', () => {
     const guesses = new Guesses(quiet, () => 0);
     const before = process.memoryUsage().heapUsed;
     for (let i = 0; i < 300_000; i++) {
@@ -58,7 +58,7 @@ describe('guesses', () => {
   });
 });
 
-describe('whoever tries keys', () => {
+describe('a client that guesses keys', () => {
   let api: KeyStage;
   beforeEach(async () => {
     // The API trusts this proxy, so each test's client can choose its address.
@@ -95,7 +95,7 @@ describe('whoever tries keys', () => {
   ];
 
   for (const [what, send] of tries) {
-    it(`${what} is slowed, and nobody elsewhere`, async () => {
+    it(`guessing ${what} is limited at that address and at no other`, async () => {
       const statuses: number[] = [];
       for (let i = 0; i < 30; i++) {
         const { status, headers } = await send('198.51.100.7');
@@ -108,7 +108,7 @@ describe('whoever tries keys', () => {
     });
   }
 
-  it('locks nobody out whose key is known, and nobody at an address that is', async () => {
+  it('a key that this process knows is accepted while its address is limited, and so is the token from an address that sent a valid key', async () => {
     const { key } = await api.key(['ingest', 'read']);
     const good = (address: string) => api.call('GET', '/events', undefined, at(address, bearer(key)));
     assert.equal((await good('198.51.100.9')).status, 200);
@@ -120,7 +120,7 @@ describe('whoever tries keys', () => {
     assert.equal((await api.call('POST', '/internal/events', event, token)).status, 201, 'a good address');
   });
 
-  it('is slowed with tokens also at an address that came in with a good key or token', async () => {
+  it('guessing ingest tokens is limited also at an address that sent a valid key or token', async () => {
     const { key } = await api.key(['read']);
     const address = '198.51.100.7';
     const guess = tries.find(([what]) => what === 'as a token')![1];
@@ -135,7 +135,7 @@ describe('whoever tries keys', () => {
     assert.equal((await api.call('GET', '/events', undefined, at(address, bearer(key)))).status, 200);
   });
 
-  it('is not let off by a key that was revoked or has expired', async () => {
+  it('a revoked or expired key does not lift the limit', async () => {
     const revoked = await api.key(['read']);
     assert.equal((await api.by(api.root, 'DELETE', `/keys/${revoked.id}`)).status, 204);
     const expired = await api.key(['read'], { expires_at: new Date(Date.now() + 3_600_000).toISOString() });

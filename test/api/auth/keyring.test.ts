@@ -27,8 +27,8 @@ function ring() {
   return { rows, asked, there, keyring, add };
 }
 
-describe('what a process knows of keys', () => {
-  it('is read once in five seconds, for keys that are there and for those that are not', async () => {
+describe('the cache of API keys', () => {
+  it('a key is looked up once in five seconds, whether it exists or not', async () => {
     const { keyring, asked, there, add } = ring();
     add('a');
     for (const now of [0, 1, FRESH_MS - 1]) {
@@ -43,7 +43,7 @@ describe('what a process knows of keys', () => {
     assert.deepEqual(asked.slice(2), [['a'], ['b']]);
   });
 
-  it('ends within five seconds of being revoked elsewhere, and no sooner', async () => {
+  it('a key that was revoked in another process is accepted for at most five seconds', async () => {
     assert.equal(FRESH_MS, 5000, 'as the documentation says');
     const { keyring, there, rows, add } = ring();
     add('a');
@@ -55,7 +55,7 @@ describe('what a process knows of keys', () => {
     assert.equal((await keyring.find('a'))!.revoked, true);
   });
 
-  it('ends at once where it is told so, also what is being read at that moment', async () => {
+  it('a key that was revoked in this process is refused at once, even if a look-up is running', async () => {
     const { keyring, there, rows, add } = ring();
     add('a');
     add('b');
@@ -73,7 +73,7 @@ describe('what a process knows of keys', () => {
     assert.equal((await keyring.find('a'))!.revoked, true);
   });
 
-  it('is asked for together by all who come while a look-up runs', async () => {
+  it('requests that need the same key during its look-up share that look-up', async () => {
     const { keyring, asked, there, add } = ring();
     add('a');
     there.held = Promise.withResolvers();
@@ -88,7 +88,7 @@ describe('what a process knows of keys', () => {
     );
   });
 
-  it('is not pushed out by guesses, and takes bounded room', async () => {
+  it('wrong keys do not push known keys out of the cache, and the cache is bounded', async () => {
     const { keyring, asked, add } = ring();
     add('a');
     await keyring.find('a');
@@ -103,7 +103,7 @@ describe('what a process knows of keys', () => {
     assert.equal(asked.length, before + 1, 'the oldest guess is forgotten');
   });
 
-  it('outlives PostgreSQL’s absence for five minutes, and is looked up again once it is back', async () => {
+  it('a known key is accepted for five minutes while PostgreSQL is down, and is looked up again afterwards', async () => {
     assert.equal(GRACE_MS, 300_000, 'as the documentation says');
     const { keyring, there, rows, asked, add } = ring();
     add('a');
@@ -120,7 +120,7 @@ describe('what a process knows of keys', () => {
     assert.equal((await keyring.find('a'))!.revoked, true);
   });
 
-  it('says 503 of a key that it does not know while PostgreSQL is away, and not that there is none', async () => {
+  it('an unknown key is answered with 503 while PostgreSQL is down, not with 401', async () => {
     const { keyring, there, add } = ring();
     add('a');
     there.away = true;
@@ -129,7 +129,7 @@ describe('what a process knows of keys', () => {
     assert.equal((await keyring.find('a'))?.id, 'id of a');
   });
 
-  it('says 503 to more than can wait, and serves those that do', async () => {
+  it('look-ups beyond the queue’s limit are answered with 503; those in the queue succeed', async () => {
     const { keyring, there } = ring();
     there.held = Promise.withResolvers();
     const all = Array.from({ length: 6000 }, (_, i) =>
@@ -141,7 +141,7 @@ describe('what a process knows of keys', () => {
     assert.equal(answers.filter((answer) => answer === 503).length, 999);
   });
 
-  it('tells a crowd of strangers from a PostgreSQL that is away', async () => {
+  it('look-ups refused because the queue is full are not reported as a PostgreSQL failure', async () => {
     const { keyring, there } = ring();
     there.held = Promise.withResolvers<void>();
     const waiting = Array.from({ length: 5001 }, (_, n) => keyring.find(`key ${n}`));

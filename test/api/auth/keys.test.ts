@@ -4,7 +4,7 @@ import { hashOf, isSecret, makeSecret } from '../../../domain/keys/key.ts';
 import { ROLES } from '../../../domain/keys/role.ts';
 import { type KeyStage, keyStage } from './stage.ts';
 
-describe('/keys', () => {
+describe('the endpoint /keys', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage();
@@ -13,7 +13,7 @@ describe('/keys', () => {
 
   const admin = (method: string, path: string, body?: unknown) => api.by(api.root, method, path, body);
 
-  it('makes a key whose secret is shown once and kept nowhere', async () => {
+  it('POST /keys shows the secret once, and PostgreSQL stores only its hash', async () => {
     const { status, body, headers } = await admin('POST', '/keys', {
       name: ' collector ',
       roles: ['ingest'],
@@ -42,7 +42,7 @@ describe('/keys', () => {
     assert.ok(rows.some(({ hash }) => hash === hashOf(key)));
   });
 
-  it('takes no name that another key in force has, nor one that stands for somebody else', async () => {
+  it('POST /keys refuses the name of another active key and names that are reserved', async () => {
     const make = (name: string) => admin('POST', '/keys', { name, roles: ['read'] });
     const { status, body } = await make('Grafana');
     assert.equal(status, 201);
@@ -58,7 +58,7 @@ describe('/keys', () => {
     assert.equal((await make('Grafana')).status, 201, 'after the other was revoked');
   });
 
-  it('names what is wrong with one', async () => {
+  it('POST /keys names each field that is invalid', async () => {
     const good = { name: 'good', roles: ['read'] };
     for (const [body, field] of [
       [{ ...good, name: '' }, 'name'],
@@ -93,7 +93,7 @@ describe('/keys', () => {
     assert.equal((await admin('POST', '/keys', { ...good, rate_limit: null, expires_at: null })).status, 201);
   });
 
-  it('lists every key once over pages, newest first', async () => {
+  it('GET /keys lists every key once over its pages, newest first', async () => {
     for (let i = 0; i < 5; i++) await api.key(['read'], { name: `page ${i}` });
     const seen: string[] = [];
     for (let path: string | undefined = '/keys?limit=2'; path; ) {
@@ -108,7 +108,7 @@ describe('/keys', () => {
     );
   });
 
-  it('revokes a key at once here, as often as it is asked to', async () => {
+  it('DELETE /keys/{id} revokes the key at once, and repeating it succeeds', async () => {
     const { id, key } = await api.key(['read']);
     assert.equal((await api.by(key, 'GET', '/events')).status, 200);
     const both = await Promise.all([admin('DELETE', `/keys/${id}`), admin('DELETE', `/keys/${id}`)]);
@@ -123,14 +123,14 @@ describe('/keys', () => {
     assert.equal((await admin('GET', `/keys/${id}`)).body.revoked_at, body.revoked_at);
   });
 
-  it('says that there is no such key', async () => {
+  it('an unknown key id is answered with 404', async () => {
     for (const method of ['GET', 'DELETE']) {
       assert.equal((await admin(method, `/keys/${randomUUID()}`)).status, 404);
       assert.equal((await admin(method, '/keys/%00')).status, 422);
     }
   });
 
-  it('ends a key when its time has come', async () => {
+  it('a key is refused with 401 after it expires', async () => {
     const { id, key } = await api.key(['read'], {
       expires_at: new Date(Date.now() + 3600_000).toISOString(),
     });
@@ -141,7 +141,7 @@ describe('/keys', () => {
     assert.equal((await admin('GET', `/keys/${id}`)).body.state, 'expired');
   });
 
-  it('lets known keys go on while PostgreSQL can not be asked, and says 503 of others, not that there are none', async () => {
+  it('a key in the cache is accepted while PostgreSQL cannot be queried; other keys are answered with 503, not 401', async () => {
     const [known, other] = [await api.key(['read']), await api.key(['read'])];
     assert.equal((await api.by(known.key, 'GET', '/session')).status, 200);
     await api.query('alter table api_keys rename to elsewhere');
@@ -154,7 +154,7 @@ describe('/keys', () => {
     assert.equal((await api.by(other.key, 'GET', '/session')).status, 200);
   });
 
-  it('tells when a key was last used, once that is written down', async () => {
+  it('the last use of a key is shown after it is flushed, not written by each request', async () => {
     const { id, key } = await api.key(['read']);
     await api.by(key, 'GET', '/events');
     assert.equal((await admin('GET', `/keys/${id}`)).body.last_used_at, null, 'no request writes');
@@ -165,7 +165,7 @@ describe('/keys', () => {
 });
 
 describe('a secret', () => {
-  it('is as long as PagerDuty’s keys, of letters and digits, and never the same', () => {
+  it('a secret has 32 letters and digits, as many as a PagerDuty key, and never repeats', () => {
     const made = Array.from({ length: 500 }, () => makeSecret('key'));
     for (const secret of made) assert.match(secret, /^tk[0-9A-Za-z]{30}$/);
     assert.equal(new Set(made).size, made.length);
@@ -173,7 +173,7 @@ describe('a secret', () => {
     assert.equal(letters.size, 62, 'every letter and digit occurs');
   });
 
-  it('is taken for nothing else than what it is', () => {
+  it('a key is not accepted as a session secret, nor a session secret as a key, nor any other text as either', () => {
     const [key, session] = [makeSecret('key'), makeSecret('session')];
     assert.ok(isSecret('key', key) && isSecret('session', session));
     assert.ok(!isSecret('key', session) && !isSecret('session', key));

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { LastUse } from '../../../api/auth/last-use.ts';
 
 describe('the last use of keys', () => {
-  it('is written together, once, and kept where it could not be', async () => {
+  it('last uses are written together, once, and kept for the next write if PostgreSQL fails', async () => {
     const written: [string, number][][] = [];
     let away = false;
     const uses = new LastUse(

@@ -20,7 +20,7 @@ const event = (changes: object = {}) => ({
   ...changes,
 });
 
-describe('with an ingest key that leaked', () => {
+describe('a leaked ingest key', () => {
   let api: KeyStage;
   let ours: string;
   let leaked: string;
@@ -31,14 +31,14 @@ describe('with an ingest key that leaked', () => {
   });
   after(() => api.close());
 
-  describe('nobody hides what Tocsin itself is going to store', () => {
+  describe('reserved event ids', () => {
     const tick = Date.now();
     const ids = [
       producedEventId('check-1', 7, tick, 'reserved'),
       alertEvent(firing(tick), 'firing', firing(tick), tick).event_id,
     ];
 
-    it('by sending its id first, on any way in', async () => {
+    it('every ingest endpoint refuses an event_id that is reserved for Tocsin’s own events', async () => {
       for (const event_id of ids) {
         assert.ok(isReserved(event_id));
         for (const given of [event_id, event_id.toUpperCase()]) {
@@ -60,14 +60,14 @@ describe('with an ingest key that leaked', () => {
       assert.deepEqual(await api.query(`select 1 from event_ids where event_id = any('{${ids}}')`), []);
     });
 
-    it('while ids that senders make up are theirs: none of the usual kinds is reserved', () => {
+    it('random UUIDs and ids of earlier versions are not reserved', () => {
       for (let i = 0; i < 1000; i++) assert.ok(!isReserved(randomUUID()));
       assert.ok(!isReserved('70c51000-0000-4000-8000-000000000000'), 'of another version');
       assert.ok(!isReserved(producedEventId('check-1', 7, tick, undefined)), 'of batches of before');
     });
   });
 
-  it('nobody reads what others sent by sending their ids', async () => {
+  it('sending the id of another sender’s event does not reveal that event', async () => {
     const theirs = event();
     assert.equal((await api.by(ours, 'POST', '/events', theirs)).status, 201);
     for (const path of ['/events', '/internal/events']) {
@@ -84,7 +84,7 @@ describe('with an ingest key that leaked', () => {
     assert.deepEqual(body.payload, theirs.payload);
   });
 
-  describe('nobody ends an alert that another key’s sender holds', () => {
+  describe('alerts of another sender', () => {
     const labels = { alertname: 'DiskFull', instance: 'db-1' };
     const iso = (inMs: number) => new Date(Date.now() + inMs).toISOString();
     const post = async (key: string, alert: object) => {
@@ -101,9 +101,9 @@ describe('with an ingest key that leaked', () => {
 
     for (const [what, held] of [
       ['with an end', () => ({ startsAt: iso(-60_000), endsAt: iso(240_000) })],
-      ['without one', () => ({ startsAt: iso(-60_000) })],
+      ['without an end', () => ({ startsAt: iso(-60_000) })],
     ] as const) {
-      it(`by resolving it, or by sending it first, ${what}`, async () => {
+      it(`a leaked key cannot end an alert that another key’s sender sent ${what}`, async () => {
         await post(ours, held());
         await post(leaked, { startsAt: iso(-60_000), endsAt: iso(-1) });
         assert.ok(await active(), 'resolved by another');
@@ -117,7 +117,7 @@ describe('with an ingest key that leaked', () => {
       });
     }
 
-    it('and of two senders of one alert the last ends it', async () => {
+    it('an alert that two senders hold ends when the last of them ends it', async () => {
       await post(ours, { startsAt: iso(-60_000), endsAt: iso(240_000) });
       await post(leaked, { startsAt: iso(-60_000), endsAt: iso(300_000) });
       await post(ours, { startsAt: iso(-60_000), endsAt: iso(-1) });
@@ -126,7 +126,7 @@ describe('with an ingest key that leaked', () => {
       assert.ok(!(await active()));
     });
 
-    it('nor does one sender’s alert outlast the last that sends it', async () => {
+    it('an alert does not outlast the last sender that keeps sending it', async () => {
       await post(ours, { startsAt: iso(-60_000), endsAt: iso(240_000) });
       await post(leaked, { startsAt: iso(-60_000), endsAt: iso(900_000) });
       await post(leaked, { startsAt: iso(-60_000), endsAt: iso(-1) });
@@ -135,7 +135,7 @@ describe('with an ingest key that leaked', () => {
     });
   });
 
-  it('that is bound to sources, nobody sends for others', async () => {
+  it('a key that is bound to sources cannot send events or alerts for other sources', async () => {
     const sources = ['payments', 'orders'];
     const { status, body: made } = await api.by(api.root, 'POST', '/keys', {
       ...{ name: 'bound', roles: ['ingest'], sources },
@@ -168,7 +168,7 @@ describe('with an ingest key that leaked', () => {
     assert.deepEqual(await api.query(`select 1 from events where source_id = 'others'`), []);
   });
 
-  it('nobody suppresses events of other sources, if the key is bound to one', async () => {
+  it('a key that is bound to one source cannot occupy event ids of other sources', async () => {
     const event = { specversion: '1.0', id: 'order 7', source: 'payments', type: 'paid' };
     const mapped = fromCloudEvent(event);
     assert.ok('event' in mapped);
@@ -204,7 +204,7 @@ describe('with an ingest key that leaked', () => {
     assert.equal((await api.by(bound.key, 'POST', '/events', chosen)).status, 201);
   });
 
-  it('that is bound, a repeated request with an Idempotency-Key is the same one', async () => {
+  it('a key that is bound to sources gets the same results when it repeats a request with an Idempotency-Key', async () => {
     const { key } = await api.key(['ingest'], { name: 'bound twice', sources: ['payments'] });
     const { event_id: _id, ...first } = event();
     const body = [{ ...first, source_id: 'others' }, first];

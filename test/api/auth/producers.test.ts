@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type KeyStage, keyStage } from './stage.ts';
 
-describe('the URL of a check', () => {
+describe('the URL of an HTTP check', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage();
@@ -10,7 +10,7 @@ describe('the URL of a check', () => {
 
   const url = 'https://example.org/health?token=hidden';
 
-  it('shows its secrets to those who may change it, and to nobody else', async () => {
+  it('the URL is shown in full to keys that may change the producer, and without its secrets to all others', async () => {
     const operator = (await api.key(['operate', 'read'])).key;
     const reader = (await api.key(['read'])).key;
     const auditor = (await api.key(['admin'])).key;

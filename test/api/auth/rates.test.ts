@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { Rates } from '../../../api/auth/rates.ts';
 import { bearer, type KeyStage, keyStage } from './stage.ts';
 
-describe('a key’s rate', () => {
+describe('the rate limit of a key', () => {
   function rates() {
     const there = { now: 5000 };
     return { there, rates: new Rates({ uptime: () => there.now }) };
   }
 
-  it('lets a second’s worth through at once, and then as much as comes in by time', () => {
+  it('a key may send one second’s worth at once, and then at its rate', () => {
     const { there, rates: r } = rates();
     for (let i = 0; i < 11; i++) assert.equal(r.spend('a', 10, 1), 0, `event ${i}`);
     assert.equal(r.spend('a', 10, 1), 100);
@@ -21,7 +21,7 @@ describe('a key’s rate', () => {
     assert.equal(r.spend('a', 10, 1), 100);
   });
 
-  it('takes a batch larger than the rate whole, and has it paid back', () => {
+  it('a batch larger than the rate is accepted whole and paid back by waiting', () => {
     const { there, rates: r } = rates();
     assert.equal(r.spend('a', 100, 10_000), 0);
     assert.equal(r.spend('a', 100, 1), 99_000);
@@ -29,7 +29,7 @@ describe('a key’s rate', () => {
     assert.equal(r.spend('a', 100, 10_000), 0);
   });
 
-  it('is kept over time, however events come', () => {
+  it('the rate is kept over time for any pattern of events', () => {
     const steps = fc.array(fc.tuple(fc.nat(500), fc.integer({ min: 1, max: 300 })), { minLength: 1 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 100 }), (coming, perSecond) => {
@@ -49,7 +49,7 @@ describe('a key’s rate', () => {
     );
   });
 
-  it('makes a key wait no longer than the longest wait', () => {
+  it('a key never has to wait longer than the longest wait', () => {
     const there = { now: 5000 };
     const r = new Rates({ uptime: () => there.now, longestMs: 60_000 });
     assert.equal(r.spend('a', 10, 10_000), 0);
@@ -58,7 +58,7 @@ describe('a key’s rate', () => {
     assert.equal(r.spend('a', 10, 1), 0);
   });
 
-  describe('over HTTP', () => {
+  describe('the rate limit over HTTP', () => {
     let api: KeyStage;
     before(async () => {
       api = await keyStage();
@@ -68,7 +68,7 @@ describe('a key’s rate', () => {
     const event = { source_id: 'source-1', severity: 'high', event_type: 'cpu_spike' };
     const count = async () => (await api.query<{ n: number }>('select count(*)::int as n from events'))[0]!.n;
 
-    it('answers 429 with the time to wait before anything is stored, and holds back no other key', async () => {
+    it('a key above its rate is answered with 429 and Retry-After before anything is stored; other keys are not limited', async () => {
       const { key } = await api.key(['ingest'], { rate_limit: 2 });
       const batch = Array.from({ length: 20 }, () => event);
       assert.equal(
@@ -86,7 +86,7 @@ describe('a key’s rate', () => {
       assert.equal((await api.by(other.key, 'POST', '/events', event)).status, 201);
     });
 
-    it('is refused before a body is read', async () => {
+    it('a request above the rate is refused before its body is read', async () => {
       const { key } = await api.key(['ingest'], { rate_limit: 1 });
       await api.by(
         key,
@@ -97,7 +97,7 @@ describe('a key’s rate', () => {
       assert.equal((await api.by(key, 'POST', '/events', 'no JSON at all')).status, 429);
     });
 
-    it('holds a stream back until its key may send on', async () => {
+    it('a stream above the rate is paused until its key may send again', async () => {
       const { key } = await api.key(['ingest'], { rate_limit: 1000 });
       const before = await count();
       let stretches = 0;
@@ -120,7 +120,7 @@ describe('a key’s rate', () => {
       );
     });
 
-    it('counts events and no reading', async () => {
+    it('only events count towards the rate; reads do not', async () => {
       const { key } = await api.key(['ingest', 'read'], { rate_limit: 1 });
       await api.by(
         key,
@@ -145,7 +145,7 @@ describe('a key’s rate', () => {
       ['its own rate', { rate_limit: 2 }],
       ['the default', {}],
     ] as const) {
-      it(`refuses new alerts above ${what}, but no refreshes and no ends`, async () => {
+      it(`new alerts above ${what} are refused; refreshes and ends of alerts are accepted`, async () => {
         const { key } = await api.key(['ingest'], more);
         const rate = 'rate_limit' in more ? more.rate_limit : 10;
         const known = names(40, what);
@@ -176,7 +176,7 @@ describe('a key’s rate', () => {
       });
     }
 
-    it('takes alerts from a key that sent too many events, and resolves from one that triggered too many alerts', async () => {
+    it('a key above its event rate may still send alerts, and a key above its alert rate may still resolve', async () => {
       const { key } = await api.key(['ingest'], { rate_limit: 1 });
       const many = Array.from({ length: 100 }, () => event);
       assert.equal((await api.by(key, 'POST', '/events', many)).status, 200);

@@ -4,7 +4,7 @@ import { endWithAdmission } from '../../../api/auth/readmission.ts';
 import { Problem, Unavailable } from '../../../api/http/problem.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-describe('a streamed answer', () => {
+describe('the authorization of a running stream', () => {
   /** A stream whose admission is checked again and again, and fails when the test says so. */
   const streaming = () => {
     const there = { asked: 0, error: null as unknown };
@@ -18,7 +18,7 @@ describe('a streamed answer', () => {
     return { stream, there, asked };
   };
 
-  it('goes on while its key is good, and while that can not be told', async () => {
+  it('the stream continues while its key is valid, and while PostgreSQL cannot tell', async () => {
     const { stream, there, asked } = streaming();
     await asked(3);
     there.error = new Unavailable('PostgreSQL is away', 1);
@@ -27,7 +27,7 @@ describe('a streamed answer', () => {
     stream.destroy();
   });
 
-  it('ends when its key has ended, or lost its role', async () => {
+  it('the stream ends when its key is revoked or loses the role', async () => {
     for (const status of [401, 403]) {
       const { stream, there } = streaming();
       there.error = new Problem(status, 'no more');
@@ -35,7 +35,7 @@ describe('a streamed answer', () => {
     }
   });
 
-  it('asks for no key after its end', async () => {
+  it('a stream that has ended checks its key no more', async () => {
     const { stream, there, asked } = streaming();
     await asked(1);
     stream.destroy();

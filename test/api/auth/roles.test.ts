@@ -22,7 +22,7 @@ const KEY_IN_BODY = ['post /v2/enqueue', 'post /v2/change/enqueue'];
 
 const nameOf = ({ method, path }: Route) => `${method} ${path}`;
 
-describe('where keys are asked for', () => {
+describe('roles', () => {
   let api: KeyStage;
   let keys: Record<Role, MadeKey>;
   let ended: [what: string, headers: Record<string, string>][];
@@ -57,7 +57,7 @@ describe('where keys are asked for', () => {
   const ask = (route: Route, headers: Record<string, string>) =>
     api.call(route.method.toUpperCase(), route.path.replaceAll(/\{\w+\}/g, randomUUID()), undefined, headers);
 
-  it('every route needs a role, but those that look or come in', () => {
+  it('every route requires a role, except health, documentation and sign-in', () => {
     const open = api.routes.filter(({ role }) => role === null).map(nameOf);
     assert.deepEqual(open.sort(), [...PUBLIC, ...KEY_IN_BODY].sort());
     assert.deepEqual(
@@ -66,7 +66,7 @@ describe('where keys are asked for', () => {
     );
   });
 
-  it('nothing is done without a key that is good, on any route', async () => {
+  it('every route refuses a request without a valid key', async () => {
     for (const route of api.routes.filter(({ role }) => role !== null)) {
       for (const [what, headers] of ended) {
         const { status, headers: answered } = await ask(route, headers);
@@ -76,7 +76,7 @@ describe('where keys are asked for', () => {
     }
   });
 
-  it('a key of one role does no other’s work, on any route', async () => {
+  it('every route refuses a key that lacks its role', async () => {
     for (const route of api.routes.filter(({ role }) => role !== null)) {
       for (const role of ROLES.filter((role) => role !== route.role)) {
         const { status, body } = await ask(route, bearer(keys[role].key));
@@ -90,7 +90,7 @@ describe('where keys are asked for', () => {
     }
   });
 
-  it('a key of the right role gets past, on every route', async () => {
+  it('every route accepts a key with its role', async () => {
     // Endless answers, and routes that require a valid body, have tests of their own.
     for (const route of api.routes.filter(
       ({ role, path }) => role !== null && !/stream|samples/.test(path),
@@ -100,7 +100,7 @@ describe('where keys are asked for', () => {
     }
   });
 
-  it('public routes answer whoever asks, with a wrong key too', async () => {
+  it('public routes answer any request, even one with a wrong key', async () => {
     for (const headers of [{}, bearer(makeSecret('key')), { authorization: 'nonsense' }]) {
       for (const path of ['/livez', '/health', '/readyz', '/openapi.json', '/docs']) {
         const { status } = await fetch(api.url + path, { headers });
@@ -109,7 +109,7 @@ describe('where keys are asked for', () => {
     }
   });
 
-  it('headers that no client sends cost nothing but the answer', async () => {
+  it('doubled, oversized and malformed Authorization headers are refused without harm', async () => {
     const { hostname, port } = new URL(api.url);
     const raw = (...lines: string[]) =>
       new Promise<string>((resolve, reject) => {
@@ -141,14 +141,14 @@ describe('where keys are asked for', () => {
     );
   });
 
-  it('the scheme is known in any case, as RFC 9110 has it', async () => {
+  it('the Bearer scheme is accepted in upper and lower case, as RFC 9110 requires', async () => {
     for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
       const headers = { authorization: `${scheme} ${keys.read.key}` };
       assert.equal((await api.call('GET', '/events', undefined, headers)).status, 200);
     }
   });
 
-  it('the ingest token opens the reference’s path and no other; a wrong one opens nothing', async () => {
+  it('the ingest token is accepted at /internal/events only; a wrong token is accepted nowhere', async () => {
     const event = () => ({ source_id: 'source-1', severity: 'high', event_type: 'cpu_spike' });
     const send = async (headers: Record<string, string>, path = '/internal/events') =>
       (await api.call('POST', path, event(), headers)).status;
@@ -161,7 +161,7 @@ describe('where keys are asked for', () => {
     assert.equal((await api.call('GET', '/events', undefined, { 'x-ingest-token': TOKEN })).status, 401);
   });
 
-  it('a key in a body is judged as one in a header', async () => {
+  it('a key in a PagerDuty body is checked like a key in a header', async () => {
     const { access } = api.door;
     assert.equal((await access.admitKey(keys.ingest.key, 'ingest')).id, keys.ingest.id);
     const refused = (key: string) => access.admitKey(key, 'ingest').then(String, ({ status }) => status);
@@ -179,7 +179,7 @@ describe('where keys are asked for', () => {
     assert.equal(await page(makeSecret('key')), 401);
   });
 
-  it('the documentation says which role each operation needs', async () => {
+  it('the OpenAPI document names the role that each operation requires', async () => {
     const { body: document } = await api.get('/openapi.json');
     for (const route of api.routes) {
       const { security } = document.paths[route.path][route.method];

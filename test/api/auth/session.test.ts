@@ -5,7 +5,7 @@ import { bearer, type KeyStage, keyStage } from './stage.ts';
 
 const HOURS = 3600_000;
 
-describe('/session', () => {
+describe('the endpoint /session', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage();
@@ -19,7 +19,7 @@ describe('/session', () => {
   };
   const get = (path: string, cookie: string) => api.call('GET', path, undefined, { cookie });
 
-  it('gives a browser a cookie that no script reads and no other site sends', async () => {
+  it('POST /session sets a cookie that scripts cannot read and other sites cannot send', async () => {
     const { key } = await api.key(['read', 'operate'], { name: 'ada' });
     const { status, body, set, cookie, headers } = await enter(key);
     assert.equal(status, 200);
@@ -44,7 +44,7 @@ describe('/session', () => {
     assert.doesNotMatch(JSON.stringify(rows), new RegExp(token));
   });
 
-  it('takes the key as a header too, and refuses what is none', async () => {
+  it('POST /session accepts the key in a header too, and refuses an invalid key', async () => {
     const { key } = await api.key(['read']);
     assert.equal((await api.call('POST', '/session', undefined, bearer(key))).status, 200);
     for (const wrong of ['', 'x', makeSecret('key'), makeSecret('session')]) {
@@ -57,7 +57,7 @@ describe('/session', () => {
     assert.equal((await api.call('GET', '/session')).status, 401);
   });
 
-  it('ends when it is ended, here and at once', async () => {
+  it('a session that is deleted ends at once in this process', async () => {
     const { key } = await api.key(['read']);
     const { cookie } = await enter(key);
     const { cookie: other } = await enter(key);
@@ -71,7 +71,7 @@ describe('/session', () => {
     assert.equal((await api.call('DELETE', '/session')).status, 204);
   });
 
-  it('ends with its key', async () => {
+  it('a session ends when its key is revoked', async () => {
     const { id, key } = await api.key(['read']);
     const { cookie } = await enter(key);
     assert.equal((await get('/events', cookie)).status, 200);
@@ -81,7 +81,7 @@ describe('/session', () => {
     assert.equal((await enter(key)).status, 401);
   });
 
-  it('lasts no longer than its key, nor than twelve hours', async () => {
+  it('a session ends with its key, and after twelve hours at the latest', async () => {
     const expires_at = new Date(Date.now() + 2 * HOURS).toISOString();
     const short = await enter((await api.key(['read'], { expires_at })).key);
     assert.equal(short.body.expires_at, expires_at);
@@ -94,7 +94,7 @@ describe('/session', () => {
     assert.equal((await get('/events', long.cookie)).status, 401);
   });
 
-  it('is changed by no page of another site', async () => {
+  it('a page of another site cannot make changes with the session', async () => {
     const { key } = await api.key(['operate']);
     const { cookie } = await enter(key);
     const rule = { name: 'abc', threshold_count: 1, window_seconds: 1 };
@@ -112,7 +112,7 @@ describe('/session', () => {
     assert.equal((await api.call('POST', '/alerts', rule, { cookie, origin: api.url })).status, 201);
   });
 
-  it('fills no table: of one key’s sessions the newest hundred stay', async () => {
+  it('a key has at most one hundred sessions: the oldest ones end', async () => {
     const { id, key } = await api.key(['read']);
     const first = await enter(key);
     for (let i = 0; i < 100; i++) {
@@ -127,14 +127,14 @@ describe('/session', () => {
   });
 });
 
-describe('/session where no keys are asked for', () => {
+describe('the endpoint /session of an API without keys', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
   });
   after(() => api.close());
 
-  it('says so, and needs no cookie', async () => {
+  it('GET /session says that no key is needed, and no cookie is set', async () => {
     for (const { status, body, headers } of [await api.get('/session'), await api.post('/session', {})]) {
       assert.equal(status, 200);
       assert.equal(body.auth, 'open');
@@ -144,14 +144,14 @@ describe('/session where no keys are asked for', () => {
   });
 });
 
-describe('a session over https', () => {
+describe('a session over HTTPS', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage({ settings: { publicUrl: 'https://tocsin.example' } });
   });
   after(() => api.close());
 
-  it('is never sent in the clear, and set by no other host of the domain', async () => {
+  it('the cookie is Secure and has the __Host- prefix', async () => {
     const { headers } = await api.call('POST', '/session', { key: api.root });
     const set = headers.get('set-cookie') ?? '';
     assert.match(

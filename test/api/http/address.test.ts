@@ -9,8 +9,8 @@ const from = (remoteAddress: string | undefined, told?: string) =>
     headers: told === undefined ? {} : { 'x-forwarded-for': told },
   }) as unknown as IncomingMessage;
 
-describe('the address of a request', () => {
-  it('is that of the connection, whatever the request says of itself', () => {
+describe('the client address of a request', () => {
+  it('without trusted proxies the address is that of the connection, whatever the headers say', () => {
     const { of } = addressesBehind([]);
     assert.equal(of(from('203.0.113.9')), '203.0.113.9');
     assert.equal(of(from('203.0.113.9', '127.0.0.1')), '203.0.113.9');
@@ -19,7 +19,7 @@ describe('the address of a request', () => {
     assert.equal(of(from(undefined)), '');
   });
 
-  it('is what our own proxies say, and nothing that was said to them', () => {
+  it('with trusted proxies the address is what they add, not what the client sent to them', () => {
     const { of } = addressesBehind(['10.0.0.0/8', 'fd00::/8', '192.0.2.1']);
     assert.equal(of(from('10.1.2.3', '198.51.100.7')), '198.51.100.7');
     assert.equal(of(from('::ffff:10.1.2.3', '198.51.100.7')), '198.51.100.7');
@@ -40,14 +40,14 @@ describe('the address of a request', () => {
     assert.equal(of(from('10.1.2.3', '::ffff:c633:6407')), '198.51.100.7', 'IPv4 in IPv6');
   });
 
-  it('counts a network of 64 bits as one', () => {
+  it('all addresses of an IPv6 /64 network count as one', () => {
     assert.equal(neighbourhood('2001:db8:1:2:3::4'), neighbourhood('2001:db8:1:2:ffff::'));
     assert.notEqual(neighbourhood('2001:db8:1:2::1'), neighbourhood('2001:db8:1:3::1'));
     assert.equal(neighbourhood('203.0.113.9'), '203.0.113.9');
     assert.equal(neighbourhood(''), '');
   });
 
-  it('stands in the record', async () => {
+  it('the audit log has the client address', async () => {
     const api = await keyStage({ proxies: ['127.0.0.1'] });
     try {
       const headers = { authorization: `Bearer ${api.root}`, 'x-forwarded-for': '127.0.0.1, 198.51.100.7' };

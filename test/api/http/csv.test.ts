@@ -20,7 +20,7 @@ function cellsOf(line: string, separator: string): string[] {
 
 const FORMULA = /^[\s"]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]/;
 
-describe('CSV', () => {
+describe('the CSV export', () => {
   const hostile = ['=', '+', '-', '@', '\uFF1D', '\uFF0B', '\uFF0D', '\uFF20'].flatMap((sign) =>
     [
       '',
@@ -49,7 +49,7 @@ describe('CSV', () => {
     ['tab', '\t'],
     ['bar', '|'],
   ] as const) {
-    it(`has no formula for a spreadsheet that splits at a ${name}`, () => {
+    it(`no cell is a formula in a spreadsheet that separates at the ${name}`, () => {
       for (const cell of hostile) {
         const text = asCsv([['first', cell, 'x']]).replace(/\n$/, '');
         // A spreadsheet that splits at commas reads quotes as in RFC 4180. Others may see a line end even
@@ -64,7 +64,7 @@ describe('CSV', () => {
     });
   }
 
-  it('leaves everything else as it is', () => {
+  it('all other values are unchanged', () => {
     const row = ['a-b', '{"a":-1,"b":[2,-3]}', '2026-01-01T00:00:00.000Z', '1+1', 'x;y'];
     assert.equal(asCsv([row]), 'a-b,"{""a"":-1,""b"":[2,-3]}",2026-01-01T00:00:00.000Z,1+1,"x;y"\n');
   });

@@ -19,7 +19,7 @@ const REFERENCE = [
   'get /livez',
 ];
 
-describe('the API’s own documentation', () => {
+describe('the OpenAPI document', () => {
   let api: Stage;
   // biome-ignore lint/suspicious/noExplicitAny: a document of any shape
   let document: any;
@@ -29,7 +29,7 @@ describe('the API’s own documentation', () => {
   });
   after(() => api.close());
 
-  it('is OpenAPI 3.1 and has every route, those of the reference among them', () => {
+  it('the document is valid OpenAPI 3.1 and has every route', () => {
     assert.match(document.openapi, /^3\.1\./);
     const documented = Object.entries(document.paths).flatMap(([path, item]) =>
       Object.keys(item as object).map((method) => `${method} ${path}`),
@@ -38,7 +38,7 @@ describe('the API’s own documentation', () => {
     for (const route of REFERENCE) assert.ok(documented.includes(route), route);
   });
 
-  it('names every operation once, and every parameter of a path', () => {
+  it('every operation has a unique id, and every path parameter is described', () => {
     const names = new Set<string>();
     // biome-ignore lint/suspicious/noExplicitAny: a document of any shape
     for (const [path, item] of Object.entries<Record<string, any>>(document.paths)) {
@@ -58,7 +58,7 @@ describe('the API’s own documentation', () => {
     }
   });
 
-  it('refers to nothing that isn’t there', () => {
+  it('every reference in the document resolves', () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, at]) => at!);
     assert.ok(references.length > 20);
     for (const reference of new Set(references)) {
@@ -67,7 +67,7 @@ describe('the API’s own documentation', () => {
     }
   });
 
-  it('describes what validates: limits, defaults and required fields', () => {
+  it('the document has the limits, defaults and required fields that requests are validated with', () => {
     const parameters = document.paths['/events'].get.parameters as {
       name: string;
       schema: object;
@@ -96,7 +96,7 @@ describe('the API’s own documentation', () => {
     ]);
   });
 
-  it('shows itself in Swagger UI, from this host alone', async () => {
+  it('/docs shows Swagger UI without loading anything from other hosts', async () => {
     const response = await fetch(`${api.url}/docs`);
     assert.equal(response.status, 200);
     assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
@@ -112,7 +112,7 @@ describe('the API’s own documentation', () => {
     }
   });
 
-  it('lets Swagger UI run the script of its page and no other', async () => {
+  it('the Content-Security-Policy of /docs allows only the script of that page', async () => {
     const response = await fetch(`${api.url}/docs`);
     const policy = response.headers.get('content-security-policy') ?? '';
     const [scripts] = /script-src [^;]*/.exec(policy) ?? [''];
@@ -124,7 +124,7 @@ describe('the API’s own documentation', () => {
     assert.match(policy, /frame-ancestors 'none'/);
   });
 
-  it('leads from / to /docs, and hands out nothing else of the package', async () => {
+  it('/ redirects to /docs, and no other file of the Swagger package is served', async () => {
     const root = await api.get('/');
     assert.deepEqual([root.status, root.headers.get('location')], [302, '/docs']);
     for (const path of ['/docs/package.json', '/docs/..%2fpackage.json', '/docs/a/b', '/docs/constructor']) {
@@ -140,7 +140,7 @@ describe('every route', () => {
   });
   after(() => api.close());
 
-  it('answers another method with 405 and those allowed', async () => {
+  it('a method that the route does not have is answered with 405 and an Allow header', async () => {
     for (const path of new Set(api.routes.map((route) => route.path))) {
       const concrete = path.replaceAll(/\{\w+\}/g, '00000000-0000-0000-0000-000000000000');
       const { status, headers } = await api.call('PATCH', concrete);
@@ -153,7 +153,7 @@ describe('every route', () => {
     }
   });
 
-  it('survives hostile ids, queries and bodies', async () => {
+  it('hostile ids, queries and bodies are answered with a 4xx, never a 500', async () => {
     const ids = [
       '%00',
       '%ff',
@@ -192,14 +192,14 @@ describe('every route', () => {
     }
   });
 
-  it('is found by HEAD where GET is, and unknown paths are not', async () => {
+  it('HEAD is answered where GET is, and an unknown path with 404', async () => {
     assert.equal((await api.call('HEAD', '/health')).status, 200);
     for (const path of ['/nope', '/events/', '//', '/events/a/b/c', '/.env']) {
       assert.ok([200, 404].includes((await api.get(path)).status), path);
     }
   });
 
-  it('is closed to pages of other sites', async () => {
+  it('changes from pages of other sites are refused', async () => {
     const rule = { name: 'abc', threshold_count: 1, window_seconds: 1 };
     for (const origin of ['https://evil.example', 'null']) {
       assert.equal((await api.call('POST', '/alerts', rule, { origin })).status, 403);

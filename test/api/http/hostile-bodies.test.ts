@@ -6,7 +6,7 @@ import { type Stage, stage } from '../stage.ts';
 
 const event = () => ({ event_id: randomUUID(), source_id: 'source-1', severity: 'low', event_type: 'tick' });
 
-describe('a hostile body', () => {
+describe('hostile request bodies', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
@@ -30,7 +30,7 @@ describe('a hostile body', () => {
       socket.once('data', (chunk) => resolve(String(chunk)));
     });
 
-  it('that declares 2 GB is refused before it is sent', async () => {
+  it('a body that declares 2 GB is refused before it is sent', async () => {
     for (const type of ['application/json', 'application/x-ndjson']) {
       const socket = open(`Content-Type: ${type}\r\nContent-Length: ${2 ** 31}`);
       assert.match(await answerOf(socket), /^HTTP\/1.1 413 /);
@@ -38,7 +38,7 @@ describe('a hostile body', () => {
     }
   });
 
-  it('that goes on after its refusal is cut off', async () => {
+  it('a client that keeps sending after a refusal is disconnected', async () => {
     const socket = open(`Content-Type: application/json\r\nContent-Length: ${2 ** 31}`);
     const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
     let sent = 0;
@@ -57,7 +57,7 @@ describe('a hostile body', () => {
     assert.ok(sent < 64 << 20, `took ${sent} bytes`);
   });
 
-  it('that unpacks to more than the limit is refused, whatever it weighs', async () => {
+  it('a body that decompresses beyond the limit is refused, however small it was compressed', async () => {
     const bomb = Buffer.alloc(256 << 20, ' ');
     const before = process.memoryUsage().rss;
     for (const [encoding, body] of [
@@ -70,7 +70,7 @@ describe('a hostile body', () => {
     assert.ok(process.memoryUsage().rss - before < 64 << 20);
   });
 
-  it('that asks a zstd decoder for a huge window is refused', async () => {
+  it('a zstd body that needs a huge window is refused', async () => {
     const wide = zstdCompressSync(Buffer.from(JSON.stringify(event())), {
       params: { [constants.ZSTD_c_windowLog]: 27, [constants.ZSTD_c_contentSizeFlag]: 0 },
       pledgedSrcSize: undefined,
@@ -79,7 +79,7 @@ describe('a hostile body', () => {
     assert.ok([400, 201].includes(status));
   });
 
-  it('that is cut short, or is not what its encoding says, is refused', async () => {
+  it('a body that is truncated or not in its declared encoding is refused', async () => {
     const packed = gzipSync(JSON.stringify(event()));
     for (const [encoding, body] of [
       ['gzip', packed.subarray(0, packed.length - 12)],
@@ -93,7 +93,7 @@ describe('a hostile body', () => {
     }
   });
 
-  it('in an encoding nobody knows is refused with those that are', async () => {
+  it('a body in an unknown encoding is refused, and the answer lists the known ones', async () => {
     for (const encoding of ['br', 'constructor', '__proto__']) {
       const { status, headers } = await send(JSON.stringify(event()), { 'content-encoding': encoding });
       assert.equal(status, 415, encoding);
@@ -101,7 +101,7 @@ describe('a hostile body', () => {
     }
   });
 
-  it('that is not UTF-8 is repaired where it is an event, and refused where it is a rule', async () => {
+  it('invalid UTF-8 is repaired in an event and refused in a rule', async () => {
     const text = Buffer.from(JSON.stringify({ ...event(), source_id: 'source-?' }));
     text[text.indexOf('?')] = 0xff;
     const { status, body } = await send(text, {});
@@ -114,7 +114,7 @@ describe('a hostile body', () => {
     assert.match(refused.body.detail, /UTF-8/);
   });
 
-  it('of a rule with a number that would be rounded is refused, which names it', async () => {
+  it('a rule with a number that would be rounded is refused, and the answer names the field', async () => {
     const match = '[{"field": "payload.id", "op": "=", "value": 9007199254740993}]';
     const rule = `{"name": "abc", "threshold_count": 1, "window_seconds": 1, "match": ${match}}`;
     const { status, body } = await api.call('POST', '/alerts', rule);
@@ -125,12 +125,12 @@ describe('a hostile body', () => {
     );
   });
 
-  it('of a hundred thousand brackets is refused', async () => {
+  it('a body of a hundred thousand brackets is refused', async () => {
     const { status } = await send('['.repeat(100_000) + ']'.repeat(100_000), {});
     assert.equal(status, 422);
   });
 
-  it('that nests too deep, or has a text that is too long, is refused for that', async () => {
+  it('a body that nests too deep or has a text that is too long is refused with that reason', async () => {
     let deep: unknown = 1;
     for (let i = 0; i < 40; i++) deep = { deep };
     const nested = await send(JSON.stringify({ ...event(), payload: deep }), {});
@@ -140,7 +140,7 @@ describe('a hostile body', () => {
     assert.match(long.body.detail, /longer than 98304 characters/);
   });
 
-  it('that comes a byte at a time is waited for only so long', async function () {
+  it('a body that comes one byte at a time is aborted after a limited time', async function () {
     this.timeout(60_000);
     const drip = open('Content-Type: application/x-ndjson\r\nContent-Length: 1000000');
     const stall = open('Content-Type: application/json\r\nContent-Length: 1000000');
@@ -156,7 +156,7 @@ describe('a hostile body', () => {
     }
   });
 
-  it('costs the next request nothing', async () => {
+  it('the next request succeeds after each of these bodies', async () => {
     assert.equal((await send(JSON.stringify(event()), {})).status, 201);
   });
 });

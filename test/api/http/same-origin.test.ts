@@ -23,7 +23,7 @@ describe('an API without keys', () => {
       asked.end();
     });
 
-  it('answers no name but its own, by any method on any path: a name may be made to mean this machine', async () => {
+  it('requests under any other host name are refused on every route, as protection from DNS rebinding', async () => {
     const paths = api.routes.map(({ method, path }) => [method.toUpperCase(), path] as const);
     const others = [
       ...['/', '/docs', '/docs/start.js', '/openapi.json', '/nothing'].map((path) => ['GET', path] as const),
@@ -42,13 +42,13 @@ describe('an API without keys', () => {
     }
   });
 
-  it('answers loopback by each of its names', async () => {
+  it('localhost, 127.0.0.1 and [::1] are accepted as host names', async () => {
     for (const host of ['localhost:8000', '127.0.0.1', '[::1]:8000', 'LOCALHOST']) {
       assert.equal(await ask('GET', '/events', host), 200, host);
     }
   });
 
-  it('takes changes from no other site’s page, on any route', async () => {
+  it('changes from pages of other sites are refused on every route', async () => {
     for (const { method, path } of api.routes.filter((route) => route.method !== 'get')) {
       const concrete = path.replaceAll(/\{\w+\}/g, '00000000-0000-0000-0000-000000000000');
       for (const origin of ['https://evil.example', 'null', 'http://localhost:3000']) {
@@ -67,7 +67,7 @@ describe('an API without keys behind a proxy', () => {
   const through = (api: Stage, path: string, mark: string, method = 'GET') =>
     fetch(api.url + path, { method, headers: { [mark]: '203.0.113.9' } });
 
-  it('answers nothing that came through it, and says what to set', async () => {
+  it('requests that came through an unknown proxy are refused, and the answer says what to configure', async () => {
     const api = await stage();
     try {
       for (const mark of MARKS) {
@@ -88,7 +88,7 @@ describe('an API without keys behind a proxy', () => {
     }
   });
 
-  it('knows nginx as it is by default, which adds no header', async () => {
+  it('requests through nginx with its default settings, which adds no header, are refused', async () => {
     const api = await stage();
     try {
       const { hostname, port, host } = new URL(api.url);
@@ -106,7 +106,7 @@ describe('an API without keys behind a proxy', () => {
     }
   });
 
-  it('takes what a proxy passes on that is trusted to ask people who they are', async () => {
+  it('requests through a proxy that is trusted to authenticate people are accepted', async () => {
     const api = await stage({ proxies: ['127.0.0.1'] });
     try {
       for (const mark of MARKS) assert.equal((await through(api, '/events', mark)).status, 200, mark);
@@ -121,7 +121,7 @@ describe('an API without keys behind a proxy', () => {
     }
   });
 
-  it('may be there where keys are asked for', async () => {
+  it('an API that requires keys accepts requests through any proxy', async () => {
     const api = await keyStage();
     try {
       const headers = { ...bearer(api.root), 'x-forwarded-for': '203.0.113.9', via: '1.1 proxy' };

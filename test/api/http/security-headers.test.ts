@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { waitFor } from '../../support/wait-for.ts';
 import { type Stage, stage } from '../stage.ts';
 
-describe('every answer', () => {
+describe('the security headers of every answer', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
@@ -13,7 +13,7 @@ describe('every answer', () => {
 
   const ID = '00000000-0000-0000-0000-000000000000';
 
-  it('is kept, framed, guessed at and embedded by no browser, whatever the route or the failure', async () => {
+  it('no browser may cache, frame, sniff or embed any answer, whether it succeeds or fails', async () => {
     const asked: [method: string, path: string][] = [
       ...api.routes
         .filter(({ path }) => !/stream/.test(path))
@@ -44,7 +44,7 @@ describe('every answer', () => {
     }
   });
 
-  it('runs nothing, but for the page of the documentation, which runs what comes from here', async () => {
+  it('no answer may run scripts, except the documentation page with scripts from its own origin', async () => {
     const policy = async (path: string) =>
       (await fetch(api.url + path)).headers.get('content-security-policy') ?? '';
     assert.match(await policy('/events'), /^default-src 'none'/);
@@ -52,7 +52,7 @@ describe('every answer', () => {
     assert.doesNotMatch(await policy('/docs'), /https?:|\*|unsafe-eval|script-src[^;]*unsafe/);
   });
 
-  it('keeps browsers to https where people come by https', async () => {
+  it('answers over HTTPS have Strict-Transport-Security', async () => {
     const secure = await stage({
       change: ({ settings }) => ({ settings: { ...settings, publicUrl: 'https://tocsin.example' } }),
     });
@@ -65,8 +65,8 @@ describe('every answer', () => {
   });
 });
 
-describe('connections that are broken off', () => {
-  it('are one line in the log, without a stack', async () => {
+describe('aborted connections', () => {
+  it('an aborted connection is logged in one line without a stack', async () => {
     const lines: string[] = [];
     const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
     const api = await stage({ change: () => ({ log }) });

@@ -59,7 +59,7 @@ const commitMany = (api: Stage, events: number) =>
     select gen_random_uuid(), now() - i * interval '1 second', 'many', 'info', 'tick', jsonb_build_object('many', 'yes', 'text', repeat('x', ${MAX_PAYLOAD - 100})), now()
     from generate_series(1, ${events}) i`);
 
-describe('answers that nobody takes', () => {
+describe('an answer that its client does not read', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
@@ -80,7 +80,7 @@ describe('answers that nobody takes', () => {
     '/events/source/many',
     '/api/v2/alerts',
   ]) {
-    it(`hold only a part of it in memory: ${path}`, async () => {
+    it(`only part of the answer to GET ${path} is held in memory`, async () => {
       // The first answer is not measured, because it also loads code and opens connections.
       (await stall(api.url + path)).destroy();
       const before = memory();
@@ -95,7 +95,7 @@ describe('answers that nobody takes', () => {
     });
   }
 
-  it('hold as little when twenty lists of the largest events are read at once', async () => {
+  it('twenty large answers that are not read take bounded memory', async () => {
     const before = memory();
     let [most, reading] = [0, 20];
     const read = async () => {
@@ -117,7 +117,7 @@ describe('answers that nobody takes', () => {
     assert.ok(most < 100 * MB, `held ${Math.round(most / MB)} MB`);
   });
 
-  it('are whole all the same', async () => {
+  it('the answer is complete once the client reads on', async () => {
     const list = await api.get('/events?limit=200&offset=100');
     const ids = list.body.map(({ id }: { id: string }) => id);
     const all = await api.query<{ event_id: string }>(
@@ -142,7 +142,7 @@ describe('answers that nobody takes', () => {
   });
 });
 
-describe('streams that nobody takes', () => {
+describe('event streams that their clients do not read', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
@@ -154,7 +154,7 @@ describe('streams that nobody takes', () => {
     ['as they are committed', ''],
     ['that were missed', `${Date.now()}/3:3:`],
   ]) {
-    it(`hold a part each of the events ${which}`, async () => {
+    it(`each stream holds only part of the events ${which} in memory`, async () => {
       const before = memory();
       const path = `${api.url}/events/stream?source_id=many&lastEventId=${lastEventId}`;
       const responses = await Promise.all(Array.from({ length: CLIENTS }, () => stall(path)));
@@ -173,9 +173,9 @@ describe('streams that nobody takes', () => {
   }
 });
 
-describe('a client that takes nothing', () => {
+describe('a client that does not read', () => {
   for (const path of ['/events/export', '/api/v2/alerts', '/events?limit=200']) {
-    it(`is let go of: ${path}`, async () => {
+    it(`the connection is closed after a limited time: GET ${path}`, async () => {
       const api = await stage({ stalledMs: 1500 });
       try {
         await api.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
@@ -216,7 +216,7 @@ describe('a client that takes nothing', () => {
     );
 });
 
-describe('long answers of one key', () => {
+describe('long answers to one key', () => {
   let api: KeyStage;
   before(async () => {
     api = await keyStage();
@@ -226,7 +226,7 @@ describe('long answers of one key', () => {
   });
   after(() => api.close());
 
-  it('are limited in number when they ask for groups of alerts', async () => {
+  it('the number of concurrent alert-group answers of one key is limited', async () => {
     const { key } = await api.key(['read']);
     const groups = () => api.by(key, 'GET', '/api/v2/alerts/groups');
     assert.equal((await groups()).status, 200);
@@ -244,7 +244,7 @@ describe('long answers of one key', () => {
     assert.equal((await groups()).status, 200);
   });
 
-  it('are so many at once, and cost other keys nothing', async () => {
+  it('the number of concurrent exports of one key is limited, and other keys are not affected', async () => {
     const [one, other] = [await api.key(['read']), await api.key(['read'])];
     const download = (key: string) => stall(`${api.url}/events/export`, bearer(key));
     const begun = await Promise.all(Array.from({ length: 8 }, () => download(one.key)));
@@ -265,7 +265,7 @@ describe('long answers of one key', () => {
     );
   });
 
-  it('and of streams of events as well', async () => {
+  it('the number of concurrent event streams of one key is limited', async () => {
     const slots = new Slots('streams', { ofOne: 2, ofAll: 3 });
     const by = (id: string | null) => ({
       id,

@@ -7,7 +7,7 @@ import { bearer, type KeyStage, keyStage } from '../auth/stage.ts';
 /** More requests than any budget has room for. */
 const HOLDERS = 300;
 
-describe('budgets of bodies', () => {
+describe('the memory budgets for request bodies', () => {
   let api: KeyStage;
   let sockets: Socket[];
   let answered: number;
@@ -62,7 +62,7 @@ describe('budgets of bodies', () => {
   });
 
   for (const path of ['/session', '/v2/enqueue']) {
-    it(`leave keys their room when clients without a key hold bodies at ${path}`, async () => {
+    it(`requests with a valid key succeed while clients without a key hold bodies at ${path}`, async () => {
       const { key } = await api.key(['ingest']);
       await held(path, small, GZIP);
       for (let i = 0; i < 20; i++) {
@@ -74,12 +74,12 @@ describe('budgets of bodies', () => {
     });
   }
 
-  it('keep no incident open when the bodies of strangers are given up for others', async () => {
+  it('refusing the bodies of clients without a key records no deaf span', async () => {
     await held('/v2/enqueue', small, GZIP);
     assert.deepEqual(api.rejections.deafness!.spansAt(Date.now()), []);
   });
 
-  it('leave alerts and control requests their room when events have used up theirs', async () => {
+  it('alerts and control requests succeed while events use up their own budget', async () => {
     const { key } = await api.key(['ingest']);
     const headers = [...GZIP, `Authorization: ${bearer(key).authorization}`];
     // A body that makes no progress for 10 s is dropped. On a slow machine, the first ones are gone before
@@ -96,7 +96,7 @@ describe('budgets of bodies', () => {
     assert.equal((await api.by(api.root, 'POST', '/keys', { name: 'new', roles: ['read'] })).status, 201);
   });
 
-  it('leave room for other keys when one key holds bodies', async () => {
+  it('other keys’ requests succeed while one key holds as many bodies as it may', async () => {
     const [holder, other] = [(await api.key(['ingest'])).key, (await api.key(['ingest'])).key];
     const headers = [...GZIP, `Authorization: ${bearer(holder).authorization}`];
     await waitFor(
@@ -111,7 +111,7 @@ describe('budgets of bodies', () => {
     await waitFor(() => answered > before, { what: 'one of the held bodies to be given up' });
   });
 
-  it('cut off a sender that is slow on the wire, however much its body unpacks to', async function () {
+  it('a slow sender is disconnected, judged by its bytes on the wire and not by their decompressed size', async function () {
     this.timeout(50_000);
     const { hostname, port } = new URL(api.url);
     const socket = connect(Number(port), hostname);

@@ -15,6 +15,7 @@ describe('an error of Temporal', () => {
     [14, /^Temporal is unavailable$/],
     [3, /refused the request/],
   ] as const) {
-    it(`with gRPC code ${code} is told for what it is`, () => assert.match(reasonOf(failed(code)), sentence));
+    it(`gRPC code ${code} is answered with the status that fits it`, () =>
+      assert.match(reasonOf(failed(code)), sentence));
   }
 });

@@ -12,8 +12,8 @@ import { waitFor } from '../../../support/wait-for.ts';
 
 const MIB = 1 << 20;
 
-describe('a body', () => {
-  it('that is read as it comes is not held on to', async () => {
+describe('the request body', () => {
+  it('a body that is read as a stream is released piece by piece', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const sent = Readable.from(
@@ -38,7 +38,7 @@ describe('a body', () => {
     assert.equal(size, 64 * MIB);
   });
 
-  it('is the same however it comes: with its headers, after them, in parts; and never longer than its limit', async () => {
+  it('a body is read the same whether it comes with its headers, after them or in parts, and never beyond its limit', async () => {
     const budget = new KeyedBudget(MIB);
     const answers: string[] = [];
     const server = createServer(async (request, response) => {

@@ -25,7 +25,7 @@ async function cut(body: string | Buffer, sizes: readonly number[] = [1 << 20], 
 
 const parsed = (texts: string[]) => texts.map((text) => JSON.parse(text));
 
-describe('JSON texts in a stream', () => {
+describe('the splitter of JSON texts', () => {
   const values = fc.array(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ maxDepth: 4 })), {
     maxLength: 6,
   });
@@ -38,7 +38,7 @@ describe('JSON texts in a stream', () => {
     'with commas between': (texts) => texts.join(','),
   };
   for (const [form, join] of Object.entries(FORMS)) {
-    it(`are found ${form}, wherever the pieces of the stream end`, async () => {
+    it(`JSON texts ${form} are found wherever the stream is cut into chunks`, async () => {
       await fc.assert(
         fc.asyncProperty(values, sizes, async (objects, pieces) => {
           const texts = objects.map((object) => JSON.stringify(object));
@@ -48,18 +48,18 @@ describe('JSON texts in a stream', () => {
     });
   }
 
-  it('are found when each has its lines and spaces', async () => {
+  it('JSON texts that contain newlines and spaces are found', async () => {
     const objects = [{ a: [1, { b: '}{][",\\' }] }, { c: 'ü€𝄞' }];
     const text = objects.map((object) => JSON.stringify(object, null, 2)).join('\n');
     assert.deepEqual(parsed(await cut(text, [3])), objects);
   });
 
-  it('are found where they are neither objects nor lists', async () => {
+  it('JSON texts that are numbers, strings and literals are found', async () => {
     assert.deepEqual(await cut('1 "a b"null,true"x"{}', [2]), ['1', '"a b"', 'null', 'true', '"x"', '{}']);
     assert.deepEqual(await cut('[[1],2]'), ['[1]', '2']);
   });
 
-  it('that are too long are passed over, and cost the others nothing', async () => {
+  it('a text that is too long is skipped, and the others are found', async () => {
     const long = JSON.stringify({ text: 'x'.repeat(200) });
     for (const pieces of [[7], [1 << 20]]) {
       assert.deepEqual(await cut(`{"a":1}${long}{"b":2}`, pieces, 100), [
@@ -70,23 +70,23 @@ describe('JSON texts in a stream', () => {
     }
   });
 
-  it('that are not UTF-8 cost the others nothing', async () => {
+  it('invalid UTF-8 in a text is replaced, and the others are found', async () => {
     const body = Buffer.concat([Buffer.from('{"a":1}{"b":"'), Buffer.from([0xff]), Buffer.from('"}{"c":3}')]);
     assert.deepEqual(await cut(body), ['{"a":1}', '{"b":"\ufffd"}', '{"c":3}']);
   });
 
-  it('that break off are told', async () => {
+  it('a text that breaks off is reported', async () => {
     assert.deepEqual(await cut('{"a":1}{"b":'), ['{"a":1}', '! breaks off']);
     assert.deepEqual(await cut('[{"a":1},"b'), ['{"a":1}', '! breaks off']);
     assert.deepEqual(await cut('[{"a":1},'), ['{"a":1}', '! is missing: the array does not end']);
     assert.deepEqual(await cut('[1'), ['1', '! is missing: the array does not end']);
   });
 
-  it('are none in nothing, in space and in an empty array', async () => {
+  it('an empty stream, white space and an empty array have no texts', async () => {
     for (const body of ['', ' \r\n\t', '[]', ' [ ] \n']) assert.deepEqual(await cut(body, [1]), []);
   });
 
-  it('nested a million deep cost a counter', async () => {
+  it('a text nested a million levels deep is found without recursion', async () => {
     const [text] = await cut('['.repeat(1_000_000), [65_536], 4 << 20);
     assert.equal(text, '! breaks off');
   });

@@ -16,12 +16,12 @@ async function cut(by: typeof linesOf, text: string | Buffer, size: number): Pro
 const MARK = '\ufeff';
 const SIZES = [1, 2, 3, 4, 5, 7, 10, 11, 12, 1000];
 
-describe('a byte order mark', () => {
+describe('the byte order mark of a stream', () => {
   for (const [what, by] of [
     ['lines', linesOf],
     ['JSON texts', jsonTextsOf],
   ] as const) {
-    it(`is dropped before all ${what}, and nowhere else, wherever the pieces end`, async () => {
+    it(`one byte order mark at the start of ${what} is removed, wherever the stream is cut into chunks; others are kept`, async () => {
       for (const size of SIZES) {
         assert.deepEqual(await cut(by, `${MARK}{"a":1}\n{"b":2}\n`, size), ['{"a":1}', '{"b":2}']);
         assert.deepEqual(await cut(by, `${MARK}${MARK}1\n2\n`, size), [`${MARK}1`, '2'], `${size}`);
@@ -34,7 +34,7 @@ describe('a byte order mark', () => {
       }
     });
 
-    it(`is none when it is broken off, before ${what}`, async () => {
+    it(`a truncated byte order mark before ${what} is not removed`, async () => {
       for (const size of SIZES) {
         const found = await cut(by, Buffer.from(MARK).subarray(0, 2), size);
         assert.deepEqual(found, ['\ufffd']);

@@ -8,8 +8,8 @@ function objectsOf(value: unknown): number {
   return Object.values(value).reduce((sum: number, item) => sum + objectsOf(item), 1);
 }
 
-describe('the objects of a JSON text', () => {
-  it('are counted without parsing it, whatever its strings hold', () => {
+describe('the count of JSON objects', () => {
+  it('objects and lists are counted without parsing, and characters in strings do not count', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
         const text = JSON.stringify([value, '{[\\"{"']);
@@ -20,7 +20,7 @@ describe('the objects of a JSON text', () => {
     );
   });
 
-  it('are too many when one of them has too many members', () => {
+  it('an object with too many members is reported', () => {
     const members = (n: number) => `{${Array.from({ length: n }, (_, i) => `"k${i}":1`).join(',')}}`;
     assert.equal(hasMoreObjects(members(100), 1), false);
     assert.equal(hasMoreObjects(members(200), 399), true);

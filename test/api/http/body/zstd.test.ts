@@ -5,7 +5,7 @@ import { ZstdFrames } from '../../../../api/http/body/zstd.ts';
 
 const { ZSTD_c_checksumFlag, ZSTD_c_contentSizeFlag } = constants;
 
-describe('zstd of several frames', () => {
+describe('a zstd body of several frames', () => {
   const texts = ['', 'a', 'line\n'.repeat(200_000), String(Array.from({ length: 5000 }, Math.random))];
   const flags = [0, 1].flatMap((sum) => [0, 1].map((size) => ({ sum, size })));
   const frames = texts.flatMap((text) =>
@@ -26,16 +26,16 @@ describe('zstd of several frames', () => {
   };
 
   for (const piece of [1, 2, 7, 1000, 16_384, body.length]) {
-    it(`are all taken, in pieces of ${piece} bytes`, async () => {
+    it(`all frames are decoded when they come in chunks of ${piece} bytes`, async () => {
       assert.ok((await decompressed(body, piece)) === text);
     });
   }
 
   for (const [what, rest] of [
-    ['a frame that breaks off', frames.at(-1)!.frame.subarray(0, -1)],
-    ['what is no frame', Buffer.from('garbage')],
+    ['a truncated frame', frames.at(-1)!.frame.subarray(0, -1)],
+    ['garbage', Buffer.from('garbage')],
   ] as const) {
-    it(`are refused with ${what} after them`, async () => {
+    it(`the body is refused if ${what} follows the frames`, async () => {
       await assert.rejects(decompressed(Buffer.concat([body, rest]), 16_384));
     });
   }
