@@ -62,6 +62,19 @@ describe('an incident that late events correct', () => {
     await keepHistory(handle, 'incident-withdrawn');
   });
 
+  it('keeps an acknowledgement that came before its withdrawal, and refuses one that came after', async () => {
+    for (let times = 0; times < 10; times += 1) {
+      const [id] = await group.judge([episode(NOON, null)]);
+      const [acknowledged] = await Promise.all([group.act('acknowledge', id!), group.judge([])]);
+      const { state, withdrawn_at, acknowledged_by } = await row(id!);
+      assert.equal(state, 'resolved');
+      assert.ok(withdrawn_at);
+      assert.equal(acknowledged_by, acknowledged.done ? 'ada' : null);
+      const happened = acknowledged.done ? ['opened', 'acknowledged', 'withdrawn'] : ['opened', 'withdrawn'];
+      assert.deepEqual(await kinds(id!), happened);
+    }
+  });
+
   it('is withdrawn without a word where it opened without one', async () => {
     const [id] = await group.judge([episode(NOON, NOON + MINUTE)], { late: true });
     await group.judge([]);
