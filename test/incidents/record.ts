@@ -1,8 +1,12 @@
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
 import { connect, transaction } from '../../db/orm.ts';
+import { lockIncident } from '../../db/queries/incidents/on-record.ts';
+import { writeTransitions } from '../../db/queries/incidents/write.ts';
 import type { NoticeKind } from '../../domain/incidents/notice.ts';
 import type { TimelineKind } from '../../domain/incidents/timeline.ts';
+import { end, extend, type RecordedIncident, type Transition } from '../../domain/incidents/transitions.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -11,6 +15,11 @@ export async function record() {
   const database = await freshDatabase();
   const orm = await connect(database.url, 5);
   const em = () => orm.em.fork();
+  const change = (id: string, decide: (incident: RecordedIncident) => Transition) =>
+    transaction(orm, async (db) => {
+      const incident = (await lockIncident(db, id)) ?? assert.fail('there is no such incident');
+      await writeTransitions(db, [decide(incident)]);
+    });
   return {
     url: database.url,
     orm,
@@ -24,25 +33,14 @@ export async function record() {
       }),
     /** Does what the judge does when the rule stops firing. */
     recover: (id: string) =>
-      transaction(orm, async (_db, manager) => {
-        const found = await manager.findOneOrFail(IncidentEntity, id);
-        const now = new Date();
-        Object.assign(found, {
-          state: 'resolved',
-          endedAt: now,
-          resolvedAt: now,
-          resolveReason: 'recovered',
-        });
-        manager.create(NoticeEntity, notice(id, 'resolved'));
-        manager.create(TimelineEntity, entry(id, 'resolved'));
-      }),
+      change(id, (incident) =>
+        end(incident, { ended_at: Date.now(), reason: 'recovered' }, { told: true, now: Date.now() }),
+      ),
     /** Does what the judge does when late events reopen an incident. */
     reopen: (id: string) =>
-      transaction(orm, async (_db, manager) => {
-        const found = await manager.findOneOrFail(IncidentEntity, id);
-        Object.assign(found, { state: 'open', endedAt: null, resolvedAt: null, resolveReason: null });
-        manager.create(NoticeEntity, notice(id, 'reopened'));
-        manager.create(TimelineEntity, entry(id, 'reopened'));
+      change(id, (incident) => {
+        const goesOn = { ...incident, kind: 'extend' as const, ended_at: null, reopen: true };
+        return extend(incident, goesOn, {}, { told: true, now: Date.now() });
       }),
     incident: (id: string) => em().findOneOrFail(IncidentEntity, id),
     notices: (id: string) => em().find(NoticeEntity, { incidentId: id }, { orderBy: { at: 'asc' } }),
