@@ -17,9 +17,10 @@ import {
 import { keepVersion, type Version } from '../../db/queries/rules/judging.ts';
 import { notePending } from '../../db/queries/rules/revisions.ts';
 import { DAY_MS, MAX_AHEAD_MS } from '../../domain/events/event.ts';
+import { placeOf } from '../../domain/rules/admission.ts';
+import { type CompiledRule, compileRule } from '../../domain/rules/compile.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
-import { type CompiledRule, compileRule } from '../../ingest/append/rule-set.ts';
 import { noteInReach } from './note-in-reach.ts';
 
 /** What a backfill takes at once. Tests take less. */
@@ -58,7 +59,7 @@ export async function backfill(
   version: Version,
   { progress = () => {}, portions = PORTIONS }: { progress?: () => void; portions?: Portions } = {},
 ): Promise<void> {
-  const rule = compileRule(version);
+  const rule = compileRule(version.definition);
   // A window may reach back further than any rule's did before: its counts need partitions that retention
   // dropped.
   const first = dayOf(bucketOf(version.counted_from, rule.bucketMs));
@@ -169,9 +170,9 @@ function place(cells: readonly Cell[], places: Places): { cells: Cell[]; overflo
   const placed = new Map<string, Cell>();
   let overflow = 0;
   for (const { g, b, times } of cells) {
-    const admitted = places.admitted.has(g);
-    if (!admitted) overflow += times.length;
-    add(placed, admitted ? g : OVERFLOW_GROUP, b, times);
+    const group = placeOf(g, places.admitted);
+    if (group === OVERFLOW_GROUP) overflow += times.length;
+    add(placed, group, b, times);
   }
   if (overflow > 0) places.overflow = true;
   return { cells: [...placed.values()], overflow };

@@ -7,11 +7,11 @@ import type { IncidentWords } from '../../domain/incidents/transitions.ts';
 import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
 import { PROTOCOLS } from '../../domain/received-alerts/protocols.ts';
 import { incidentWords } from '../../domain/received-alerts/words.ts';
+import { compileRule } from '../../domain/rules/compile.ts';
 import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { received } from '../../domain/rules/kinds/received.ts';
 import { shortFormOf, windowSpecOf } from '../../domain/rules/rule.ts';
 import type { Episode } from '../../domain/rules/transition.ts';
-import { compileRule } from '../../ingest/append/rule-set.ts';
 import { newestTimes } from './exact-times.ts';
 
 /** The rule and the group of an incident. */
@@ -101,7 +101,7 @@ async function openingEvents(
   groupKey: string,
   openedAt: number,
 ): Promise<Event[]> {
-  const rule = compileRule(version);
+  const rule = compileRule(version.definition);
   const windowMs = windowSpecOf(version.definition).windowMs;
   const window = { from: openedAt - windowMs, to: openedAt + 1 };
   // If exact times are kept for the group, no events of other groups are read.

@@ -1,11 +1,11 @@
 import type { Sql } from '../../db/orm.ts';
 import { countedEvents, type Version } from '../../db/queries/rules/judging.ts';
 import { countKept, type GroupBucket, type KeptBytes, keptTimes } from '../../db/queries/rules/kept-times.ts';
+import { compileRule } from '../../domain/rules/compile.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { addKept, edgeTimes, keepsTimes, MOST_IN_ROW } from '../../domain/rules/kept-times.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
-import { compileRule } from '../../ingest/append/rule-set.ts';
 
 /** A group that is being judged, and the buckets whose exact times it needs. */
 export interface Undecided {
@@ -170,7 +170,7 @@ async function readEvents(
   version: Version,
   missing: ReadonlyMap<Undecided, readonly number[]>,
 ): Promise<void> {
-  const { matches, groupKey } = compileRule(version);
+  const { matches, groupKey } = compileRule(version.definition);
   const { bucketMs } = windowSpecOf(version.definition);
   const found = new Map(
     [...missing].map(([{ key }, buckets]) => [key, new Map(buckets.map((b): [number, number[]] => [b, []]))]),

@@ -1,7 +1,8 @@
 import type { Sql } from '../../db/orm.ts';
 import { admitGroups, countOverflow } from '../../db/queries/events/append.ts';
+import { knownPlaceOf, placeOf } from '../../domain/rules/admission.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
-import type { CompiledRule, RuleSet } from './rule-set.ts';
+import type { CountedRule, RuleSet } from './rule-set.ts';
 import { GroupTally } from './tally.ts';
 
 /**
@@ -9,7 +10,7 @@ import { GroupTally } from './tally.ts';
  * committed.
  */
 export interface Learned {
-  rule: CompiledRule;
+  rule: CountedRule;
   admitted: string[];
   /** True if there was no room for further groups. */
   full: boolean;
@@ -26,11 +27,12 @@ export async function admit(
 ): Promise<{ groups: GroupTally[]; learned: Learned[] }> {
   const placed: GroupTally[] = [];
   const overflowing = new Map<string, GroupTally>();
-  const unknown = new Map<CompiledRule, GroupTally[]>();
+  const unknown = new Map<CountedRule, GroupTally[]>();
   for (const tally of groups) {
     const { rule, group } = tally;
-    if (group === OVERFLOW_GROUP) overflowing.set(rule.id, tally);
-    else if (rule.known?.admitted.has(group)) placed.push(tally);
+    const known = knownPlaceOf(group, rule.known);
+    if (known === OVERFLOW_GROUP) overflowing.set(rule.id, tally);
+    else if (known !== null) placed.push(tally);
     else {
       const same = unknown.get(rule);
       if (same) same.push(tally);
@@ -41,7 +43,7 @@ export async function admit(
   for (const { rule, admitted } of learned) {
     const found = new Set(admitted);
     for (const tally of unknown.get(rule)!) {
-      if (found.has(tally.group)) placed.push(tally);
+      if (placeOf(tally.group, found) !== OVERFLOW_GROUP) placed.push(tally);
       else {
         const overflow = overflowing.get(rule.id) ?? new GroupTally(rule, OVERFLOW_GROUP);
         overflowing.set(rule.id, overflow);
@@ -57,10 +59,7 @@ export async function admit(
   return { groups: placed, learned };
 }
 
-async function askFor(
-  db: Sql,
-  unknown: ReadonlyMap<CompiledRule, readonly GroupTally[]>,
-): Promise<Learned[]> {
+async function askFor(db: Sql, unknown: ReadonlyMap<CountedRule, readonly GroupTally[]>): Promise<Learned[]> {
   if (unknown.size === 0) return [];
   const wanted = [...unknown].flatMap(([{ id, maxGroups, groupsFrom }, tallies]) =>
     tallies.map(({ group }) => ({

@@ -6,66 +6,32 @@ import {
   rulesInForce,
 } from '../../db/queries/events/append.ts';
 import type { Event } from '../../domain/events/event.ts';
-import { compileGroupKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
-import { compileMatchers, type Matcher, type Predicate } from '../../domain/rules/matcher.ts';
-import type { RuleDefinition } from '../../domain/rules/rule.ts';
-import { windowSpecOf } from '../../domain/rules/rule.ts';
+import { type KnownGroups, placeOf } from '../../domain/rules/admission.ts';
+import { type CompiledRule, compileRule, countsOnArrival } from '../../domain/rules/compile.ts';
 import { GroupTally } from './tally.ts';
 
-/** What this process remembers about a rule's groups, until the rule changes. */
-export interface KnownGroups {
-  readonly admitted: Set<string>;
-  /**
-   * `room`: there may be room for further groups. `full`: there was none, and the admitted groups must be
-   * read. `complete`: `admitted` has all groups, and there is no room.
-   */
-  state: 'room' | 'full' | 'complete';
-}
-
-/** A rule in the form that appends use. */
-export interface CompiledRule {
+/** A rule in force, in the form that appends use. */
+export interface CountedRule extends CompiledRule {
   id: string;
   revision: number;
-  /** The only event type that it counts; null for all types. */
-  eventType: string | null;
-  matches: Predicate;
-  groupKey: (event: Event) => string;
-  bucketMs: number;
-  /** Events that are older than this on arrival are not counted, in milliseconds. */
-  latenessMs: number;
-  maxGroups: number;
   /** The revision that brought its `group_by`. */
   groupsFrom: number;
   /** Null while idle groups are being removed. Then each append asks the database. */
   known: KnownGroups | null;
 }
 
-/** The rule's matchers, including its equality filters. */
-function matchersOf({ event_type, severity, match }: RuleDefinition): Matcher[] {
-  const filters: Matcher[] = [];
-  if (event_type !== null) filters.push({ field: 'event_type', op: '=', value: event_type });
-  if (severity !== null) filters.push({ field: 'severity', op: '=', value: severity });
-  return [...filters, ...match];
-}
-
-/** Compiles a rule. @throws MatcherError */
-export function compileRule({
+/** Compiles a rule in force. @throws MatcherError */
+export function countedRule({
   rule_id,
   revision,
   definition,
   groups_from,
   forgetting = false,
-}: RuleInForce & { forgetting?: boolean }): CompiledRule {
+}: RuleInForce & { forgetting?: boolean }): CountedRule {
   return {
+    ...compileRule(definition),
     id: rule_id,
     revision,
-    eventType: definition.event_type,
-    matches: compileMatchers(matchersOf(definition)),
-    groupKey: compileGroupKey(definition.group_by),
-    bucketMs: windowSpecOf(definition).bucketMs,
-    latenessMs: definition.allowed_lateness_seconds * 1000,
-    // A rule without `group_by` has one group, which always has a place.
-    maxGroups: definition.group_by.length === 0 ? 1 : definition.max_groups,
     groupsFrom: groups_from,
     known: forgetting ? null : { admitted: new Set(), state: 'room' },
   };
@@ -81,14 +47,14 @@ const MOST_KNOWN = 1_000_000;
  */
 export class RuleSet {
   #version: number;
-  readonly #rules = new Map<string, CompiledRule>();
-  readonly #byType = new Map<string, Map<string, CompiledRule>>();
-  readonly #anyType = new Map<string, CompiledRule>();
+  readonly #rules = new Map<string, CountedRule>();
+  readonly #byType = new Map<string, Map<string, CountedRule>>();
+  readonly #anyType = new Map<string, CountedRule>();
   /** Rules that were full, so that their groups must be read. */
-  readonly #full = new Set<CompiledRule>();
+  readonly #full = new Set<CountedRule>();
   #known = 0;
 
-  constructor(version: number, rules: readonly CompiledRule[]) {
+  constructor(version: number, rules: readonly CountedRule[]) {
     this.#version = version;
     for (const rule of rules) this.#add(rule);
   }
@@ -98,7 +64,7 @@ export class RuleSet {
   }
 
   /** The rule with this id; undefined if it is not enabled. */
-  rule(id: string): CompiledRule | undefined {
+  rule(id: string): CountedRule | undefined {
     return this.#rules.get(id);
   }
 
@@ -112,7 +78,7 @@ export class RuleSet {
     // Another append may have updated already, to the same or a later version.
     if (version <= this.#version) return;
     for (const id of changed ?? [...this.#rules.keys()]) this.#remove(id);
-    for (const rule of inForce) this.#add(compileRule(rule));
+    for (const rule of inForce) this.#add(countedRule(rule));
     this.#version = version;
   }
 
@@ -134,7 +100,7 @@ export class RuleSet {
    * Remembers what a committed append found out about groups of a rule. The rule may have changed since; then
    * it is ignored.
    */
-  learn(rule: CompiledRule, admitted: readonly string[], full: boolean): void {
+  learn(rule: CountedRule, admitted: readonly string[], full: boolean): void {
     const { known } = rule;
     if (!known || this.#rules.get(rule.id) !== rule) return;
     const before = known.admitted.size;
@@ -160,7 +126,7 @@ export class RuleSet {
     return groups;
   }
 
-  #add(rule: CompiledRule): void {
+  #add(rule: CountedRule): void {
     this.#rules.set(rule.id, rule);
     if (rule.eventType === null) this.#anyType.set(rule.id, rule);
     else {
@@ -195,16 +161,16 @@ export class RuleSet {
 }
 
 /** Rule by rule and not event by event, so that for each further rule an event costs only an addition. */
-function count(rule: CompiledRule, events: readonly Event[], now: number, into: GroupTally[]): void {
+function count(rule: CountedRule, events: readonly Event[], now: number, into: GroupTally[]): void {
   const groups = new Map<string, GroupTally>();
   const { known } = rule;
   const full = known?.state === 'complete';
   for (const event of events) {
-    if (now - event.occurred_at > rule.latenessMs || !rule.matches(event)) continue;
+    if (!countsOnArrival(rule, event, now)) continue;
     let key = rule.groupKey(event);
     // In a full rule, events of groups without a place are counted together, so that nothing is kept for each
     // of them.
-    if (full && !known.admitted.has(key)) key = OVERFLOW_GROUP;
+    if (full) key = placeOf(key, known.admitted);
     let group = groups.get(key);
     if (!group) {
       group = new GroupTally(rule, key);

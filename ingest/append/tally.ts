@@ -1,7 +1,7 @@
 import { type Event, LATE_AFTER_MS } from '../../domain/events/event.ts';
 import { type CountToAdd, countToAdd, keepsTimes, type TimesRow } from '../../domain/rules/kept-times.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
-import type { CompiledRule } from './rule-set.ts';
+import type { CountedRule } from './rule-set.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -15,7 +15,7 @@ interface Span {
  * What the events of one append mean for one group of a rule. Built once a group and added to once an event.
  */
 export class GroupTally {
-  readonly rule: CompiledRule;
+  readonly rule: CountedRule;
   readonly group: string;
   events = 0;
   /** When the events happened, by start of bucket; epoch ms. */
@@ -23,7 +23,7 @@ export class GroupTally {
   inTime: Span | null = null;
   late: Span | null = null;
 
-  constructor(rule: CompiledRule, group: string) {
+  constructor(rule: CountedRule, group: string) {
     this.rule = rule;
     this.group = group;
   }

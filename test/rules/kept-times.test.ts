@@ -6,10 +6,10 @@ import { sqlOf } from '../../db/orm.ts';
 import { createRule } from '../../db/queries/rules/changes.ts';
 import { keptTimes } from '../../db/queries/rules/kept-times.ts';
 import type { Event } from '../../domain/events/event.ts';
+import { compileRule } from '../../domain/rules/compile.ts';
 import { addKept } from '../../domain/rules/kept-times.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
-import { compileRule } from '../../ingest/append/rule-set.ts';
 import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { explaining } from '../support/touched.ts';
 
@@ -37,7 +37,7 @@ describe('the times that are kept beside counts', () => {
 
   /** The times of the stored events in order, by group and bucket. */
   async function stored(rule: string): Promise<Map<string, number[]>> {
-    const { groupKey } = compileRule(await engine.version(rule, 1));
+    const { groupKey } = compileRule((await engine.version(rule, 1)).definition);
     const { rows } = await sql<{ at: number; payload: Record<string, string> }>`
       select (extract(epoch from occurred_at) * 1000)::float8 as at, payload from events order by occurred_at`.execute(
       sqlOf(engine.orm),

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { sqlOf } from '../../../db/orm.ts';
 import { createRule, deleteRule } from '../../../db/queries/rules/changes.ts';
 import type { RuleDefinition } from '../../../domain/rules/rule.ts';
-import { compileRule, RuleSet } from '../../../ingest/append/rule-set.ts';
+import { countedRule, RuleSet } from '../../../ingest/append/rule-set.ts';
 import { tally } from '../../../ingest/append/tally.ts';
 import { anEvent, aRule, Engine } from '../../support/engine.ts';
 
@@ -13,7 +13,7 @@ const rules = (definitions: Record<string, Partial<RuleDefinition>>) =>
   new RuleSet(
     1,
     Object.entries(definitions).map(([rule_id, definition]) =>
-      compileRule({ rule_id, revision: 1, groups_from: 0, definition: aRule({ definition }).definition }),
+      countedRule({ rule_id, revision: 1, groups_from: 0, definition: aRule({ definition }).definition }),
     ),
   );
 
