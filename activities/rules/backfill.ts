@@ -119,11 +119,11 @@ async function readPortion(
   return { cells: [...cells.values()], to };
 }
 
-function add(cells: Map<string, Cell>, g: string, b: number, times: readonly number[]): void {
-  const key = `${b} ${g}`;
+function add(cells: Map<string, Cell>, group_key: string, bucket: number, times: readonly number[]): void {
+  const key = `${bucket} ${group_key}`;
   const cell = cells.get(key);
   if (cell) for (const at of times) cell.times.push(at);
-  else cells.set(key, { g, b, times: [...times] });
+  else cells.set(key, { group_key, bucket, times: [...times] });
 }
 
 /** What a backfill knows of the places under the rule's cap. */
@@ -150,7 +150,9 @@ async function admitMissing(
 ): Promise<void> {
   const { rule_id, groups_from } = version;
   const { admitted } = places;
-  const missing = [...new Set(cells.map(({ g }) => g).filter((g) => !admitted.has(g)))].sort();
+  const missing = [
+    ...new Set(cells.map(({ group_key }) => group_key).filter((key) => !admitted.has(key))),
+  ].sort();
   if (missing.length === 0) return;
   const known = await transaction(orm, (db) => admittedOf(db, version, missing));
   for (const key of known) admitted.add(key);
@@ -169,10 +171,10 @@ async function admitMissing(
 function place(cells: readonly Cell[], places: Places): { cells: Cell[]; overflow: number } {
   const placed = new Map<string, Cell>();
   let overflow = 0;
-  for (const { g, b, times } of cells) {
-    const group = placeOf(g, places.admitted);
+  for (const { group_key, bucket, times } of cells) {
+    const group = placeOf(group_key, places.admitted);
     if (group === OVERFLOW_GROUP) overflow += times.length;
-    add(placed, group, b, times);
+    add(placed, group, bucket, times);
   }
   if (overflow > 0) places.overflow = true;
   return { cells: [...placed.values()], overflow };

@@ -29,9 +29,9 @@ export const keepsTimes = (bucketMs: number) => bucketMs > SHORT_BUCKET_MS && bu
 
 /** A row of `window_times`: the first and last time, and all times. */
 export interface TimesRow {
-  f: number;
-  l: number;
-  t: string;
+  first: number;
+  last: number;
+  times: string;
 }
 
 /** The times that one append, or one portion of a backfill, adds to a count, and where each is written. */
@@ -57,17 +57,21 @@ export function timesToKeep(times: readonly number[], bucket: number): TimesToKe
       if (time < first) first = time;
       if (time > last) last = time;
     }
-    rows.push({ f: first - bucket, l: last - bucket, t: bytesOf(times, moved, end, bucket) });
+    rows.push({
+      first: first - bucket,
+      last: last - bucket,
+      times: bytesOf(times, moved, end, bucket),
+    });
     moved = end;
   }
   return { beside: bytesOf(times, moved, times.length, bucket), rows, moved };
 }
 
-/** A count to be added, with short names for SQL: events, and where their times go (`beside` and `moved`). */
+/** A count to be added: events, their times `beside` it, and the number of times in rows of their own. */
 export interface CountToAdd {
   n: number;
-  t?: string;
-  m?: number;
+  times?: string;
+  moved?: number;
 }
 
 /**
@@ -82,7 +86,7 @@ export function countToAdd(
   const n = times.length;
   if (!keep) return { count: { n }, rows: [] };
   const { beside, moved, rows } = timesToKeep(times, bucket);
-  return { count: { n, t: beside, m: moved }, rows };
+  return { count: { n, times: beside, moved }, rows };
 }
 
 function bytesOf(times: readonly number[], from: number, to: number, bucket: number): string {

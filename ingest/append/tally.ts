@@ -60,32 +60,39 @@ function around(span: Span | null, from: number, to: number): Span {
   return span;
 }
 
-/** A row of window_counts to be added to. Columns have one-letter names, because every append sends them. */
-interface CountRow extends CountToAdd {
-  r: string;
-  v: number;
-  g: string;
-  b: number;
+/** Of a layer of counts, a group's bucket. The layer is the number of the revision in force. */
+interface Bucket {
+  rule_id: string;
+  layer: number;
+  group_key: string;
+  /** Its start, epoch ms. */
+  bucket: number;
 }
 
-/** Times in a row of their own. */
-type KeptRow = TimesRow & Pick<CountRow, 'r' | 'v' | 'g' | 'b'>;
+/** A row of window_counts to be added to. */
+type CountRow = Bucket & CountToAdd;
 
-/** A group of a rule that events touched, and when: what may have to be judged. */
+/** Times in a row of their own. */
+type KeptRow = Bucket & TimesRow;
+
+/**
+ * A group of a rule that events touched, and when: what may have to be judged. These rows are stored in
+ * `wake_outbox`, where processes of other releases may read them, so their short names stay: rule, revision,
+ * group, whether the events came late, from, to.
+ */
 interface TouchedRow {
   r: string;
   v: number;
   g: string;
-  /** The events came late. */
   l: boolean;
   f: number;
   t: number;
 }
 
 interface RollupRow {
-  m: number;
-  s: string;
-  t: string;
+  minute: number;
+  severity: string;
+  event_type: string;
   n: number;
 }
 
@@ -102,16 +109,17 @@ export function tally(events: readonly Event[], groups: readonly GroupTally[]): 
   const counts: CountRow[] = [];
   const times: KeptRow[] = [];
   const touched: TouchedRow[] = [];
-  for (const { rule, group: g, buckets, inTime, late } of groups) {
-    const [r, v] = [rule.id, rule.revision];
+  for (const { rule, group, buckets, inTime, late } of groups) {
+    const of = { rule_id: rule.id, layer: rule.revision, group_key: group };
     const keep = keepsTimes(rule.bucketMs);
-    for (const [b, at] of buckets) {
-      const { count, rows } = countToAdd(at, b, keep);
-      counts.push({ r, v, g, b, ...count });
-      for (const row of rows) times.push({ r, v, g, b, ...row });
+    for (const [bucket, at] of buckets) {
+      const { count, rows } = countToAdd(at, bucket, keep);
+      counts.push({ ...of, bucket, ...count });
+      for (const row of rows) times.push({ ...of, bucket, ...row });
     }
-    if (late) touched.push({ r, v, g, l: true, f: late.from, t: late.to });
-    if (inTime) touched.push({ r, v, g, l: false, f: inTime.from, t: inTime.to });
+    const touch = { r: rule.id, v: rule.revision, g: group };
+    if (late) touched.push({ ...touch, l: true, f: late.from, t: late.to });
+    if (inTime) touched.push({ ...touch, l: false, f: inTime.from, t: inTime.to });
   }
   return { counts, times, touched, rollups: rollupsOf(events) };
 }
@@ -119,11 +127,11 @@ export function tally(events: readonly Event[], groups: readonly GroupTally[]): 
 function rollupsOf(events: readonly Event[]): RollupRow[] {
   const rollups = new Map<string, RollupRow>();
   for (const { occurred_at, severity, event_type } of events) {
-    const m = bucketOf(occurred_at, MINUTE_MS);
-    const key = `${m} ${severity}\0${event_type}`;
+    const minute = bucketOf(occurred_at, MINUTE_MS);
+    const key = `${minute} ${severity}\0${event_type}`;
     const rollup = rollups.get(key);
     if (rollup) rollup.n++;
-    else rollups.set(key, { m, s: severity, t: event_type, n: 1 });
+    else rollups.set(key, { minute, severity, event_type, n: 1 });
   }
   return [...rollups.values()];
 }

@@ -146,8 +146,8 @@ const tallyOf = (name: string, counted: string): Statement => ({
   text: `
     with rolled as (
       insert into event_rollups as c (minute, severity, event_type, slot, n)
-      select m, s, t, $1::smallint, n
-      from jsonb_to_recordset($3::jsonb) as x(m bigint, s text, t text, n bigint)
+      select minute, severity, event_type, $1::smallint, n
+      from jsonb_to_recordset($3::jsonb) as x(minute bigint, severity text, event_type text, n bigint)
       on conflict (minute, severity, event_type, slot) do update set n = c.n + excluded.n
     ), ${counted}
     insert into wake_outbox (touched)
@@ -164,8 +164,9 @@ const countsAlone = tallyOf(
   'insert_tally',
   `counted as (
       insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n)
-      select r, v, g, b, $1::smallint, n
-      from jsonb_to_recordset($2::jsonb) as x(r uuid, v int, g text, b bigint, n int)
+      select rule_id, layer, group_key, bucket, $1::smallint, n
+      from jsonb_to_recordset($2::jsonb) as x(
+        rule_id uuid, layer int, group_key text, bucket bigint, n int)
       on conflict (rule_id, revision, group_key, bucket, slot) do update set n = c.n + excluded.n
     )`,
 );
@@ -174,15 +175,17 @@ const countsWithTimes = tallyOf(
   'insert_tally_with_times',
   `counted as (
       insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n, moved, times)
-      select r, v, g, b, $1::smallint, n, coalesce(m, 0), t
-      from jsonb_to_recordset($2::jsonb) as x(r uuid, v int, g text, b bigint, n int, m int, t bytea)
+      select rule_id, layer, group_key, bucket, $1::smallint, n, coalesce(moved, 0), times
+      from jsonb_to_recordset($2::jsonb) as x(
+        rule_id uuid, layer int, group_key text, bucket bigint, n int, moved int, times bytea)
       ${ADD_COUNT}
     ), kept as (
       insert into window_times (rule_id, revision, group_key, bucket, first, last, times)
       ${FULL_ROWS}
       union all
-      select r, v, g, b, f, l, t
-      from jsonb_to_recordset($5::jsonb) as x(r uuid, v int, g text, b bigint, f int, l int, t bytea)
+      select rule_id, layer, group_key, bucket, first, last, times
+      from jsonb_to_recordset($5::jsonb) as x(
+        rule_id uuid, layer int, group_key text, bucket bigint, first int, last int, times bytea)
     )`,
 );
 
@@ -194,13 +197,13 @@ export async function insertTally(
   { send }: PipelinedTransaction,
   slot: number,
   tally: {
-    counts: readonly { t?: string }[];
+    counts: readonly { times?: string }[];
     times: readonly unknown[];
     touched: readonly unknown[];
     rollups: readonly unknown[];
   },
 ): Promise<string | null> {
-  const keeps = tally.counts.some(({ t }) => t !== undefined);
+  const keeps = tally.counts.some(({ times }) => times !== undefined);
   const given = [tally.counts, tally.rollups, tally.touched, ...(keeps ? [tally.times] : [])];
   const { rows } = await send<{ id: string }>(keeps ? countsWithTimes : countsAlone, [
     slot,
@@ -215,10 +218,11 @@ export async function countOverflow(
   slot: number,
   overflow: ReadonlyMap<string, number>,
 ): Promise<void> {
-  const given = [...overflow].map(([r, n]) => ({ r, n }));
+  const given = [...overflow].map(([rule_id, events]) => ({ rule_id, events }));
   await sql`
     insert into rule_overflow as o (rule_id, slot, events)
-    select r, ${slot}::smallint, n from jsonb_to_recordset(${JSON.stringify(given)}::jsonb) as x(r uuid, n bigint)
+    select rule_id, ${slot}::smallint, x.events
+    from jsonb_to_recordset(${JSON.stringify(given)}::jsonb) as x(rule_id uuid, events bigint)
     on conflict (rule_id, slot) do update set events = o.events + excluded.events`.execute(db);
 }
 

@@ -16,8 +16,8 @@ export type Position = { occurred_at: number; event_id: string } | null;
 
 /** A count to be added: group, bucket, and the times of its events. Epoch ms. */
 export interface Cell {
-  g: string;
-  b: number;
+  group_key: string;
+  bucket: number;
   times: number[];
 }
 
@@ -104,25 +104,25 @@ export async function addBackfilled(
   const keep = keepsTimes(windowSpecOf(definition).bucketMs);
   const counts: unknown[] = [];
   const times: unknown[] = [];
-  for (const { g, b, times: at } of cells) {
-    const { count, rows } = countToAdd(at, b, keep);
-    counts.push({ g, b, ...count });
-    for (const row of rows) times.push({ g, b, ...row });
+  for (const { group_key, bucket, times: at } of cells) {
+    const { count, rows } = countToAdd(at, bucket, keep);
+    counts.push({ group_key, bucket, ...count });
+    for (const row of rows) times.push({ group_key, bucket, ...row });
   }
   await sql`
     with counted as (
       insert into window_counts as c (rule_id, revision, group_key, bucket, slot, n, moved, times)
-      select ${rule_id}::uuid, ${revision}::int, g, b, ${BACKFILL_SLOT}, n, coalesce(m, 0), t
-      from jsonb_to_recordset(${JSON.stringify(counts)}::jsonb) as x(g text, b bigint, n int, m int, t bytea)
+      select ${rule_id}::uuid, ${revision}::int, group_key, bucket, ${BACKFILL_SLOT}, n, coalesce(moved, 0), times
+      from jsonb_to_recordset(${JSON.stringify(counts)}::jsonb) as x(
+        group_key text, bucket bigint, n int, moved int, times bytea)
       ${sql.raw(ADD_COUNT)}
     )
     insert into window_times (rule_id, revision, group_key, bucket, first, last, times)
     ${sql.raw(FULL_ROWS)}
     union all
-    select ${rule_id}::uuid, ${revision}::int, g, b, f, l, t
-    from jsonb_to_recordset(${JSON.stringify(times)}::jsonb) as x(g text, b bigint, f int, l int, t bytea)`.execute(
-    db,
-  );
+    select ${rule_id}::uuid, ${revision}::int, group_key, bucket, first, last, times
+    from jsonb_to_recordset(${JSON.stringify(times)}::jsonb) as x(
+      group_key text, bucket bigint, first int, last int, times bytea)`.execute(db);
   await sql`
     update rule_versions set counted_to = ${instant(occurred_at)}, counted_to_id = ${event_id}::uuid
     where rule_id = ${rule_id} and revision = ${revision}`.execute(db);

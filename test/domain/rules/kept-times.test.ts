@@ -19,12 +19,12 @@ describe('times that are kept', () => {
           addKept(Buffer.from(text.slice(2), 'hex'), BASE, into);
           return into;
         };
-        assert.deepEqual([...rows.flatMap(({ t }) => read(t)), ...read(beside)], times);
+        assert.deepEqual([...rows.flatMap((row) => read(row.times)), ...read(beside)], times);
         assert.ok(read(beside).length <= MOST_BESIDE);
         assert.equal(moved, times.length - read(beside).length);
-        for (const { f, l, t } of rows) {
-          const all = sorted(read(t));
-          assert.deepEqual([BASE + f, BASE + l], [all[0], all.at(-1)]);
+        for (const { first, last, times: kept } of rows) {
+          const all = sorted(read(kept));
+          assert.deepEqual([BASE + first, BASE + last], [all[0], all.at(-1)]);
         }
       }),
       { numRuns: 60 },

@@ -105,7 +105,7 @@ describe('the tally of an append', () => {
   const sums = tally(events, set.matchAll(events, NOW));
 
   it('has a count for each bucket of each group', () => {
-    const counts = sums.counts.map(({ g, b, n }) => [g, b - NOW, n]);
+    const counts = sums.counts.map(({ group_key, bucket, n }) => [group_key, bucket - NOW, n]);
     assert.deepEqual(counts, [
       ['["a"]', -90_000, 1],
       ['["a"]', -2000, 2],
@@ -126,7 +126,7 @@ describe('the tally of an append', () => {
 
   it('adds to rollups by minute, severity and type', () => {
     assert.deepEqual(
-      sums.rollups.map(({ m, s, t, n }) => [m - NOW, s, t, n]),
+      sums.rollups.map(({ minute, severity, event_type, n }) => [minute - NOW, severity, event_type, n]),
       [
         [-120_000, 'high', 'tick', 1],
         [-60_000, 'high', 'tick', 2],
