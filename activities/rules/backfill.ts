@@ -216,7 +216,8 @@ async function noteGroups(
   for (let noted = 0, after: string | null = null; ; noted += atOnce) {
     const keys: string[] = await transaction(orm, async (db) => {
       const page = known?.slice(noted, noted + atOnce) ?? (await groupsOf(db, rule_id, after, atOnce));
-      const groups = page.map((group_key) => ({ group_key, ...span }));
+      const all = known || after !== null ? page : [OVERFLOW_GROUP, ...page];
+      const groups = all.map((group_key) => ({ group_key, ...span }));
       await notePending(db, rule_id, revision, groups);
       return page;
     });

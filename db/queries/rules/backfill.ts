@@ -142,7 +142,7 @@ export async function admittedOf(
   return rows.map(({ group_key }) => group_key);
 }
 
-/** Reads a rule's groups after a key, in order, including the overflow group. */
+/** Reads a rule's groups after a key, in order, without the overflow group. A page costs what it holds. */
 export async function groupsOf(
   db: Sql,
   ruleId: string,
@@ -150,9 +150,9 @@ export async function groupsOf(
   limit: number,
 ): Promise<string[]> {
   const { rows } = await sql<{ group_key: string }>`
-    select group_key from (
-      select group_key from rule_groups where rule_id = ${ruleId} union select ${OVERFLOW_GROUP}
-    ) known ${after === null ? sql`` : sql`where group_key > ${after}`}
+    select group_key from rule_groups
+    where rule_id = ${ruleId} and group_key <> ${OVERFLOW_GROUP}
+      ${after === null ? sql`` : sql`and group_key > ${after}`}
     order by group_key limit ${limit}`.execute(db);
   return rows.map(({ group_key }) => group_key);
 }

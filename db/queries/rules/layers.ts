@@ -1,5 +1,4 @@
 import { sql } from 'kysely';
-import { OVERFLOW_GROUP } from '../../../domain/rules/group.ts';
 import { windowSpecOf } from '../../../domain/rules/rule.ts';
 import type { Sql } from '../../orm.ts';
 import type { Version } from './judging.ts';
@@ -30,33 +29,23 @@ export interface GroupInReach {
 }
 
 /**
- * Reads the next groups of a revision, in order, and returns those whose counts could fill a window that ends
- * when the revision came into force, or later. The sum of the buckets is an upper bound for each of these
- * windows, so no other group can fire because of events counted before.
- * @returns `after`: the last group that was read; null at the end
+ * Finds the groups whose counts could fill a window that ends when the revision came into force, or later. The
+ * sum of the buckets is an upper bound for each of these windows, so no other group can fire because of events
+ * counted before.
  */
 export async function groupsInReach(
   db: Sql,
   version: Version,
-  after: string | null,
-  limit: number,
-): Promise<{ groups: GroupInReach[]; after: string | null }> {
-  const { rule_id, effective_at, definition } = version;
-  const { windowMs, bucketMs, threshold } = windowSpecOf(definition);
-  const from = Math.floor(effective_at - windowMs - bucketMs);
-  const { rows } = await sql<{ group_key: string; n: number; last: number }>`
-    select known.group_key, c.n::float8 as n, c.last::float8 as last from (
-      select group_key from (
-        select group_key from rule_groups where rule_id = ${rule_id} union select ${OVERFLOW_GROUP}
-      ) all_groups ${after === null ? sql`` : sql`where group_key > ${after}`}
-      order by group_key limit ${limit}
-    ) known cross join lateral (
-      select coalesce(sum(n), 0) as n, coalesce(max(bucket), 0) as last from window_counts c
-      where c.rule_id = ${rule_id} and c.revision = ${layersOf(version)} and c.group_key = known.group_key
+  groupKeys: readonly string[],
+): Promise<GroupInReach[]> {
+  const { windowMs, bucketMs, threshold } = windowSpecOf(version.definition);
+  const from = Math.floor(version.effective_at - windowMs - bucketMs);
+  const { rows } = await sql<GroupInReach>`
+    select k as group_key, (c.last + ${bucketMs} - 1)::float8 as last
+    from unnest(${groupKeys}::text[]) k cross join lateral (
+      select sum(n) as n, max(bucket) as last from window_counts c
+      where c.rule_id = ${version.rule_id} and c.revision = ${layersOf(version)} and c.group_key = k
         and c.bucket >= ${from}::bigint offset 0
-    ) c order by known.group_key`.execute(db);
-  const groups = rows
-    .filter(({ n }) => n >= threshold)
-    .map(({ group_key, last }) => ({ group_key, last: last + bucketMs - 1 }));
-  return { groups, after: rows.length < limit ? null : rows.at(-1)!.group_key };
+    ) c where c.n >= ${threshold}`.execute(db);
+  return rows;
 }
