@@ -29,9 +29,9 @@ export interface GroupInReach {
 }
 
 /**
- * Finds the groups whose counts could fill a window that ends when the revision came into force, or later. The
- * sum of the buckets is an upper bound for each of these windows, so no other group can fire because of events
- * counted before.
+ * Finds the groups whose counts could fill a window that ends when the revision came into force, or later.
+ * The sum of the buckets is an upper bound for each of these windows, so no other group can fire because of
+ * events counted before.
  */
 export async function groupsInReach(
   db: Sql,
