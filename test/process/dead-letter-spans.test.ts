@@ -41,7 +41,7 @@ describe('the deaf span of a dead letter', () => {
   const settle = (ids: string[], state: 'redriven' | 'discarded') =>
     settleDeadLetters(engine.orm, { sourceId: 'meter', ids, state, at: now });
 
-  it('is there with the letter, once, and does not hold the watermark', async () => {
+  it('is stored together with the letter, once, and does not hold the watermark', async () => {
     const one = letter(now - 20 * S, now - 10 * S);
     await Promise.all([1, 2].map(() => insertDeadLetters(engine.orm, [one, one])));
     assert.deepEqual(await spans(), [span(-20, -10)]);
@@ -50,13 +50,13 @@ describe('the deaf span of a dead letter', () => {
     assert.deepEqual(found, { reason: 'dead_letter', spans: 1, seconds: 10 });
   });
 
-  it('is not there without the letter', async () => {
+  it('is not stored if the letter is not', async () => {
     const impossible = letter(now - 20 * S, now - 10 * S, { kind: 'far too long' as 'batch' });
     await assert.rejects(insertDeadLetters(engine.orm, [impossible]));
     assert.deepEqual(await spans(), []);
   });
 
-  it('ends with its redrive, and with no other', async () => {
+  it('ends with the redrive of its letter, and with no other redrive', async () => {
     const letters = [letter(now - 30 * S, now - 20 * S), letter(now - 10 * S, now)];
     const same = letter(now - 30 * S, now - 25 * S);
     await insertDeadLetters(engine.orm, [...letters, same]);
@@ -69,7 +69,7 @@ describe('the deaf span of a dead letter', () => {
     assert.deepEqual(await spans(), []);
   });
 
-  it('stays when its letter is discarded, unless a redrive had stored it', async () => {
+  it('stays when its letter is discarded, unless a redrive had stored the events', async () => {
     const one = letter(now - 20 * S, now - 10 * S);
     await insertDeadLetters(engine.orm, [one]);
     await settle([one.id], 'discarded');
@@ -78,7 +78,7 @@ describe('the deaf span of a dead letter', () => {
     assert.deepEqual(await spans(), []);
   });
 
-  it('is shown as one with those that it touches, however many there are', async () => {
+  it('is shown joined with the spans that it touches, however many there are', async () => {
     const letters = Array.from({ length: 300 }, (_, n) => letter(now - (n + 1) * S, now - n * S));
     await insertDeadLetters(engine.orm, [...letters, letter(now - 400 * S, now - 390 * S)]);
     assert.deepEqual(await spans(), [span(-300, 0), span(-400, -390)]);
@@ -86,7 +86,7 @@ describe('the deaf span of a dead letter', () => {
     assert.deepEqual(await spans(), [span(-100, 0), span(-300, -101), span(-400, -390)]);
   });
 
-  it('is left out where a batch has no times, and its letter is recorded', async () => {
+  it('is left out if a batch has no times; its letter is stored nevertheless', async () => {
     for (const [from_at, to_at] of [
       [Number.NaN, now],
       [now, now - 1],
@@ -130,7 +130,7 @@ describe('the deaf span of a dead letter', () => {
     }
   });
 
-  it('is made for letters from before there were such spans', async () => {
+  it('is created for letters from before such spans existed', async () => {
     const batch = (from_at: unknown, tick_at: unknown) => ({ content: { batch: { from_at, tick_at } } });
     const old = (changes: Partial<NewDeadLetter>) => letter(0, 0, { ...changes, unheard: null });
     const redriven = old(batch(now - 5 * S, now - 4 * S));
@@ -150,8 +150,8 @@ describe('the deaf span of a dead letter', () => {
   });
 });
 
-describe('how deaf we were in the last hour', () => {
-  it('counts time in which several were not heard once, and only what lies in the hour', async () => {
+describe('the deaf time of the last hour', () => {
+  it('counts overlapping spans once, and only their parts within the hour', async () => {
     const engine = await Engine.start(Date.now());
     const db = sqlOf(engine.orm);
     try {

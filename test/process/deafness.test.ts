@@ -21,8 +21,8 @@ import { waitFor } from '../support/wait-for.ts';
 const NOON = Date.UTC(2026, 4, 4, 12);
 const sender = { whose: 'key' as const, id: 'key-1', name: 'neighbour' };
 
-describe('what a process did not hear', () => {
-  it('begins at its last heartbeat on record, and lasts until its senders had time to come back', () => {
+describe('the deaf spans of a process', () => {
+  it('begin at the last recorded heartbeat, and last until the senders had time to come back', () => {
     const deafness = new Deafness('api');
     deafness.recorded(NOON, deafness.spansAt(NOON));
     deafness.refused('buffer_full', 2_000, sender);
@@ -34,7 +34,7 @@ describe('what a process did not hear', () => {
     ]);
   });
 
-  it('is one span for as long as it goes on, and another one when it begins anew', () => {
+  it('are one span while refusals continue, and a new one when they begin again later', () => {
     const deafness = new Deafness('api');
     const beatAt = (now: number) => {
       const spans = deafness.spansAt(now);
@@ -53,7 +53,7 @@ describe('what a process did not hear', () => {
     assert.equal(beatAt(later + 1_000)[0]?.from_at, later);
   });
 
-  it('goes with the next heartbeat when one failed', () => {
+  it('go with the next heartbeat if one fails', () => {
     const deafness = new Deafness('api');
     deafness.recorded(NOON, []);
     deafness.refused('store_unavailable', 4_000);
@@ -63,7 +63,7 @@ describe('what a process did not hear', () => {
     assert.equal(span?.held_until, NOON + 9_000 + 4_000 + HOLD_AFTER_GAP_MS);
   });
 
-  it('takes bounded room, whoever sends', () => {
+  it('take bounded memory, whoever sends', () => {
     const deafness = new Deafness('api');
     deafness.recorded(NOON, []);
     for (let n = 0; n < 5_000; n++) {
@@ -75,7 +75,7 @@ describe('what a process did not hear', () => {
   });
 });
 
-describe('heartbeats and deaf spans on record', () => {
+describe('heartbeats and recorded deaf spans', () => {
   let engine: Engine;
   beforeEach(async () => {
     engine = await Engine.start(Date.now());
@@ -92,7 +92,7 @@ describe('heartbeats and deaf spans on record', () => {
   };
 
   for (const minutes of [-60, 60]) {
-    it(`go by the database’s clock where the process’s own is ${minutes} min off`, async () => {
+    it(`use the database's clock if the process's own clock is ${minutes} min off`, async () => {
       const deafness = new Deafness('api');
       const realNow = Date.now;
       Date.now = () => realNow() + minutes * 60_000;
@@ -118,7 +118,7 @@ describe('heartbeats and deaf spans on record', () => {
     });
   }
 
-  it('a beat whose connection hung changes nothing of a later one', async () => {
+  it('a heartbeat whose connection hung does not change what a later one wrote', async () => {
     const id = crypto.randomUUID();
     const now = await databaseNow(db());
     const given = { id, role: 'api', startedAt: now, ingests: true, deaf: [] };
@@ -129,7 +129,7 @@ describe('heartbeats and deaf spans on record', () => {
     assert.ok(row?.oldest, 'what it holds is what it said last');
   });
 
-  it('a process that was stopped for a while was deaf meanwhile', async () => {
+  it('a process that was suspended has a deaf span for that time', async () => {
     const deafness = new Deafness('api');
     const hearing = { load: () => idle, deafness };
     const heartbeat = startHeartbeat({ orm: engine.orm, role: 'api', log: silent, hearing });
@@ -163,7 +163,7 @@ describe('heartbeats and deaf spans on record', () => {
     assert.deepEqual([gap.whose, gap.id, gap.name], ['process', deafness.process.id, 'api']);
   });
 
-  it('a span that a sweep finds goes on with the one before, and is another one after a while', async () => {
+  it('the sweep extends a recent span, and records a new one after a while', async () => {
     const now = await databaseNow(db());
     const stuck = (from_at: number, to_at: number): DeafSpan => ({
       ...{ whose: 'source', id: 'meter', name: 'meter', reason: 'stuck', held_until: null },
@@ -185,7 +185,7 @@ describe('heartbeats and deaf spans on record', () => {
     assert.deepEqual(await recorded(), [[-960_000, 0]]);
   });
 
-  it('the last process of an ingest role is remembered until another takes its place', async () => {
+  it('the last process of an ingest role stays recorded until another one starts', async () => {
     const now = await databaseNow(db());
     const gone = (id: string, role: string, age: number, ingests = true) =>
       beat(db(), {
@@ -207,7 +207,7 @@ describe('heartbeats and deaf spans on record', () => {
 });
 
 describe('the sweep while Temporal is away', () => {
-  it('moves the watermark on with a thousand rules to be woken, and signals a few at a time', async () => {
+  it('advances the watermark with a thousand rules to be woken, and signals a few at a time', async () => {
     const engine = await Engine.start(Date.now());
     const db = sqlOf(engine.orm);
     let underWay = 0;

@@ -52,7 +52,7 @@ describe('the disk guard', () => {
     });
   const stored = async () => (await sql`select from events`.execute(sqlOf(engine.orm))).rows.length;
 
-  it('lets events in until the disk is full, and again once there is room', async () => {
+  it('accepts events until the disk is full, and again once there is space', async () => {
     const ingest = wayIn();
     const send = () => ingest.accept([anEvent({ occurred_at: NOON })]);
     const before = await stored();

@@ -3,7 +3,7 @@ import { repeat } from '../../process/repeat.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('repeated work', () => {
-  it('has one round at a time, the first at once', async () => {
+  it('starts the first round at once, and never runs two rounds at the same time', async () => {
     let rounds = 0;
     let underWay = 0;
     let most = 0;
@@ -19,7 +19,7 @@ describe('repeated work', () => {
     assert.equal(most, 1);
   });
 
-  it('stops once the round under way is done, and starts no other', async () => {
+  it('stops once the current round has ended, and starts no other', async () => {
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     let rounds = 0;
     const work = repeat(() => {

@@ -13,7 +13,7 @@ import { startHeartbeat } from '../../process/heartbeat.ts';
 import { Engine, silent } from '../support/engine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-describe('processes that are gone', () => {
+describe('dead processes', () => {
   let engine: Engine;
   let now: number;
   beforeEach(async () => {
@@ -55,7 +55,7 @@ describe('processes that are gone', () => {
     ['nothing in hand', idle, true],
     ['an event that it could not store', { ...idle, buffered: 1, oldestUnappended: Date.now() }, false],
   ] as const) {
-    it(`one that stops with ${what} ${ended ? 'says' : 'does not say'} that it ended in order`, async () => {
+    it(`a process that stops with ${what} ${ended ? 'says' : 'does not say'} that it ended in order`, async () => {
       const deafness = new Deafness('ingest');
       const hearing = { load: () => load, deafness };
       const heartbeat = startHeartbeat({ orm: engine.orm, role: 'ingest', log: silent, hearing });
@@ -67,7 +67,7 @@ describe('processes that are gone', () => {
     });
   }
 
-  it('the last ingest worker that ended in order is retired by itself where no producer runs', async () => {
+  it('the last ingest worker that ended in order is retired automatically if no producer runs', async () => {
     await aged('api', 0);
     const id = await aged('ingest', 2 * LONGEST_HOLD_MS, { ending: true });
     const running = (paused: boolean) =>
@@ -84,7 +84,7 @@ describe('processes that are gone', () => {
     assert.equal(await rowOf(id), undefined);
   });
 
-  it('one that vanished holds the watermark until it is retired, and its deaf span stays on record', async () => {
+  it('a vanished process holds the watermark until it is retired, and its deaf span stays', async () => {
     await aged('api', 0);
     const id = await aged('ingest', 60_000, { load: { ...idle, oldestUnappended: now - 70_000 } });
     assert.deepEqual(await goneOnes(), [id]);
@@ -99,7 +99,7 @@ describe('processes that are gone', () => {
     assert.ok(!listed.includes(id), 'it is no longer listed');
   });
 
-  it('one that is alive is not retired', async () => {
+  it('a live process is not retired', async () => {
     const id = await aged('ingest', 1_000);
     assert.equal((await retireProcess(engine.orm, id))?.retired_at, null);
     assert.equal((await rowOf(id))?.retired, false);
@@ -107,7 +107,7 @@ describe('processes that are gone', () => {
     assert.equal(await retireProcess(engine.orm, crypto.randomUUID()), null);
   });
 
-  it('one that is retired twice at once is retired once', async () => {
+  it('a process that two requests retire at once is retired once', async () => {
     await aged('api', 0);
     const id = await aged('ingest', 60_000);
     const both = await Promise.all([1, 2].map(() => retireProcess(engine.orm, id)));
@@ -117,7 +117,7 @@ describe('processes that are gone', () => {
     assert.deepEqual(await retireProcess(engine.orm, id), both[0]);
   });
 
-  it('one that beats while it is retired is alive', async () => {
+  it('a process that sends a heartbeat while it is retired is live', async () => {
     const id = await aged('ingest', 60_000);
     const startedAt = now - 3_600_000;
     const alive = { id, role: 'ingest', startedAt, ingests: true, load: idle, deaf: [] };
@@ -135,7 +135,7 @@ describe('processes that are gone', () => {
     );
   });
 
-  it('one that comes back after it was retired counts again, and was deaf meanwhile', async () => {
+  it('a process that comes back after it was retired is live again, and was deaf in between', async () => {
     await aged('api', 0);
     const deafness = new Deafness('ingest');
     const { id } = deafness.process;
@@ -163,7 +163,7 @@ describe('processes that are gone', () => {
     await heartbeat.stop();
   });
 
-  it('retired ones are forgotten', async () => {
+  it('rows of retired processes are removed', async () => {
     const id = await aged('ingest', 2 * LONGEST_HOLD_MS);
     await forgetProcesses(db());
     assert.ok(await rowOf(id));

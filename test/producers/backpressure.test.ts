@@ -11,7 +11,7 @@ import { type Stage, stage } from './stage.ts';
 
 const ACTIVITY_QUEUE = 2;
 
-describe('a throttled ingest queue', () => {
+describe('a limited ingest queue', () => {
   let there: Stage;
   before(async () => {
     there = await stage({ rateLimit: 2 });
@@ -35,7 +35,7 @@ describe('a throttled ingest queue', () => {
     return Number(described.stats?.approximateBacklogCount ?? 0);
   };
 
-  it('makes producers fall behind with bounded batches in flight, and they catch up when it is opened', async () => {
+  it('makes producers fall behind with a bounded number of batches in flight, and they catch up when the limit is lifted', async () => {
     const names = ['source-1', 'source-2', 'source-3'];
     const settings = simulated({ tick_ms: 500 });
     const handles = await Promise.all(names.map((name) => there.start(name, settings)));
@@ -73,7 +73,7 @@ describe('a throttled ingest queue', () => {
     }
   });
 
-  it('also limits retries and redrives of dead letters, but not their recording', async () => {
+  it('also limits retries and redrives of dead letters, but not recording them', async () => {
     const letter = (first_sequence: number): HeldBatch => {
       const tick_at = Math.floor(Date.now() / 1000) * 1000 - 60_000 + first_sequence * 1000;
       const times = { from_at: tick_at - 1000, tick_at, appended_through: tick_at - 1000 };

@@ -4,7 +4,7 @@ import { allowedInFlight, closedBreaker, failed, succeeded } from '../../workflo
 const MINUTE = 60_000;
 
 describe('the breaker', () => {
-  it('opens at the third failure in a row, and for twice as long each time, up to ten minutes', () => {
+  it('opens at the third failure in a row, each time for twice as long, up to ten minutes', () => {
     const breaker = closedBreaker();
     failed(breaker, 0);
     failed(breaker, 0);

@@ -31,7 +31,7 @@ describe('an HTTP check', () => {
   const check = (settings: HttpCheckSettings, ca?: string) =>
     probeEvent(settings, createProbe({ ca, allowed }));
 
-  it('tells healthy, wrong status, redirect without following it, and expected status apart', async () => {
+  it('distinguishes healthy, wrong status, redirect (without following it), and expected status', async () => {
     const asked: string[] = [];
     server = await web((request, response) => {
       asked.push(request.url!);
@@ -52,7 +52,7 @@ describe('an HTTP check', () => {
     assert.ok(!asked.includes('/elsewhere'));
   });
 
-  it('is critical when nobody answers, in time or at all', async () => {
+  it('is critical if nobody answers, or not in time', async () => {
     server = await web(() => {});
     const silent = await check(checking(server.url, { timeout_ms: 100 }));
     assert.deepEqual([silent.severity, silent.payload.error], ['critical', 'no answer within 100 ms']);
@@ -64,7 +64,7 @@ describe('an HTTP check', () => {
     assert.match(String(unknown.payload.error), /ENOTFOUND|EAI_AGAIN/);
   });
 
-  it('takes an answer that switches protocols for what it is, a wrong status', async () => {
+  it('treats an answer that switches protocols as a wrong status', async () => {
     server = await web((request) => {
       request.socket.write(
         'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
@@ -76,7 +76,7 @@ describe('an HTTP check', () => {
     assert.equal(expected.severity, 'info');
   });
 
-  it('knows when a certificate ends, and sends nothing to a host it can not trust', async () => {
+  it('warns before a certificate expires, and sends nothing to a host that it cannot trust', async () => {
     const asked: (string | undefined)[] = [];
     const certificate = selfSigned(10);
     server = await web((request, response) => {
@@ -99,7 +99,7 @@ describe('an HTTP check', () => {
     assert.ok(!JSON.stringify([ending, untrusted]).includes('secret'));
   });
 
-  it('never asks link-local or metadata addresses, in any spelling', async () => {
+  it('never connects to link-local or metadata addresses, however they are written', async () => {
     const hosts = [
       ...[
         '169.254.169.254',
@@ -151,7 +151,7 @@ describe('an HTTP check', () => {
     }
   });
 
-  it('looks into no private network unless it may, and into no other than those', async () => {
+  it('connects to private networks only if they are allowed', async () => {
     server = await web((_request, response) => void response.end());
     for (const reach of [{}, { allowed: [parseNetwork('10.0.0.0/8')!] }]) {
       const { severity, payload } = await probeEvent(checking(server.url), createProbe(reach));
@@ -225,7 +225,7 @@ describe('a producer of HTTP checks', () => {
     await server.close();
   });
 
-  it('emits one event a tick, at its tick, and does not ask again because the store was away', async () => {
+  it('emits one event per tick, with the time of the tick, and does not probe again because the store was down', async () => {
     outage = () => new Error('away');
     const handle = await there.start('check-1', checking(server.url));
     await waitFor(() => asked >= 1, { what: 'the first check' });
@@ -242,7 +242,7 @@ describe('a producer of HTTP checks', () => {
     await keepHistory(handle, 'producer-check');
   });
 
-  it('carries what it found into its dead letter, because that can not be found again', async () => {
+  it('puts its result into the dead letter, because it cannot be found out again', async () => {
     outage = () => ApplicationFailure.create({ message: 'no', type: FAILURES.refused, nonRetryable: true });
     const handle = await there.start('check-2', checking(server.url));
     const [letter] = await waitFor(

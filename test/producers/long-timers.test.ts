@@ -45,7 +45,7 @@ describe('timers of producers and dead letters', () => {
     }
   }
 
-  it('let one batch through now and then in an hour of failures, and everything once that goes well', async () => {
+  it('let one batch through now and then during an hour of failures, and all batches once that one succeeds', async () => {
     const tries: { at: number; batch: Batch; failed: boolean }[] = [];
     const letters: number[] = [];
     let broken = true;
@@ -90,7 +90,7 @@ describe('timers of producers and dead letters', () => {
     assert.deepEqual(letters, failed);
   });
 
-  it('retry a dead letter whose cause may pass on its schedule, and then leave it to people', async () => {
+  it('retry a dead letter with a transient failure on its schedule, and then leave it to people', async () => {
     const tries: number[] = [];
     let recorded = 0;
     const keeper = {

@@ -39,7 +39,7 @@ describe('a simulated producer', () => {
   const rejected = (work: Promise<unknown>, reason: RegExp) =>
     assert.rejects(work, (error: Error) => reason.test((error.cause as Error).message));
 
-  it('stores every sequence number once, and never claims more than is stored', async () => {
+  it('stores every sequence number once, and never reports more than is stored', async () => {
     const handle = await there.start('source-1', simulated());
     const claims: { through: number; stored: number }[] = [];
     const storedBefore = async (at: number) =>
@@ -65,7 +65,7 @@ describe('a simulated producer', () => {
     await keepHistory(handle, 'producer-stopped');
   });
 
-  it('pauses, resumes from now without a gap in its sequence, and refuses what makes no sense', async () => {
+  it('pauses, resumes from now without a gap in its sequence, and refuses invalid settings', async () => {
     const handle = await there.start('source-2', simulated());
     const told = (update: typeof pauseProducer) => handle.executeUpdate(update, { args: [by] });
     await there.storedCount('source-2', 4);
@@ -91,7 +91,7 @@ describe('a simulated producer', () => {
     await keepHistory(handle, 'producer-paused');
   });
 
-  it('goes on where it was after continuing as new', async () => {
+  it('continues where it was after continue-as-new', async () => {
     // Fast ticks, so that a run reaches its number of batches within seconds.
     const handle = await there.start('source-3', simulated({ tick_ms: 20, rate_per_second: 50 }));
     await handle.executeUpdate(setProducerRate, { args: [{ rate_per_second: 60 }] });
@@ -112,7 +112,7 @@ describe('a simulated producer', () => {
     assert.ok(history.events!.length < 4096, `${history.events!.length} events in a run`);
   });
 
-  it('takes no new settings while it finishes what it began', async () => {
+  it('accepts no settings while it is stopping', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     held = promise;
     const handle = await there.start('source-5', simulated());
@@ -124,7 +124,7 @@ describe('a simulated producer', () => {
     await handle.result();
   });
 
-  it('ends when its row is gone, and starts paused when its row says so', async () => {
+  it('ends when its row is gone, and starts paused if its row says so', async () => {
     const started = (id: string) =>
       there.client.workflow.start('producer', {
         workflowId: `producer/${id}`,

@@ -31,7 +31,7 @@ describe('a probed URL with a secret', () => {
     ...{ interval_seconds: 1, timeout_ms: 2000, expected_status: [], certificate_days: 14 },
   });
 
-  it('is asked for whole, and is in no history', async () => {
+  it('is probed in full, and appears in no history', async () => {
     const handle = await there.start('checked', settings());
     await waitFor(() => asked.length >= 2, { what: 'two checks' });
     await there.stop(handle);
@@ -43,7 +43,7 @@ describe('a probed URL with a secret', () => {
     for (const text of [history, decoded]) assert.doesNotMatch(text, /s3cret|pa55word/);
   });
 
-  it('is waited for where the row does not say it yet, and then done without', async () => {
+  it('is waited for while the row does not contain it yet; after that the check is skipped', async () => {
     const handle = await there.start('changing', settings(), true);
     await there.orm.em.fork().nativeUpdate(ProducerEntity, { id: 'changing' }, { settings: simulated() });
     await handle.executeUpdate(resumeProducer, { args: [{ actor: 'test' }] });
@@ -56,7 +56,7 @@ describe('a probed URL with a secret', () => {
     assert.deepEqual(await there.letters('changing'), []);
   });
 
-  it('is not in what starts the workflow again', () => {
+  it('does not appear in what housekeeping starts the workflow with', () => {
     const started = producerWorkflow({ source_id: 'checked', settings: settings() });
     assert.equal(started.workflowId, producerWorkflowId('checked'));
     assert.doesNotMatch(JSON.stringify(started), /s3cret|pa55word/);

@@ -43,7 +43,7 @@ function spans(settings: SimulatedSettings, from: number, ms: number): Span[] {
 }
 
 describe('simulated events', () => {
-  it('are the same whenever a batch is made again, as many as its size says, within its span', () => {
+  it('are the same whenever a batch is made again, as many as its size says, and within its span', () => {
     fc.assert(
       fc.property(anySettings, fc.nat(1e9), fc.nat(1e6), (settings, after, first) => {
         const span = nextSpan('source-1', settings, START + after);
@@ -62,7 +62,7 @@ describe('simulated events', () => {
     );
   });
 
-  it('number what the rate and its bursts say, however time is cut into batches', () => {
+  it('have the rate and bursts of the settings, however time is divided into batches', () => {
     fc.assert(
       fc.property(anySettings, fc.nat(1e9), (settings, after) => {
         const cut = spans(settings, START + after, 120_000);
@@ -76,7 +76,7 @@ describe('simulated events', () => {
     );
   });
 
-  it('burst together, for as long and as strongly as they are told', () => {
+  it('burst at the same time, for the length and with the factor of the settings', () => {
     const burst = {
       every_seconds: 60,
       length_seconds: 6,
@@ -115,7 +115,7 @@ describe('simulated events', () => {
     assert.equal(new Set(of('source-1', 1).map(([severity, type]) => `${severity} ${type}`)).size, 6);
   });
 
-  it('come at least once a minute as an empty batch, when there are none', () => {
+  it('come as an empty batch at least once a minute if there are none', () => {
     const silent = spans(simulated({ rate_per_second: 0, tick_ms: 1000 }), START, 600_000);
     assert.ok(silent.length >= 9 && silent.length <= 10);
     const rare = simulated({ rate_per_second: 0.05, tick_ms: 1000 });

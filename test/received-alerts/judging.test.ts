@@ -44,7 +44,7 @@ describe('a received alert', () => {
   const notices = async (rule: string = alertmanager) =>
     Promise.all((await engine.incidents(rule)).map(({ id }) => engine.notices(id)));
 
-  it('has senders waited for, after a gap, as long as it takes them to send it again', async () => {
+  it('makes the watermark wait after a gap until its sender had time to repeat it', async () => {
     const patience = async () => (await listeners(sqlOf(engine.orm))).patience;
     assert.equal(await patience(), 0);
     await arrive(NOON, firing(NOON, { ends_at: NOON + HOLDS_MS }));
@@ -53,7 +53,7 @@ describe('a received alert', () => {
     assert.equal(await patience(), 0);
   });
 
-  it('opens an incident with its own words, since it fires', async () => {
+  it('opens an incident with its own texts and its own start', async () => {
     await arrive(NOON, firing(NOON - 40 * DAY_MS, { ends_at: NOON + HOLDS_MS }));
     const [incident, ...others] = await engine.incidents(alertmanager);
     assert.deepEqual(others, []);
@@ -68,7 +68,7 @@ describe('a received alert', () => {
     assert.deepEqual(await notices(), [['opened']]);
   });
 
-  it('that is sent again wakes nobody, and goes on past the end that it had', async () => {
+  it('that is only repeated wakes nobody, and lasts beyond its earlier end', async () => {
     await arrive(NOON, firing(NOON));
     for (let at = NOON + MINUTE; at <= NOON + 30 * MINUTE; at += MINUTE) {
       assert.deepEqual(await arrive(at, firing(NOON, { ends_at: at + HOLDS_MS })), []);
@@ -78,7 +78,7 @@ describe('a received alert', () => {
     assert.equal(await engine.rows('received_alerts', alertmanager), 1);
   });
 
-  it('that is not sent again ends at its time-out, once the watermark has passed that', async () => {
+  it('that is not repeated ends at its time-out, once the watermark has passed that', async () => {
     await arrive(NOON, firing(NOON));
     engine.now = NOON + HOLDS_MS + 1;
     assert.deepEqual(await engine.sweep(NOON + HOLDS_MS - 1), []);
@@ -87,7 +87,7 @@ describe('a received alert', () => {
     assert.deepEqual(await notices(), [['opened', 'resolved']]);
   });
 
-  it('ends at its explicit end as soon as it is told, whatever the watermark', async () => {
+  it('ends at its given end as soon as a message says so, wherever the watermark is', async () => {
     await arrive(NOON, firing(NOON));
     await arrive(NOON + 90_000, resolved(NOON, NOON + 80_000));
     assert.deepEqual(await spans(), [['resolved', 0, 80_000]]);
@@ -106,7 +106,7 @@ describe('a received alert', () => {
     ]);
   });
 
-  it('that came and went while nobody judged has all its incidents, at their times', async () => {
+  it('that came and went while nobody judged gets all of its incidents, at their times', async () => {
     for (const start of [0, 100_000, 200_000]) {
       engine.now = NOON + start;
       await receive([firing(engine.now)]);
@@ -123,13 +123,13 @@ describe('a received alert', () => {
     assert.equal((await notices()).flat().length, 6);
   });
 
-  it('that comes and goes in one message batch is an incident still', async () => {
+  it('that comes and goes in one batch of messages is still an incident', async () => {
     await arrive(NOON, paged('trigger', NOON), paged('resolve', NOON));
     assert.deepEqual(await spans(pagerduty), [['resolved', 0, 1]]);
     assert.deepEqual(await notices(pagerduty), [['opened', 'resolved']]);
   });
 
-  it('that was silent for too long and is sent again is the same incident, opened again', async () => {
+  it('that was silent for too long and is sent again reopens the same incident', async () => {
     await arrive(NOON, firing(NOON));
     await engine.pass(alertmanager, NOON + 10 * MINUTE);
     await arrive(NOON + 11 * MINUTE, firing(NOON, { ends_at: NOON + 15 * MINUTE }));
@@ -137,7 +137,7 @@ describe('a received alert', () => {
     assert.deepEqual(await notices(), [['opened', 'resolved', 'reopened']]);
   });
 
-  it('that is announced for later opens when it is due', async () => {
+  it('with a start in the future opens its incident at that time', async () => {
     const start = NOON + 10 * MINUTE;
     await arrive(NOON, firing(start, { ends_at: start + HOLDS_MS }));
     assert.deepEqual(await spans(), []);
@@ -147,21 +147,21 @@ describe('a received alert', () => {
     assert.deepEqual(await spans(), [['resolved', 10 * MINUTE, 10 * MINUTE + HOLDS_MS]]);
   });
 
-  it('that began earlier than was thought moves the beginning of its incident', async () => {
+  it('that turns out to have begun earlier moves the beginning of its incident', async () => {
     await arrive(NOON, firing(NOON));
     await arrive(NOON + 1000, firing(NOON - 5000, { ends_at: NOON + HOLDS_MS }));
     assert.deepEqual(await spans(), [['open', -5000, null]]);
     assert.deepEqual(await notices(), [['opened']]);
   });
 
-  it('whose end is brought forward ends there', async () => {
+  it('whose end moves earlier ends there', async () => {
     await arrive(NOON, firing(NOON, { ends_explicit: false, ends_at: NOON + 5 * MINUTE }));
     await arrive(NOON + 1000, firing(NOON, { ends_at: NOON + 2 * MINUTE }));
     await engine.pass(alertmanager, NOON + 3 * MINUTE);
     assert.deepEqual(await spans(), [['resolved', 0, 2 * MINUTE]]);
   });
 
-  it('with new annotations changes what its incident says, and nobody hears of it', async () => {
+  it('with new annotations updates its incident’s texts, and nobody is notified', async () => {
     await arrive(NOON, firing(NOON));
     const annotations = { summary: '97 % full' };
     assert.deepEqual(await arrive(NOON + 1000, firing(NOON, { annotations, summary: '97 % full' })), []);
@@ -171,7 +171,7 @@ describe('a received alert', () => {
     assert.deepEqual(await notices(), [['opened']]);
   });
 
-  it('is acknowledged by its sender, also if that comes before its incident is open', async () => {
+  it('is acknowledged by its sender, even if that comes before its incident is open', async () => {
     for (const together of [true, false]) {
       const at = together ? NOON : NOON + MINUTE;
       if (together) await arrive(at, paged('trigger', at), paged('acknowledge', at));
@@ -188,7 +188,7 @@ describe('a received alert', () => {
     }
   });
 
-  it('that is acknowledged twice, or was never known, changes nothing', async () => {
+  it('that is acknowledged twice, or is unknown, changes nothing', async () => {
     assert.deepEqual((await receive([paged('acknowledge', NOON)])).outcomes, ['ignored']);
     await arrive(NOON, paged('trigger', NOON), paged('acknowledge', NOON));
     assert.deepEqual(await arrive(NOON + 1, paged('acknowledge', NOON + 1)), []);
@@ -196,7 +196,7 @@ describe('a received alert', () => {
     assert.equal(incident?.acknowledgedAt?.getTime(), NOON);
   });
 
-  it('whose incident a person resolved is mute until it has been over once', async () => {
+  it('whose incident a person resolved opens no other incident until it has been over once', async () => {
     await arrive(NOON, firing(NOON));
     await sql`
       update alert_incidents set state = 'resolved', resolved_at = now(), resolved_by = 'ada', resolve_reason = 'manual'`.execute(
@@ -243,7 +243,7 @@ describe('a received alert', () => {
     assert.deepEqual(await notices(pagerduty), [['opened', 'resolved'], ['opened']]);
   });
 
-  it('of PagerDuty that is triggered again while a person resolves its incident opens another, and nobody waits for ever', async () => {
+  it('of PagerDuty that is triggered again while a person resolves its incident opens another, without a deadlock', async () => {
     await arrive(NOON, paged('trigger', NOON));
     const [incident] = await engine.incidents(pagerduty);
     engine.now = NOON + MINUTE;
@@ -262,7 +262,7 @@ describe('a received alert', () => {
     );
   });
 
-  it('is judged after a crash in place of each commit, once', async () => {
+  it('is judged once, even after a crash in place of each commit', async () => {
     engine.now = NOON;
     await receive([firing(NOON)]);
     for (const nth of [0, 1]) await engine.judgeAndCrash(alertmanager, nth);
@@ -271,7 +271,7 @@ describe('a received alert', () => {
     assert.deepEqual(await notices(), [['opened']]);
   });
 
-  it('that is resolved while its incident is being opened is resolved by the next look', async () => {
+  it('that is resolved while its incident is being opened is resolved by the next judging', async () => {
     engine.now = NOON;
     await receive([firing(NOON)]);
     let over: Promise<unknown> | undefined;
@@ -285,7 +285,7 @@ describe('a received alert', () => {
     assert.deepEqual(await spans(), [['resolved', 0, 1]]);
   });
 
-  it('that is reworded while its incident is being opened says so in the end', async () => {
+  it('whose texts change while its incident is being opened has the new texts in the end', async () => {
     engine.now = NOON;
     await receive([firing(NOON)]);
     let reworded: Promise<unknown> | undefined;
@@ -299,7 +299,7 @@ describe('a received alert', () => {
   });
 
   describe('of a rule that is disabled', () => {
-    it('has its incident end there; when the rule is enabled again what still fires opens anew', async () => {
+    it('its incident ends when the rule is disabled; when the rule is enabled again, alerts that still fire open new ones', async () => {
       await arrive(NOON, firing(NOON));
       engine.now = NOON + 1000;
       await engine.edit(alertmanager, { enabled: false });
@@ -320,7 +320,7 @@ describe('a received alert', () => {
     });
   });
 
-  describe('of a rule that has as many as it may have', () => {
+  describe('of a rule with as many groups as it may have', () => {
     const host = (i: number, at = engine.now) => firing(at, { labels: { alertname: 'Down', host: `h${i}` } });
     beforeEach(async () => {
       const definition = {
@@ -337,7 +337,7 @@ describe('a received alert', () => {
       engine.now += 1000;
     });
 
-    it('shares one incident with the others, which is as long as the last of them', async () => {
+    it('shares one incident with others, which lasts as long as the last of them', async () => {
       const began = engine.now;
       await arrive(began, ...[1, 2, 3, 4, 5].map((i) => host(i)));
       const overflow = async () =>
@@ -365,7 +365,7 @@ describe('a received alert', () => {
     });
   });
 
-  it('is forgotten a day after its end, once that is judged', async () => {
+  it('is removed a day after its end, once that is judged', async () => {
     await arrive(NOON, firing(NOON), paged('trigger', NOON));
     engine.now = NOON + 2 * DAY_MS;
     assert.equal(await forgetAlerts(sqlOf(engine.orm), engine.now - DAY_MS), 0, 'nobody has judged its end');

@@ -30,7 +30,7 @@ describe('the workflow of a rule for received alerts', () => {
 
   const incidents = () => there.orm.em.fork().find(IncidentEntity, {}, { orderBy: { openedAt: 'asc' } });
 
-  it('opens one incident for fifty messages at once, hears nothing of refreshes, and resolves it', async () => {
+  it('opens one incident for fifty messages at once, is not woken by refreshes, and resolves it', async () => {
     await there.startWorker();
     there.startSweep();
     const start = Date.now();
@@ -76,7 +76,7 @@ describe('the workflow of a rule for received alerts', () => {
     assert.equal((await incidents()).length, 1);
   });
 
-  it('ends at its time-out an alert that is not sent again', async () => {
+  it('ends an alert that is not repeated at its time-out', async () => {
     await there.startWorker();
     there.startSweep();
     const start = Date.now();
@@ -86,7 +86,7 @@ describe('the workflow of a rule for received alerts', () => {
     assert.deepEqual([over.openedAt.getTime(), over.endedAt?.getTime()], [start, ends_at]);
   });
 
-  it('opens and acknowledges what came while no worker ran, at its times', async () => {
+  it('opens and acknowledges incidents for messages that came while no worker ran, at their times', async () => {
     const start = Date.now();
     await receiver.receive([paged('trigger', start - 5000)], 'ada');
     await receiver.receive([paged('acknowledge', start)], 'ada');
@@ -96,7 +96,7 @@ describe('the workflow of a rule for received alerts', () => {
     assert.equal(incident.acknowledgedBy, 'ada');
   });
 
-  it('hears from the sweep of what a crash left between the commit and the signal', async () => {
+  it('is woken by the sweep after a crash between the commit and the signal', async () => {
     await there.startWorker();
     const { wake } = await recordAlerts(there.orm, [firing(Date.now())], 'ada', Date.now());
     assert.deepEqual(wake, [alertmanager], 'and nobody signals it');

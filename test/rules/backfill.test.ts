@@ -23,7 +23,7 @@ describe('a new rule', () => {
   const ticks = (n: number, occurred_at: number, event_type = 'tick') =>
     Array.from({ length: n }, () => anEvent({ occurred_at, event_type }));
 
-  it('counts the events that are already in its window, its first millisecond in, and no older ones', async () => {
+  it('counts events that are already in its window, including its first millisecond, and no older ones', async () => {
     await engine.append([
       ...ticks(1, NOON - 10_001),
       ...ticks(1, NOON - 10_000),
@@ -39,7 +39,7 @@ describe('a new rule', () => {
     assert.deepEqual(await engine.notices(incident!.id), ['opened']);
   });
 
-  it('adds what it finds to what comes meanwhile', async () => {
+  it('adds the counts of its backfill to those of appends meanwhile', async () => {
     await engine.append(ticks(2, NOON - 1000));
     const { id } = await createRule(engine.orm, aRule(), NOON);
     await engine.wake(await engine.append(ticks(1, NOON)));
@@ -48,7 +48,7 @@ describe('a new rule', () => {
     assert.equal((await engine.incidents(id))[0]?.openedAt.getTime(), NOON);
   });
 
-  it('counts each event exactly once while appends race with its creation and its changes', async () => {
+  it('counts each event exactly once while appends run during its creation and changes', async () => {
     const appends = Array.from({ length: 3 }, () => engine.newAppend());
     let stored = 0;
     let racing = true;
@@ -79,7 +79,7 @@ describe('a new rule', () => {
     for (const revision of [1, 2, 3, 4]) assert.equal(await engine.counted(id, revision), 0);
   });
 
-  it('counts nothing twice when its counting is broken off and begun again', async () => {
+  it('counts nothing twice when its backfill is interrupted and started again', async () => {
     await engine.append(ticks(5, NOON - 1000));
     const { id } = await createRule(engine.orm, aRule(), NOON);
     for (let i = 0; i < 3; i++) await engine.judgeAndCrash(id, 0);
@@ -89,7 +89,7 @@ describe('a new rule', () => {
     assert.equal((await engine.incidents(id)).length, 1);
   });
 
-  it('goes on where it was broken off, wherever that was, and counts nothing twice', async () => {
+  it('continues an interrupted backfill where it stopped, wherever that was, and counts nothing twice', async () => {
     await engine.append(Array.from({ length: 23 }, (_, i) => anEvent({ occurred_at: NOON - (i >> 2) })));
     const { id } = await createRule(engine.orm, aRule(), NOON);
     const portions = { page: 2, cells: 1, events: 4, groups: 1 };
@@ -106,7 +106,7 @@ describe('a new rule', () => {
     assert.equal((await engine.incidents(id)).length, 1);
   });
 
-  it('is counted once by two that count at the same time, one of them slow', async () => {
+  it('is counted once when two backfills run at the same time, one of them slow', async () => {
     await engine.append(ticks(20, NOON - 1000));
     const { id } = await createRule(engine.orm, aRule(), NOON);
     const portions = { page: 3, cells: 1, events: 3, groups: 1 };
@@ -125,7 +125,7 @@ describe('a new rule', () => {
     assert.equal(await engine.counted(id, 1), 20);
   });
 
-  it('reads its pages along an index, without sorting, also where statistics say that there is little', async () => {
+  it('reads pages of events along an index, without sorting, even if statistics say that there are few events', async () => {
     await engine.append(ticks(50, NOON - 1000));
     await sql`analyze events`.execute(sqlOf(engine.orm));
     const any = { event_type: null, severity: 'high' };
@@ -139,7 +139,7 @@ describe('a new rule', () => {
     }
   });
 
-  it('has appends with new groups of it wait for a few groups at a time, whatever it counts', async () => {
+  it('makes appends with new groups wait only for a few groups at a time, however much it counts', async () => {
     const events = Array.from({ length: 40 }, (_, i) =>
       anEvent({ occurred_at: NOON - 1000, payload: { host: `h${i}` } }),
     );
@@ -166,7 +166,7 @@ describe('a new rule', () => {
     assert.equal(await engine.counted(id, 1), 40);
   });
 
-  it('counts days whose counts were dropped because no rule reached back so far', async () => {
+  it('counts days whose partitions were dropped because no rule reached back so far', async () => {
     await engine.append(ticks(3, NOON - 5 * DAY_MS));
     await dropPartitions(engine.orm, 'window_counts', () => NOON - DAY_MS);
     const { id } = await createRule(engine.orm, aRule({ window: 7 * 86_400 }), NOON);
@@ -175,7 +175,7 @@ describe('a new rule', () => {
     assert.equal((await engine.incidents(id)).length, 1);
   });
 
-  it('can be changed while it still counts, and holds up no event that is none of its own', async () => {
+  it('can be changed while its backfill runs, and does not delay events of other rules', async () => {
     await engine.append(ticks(5, NOON - 1000));
     const { id } = await createRule(engine.orm, aRule(), NOON);
     let edit: Promise<unknown> | undefined;
@@ -195,7 +195,7 @@ describe('a new rule', () => {
     assert.equal(rows.length, 1);
   });
 
-  describe('that is changed before it is ready', () => {
+  describe('if it is changed before it is ready', () => {
     const due = async (id: string) => {
       const signals = { signalIncidents: async () => {}, signalRules: async () => {} };
       return evaluate({ orm: engine.orm, clock: () => engine.now, log: engine.log, ...signals }, id);
@@ -203,7 +203,7 @@ describe('a new rule', () => {
     const edited = (id: string, definition: Partial<RuleDefinition>, threshold = 3) =>
       engine.edit(id, { definition: aRule({ threshold, definition }).definition });
 
-    it('counts for its new words only, and misses nothing that happened meanwhile', async () => {
+    it('counts for its new definition only, and misses nothing that happened meanwhile', async () => {
       const { id } = await createRule(engine.orm, aRule({ threshold: 9 }), NOON);
       await engine.append(ticks(3, NOON));
       engine.now += 60_000;
@@ -216,7 +216,7 @@ describe('a new rule', () => {
       assert.equal(incident?.revision, 2);
     });
 
-    it('keeps what the revision before had opened', async () => {
+    it('keeps incidents that the revision before had opened', async () => {
       const { id } = await createRule(engine.orm, aRule(), NOON);
       await engine.judge(id);
       await engine.arrive(id, ticks(4, NOON));
@@ -231,7 +231,7 @@ describe('a new rule', () => {
       assert.equal(incident?.revision, 3);
     });
 
-    it('can be disabled, and deleted, without being counted first', async () => {
+    it('can be disabled and deleted without waiting for its backfill', async () => {
       const disabled = await createRule(engine.orm, aRule(), NOON);
       await engine.edit(disabled.id, { enabled: false });
       assert.equal((await due(disabled.id)).backfill, null);

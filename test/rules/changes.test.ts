@@ -7,7 +7,7 @@ import { anEvent, aRule, Engine } from '../support/engine.ts';
 const NOON = Date.UTC(2026, 4, 4, 12);
 const WINDOW = 10_000;
 
-describe('when a rule changes, what is open', () => {
+describe('open incidents of a changed rule', () => {
   let engine: Engine;
   let rule: string;
   beforeEach(async () => {
@@ -32,14 +32,14 @@ describe('when a rule changes, what is open', () => {
     );
   const byHost = { group_by: ['payload.host'] };
 
-  it('stays as it is for a change of words', async () => {
+  it('stay as they are if only its texts change', async () => {
     const open = await engine.edit(rule, { name: 'other', labels: { team: 'a' } });
     assert.deepEqual(open, { count: 1, outcome: 'unchanged' });
     await engine.judge(rule);
     assert.deepEqual(await told(), [['open', null, null, ['opened']]]);
   });
 
-  it('goes on, and nobody hears of it, where the new threshold still holds', async () => {
+  it('continue, without a notice, if the new threshold still holds', async () => {
     const open = await engine.edit(rule, { definition: aRule({ threshold: 5 }).definition });
     assert.equal(open?.outcome, 'go on if the new revision still fires for their group');
     await engine.judge(rule);
@@ -50,13 +50,13 @@ describe('when a rule changes, what is open', () => {
     assert.deepEqual(await told(), [['resolved', 'recovered', WINDOW + 1, ['opened', 'resolved']]]);
   });
 
-  it('ends with the change where the new threshold does not hold', async () => {
+  it('end with the change if the new threshold does not hold', async () => {
     await engine.edit(rule, { definition: aRule({ threshold: 6 }).definition });
     await engine.pass(rule, engine.now);
     assert.deepEqual(await told(), [['resolved', 'rule changed', 1000, ['opened', 'resolved']]]);
   });
 
-  it('goes on as acknowledged where somebody has it', async () => {
+  it('stay acknowledged when they continue', async () => {
     const em = engine.orm.em.fork();
     await em.execute(`update alert_incidents set state = 'acknowledged', acknowledged_by = 'ada'`);
     await engine.edit(rule, { definition: aRule({ threshold: 5 }).definition });
@@ -64,7 +64,7 @@ describe('when a rule changes, what is open', () => {
     assert.deepEqual(await told(), [['acknowledged', null, null, ['opened']]]);
   });
 
-  it('ends with a change of its groups; those that fire by the new ones open', async () => {
+  it('end if its groups change; groups that fire under the new definition open new ones', async () => {
     await engine.arrive(rule, [
       ...ticks(3, { payload: { host: 'a' } }),
       ...ticks(2, { payload: { host: 'b' } }),
@@ -83,7 +83,7 @@ describe('when a rule changes, what is open', () => {
     assert.ok((await engine.incidents(rule)).every(({ state }) => state === 'resolved'));
   });
 
-  it('ends when the rule is disabled, which then counts nothing', async () => {
+  it('end if it is disabled, and then nothing is counted', async () => {
     const open = await engine.edit(rule, { enabled: false });
     assert.deepEqual(open, { count: 1, outcome: 'resolved: rule disabled' });
     await engine.arrive(rule, ticks(5));
@@ -91,7 +91,7 @@ describe('when a rule changes, what is open', () => {
     assert.equal(await engine.rows('window_counts', rule), 0);
   });
 
-  it('stays ended when the rule is enabled again; what its window then holds opens another', async () => {
+  it('stay ended if it is enabled again; what its window then contains opens another one', async () => {
     await engine.edit(rule, { enabled: false });
     engine.now += 1000;
     await engine.edit(rule, { enabled: true });
@@ -105,7 +105,7 @@ describe('when a rule changes, what is open', () => {
     assert.equal(second?.episode, 2);
   });
 
-  it('ends when the rule is deleted, and is all that is left of it', async () => {
+  it('end if it is deleted, and are all that is left of it', async () => {
     const { definition } = aRule({ definition: { ...byHost, max_groups: 1 } });
     await engine.edit(rule, { definition });
     await engine.arrive(rule, ticks(5, { payload: { host: 'a' } }));
@@ -138,7 +138,7 @@ describe('when a rule changes, what is open', () => {
     assert.deepEqual(await engine.orm.em.fork().execute(`select from alert_rules where id = '${rule}'`), []);
   });
 
-  it('is judged before the counts of the last revision are deleted, however many there are', async () => {
+  it('are judged before the counts of the last revision are deleted, however many there are', async () => {
     const counted = async () => {
       const { rows } = await sql`select from window_counts where revision = 1`.execute(sqlOf(engine.orm));
       return rows.length;

@@ -46,7 +46,7 @@ describe('late events that fire before an open incident', () => {
   const OPEN = { span: [0, null], late: false, notices: ['opened'] };
 
   for (const late of ['notify', 'record'] as const) {
-    it(`leave it as it is, and are an incident of their own once their end is certain (${late})`, async () => {
+    it(`do not change it, and become an incident of their own once their end is certain (${late})`, async () => {
       const rule = await begin(late);
       await engine.arrive(rule, ticks(3, NOON + EARLIER + 1000));
       assert.deepEqual(await seen(rule), [OPEN]);
@@ -68,7 +68,7 @@ describe('late events that fire before an open incident', () => {
     });
   }
 
-  it('are late still when more of them come', async () => {
+  it('are still late when more of them come', async () => {
     const rule = await begin('record');
     await engine.arrive(rule, ticks(3, NOON + EARLIER + 5000));
     await engine.arrive(rule, ticks(3, NOON + EARLIER + 30_000));
@@ -83,7 +83,7 @@ describe('late events that fire before an open incident', () => {
     );
   });
 
-  it('are the same incident when others of them close the gap, and nobody is told again', async () => {
+  it('become part of it if other late events close the gap, and nobody is notified again', async () => {
     const rule = await begin('notify');
     for (let at = EARLIER + 1000; at < 0; at += 5000) await engine.arrive(rule, ticks(3, NOON + at));
     assert.deepEqual(await seen(rule), [{ ...OPEN, span: [EARLIER + 1000, null] }]);
@@ -93,7 +93,7 @@ describe('late events that fire before an open incident', () => {
     ]);
   });
 
-  it('are judged before the rule is changed', async () => {
+  it('are judged before the rule changes', async () => {
     const rule = await begin('notify');
     await engine.arrive(rule, ticks(3, NOON + EARLIER + 1000));
     engine.now += 1000;
@@ -135,7 +135,7 @@ describe('late events that fire before an open incident', () => {
       await engine.judge(alertmanager);
     });
 
-    it('leave it as it is', async () => {
+    it('do not change it', async () => {
       assert.deepEqual(await seen(alertmanager), [OPEN]);
       await engine.sweep(NOON - 100_000);
       await engine.judge(alertmanager);
@@ -151,7 +151,7 @@ describe('late events that fire before an open incident', () => {
       );
     });
 
-    it('are judged before the rule is changed, also while another is announced for later', async () => {
+    it('are judged before the rule changes, even while another alert is announced for later', async () => {
       engine.now = NOON + 10_000;
       const later = firing(NOON + 3_600_000, { ...named('c'), ends_at: NOON + 7_200_000 });
       const over = resolved(NOON, NOON + 10_000, named('a'));

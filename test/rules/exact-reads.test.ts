@@ -22,7 +22,7 @@ describe('exact times at the edges of a window', () => {
   });
   afterEach(() => engine.stop());
 
-  it('bring the events of the groups asked for, and of no others', async () => {
+  it('are read for the requested groups only', async () => {
     const group_by = ['payload.host', 'source_id'];
     const { id } = await createRule(engine.orm, aRule({ window: 3600, definition: { group_by } }), NOON);
     await engine.judge(id);
@@ -48,7 +48,7 @@ describe('exact times at the edges of a window', () => {
     'a text with quotes and backslashes': { host: '"\\\'{}[]%_' },
   };
   for (const [what, payload] of Object.entries(payloads)) {
-    it(`find every event of a group by ${what}, among others of its bucket`, async () => {
+    it(`include every event of a group by ${what}, among others of its bucket`, async () => {
       const definition = { group_by: ['payload.host'] };
       const { id } = await createRule(engine.orm, aRule({ threshold: 3, window: 600, definition }), NOON);
       await engine.judge(id);
@@ -77,7 +77,7 @@ describe('groups whose late events reach far back', () => {
       walk: new Walk({ spec, tests: countTests(spec), changes, effectiveAt: null, incidents: [], horizon }),
     }));
 
-  it('are weighed few at a time', () => {
+  it('are judged a few at a time', () => {
     const now = { from: NOON - 1000, to: NOON };
     assert.deepEqual(
       portions(groups(now), spec, horizon).map((some) => some.length),
@@ -88,7 +88,7 @@ describe('groups whose late events reach far back', () => {
     assert.deepEqual([late.length, late[0]?.length, late.flat().length], [11, 19, 200]);
   });
 
-  it('read a page at a time, also where everything may have changed', () => {
+  it('are read a page at a time, even if everything may have changed', () => {
     const [{ walk }] = groups({ from: NOON - DAY_MS, to: Number.POSITIVE_INFINITY }) as [{ walk: Walk }];
     const { from, to } = walk.page;
     assert.ok(to - from <= (PAGE_BUCKETS + 62) * spec.bucketMs, `${to - from}`);
@@ -120,7 +120,7 @@ describe('a late event in a group that has counts for 100,000 later seconds', ()
     { threshold: 100, events: 95, opened: 1 },
     { threshold: 100, events: 5, opened: 0 },
   ]) {
-    it(`makes Tocsin read few of them: ${events} events, ${threshold} are needed`, async () => {
+    it(`makes Tocsin read few of the counts: ${events} events, ${threshold} are needed`, async () => {
       const event_type = `${threshold}-${events}`;
       const definition = { allowed_lateness_seconds: 2 * SECONDS, event_type };
       const { id } = await createRule(engine.orm, aRule({ threshold, window: 10, definition }), NOON);

@@ -115,7 +115,7 @@ describe('calls of frozen workers', () => {
     });
   }
 
-  it('change nothing, wherever several of them stopped, and in whatever order they go on', async function () {
+  it('change nothing, wherever several of them stopped, and in whatever order they continue', async function () {
     this.timeout(240_000);
     await fc.assert(
       fc.asyncProperty(

@@ -26,7 +26,7 @@ describe('an incident', () => {
   }
   const again = async (rule: string) => (await engine.incidents(rule))[0]!;
 
-  it('says what was in the window when it opened, also when it turns out to have opened earlier', async () => {
+  it('shows how many events were in the window when it opened, even if it turns out to have opened earlier', async () => {
     const { rule, incident } = await incidentOf(aRule(), NOON, ['low', 'low', 'low', 'low', 'low']);
     assert.equal(incident.metadata.observed_count, 5);
     await engine.arrive(
@@ -40,7 +40,7 @@ describe('an incident', () => {
   });
 
   describe('that came late', () => {
-    it('is recorded at the times when it was, marked late, resolved already, and notified all the same', async () => {
+    it('is recorded at its event times, marked late and resolved already; people are notified', async () => {
       engine.now = NOON;
       await engine.sweep(NOON);
       const { incident, notices } = await incidentOf(aRule(), NOON - 10 * MINUTE);
@@ -52,14 +52,14 @@ describe('an incident', () => {
       assert.deepEqual(await notices(), ['opened', 'resolved']);
     });
 
-    it('is kept silently where the rule only records what is late', async () => {
+    it('is stored without a notice if the rule only records late incidents', async () => {
       await engine.sweep(NOON);
       const { incident, notices } = await incidentOf(aRule({ late: 'record' }), NOON - 10 * MINUTE);
       assert.equal(incident.late, true);
       assert.deepEqual(await notices(), []);
     });
 
-    it('stays silent to its end where it still goes on when it is recorded', async () => {
+    it('causes no notice until its end, even if it is still firing when it is recorded', async () => {
       const { rule, incident, notices } = await incidentOf(
         aRule({ late: 'record', window: 600 }),
         NOON - 2 * MINUTE,
@@ -70,7 +70,7 @@ describe('an incident', () => {
       assert.deepEqual(await notices(), []);
     });
 
-    it('stays silent also when its rule is disabled', async () => {
+    it('causes no notice when its rule is disabled', async () => {
       const { rule, notices } = await incidentOf(aRule({ late: 'record', window: 600 }), NOON - 2 * MINUTE);
       engine.now += 1000;
       await engine.edit(rule, { enabled: false });
@@ -79,7 +79,7 @@ describe('an incident', () => {
       assert.deepEqual(await notices(), []);
     });
 
-    it('is not late for a minute or less', async () => {
+    it('is not late if its events came within a minute', async () => {
       const { incident, notices } = await incidentOf(aRule({ late: 'record', window: 600 }), NOON - MINUTE);
       assert.equal(incident.late, false);
       assert.deepEqual(await notices(), ['opened']);
@@ -87,18 +87,18 @@ describe('an incident', () => {
   });
 
   describe('has the severity', () => {
-    it('that its rule gives it', async () => {
+    it('of its rule’s incident_severity', async () => {
       const { incident } = await incidentOf(aRule({ incident_severity: 'info' }), NOON);
       assert.equal(incident.severity, 'info');
     });
 
-    it('that its rule asks for', async () => {
+    it('of its rule’s severity filter', async () => {
       const input = aRule({ definition: { severity: 'low' } });
       const { incident } = await incidentOf(input, NOON, ['low', 'low', 'low', 'critical']);
       assert.equal(incident.severity, 'low');
     });
 
-    it('of the worst event that opened it, by the scale and not by the alphabet', async () => {
+    it('of the worst event that opened it, by rank and not alphabetically', async () => {
       const { incident } = await incidentOf(aRule(), NOON);
       assert.equal(incident.severity, 'high');
     });
@@ -114,13 +114,13 @@ describe('an incident', () => {
       ]);
     });
 
-    it('info, when none is on the scale', async () => {
+    it('info, if no event has a known severity', async () => {
       const { incident } = await incidentOf(aRule(), NOON, ['odd', 'strange', 'other']);
       assert.equal(incident.severity, 'info');
     });
   });
 
-  it('has the words of its rule, its group and what was counted', async () => {
+  it('has the texts of its rule, its group and the number of events', async () => {
     const input = aRule({
       name: 'disk',
       labels: { team: 'storage' },

@@ -59,7 +59,7 @@ describe('incidents', () => {
   });
   after(() => engine.stop());
 
-  it('agree with a brute-force model, whatever comes late, twice, in between, or not at all', async function () {
+  it('equal those of a brute-force model, whether events come late, twice, in between, or not at all', async function () {
     this.timeout(180_000);
     await fc.assert(
       fc.asyncProperty(settings, fc.array(step, { minLength: 3, maxLength: 18 }), async (initial, steps) => {

@@ -41,7 +41,7 @@ describe('events that come between a judge’s read and its commit', () => {
       endedAt && endedAt.getTime() - NOON,
     ]);
 
-  it('keep a group firing that was just about to stop', async () => {
+  it('keep a group firing that was about to stop', async () => {
     await engine.arrive(rule, ticks(3, NOON));
     engine.now = NOON + 15_000;
     await engine.sweep(engine.now);
@@ -55,7 +55,7 @@ describe('events that come between a judge’s read and its commit', () => {
     assert.equal(notices.filter((kind) => kind === 'resolved').length, incident!.reopened + 1);
   });
 
-  it('open another when the group stops and starts again', async () => {
+  it('open another incident when the group stops and starts again', async () => {
     await engine.arrive(rule, ticks(3, NOON));
     engine.now = NOON + 15_000;
     await engine.sweep(engine.now);
@@ -66,19 +66,19 @@ describe('events that come between a judge’s read and its commit', () => {
     ]);
   });
 
-  it('move the beginning of what is just being opened', async () => {
+  it('move the beginning of an incident that is being opened', async () => {
     await engine.wake(await engine.append(ticks(3, NOON)));
     await judgeWhile(ticks(3, NOON - 2000));
     assert.deepEqual(await spans(), [[-2000, null]]);
   });
 
-  it('open what was just judged to be quiet', async () => {
+  it('open an incident for a group that was just judged to be quiet', async () => {
     await engine.wake(await engine.append([...ticks(2, NOON), ...ticks(1, NOON - WINDOW - 1)]));
     await judgeWhile(ticks(1, NOON));
     assert.deepEqual(await spans(), [[0, null]]);
   });
 
-  it('open again what was just judged to be over, also when they are noted before that judge is done', async () => {
+  it('reopen an incident that was just judged to be over, even if they are noted before that judge commits', async () => {
     await engine.arrive(rule, ticks(3, NOON));
     await engine.pass(rule, NOON + 15_000);
     const edge = NOON + WINDOW + 1;
@@ -96,7 +96,7 @@ describe('events that come between a judge’s read and its commit', () => {
     assert.deepEqual(await spans(), [[0, null]]);
   });
 
-  it('are judged although the judge dies there', async () => {
+  it('are judged even if the judge dies then', async () => {
     await engine.wake(await engine.append(ticks(3, NOON)));
     let woken: Promise<unknown> | undefined;
     await assert.rejects(
@@ -115,7 +115,7 @@ describe('events that come between a judge’s read and its commit', () => {
     assert.deepEqual(await spans(), [[-2000, null]]);
   });
 
-  it('of two wakers at once are seen by the one that commits last', async () => {
+  it('are seen by the later of two concurrent wakers', async () => {
     const first = await engine.append(ticks(2, NOON));
     const second = await engine.append(ticks(1, NOON));
     await Promise.all([engine.wake(first), engine.wake(second)]);
@@ -123,7 +123,7 @@ describe('events that come between a judge’s read and its commit', () => {
     assert.deepEqual(await spans(), [[0, null]]);
   });
 
-  it('are not judged twice by two judges at once', async () => {
+  it('are not judged twice by two concurrent judges', async () => {
     await engine.wake(await engine.append(ticks(3, NOON)));
     let other: Promise<unknown> | undefined;
     await engine.judgeWith(rule, async () => {

@@ -50,7 +50,7 @@ describe('the times that are kept beside counts', () => {
     return times;
   }
 
-  it('are those of the events counted, whether they came alone, in batches, at once, or before the rule', async () => {
+  it('are those of the counted events, whether they came alone, in batches, at once, or before the rule', async () => {
     const crowd = Array.from({ length: 1000 }, (_, n) => NOON - 30_000 + ((n * 7919) % 30_000));
     await engine.append([
       ...ticks('crowded', ...crowd),
@@ -128,7 +128,7 @@ describe('the times that are kept beside counts', () => {
     assert.deepEqual(await openings(id, '["web-1"]'), [NOON + HOUR_MS + 1]);
   });
 
-  it('are read from the ends of a bucket only, however many events the group has in it', async () => {
+  it('are read only from the ends of a bucket, however many events the group has in it', async () => {
     const { id } = await createRule(engine.orm, HOURLY, NOON);
     await engine.judge(id);
     const many = Array.from({ length: 20_000 }, (_, n) => NOON + 10 + (n % 40_000));
@@ -152,7 +152,7 @@ describe('the times that are kept beside counts', () => {
     assert.ok(times.get(NOON)!.length < 15_000, `${times.get(NOON)!.length} times were read`);
   });
 
-  it('are read about as many as the threshold from each end, also where rows of times are full', async () => {
+  it('are read up to about the threshold from each end, even if rows of times are full', async () => {
     const threshold = 20_000;
     const { id } = await createRule(engine.orm, aRule({ threshold, window: HOUR_MS / 1000 }), NOON);
     await engine.judge(id);
@@ -175,7 +175,7 @@ describe('the times that are kept beside counts', () => {
     assert.ok(found[threshold - 1]! <= NOON + 45 * 200 && found.at(-threshold)! >= NOON + 255 * 200);
   });
 
-  it('give the exact observed count when a window has more events than the threshold', async () => {
+  it('give the exact observed count if a window has more events than the threshold', async () => {
     const many = Array.from({ length: 12_000 }, (_, n) => NOON - 30_000 + n * 2);
     for (let n = 0; n < many.length; n += 4000)
       await engine.append(ticks('web-1', ...many.slice(n, n + 4000)));
@@ -267,7 +267,7 @@ describe('the times that are kept beside counts', () => {
     'while both releases append': sql`update window_counts set times = substring(times from 1 for 4) where n > 1`,
   };
   for (const [when, forget] of Object.entries(BEFORE)) {
-    it(`are found by reading events where an earlier release counted (${when})`, async () => {
+    it(`are replaced by reading events if an earlier release counted (${when})`, async () => {
       const { id } = await createRule(engine.orm, HOURLY, NOON);
       await engine.judge(id);
       const other = Array.from({ length: 20 }, (_, n) => NOON + n * 1000);

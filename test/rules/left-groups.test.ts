@@ -78,7 +78,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     assert.deepEqual((await told())[1], [70_000, 81_001, 'recovered', 2, ['opened', 'resolved']]);
   });
 
-  it('gets an incident up to the change when it fired until then', async () => {
+  it('gets an incident up to the change if it fired until then', async () => {
     await refuse(NOON + 5000);
     engine.now += 5000;
     await engine.edit(rule, edited);
@@ -89,7 +89,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     assert.deepEqual(await told(), [[0, 5000, 'rule changed', 1, ['opened', 'resolved']], successor]);
   });
 
-  it('is judged by its own counts and events, through further revisions', async () => {
+  it('is judged by its own counts and events, even after further revisions', async () => {
     await engine.pass(rule, NOON + 60_000);
     await engine.edit(rule, edited);
     await engine.evaluate(rule);
@@ -135,7 +135,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     assert.deepEqual(await told(), [first, deferred, [100_000, null, null, 2, ['opened']]]);
   });
 
-  it('holds up no other group, and no later event of its own', async () => {
+  it('delays no other group, and none of its own later events', async () => {
     await refuse(NOON + 1);
     await engine.edit(rule, edited);
     await engine.pass(rule, NOON + 60_000);
@@ -166,7 +166,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     assert.deepEqual(await told(), [[0, WINDOW + 1, 'recovered', 1, ['opened', 'resolved']]]);
   });
 
-  it('keeps a deleted rule until it is judged, and the rule then goes', async () => {
+  it('keeps a deleted rule until the group is judged; then the rule is removed', async () => {
     engine.now += 60_000;
     await deleteRule(engine.orm, rule, engine.now);
     const { gone, more } = await engine.evaluate(rule);
@@ -179,7 +179,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     }
   });
 
-  it('is given up by deleting what is pending for it', async () => {
+  it('is given up if somebody deletes its pending evaluation', async () => {
     await engine.pass(rule, NOON + 60_000);
     await engine.edit(rule, edited);
     await engine.judge(rule);
@@ -191,7 +191,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     assert.equal(await engine.rows('rule_versions', rule), 1);
   });
 
-  it('is told of with the time since when it fails', async () => {
+  it('is reported with the time since which it fails', async () => {
     const [before] = await failingGroups(sqlOf(engine.orm));
     await engine.edit(rule, edited);
     await engine.judge(rule);
@@ -202,7 +202,7 @@ describe('a group that cannot be judged before its revision hands over', () => {
     assert.ok(after!.failures > before!.failures);
   });
 
-  it('is not handed over again by a worker that was frozen before it was', async () => {
+  it('is not handed over again by a worker that was frozen before the hand-over', async () => {
     engine.now += 5000;
     await engine.edit(rule, { definition: aRule({ threshold: 1 }).definition });
     const frozen = await engine.version(rule, 1);

@@ -50,7 +50,7 @@ describe('alerts in the overflow group', () => {
     await engine.judge(alertmanager);
   }
 
-  it('come and go without a look at all the others', async () => {
+  it('are judged without reading all other alerts when one comes or goes', async () => {
     await addAlerts(10_000);
     const changes: [string, () => ReceivedAlert[]][] = [
       ['one begins', () => [firing(engine.now, named('one'))]],
@@ -78,7 +78,7 @@ describe('alerts in the overflow group', () => {
     assert.deepEqual(await spans(), [[NOON - 10_000, engine.now]]);
   });
 
-  it('have the incidents that their times make together, in whatever order they come and go', async function () {
+  it('get the incidents that follow from their times together, in whatever order they come and go', async function () {
     this.timeout(120_000);
     const step = fc.record({
       alert: fc.nat(3),

@@ -7,7 +7,7 @@ import { anEvent, aRule, Engine } from '../support/engine.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 
-describe('a rule with more groups than it may have', () => {
+describe('a rule with more groups than max_groups', () => {
   let engine: Engine;
   beforeEach(async () => {
     engine = await Engine.start(NOON);
@@ -20,7 +20,7 @@ describe('a rule with more groups than it may have', () => {
   const overflow = async (rule: string) => (await ruleProgress(engine.orm, [rule])).get(rule)?.overflow;
   const keys = async (rule: string) => (await engine.incidents(rule)).map(({ groupKey }) => groupKey);
 
-  it('counts the rest in one group, with one incident that says so', async () => {
+  it('counts the other groups in one overflow group, with one incident that says so', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'c', 'd', 'e', 'f'));
@@ -35,7 +35,7 @@ describe('a rule with more groups than it may have', () => {
     assert.ok(Math.abs(ended!.endedAt!.getTime() - (NOON + 10_001)) <= 1000, 'good to a bucket');
   });
 
-  it('goes on judging the groups that it has, by themselves', async () => {
+  it('keeps judging its admitted groups separately', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'c', 'd'));
@@ -44,7 +44,7 @@ describe('a rule with more groups than it may have', () => {
     assert.deepEqual(await keys(id), ['["b"]']);
   });
 
-  it('keeps to it whoever appends, and however many at once', async () => {
+  it('never exceeds the limit, however many appends run at once', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     const appends = Array.from({ length: 6 }, () => engine.newAppend());
     await Promise.all(appends.map((append, i) => append.run(hosts(`h${i}`, `h${i}`, `h${i + 1}`))));
@@ -61,7 +61,7 @@ describe('a rule with more groups than it may have', () => {
     assert.equal(await engine.counted(id, 1), 20);
   });
 
-  it('keeps to it when it counts what was there before', async () => {
+  it('never exceeds the limit in a backfill', async () => {
     await engine.append(hosts('a', 'b', 'c', 'd', 'e'));
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.judge(id);
@@ -70,14 +70,14 @@ describe('a rule with more groups than it may have', () => {
     assert.equal(await overflow(id), 3);
   });
 
-  it('never takes the only group of a rule without groups for an overflow group', async () => {
+  it('never treats the only group of a rule without group_by as an overflow group', async () => {
     const { id } = await createRule(engine.orm, aRule({ definition: { max_groups: 1 } }), NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'c'));
     assert.deepEqual(await keys(id), ['']);
   });
 
-  it('asks for nothing and keeps nothing for each event once it is full', async () => {
+  it('sends no query and stores nothing per event once it is full', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.append(hosts('a', 'b', 'c'));
     const many = hosts(...Array.from({ length: 300 }, (_, i) => `new-${i}`), 'a');
@@ -107,7 +107,7 @@ describe('a rule with more groups than it may have', () => {
     assert.deepEqual(await keys(id), ['["f"]']);
   });
 
-  it('has room for other groups at once when it is grouped by something else', async () => {
+  it('has room for other groups at once when its group_by changes', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b', 'a', 'a'));
@@ -125,7 +125,7 @@ describe('a rule with more groups than it may have', () => {
     assert.equal(await engine.rows('rule_groups', id), 4);
   });
 
-  it('has room for another group, once one of a changed rule has gone', async () => {
+  it('has room for another group of a changed rule once an earlier one was removed', async () => {
     const { id } = await createRule(engine.orm, RULE, NOON);
     await engine.judge(id);
     await engine.arrive(id, hosts('a', 'b'));

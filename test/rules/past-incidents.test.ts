@@ -33,7 +33,7 @@ describe('a group with many incidents in its past', () => {
     await sql`analyze alert_incidents`.execute(sqlOf(engine.orm));
   }
 
-  it('is woken and judged without a look at them', async () => {
+  it('is woken and judged without reading them', async () => {
     const { id } = await createRule(engine.orm, aRule(), NOON);
     await engine.judge(id);
     await addPast(id, 30_000);
@@ -54,7 +54,7 @@ describe('a group with many incidents in its past', () => {
     for (const { text, blocks } of touched) assert.ok(blocks < 150, `${blocks} blocks: ${text}`);
   });
 
-  it('of a rule that is gone loses the last of them, too, once they are old', async () => {
+  it('of a deleted rule loses even the last of them, once they are old', async () => {
     const { id } = await createRule(engine.orm, aRule({ name: 'gone' }), engine.now);
     await engine.judge(id);
     await engine.arrive(id, ticks(3, engine.now));
@@ -102,7 +102,7 @@ describe('groups that wait to be judged', () => {
     assert.ok(opened.includes('["z"]'), `${opened.length} opened`);
   });
 
-  it('are judged although one of them can never be', async () => {
+  it('are judged even if one of them always fails', async () => {
     const db = sqlOf(engine.orm);
     await sql`
       create function refuse() returns trigger language plpgsql as
@@ -133,7 +133,7 @@ describe('groups that wait to be judged', () => {
     assert.deepEqual(await failingGroups(db), []);
   });
 
-  it('that failed are judged once more before a changed rule hands over', async () => {
+  it('that failed are tried once more before a changed rule hands over', async () => {
     const db = sqlOf(engine.orm);
     await sql`
       create or replace trigger refuse before insert on alert_incidents for each row

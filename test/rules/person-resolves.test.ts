@@ -36,7 +36,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     );
   const MUTED = ['resolved', 'manual', null, ['opened']];
 
-  it('stays resolved, and its group is mute, for as long as it goes on', async () => {
+  it('stays resolved, and its group opens no other incident, while the episode continues', async () => {
     await engine.arrive(rule, ticks());
     await engine.pass(rule, NOON + 9000);
     await engine.arrive(rule, ticks());
@@ -44,7 +44,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual(await told(), [MUTED]);
   });
 
-  it('is ended by the rule without a word, and what comes after that is a new one', async () => {
+  it('is ended by the rule without a notice, and the next episode is a new incident', async () => {
     await engine.pass(rule, NOON + 20_000);
     const ended = ['resolved', 'manual', 10_001, ['opened']];
     assert.deepEqual(await told(), [ended]);
@@ -54,7 +54,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual(await told(), [ended, ['open', null, null, ['opened']]]);
   });
 
-  it("is nobody's any more once late events make it part of one that is open", async () => {
+  it('no longer counts as resolved by a person when late events merge it into an open one', async () => {
     await engine.pass(rule, NOON + 12_000);
     engine.now = NOON + 25_000;
     await engine.arrive(rule, ticks());
@@ -72,7 +72,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual(await first(), ['open', null, null, 2]);
   });
 
-  it('stays resolved when late events show that it went on from an earlier one', async () => {
+  it('stays resolved when late events show that it continued an earlier one', async () => {
     // The earlier episode ended 15 s before this one began.
     const before = NOON - 15_000;
     await engine.pass(rule, engine.now);
@@ -92,7 +92,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual((await engine.incidents(rule))[0]?.reopened, 0);
   });
 
-  it('is not opened again by late events that show it went on', async () => {
+  it('is not reopened by late events that show that it continued', async () => {
     await engine.pass(rule, NOON + 15_000);
     await engine.arrive(rule, ticks(NOON + 9000));
     assert.deepEqual(await told(), [MUTED]);
@@ -100,7 +100,7 @@ describe('an incident that a person resolved while its rule still fires', () => 
     assert.deepEqual(await told(), [['resolved', 'manual', 19_001, ['opened']]]);
   });
 
-  it('stays resolved when the rule is changed and still fires', async () => {
+  it('stays resolved when the rule changes and still fires', async () => {
     await engine.edit(rule, { definition: aRule({ threshold: 2 }).definition });
     await engine.settle(rule);
     await engine.arrive(rule, ticks());

@@ -50,7 +50,7 @@ describe('the workflow of a rule', () => {
     await keepHistory(there.workflow(rule), 'alert-rule-opened-resolved');
   });
 
-  it('counts what was there before, is told of changes, and ends with its rule', async () => {
+  it('counts stored events first, is signalled about changes, and ends with its rule', async () => {
     await there.startWorker();
     await there.ingest.accept(ticks(3, 5000));
     const rule = await there.create(aRule({ window: 600 }));
@@ -66,7 +66,7 @@ describe('the workflow of a rule', () => {
     await there.workflow(rule).result();
   });
 
-  it('is started again by housekeeping when somebody terminated it', async () => {
+  it('is started again by housekeeping after somebody terminated it', async () => {
     await there.startWorker();
     const rule = await there.create(aRule({ window: 600 }));
     await idle(rule);
@@ -89,7 +89,7 @@ describe('the workflow of a rule', () => {
     await keepHistory(housekeeping, 'housekeeping');
   });
 
-  it('waits out a failing database as a pending activity, which costs no history', async () => {
+  it('waits for a failing database as a pending activity, which costs no history', async () => {
     await there.startWorker();
     const rule = await there.create(aRule({ window: 600 }));
     await idle(rule);
@@ -117,7 +117,7 @@ describe('the workflow of a rule', () => {
     await waitFor(async () => (await attempts()).name === undefined, { what: 'the end of it' });
   });
 
-  it('hears from the sweep of what a crash left between a commit and its signal', async () => {
+  it('is woken by the sweep after a crash between a commit and its signal', async () => {
     await there.startWorker();
     const [left, noted] = [await there.create(aRule()), await there.create(aRule({ window: 20 }))];
     for (const rule of [left, noted]) await idle(rule);
@@ -137,7 +137,7 @@ describe('the workflow of a rule', () => {
     for (const rule of [left, noted]) await there.incident(rule, 'open');
   });
 
-  it('goes on as a new run after many signals, and loses none', async () => {
+  it('continues as new after many signals, and loses none', async () => {
     const rule = await there.create(aRule({ window: 600 }));
     const handle = there.workflow(rule);
     const { runId } = await handle.describe();

@@ -12,7 +12,7 @@ const NOON = Date.UTC(2026, 4, 4, 12);
 const HOUR_MS = 3_600_000;
 const byHost = { group_by: ['payload.host'] };
 
-describe('a revision that counts what the one before counted', () => {
+describe('a revision with the same measure as the one before', () => {
   let engine: Engine;
   beforeEach(async () => {
     engine = await Engine.start(NOON);
@@ -46,7 +46,7 @@ describe('a revision that counts what the one before counted', () => {
       revision,
     ]);
 
-  it('is ready at once and needs no event, with 50,000 counted: an edit of the threshold', async function () {
+  it('is ready at once without reading any of 50,000 counted events, when only the threshold changed', async function () {
     this.timeout(60_000);
     // Of 2,000 groups, 40 have 300 events each.
     const hostOf = (n: number) => `h${n % 50 < 12 ? n % 40 : 40 + (n % 1960)}`;
@@ -77,7 +77,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.ok(incidents.every(([, opened, , revision]) => opened === 1000 && revision === 2));
   });
 
-  it('judges by earlier events, while those that come late after the edit never reach the one before', async () => {
+  it('judges earlier events, while late events that come after the edit never reach the revision before', async () => {
     const rule = await create(aRule({ threshold: 3 }));
     await engine.arrive(rule, [tick(NOON), tick(NOON)]);
     engine.now += 5000;
@@ -97,7 +97,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.deepEqual(await told(rule), [['', 5000, 10_001, 2]]);
   });
 
-  it('hears of what its waker passed over because the group still fired by the one before', async () => {
+  it('is woken for events that the waker ignored because the group still fired under the revision before', async () => {
     const rule = await create(aRule({ threshold: 1 }));
     await engine.arrive(rule, [tick(NOON)]);
     engine.now = NOON + 20_000;
@@ -112,7 +112,7 @@ describe('a revision that counts what the one before counted', () => {
     ]);
   });
 
-  it('goes on where the backfill of the one before was, and counts nothing twice', async () => {
+  it('continues the backfill of the revision before, and counts nothing twice', async () => {
     await engine.append(Array.from({ length: 100 }, (_, n) => tick(NOON - n * 10, `h${n % 7}`)));
     const rule = await create(aRule({ threshold: 14, definition: byHost }));
     const portions = { page: 10, cells: 5, events: 20, groups: 3 };
@@ -141,7 +141,7 @@ describe('a revision that counts what the one before counted', () => {
     ]);
   });
 
-  it('counts anew what has no counts: another selection, lateness or cap, or a longer window', async () => {
+  it('counts everything again if it lacks counts: other events, lateness or limit of groups, or a longer window', async () => {
     const rule = await create(aRule({ window: 30, definition: byHost }));
     await engine.judge(rule);
     const goesOn = async (change: Parameters<typeof aRule>[0]) => {
@@ -164,7 +164,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.equal(await goesOn({ window: 60, definition: late }), false);
   });
 
-  it('counts anew once it would read too many layers, and the old ones go', async () => {
+  it('counts everything again if it would read too many layers, and the old layers are removed', async () => {
     const rule = await create(aRule());
     for (let n = 1; n <= MOST_LAYERS; n++) {
       engine.now += 100;
@@ -195,7 +195,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.deepEqual(await layers(rule), [[4, 1]]);
   });
 
-  it('keeps the layers that it reads when the revision before it goes, until it goes itself', async () => {
+  it('keeps the layers that it reads when the revision before it is removed, until it is removed itself', async () => {
     const rule = await create(aRule());
     await engine.arrive(rule, [tick(NOON)]);
     engine.now += 1000;
@@ -208,7 +208,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.deepEqual(await layers(rule), [[3, 2]]);
   });
 
-  it('keeps groups that only an earlier layer has events of', async () => {
+  it('keeps groups whose events are only in an earlier layer', async () => {
     const rule = await create(aRule({ definition: { ...byHost, max_groups: 2 } }));
     await engine.arrive(rule, [tick(NOON, 'a'), tick(NOON, 'b')]);
     await engine.edit(rule, aRule({ threshold: 2, definition: { ...byHost, max_groups: 2 } }));
@@ -216,7 +216,7 @@ describe('a revision that counts what the one before counted', () => {
     assert.equal(await forgetIdleGroups(engine.orm), 0);
   });
 
-  it('counts anew when events are removed, although it counts the same', async () => {
+  it('counts everything again when events are removed, although the measure is the same', async () => {
     const rule = await create(aRule());
     await engine.arrive(rule, [tick(NOON), tick(NOON)]);
     await sql`delete from events where event_id in (select event_id from events limit 1)`.execute(

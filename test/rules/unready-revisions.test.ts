@@ -49,8 +49,8 @@ describe('an incident that is open when revisions are replaced before they are r
       assert.ok(backfill, 'the revision is still to be counted');
     };
 
-    describe(`and the rule is judged ${judged}`, () => {
-      it('goes on when the groups are changed and changed back', async () => {
+    describe(`while the rule is judged ${judged}`, () => {
+      it('continues if the groups are changed and changed back', async () => {
         await edit({ definition: ungrouped.definition });
         await between();
         assert.deepEqual(await told(), goesOn);
@@ -67,7 +67,7 @@ describe('an incident that is open when revisions are replaced before they are r
         assert.deepEqual(await told(), recovers);
       });
 
-      it('goes on when several revisions come in between', async () => {
+      it('continues if several revisions come in between', async () => {
         for (const { definition } of [ungrouped, bySource, ungrouped]) {
           await edit({ definition });
           await between();
@@ -79,7 +79,7 @@ describe('an incident that is open when revisions are replaced before they are r
         assert.deepEqual(await told(), recovers);
       });
 
-      it('ends with the first edit when the groups of the last one are others', async () => {
+      it('ends with the first edit if the last revision has other groups', async () => {
         await edit({ definition: ungrouped.definition });
         await between();
         await edit({ definition: bySource.definition });
@@ -90,7 +90,7 @@ describe('an incident that is open when revisions are replaced before they are r
         ]);
       });
 
-      it('ends when the rule is disabled, also when it is enabled again', async () => {
+      it('ends if the rule is disabled, even if it is enabled again', async () => {
         await edit({ definition: ungrouped.definition });
         await between();
         await edit({ enabled: false });
@@ -104,7 +104,7 @@ describe('an incident that is open when revisions are replaced before they are r
         ]);
       });
 
-      it('ends when the rule is deleted', async () => {
+      it('ends if the rule is deleted', async () => {
         await edit({ definition: ungrouped.definition });
         await between();
         engine.now += 1000;
@@ -136,7 +136,7 @@ describe('an incident that is open when revisions are replaced before they are r
     ]);
   });
 
-  it('goes on when the backfill finds its revision replaced at its end', async () => {
+  it('continues if a backfill finds at its end that its revision was replaced', async () => {
     await edit({ definition: ungrouped.definition });
     await engine.evaluate(rule);
     const frozen = await engine.version(rule, 2);
@@ -147,7 +147,7 @@ describe('an incident that is open when revisions are replaced before they are r
     assert.deepEqual(await told(), goesOn);
   });
 
-  it('fires on what comes while the next revision is counted', async () => {
+  it('fires for events that come during the backfill of the next revision', async () => {
     await edit({
       definition: aRule({ threshold: 2, definition: { group_by: ['payload.host'] } }).definition,
     });

@@ -24,7 +24,7 @@ describe('housekeeping', () => {
   const rounds = () => lastRounds(sqlOf(there.orm));
   const bothDone = async () => (await rounds()).filter(({ succeeded_at }) => succeeded_at).length === 2;
 
-  it('is started again when somebody terminated it and its last round is old', async () => {
+  it('is started again if somebody terminated it and its last round is old', async () => {
     there.startHousekeeping();
     await waitFor(bothDone, { what: 'its first round' });
     await handle().terminate('in the Web UI');
@@ -38,7 +38,7 @@ describe('housekeeping', () => {
     });
   });
 
-  it('puts on record why a step failed, and when it last succeeded', async () => {
+  it('records why a step failed, and when it last succeeded', async () => {
     there.startHousekeeping();
     await waitFor(bothDone, { what: 'its first round' });
     const rename = (from: string, to: string) =>
@@ -56,7 +56,7 @@ describe('housekeeping', () => {
     await rename('away', 'producers');
   });
 
-  it('brings back what retries dead letters, where it was in its schedule', async () => {
+  it('restarts the retries of dead letters at their place in the schedule', async () => {
     const id = crypto.randomUUID();
     const created_at = Date.now() - 3_600_000;
     await insertDeadLetters(there.orm, [
@@ -76,7 +76,7 @@ describe('housekeeping', () => {
     });
   });
 
-  it('names a workflow that fails each time it is to go on', async () => {
+  it('names a workflow whose code fails at each attempt', async () => {
     const { id } = await createRule(there.orm, aRule(), Date.now());
     const workflowId = ruleWorkflowId(id);
     // Like code that no longer fits its history: no worker can run it.

@@ -76,7 +76,7 @@ describe('housekeeping', () => {
     (await sql`select from ${sql.table(table)}`.execute(sqlOf(engine.orm))).rows.length;
   const eventsOf = (...ago: number[]) => ago.map((day) => anEvent({ occurred_at: NOON - day * DAY_MS }));
 
-  it('makes partitions ahead, once', async () => {
+  it('creates partitions for the next days, once', async () => {
     const { made } = await tidy();
     assert.ok(made > 0);
     for (const parent of ['events', 'window_counts', 'window_times'] as const) {
@@ -88,7 +88,7 @@ describe('housekeeping', () => {
     assert.equal((await days('events')).at(-1), 4);
   });
 
-  it('drops what is past retention whole, and nothing that is not', async () => {
+  it('drops partitions that are wholly past the retention, and no others', async () => {
     const events = eventsOf(0, 6, 7, 8, 9);
     await claimTimes(sqlOf(engine.orm), events);
     await engine.append(events);
@@ -119,7 +119,7 @@ describe('housekeeping', () => {
     assert.equal(await engine.counted(id, 1), 1);
   });
 
-  it('keeps counts of each rule as long as that rule needs them', async () => {
+  it('keeps counts of each rule for as long as that rule needs them', async () => {
     const create = async (window: number, event_type: string) => {
       const input = aRule({ window, definition: { event_type, allowed_lateness_seconds: 5 * 86_400 } });
       return (await createRule(engine.orm, input, NOON)).id;
@@ -160,7 +160,7 @@ describe('housekeeping', () => {
     assert.ok((await engine.counted(long, 1)) > 0);
   });
 
-  it('loses no counts of a longer rule that is made while it drops what shorter ones need no more', async () => {
+  it('loses no counts of a new rule with a longer window while it drops counts that others no longer need', async () => {
     const late = { occurred_at: NOON - 5 * DAY_MS };
     await engine.append([anEvent(late), anEvent(late)]);
     const input = aRule({
@@ -184,7 +184,7 @@ describe('housekeeping', () => {
     assert.equal(await engine.counted(id, 1), 4);
   });
 
-  it('makes a day anew for counts where dropping it was broken off', async () => {
+  it('creates the counts partition of a day again if dropping it was interrupted', async () => {
     await engine.append(eventsOf(5, 6));
     const db = sqlOf(engine.orm);
     const nameOf = (day: number) =>
@@ -198,7 +198,7 @@ describe('housekeeping', () => {
     assert.equal(await engine.counted(id, 1), 2);
   });
 
-  it('removes revisions that are settled, also where a crash left them', async () => {
+  it('removes settled revisions, even after a crash', async () => {
     const { id } = await createRule(engine.orm, aRule(), NOON);
     await engine.arrive(id, eventsOf(0, 0, 0));
     for (const window of [11, 12, 13]) {
@@ -219,7 +219,7 @@ describe('housekeeping', () => {
     assert.equal(rows.length, 0);
   });
 
-  it('leaves counts that another process deletes to it, and the revision until they are gone', async () => {
+  it('skips counts that another process is deleting, and keeps the revision until they are gone', async () => {
     const { id } = await createRule(engine.orm, aRule(), NOON);
     await engine.arrive(id, eventsOf(0, 1));
     await sql`update rule_versions set settled = true where rule_id = ${id}`.execute(sqlOf(engine.orm));
@@ -251,7 +251,7 @@ describe('housekeeping', () => {
     assert.ok((await days('events')).every((day) => day >= -7));
   });
 
-  it('goes on where a crash broke the detaching itself off', async () => {
+  it('continues detaching a partition that a crash interrupted', async () => {
     await engine.append(eventsOf(9));
     let broken: Promise<unknown> | undefined;
     // Detaching waits for readers of the table. If it is killed there, it is half done.
@@ -279,7 +279,7 @@ describe('housekeeping', () => {
     assert.equal(await count('events'), 1);
   });
 
-  it('forgets ended sessions, and the record of changes after its term', async () => {
+  it('removes ended sessions, and audit entries after 400 days', async () => {
     const hour = 3600_000;
     const key = (hash: string, expiresAt: number) => ({ hash, keyId: ID, now: NOON - hour, expiresAt });
     await insertSession(engine.orm, key('ended', NOON - 1));
@@ -303,7 +303,7 @@ describe('housekeeping', () => {
     assert.equal(await count('rule_changes'), 1);
   });
 
-  it('forgets groups that have long been idle, so that others find a place', async () => {
+  it('removes groups that were idle for long, so that others are admitted', async () => {
     const input = aRule({ definition: { group_by: ['payload.host'], max_groups: 2 } });
     const { id } = await createRule(engine.orm, input, NOON);
     await engine.judge(id);
@@ -327,7 +327,7 @@ describe('housekeeping', () => {
     assert.deepEqual((await keys()).sort(), ['*', '*', '*', '["d"]'].sort(), 'b was still counted');
   });
 
-  it('lets appends go on, and counts exactly, while it forgets groups', async () => {
+  it('lets appends continue and count exactly while it removes groups', async () => {
     const definition = { group_by: ['payload.host'], max_groups: 500, allowed_lateness_seconds: 0 };
     const { id } = await createRule(engine.orm, aRule({ definition }), NOON);
     await engine.judge(id);
@@ -368,7 +368,7 @@ describe('housekeeping', () => {
     assert.equal(rows.length, 0);
   });
 
-  it('makes and drops while events come and readers read, and neither notices', async () => {
+  it('creates and drops partitions without disturbing appends and readers', async () => {
     await engine.append(eventsOf(8, 9, 10, 11));
     let going = true;
     const stored: number[] = [];
@@ -392,7 +392,7 @@ describe('housekeeping', () => {
     assert.ok((await days('events')).every((day) => day >= -7));
   });
 
-  it('gives way to a reader who takes long, and drops later', async () => {
+  it('gives up if a reader takes long, and drops the partition later', async () => {
     await engine.append(eventsOf(9));
     const reader = new pg.Client(engine.orm.config.get('clientUrl'));
     await reader.connect();
@@ -413,7 +413,7 @@ describe('housekeeping', () => {
     assert.ok((await days('events')).every((day) => day >= -7));
   });
 
-  it('expires dead letters that nothing has happened to for as long as events are kept', async () => {
+  it('removes dead letters that have not changed for as long as events are kept', async () => {
     const letter = (daysAgo: number): NewDeadLetter => ({
       ...{
         id: crypto.randomUUID(),
@@ -441,7 +441,7 @@ describe('housekeeping', () => {
     assert.deepEqual(await left(), []);
   });
 
-  it('forgets resolved incidents and what was said about them, but never the last of a group', async () => {
+  it('removes resolved incidents with their timelines, but never the last one of a group', async () => {
     const { id } = await createRule(engine.orm, aRule({ window: 10 }), NOON);
     await engine.judge(id);
     const ticks = () => [0, 1, 2].map(() => anEvent({ occurred_at: engine.now }));

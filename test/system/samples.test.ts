@@ -57,7 +57,7 @@ describe('removing the samples', () => {
       )
     ).rows[0]!.n;
 
-  it('takes all they stored with it, says how much that was, and leaves the rest', async () => {
+  it('removes everything they stored, says how much that was, and keeps the rest', async () => {
     assert.equal((await engine.incidents(sample)).length, 1);
     const [open] = await engine.incidents(sample);
     const { removed, incidents } = await removeSamples(engine.orm, engine.now);
@@ -80,7 +80,7 @@ describe('removing the samples', () => {
     }
   });
 
-  it('lets other rules count anew, and ends what only samples had opened', async () => {
+  it('makes other rules count again, and ends incidents that only samples had opened', async () => {
     assert.equal((await engine.incidents(own))[0]?.state, 'open');
     const { signal } = await removeSamples(engine.orm, engine.now);
     assert.deepEqual([...signal].sort(), [sample, own].sort());
@@ -99,7 +99,7 @@ describe('removing the samples', () => {
     );
   });
 
-  it('takes more events than one statement removes, of one instant or many', async () => {
+  it('removes more events than one statement can, of one instant or many', async () => {
     const more = Array.from({ length: 5500 }, (_, i) =>
       anEvent({ occurred_at: NOON - (i < 5200 ? 0 : i), source_id: 'sampled' }),
     );
@@ -112,7 +112,7 @@ describe('removing the samples', () => {
 
   const eventsOfSamples = () => count(`(select 1 as n from events where source_id = 'sampled') e`);
 
-  it('stores nothing that producers bring afterwards, and all else that comes with it', async () => {
+  it('stores no late events of their producers, but other events in the same batch', async () => {
     assert.deepEqual(await pauseSamples(engine.orm, engine.now), ['sampled']);
     await removeSamples(engine.orm, engine.now);
     const late = ['mine', 'sampled', 'mine'].map((source_id) =>
@@ -175,14 +175,14 @@ describe('removing the samples', () => {
     assert.equal(await count(`(select 1 as n from dead_letters where source_id = 'sampled') d`), 0);
   });
 
-  it('takes up what a call that broke off has left', async () => {
+  it('continues after a call that was interrupted', async () => {
     const { sources } = await removeSampleProducers(engine.orm);
     assert.deepEqual(sources, ['sampled']);
     const { removed } = await removeSamples(engine.orm, engine.now);
     assert.deepEqual([removed.producers, removed.events, removed.dead_letters], [0, 3, 1]);
   });
 
-  it('stores the events of a producer that is created by the same name later', async () => {
+  it('stores the events of a producer that is created with the same name later', async () => {
     await removeSamples(engine.orm, engine.now);
     const producer = { id: 'sampled', settings: {} as ProducerSettings, paused: false, sample: true };
     await insertProducer(engine.orm, producer, engine.now);
@@ -192,7 +192,7 @@ describe('removing the samples', () => {
     assert.equal((await removeSamples(engine.orm, engine.now)).removed.events, 1);
   });
 
-  it('leaves no counts of an append that was under way', async () => {
+  it('leaves no counts of an append that was in progress', async () => {
     let removing: Promise<unknown> | undefined;
     const append = engine.newAppend(async () => {
       removing = removeSamples(engine.orm, engine.now);
@@ -205,7 +205,7 @@ describe('removing the samples', () => {
     assert.equal(await engine.rows('rule_groups', sample), 0);
   });
 
-  it('removes nothing where there are none', async () => {
+  it('removes nothing if there are no samples', async () => {
     await removeSamples(engine.orm, engine.now);
     const { removed, signal, incidents } = await removeSamples(engine.orm, engine.now);
     assert.deepEqual(removed, { rules: 0, producers: 0, events: 0, incidents: 0, dead_letters: 0 });

@@ -37,7 +37,7 @@ describe('a Temporal server that accepts connections and never answers', () => {
 
   const parts = () => ({ orm: engine.orm, client, clock: () => engine.now, log: silent });
 
-  it('ends a round of housekeeping with an error on record', async () => {
+  it('a round of housekeeping ends with a recorded error', async () => {
     const { reconcile } = createHousekeepingActivities({
       ...parts(),
       ...{ retentionDays: 7, incidentRetentionDays: 20 },
@@ -47,7 +47,7 @@ describe('a Temporal server that accepts connections and never answers', () => {
     assert.match(round?.error ?? '', /deadline/i);
   });
 
-  it('does not hold up the worker that starts housekeeping', async () => {
+  it('the worker that starts housekeeping is not blocked', async () => {
     const failed: unknown[] = [];
     const log = { ...silent, warn: ({ err }: { err: unknown }) => failed.push(err) };
     const keeping = keepHousekeeping({ ...parts(), log: log as unknown as typeof silent });

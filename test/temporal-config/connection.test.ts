@@ -30,7 +30,7 @@ describe('the settings for Temporal', () => {
     assert.equal(target({ EMS_TEMPORAL_ADDRESS: 'theirs:7233' }).address, 'theirs:7233');
   });
 
-  it('turn TLS on with an API key, and are refused where they would send it unencrypted', () => {
+  it('turn TLS on with an API key, and are refused if they would send it unencrypted', () => {
     const cloud = { TEMPORAL_ADDRESS: 'ours.acct.tmprl.cloud:7233', TEMPORAL_API_KEY: `${KEY}\n` };
     assert.deepEqual(target(cloud).options, { address: cloud.TEMPORAL_ADDRESS, apiKey: KEY, tls: true });
     assert.throws(
@@ -42,7 +42,7 @@ describe('the settings for Temporal', () => {
     assert.ok(target({ TEMPORAL_TLS: 'True' }).options.tls);
   });
 
-  it('are refused in one sentence that names the setting and shows no secret', () => {
+  it('are refused in one sentence that names the setting and contains no secret', () => {
     const toml = join(temporaryDirectory(), 'temporal.toml');
     writeFileSync(toml, `[profile.default]\napi_key = "${KEY}\n`);
     for (const [env, sentence] of [
@@ -92,7 +92,7 @@ describe('the settings for Temporal', () => {
     assert.equal(readSettings(named).temporal?.address, 'cloud:7233');
   });
 
-  it('say nothing of the server that npm start brings', () => {
+  it('do not affect the server that npm start brings', () => {
     const env = { PATH: '/bin', TEMPORAL_API_KEY: KEY, TEMPORAL_TLS: 'true', TEMPORAL_UI_URL: 'http://ui' };
     assert.equal(readSettings(env).temporal, undefined);
     assert.deepEqual(withoutTemporal(env), { PATH: '/bin', TEMPORAL_UI_URL: 'http://ui' });
@@ -117,7 +117,7 @@ describe('a Temporal server behind TLS', function () {
     ...more,
   });
 
-  it('takes the API client and the workers by their certificate, and nobody without one', async () => {
+  it('accepts the API and the workers by their certificate, and nobody without one', async () => {
     const proxy = await tlsProxy(await temporalAddress(), certificates, { mutual: true });
     const database = await freshDatabase();
     const { cert, key } = certificates.client;
@@ -154,7 +154,7 @@ describe('a Temporal server behind TLS', function () {
     }
   });
 
-  it('gets the API key with each call, and logs and errors have none of it', async () => {
+  it('gets the API key with each call; logs and errors contain nothing of it', async () => {
     const proxy = await tlsProxy(await temporalAddress(), certificates, { mutual: false });
     const settings = env(proxy.address, { TEMPORAL_API_KEY: KEY });
     try {
@@ -174,7 +174,7 @@ describe('a Temporal server behind TLS', function () {
     }
   });
 
-  it('is left as it is with TEMPORAL_SETUP=skip, which says so', async () => {
+  it('is left as it is with TEMPORAL_SETUP=skip, and setup says so', async () => {
     const proxy = await tlsProxy(await temporalAddress(), certificates, { mutual: false });
     const setup = await spawnRole(
       'temporal-config/setup.ts',

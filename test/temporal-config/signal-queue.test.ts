@@ -20,7 +20,7 @@ const ids = (n: number) => Array.from({ length: n }, (_, i) => `id-${i}`);
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a queue of signals', () => {
-  it('sends sixteen at once, and the next as soon as one is answered', async () => {
+  it('sends sixteen signals at once, and the next one as soon as one is answered', async () => {
     const { queue, asked } = heldTemporal();
     const all = queue.add(ids(18));
     assert.equal(asked.length, 16);
@@ -37,7 +37,7 @@ describe('a queue of signals', () => {
     await all;
   });
 
-  it('sends one signal for all who ask while it waits, and another for who asks after it was sent', async () => {
+  it('sends one signal for all who ask while it waits, and another for those who ask after it was sent', async () => {
     const { queue, asked } = heldTemporal();
     const all = [queue.add(ids(16)), queue.add(['a', 'a']), queue.add(['a', 'id-0'])];
     for (let i = 0; i < 18; i++) {
@@ -51,7 +51,7 @@ describe('a queue of signals', () => {
     );
   });
 
-  it('goes on after a failure, and resolves for whoever waited', async () => {
+  it('continues after a failure, and resolves for callers that waited', async () => {
     const { queue, asked, failures } = heldTemporal();
     const all = queue.add(['a', 'b']);
     asked[0]!.answer.reject(new Error('away'));
@@ -60,7 +60,7 @@ describe('a queue of signals', () => {
     assert.deepEqual(failures.map(String), ['Error: away']);
   });
 
-  it('lets go of what waits, once it is to stop and a signal fails', async () => {
+  it('drops waiting signals if one fails after the stop', async () => {
     const { queue, asked } = heldTemporal();
     const all = queue.add(ids(40));
     const stopped = queue.stop();

@@ -38,7 +38,7 @@ describe('a namespace that others prepare', () => {
     await connection?.close();
   });
 
-  it('runs workflows without our search attributes, and their memo says what they are', async () => {
+  it('runs workflows without our search attributes, and their memo has the values', async () => {
     const { id } = await createRule(
       there.orm,
       aRule({ name: 'Nameless', incident_severity: 'high' }),
@@ -53,7 +53,7 @@ describe('a namespace that others prepare', () => {
     assert.deepEqual(await failedTasks(handle), []);
   });
 
-  it('is asked for its search attributes, also by credentials that may only list workflows', async () => {
+  it('is asked for its search attributes even with credentials that may only list workflows', async () => {
     const asked = (one: string, refused: boolean) => {
       const { operatorService, workflowService } = connection;
       const listSearchAttributes = async () => {
@@ -76,7 +76,7 @@ describe('a namespace that others prepare', () => {
     assert.deepEqual(await asked(namespace, true), []);
   });
 
-  it('counts as having none while Temporal is away, after a short wait', async () => {
+  it('counts as having no search attributes while Temporal is down, after a short wait', async () => {
     const away = Connection.lazy({ address: '127.0.0.1:1' });
     const began = performance.now();
     assert.deepEqual(await new KnownAttributes({ connection: away, namespace, log: silent }).names(), []);
@@ -84,7 +84,7 @@ describe('a namespace that others prepare', () => {
     await away.close();
   });
 
-  it('gets the missing ones from a later setup, which may run again', async () => {
+  it('gets the missing attributes from a later setup, which may run again', async () => {
     await register(connection, { namespace });
     await register(connection, { namespace });
     const known = new KnownAttributes({ connection, namespace, log: silent });

@@ -11,7 +11,7 @@ describe('recorded histories of every release', () => {
   const histories = keptHistories();
 
   for (const release of releases) {
-    it(`has each workflow of ${release} through the limit of its run`, () => {
+    it(`include each workflow of ${release}, through the limit of its run`, () => {
       for (const type of ['alert-rule', 'producer', 'housekeeping', 'incident', 'dead-letter']) {
         const through = histories.filter(
           ({ workflowId, history }) =>
@@ -23,7 +23,7 @@ describe('recorded histories of every release', () => {
     });
   }
 
-  it('replay under the code of today', async () => {
+  it('replay under the current code', async () => {
     const options = { workflowBundle: await workflowsOf('today') };
     const replayed: string[] = [];
     const failures: string[] = [];

@@ -26,7 +26,7 @@ describe(`an upgrade from ${lastRelease} with everything running`, () => {
   after(() => there?.close());
 
   for (const { name, goesOn } of scenarios) {
-    it(`goes on with ${name}`, () => goesOn(there));
+    it(`continues with ${name}`, () => goesOn(there));
   }
 
   it('has not failed a single workflow task', async () => {

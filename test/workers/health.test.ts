@@ -42,11 +42,11 @@ describe('the health of a worker process', () => {
     ready: await probe(server.port, '/readyz'),
   });
 
-  it('is good while its queues are polled and PostgreSQL takes its heartbeat', async () => {
+  it('is good while its queues are polled and PostgreSQL records its heartbeat', async () => {
     assert.deepEqual(await answers(), { live: true, ready: true });
   });
 
-  it('is not ready before the first heartbeat, nor without one for a while, and lives on', async () => {
+  it('is not ready before the first heartbeat, or without one for a while, but alive', async () => {
     age = null;
     assert.deepEqual(await answers(), { live: true, ready: false });
     age = QUIET_AFTER_MS + 1;
@@ -55,12 +55,12 @@ describe('the health of a worker process', () => {
     assert.equal(await response.text(), 'PostgreSQL has not taken a heartbeat for 5 s');
   });
 
-  it('is over when a queue is polled no more', async () => {
+  it('is not alive when a queue is no longer polled', async () => {
     state = 'FAILED';
     assert.deepEqual(await answers(), { live: false, ready: false });
   });
 
-  it('is bad where nobody answers, or something else does', async () => {
+  it('is bad if nobody answers, or if something else does', async () => {
     assert.equal(await probe(1, '/readyz'), false);
     assert.equal(await probe(server.port, '/constructor'), false);
   });

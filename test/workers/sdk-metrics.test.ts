@@ -57,7 +57,7 @@ describe('the metrics of the SDK in a scrape', () => {
     exporter.close();
   });
 
-  it('are there while it answers', async () => {
+  it('are included while the exporter answers', async () => {
     assert.deepEqual([await metrics(), await up()], ['temporal_num_pollers 1\n', 1]);
   });
 
@@ -67,7 +67,7 @@ describe('the metrics of the SDK in a scrape', () => {
     ['stops in the middle', (response: ServerResponse) => response.writeHead(200).write('temporal_')],
     ['breaks off', (response: ServerResponse) => response.destroy()],
   ] as const) {
-    it(`are left out while it ${what}, with one warning, and come back`, async () => {
+    it(`are left out while the exporter ${what}, with one warning, and then come back`, async () => {
       answer = badly;
       for (let i = 0; i < 3; i++) assert.deepEqual([await metrics(), await up()], ['', 0]);
       assert.equal(warnings.length, 1);
@@ -76,7 +76,7 @@ describe('the metrics of the SDK in a scrape', () => {
     });
   }
 
-  it('are left out where it could not be started, with the reason in the log', async () => {
+  it('are left out if the exporter could not be started, with the reason in the log', async () => {
     const own = new Registry();
     const none = readSdkMetrics({ failure: 'Address already in use' }, { registry: own, log });
     assert.equal(await none(), '');
@@ -109,7 +109,7 @@ describe('the SDK of a process whose chosen ports are taken', () => {
     assert.match(exporterAfter(2).url ?? '', /^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
   });
 
-  it('works without an exporter after some tries, and knows why', () => {
+  it('works without an exporter after several attempts, and knows the reason', () => {
     assert.match(exporterAfter(Number.MAX_SAFE_INTEGER).failure ?? '', /in use/);
   });
 });
@@ -231,7 +231,7 @@ describe('a worker process whose code does not fit the history of a workflow', (
     assert.ok(samples.length < 2000, `${samples.length} samples`);
   });
 
-  it('answers in a form that Prometheus reads', function () {
+  it('answers in a form that Prometheus can parse', function () {
     if (!hasPromtool()) this.skip();
     // Exit code 3: it dislikes names of other metrics. Exit code 1: it cannot parse the metrics.
     const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text });

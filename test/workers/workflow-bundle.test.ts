@@ -8,20 +8,20 @@ describe('the bundle of the workflows', () => {
   const file = join(temporaryDirectory(), 'a', 'folder', 'workflows.js');
   before(() => buildWorkflows(file));
 
-  it('is taken from the file that was built, and nothing is bundled then', async () => {
+  it('is read from the file that was built, and nothing is bundled then', async () => {
     const started = performance.now();
     assert.deepEqual(await workflowBundle(file), { codePath: file });
     assert.ok(performance.now() - started < 500, 'it took as long as bundling does');
   });
 
-  it('has every workflow', () => {
+  it('contains every workflow', () => {
     const code = readFileSync(file, 'utf8');
     for (const name of ['alertRule', 'deadLetter', 'housekeeping', 'incident', 'producer']) {
       assert.match(code, new RegExp(`\\b${name}\\b`));
     }
   });
 
-  it('is refused when it was built from other sources', async () => {
+  it('is refused if it was built from other sources', async () => {
     const stale = join(temporaryDirectory(), 'stale.js');
     const [, ...code] = readFileSync(file, 'utf8').split('\n');
     writeFileSync(stale, ['// tocsin workflows 0123', ...code].join('\n'));
@@ -31,7 +31,7 @@ describe('the bundle of the workflows', () => {
     );
   });
 
-  it('that is missing is told by its path, and how to make it', async () => {
+  it('if the file is missing, the error names it and says how to make it', async () => {
     const missing = workflowBundle('/nowhere/workflows.js');
     await assert.rejects(missing, /WORKFLOW_BUNDLE: .*\/nowhere\/workflows\.js.*npm run build:workflows/);
   });

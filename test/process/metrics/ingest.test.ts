@@ -12,20 +12,20 @@ import { sampled, samplesOf } from '../../support/samples.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 
-describe('what is measured of the way in', () => {
+describe('metrics of the ingest path', () => {
   const registry = new Registry();
   const observer = observeIngest(registry, 'producer');
   const value = async (name: string, labels = {}) =>
     sampled(samplesOf(await registry.metrics()), name, labels) ?? 0;
   const events = (n: number) => Array.from({ length: n }, () => anEvent({ occurred_at: NOON }));
 
-  it('is there from the start, at zero', async () => {
+  it('exist from the start, with the value zero', async () => {
     for (const outcome of ['stored', 'duplicate', 'invalid', 'refused']) {
       assert.equal(await value('tocsin_events_total', { outcome, via: 'producer' }), 0);
     }
   });
 
-  it('is every event that was turned away', async () => {
+  it('count every refused event', async () => {
     const full = {
       accept: () => Promise.reject(new BufferFull(1)),
       claimTimes: () => Promise.reject(new BufferFull(1)),
@@ -36,7 +36,7 @@ describe('what is measured of the way in', () => {
     assert.equal(await value('tocsin_events_total', { outcome: 'refused' }), 9);
   });
 
-  it('is every append, and those that failed apart', async () => {
+  it('measure every append, and failed ones separately', async () => {
     const append = timed(async (list: readonly number[]): Promise<Appended> => {
       if (list.length === 3) throw new Error('broken off');
       return { outcomes: [], outboxIds: [] };
@@ -49,7 +49,7 @@ describe('what is measured of the way in', () => {
     assert.equal(await value('tocsin_append_events_sum'), 5);
   });
 
-  it('is the time from a commit to the signal, once for what is signalled together', async () => {
+  it('measure the time from a commit to the signal, once for commits that are signalled together', async () => {
     const engine = await Engine.start(NOON);
     try {
       const { id } = await createRule(engine.orm, aRule({ threshold: 1 }), NOON);
@@ -77,7 +77,7 @@ describe('what is measured of the way in', () => {
     }
   });
 
-  it('is what the real way in does', async () => {
+  it('measure what the real ingest path does', async () => {
     const engine = await Engine.start(NOON);
     const ingest = createIngest({
       ...{ orm: engine.orm, client: undefined as never, clock: () => NOON, log: silent, observer },

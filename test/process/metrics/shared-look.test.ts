@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { sharedLook } from '../../../process/metrics/shared-look.ts';
 
-describe('a look that scrapes share', () => {
+describe('a query that scrapes share', () => {
   const HOURS = 3_600_000;
 
-  it('is taken once for all who ask together, and again only when it is no longer fresh', async () => {
+  it('runs once for all concurrent scrapes, and again only when its result is no longer fresh', async () => {
     let looks = 0;
     const look = async () => ++looks;
     const fresh = sharedLook(look, HOURS);
@@ -15,12 +15,12 @@ describe('a look that scrapes share', () => {
     assert.equal(await stale(), 3);
   });
 
-  it('that fails found nothing', async () => {
+  it('returns null if it fails', async () => {
     const failing = sharedLook(async () => Promise.reject(new Error('away')), 0);
     assert.equal(await failing(), null);
   });
 
-  it('that hangs is given up, and not joined by others until it ends', async () => {
+  it('is given up if it hangs, and not started again until it ends', async () => {
     let looks = 0;
     const { promise, resolve } = Promise.withResolvers<string>();
     const look = sharedLook(

@@ -178,7 +178,7 @@ describe('a workflow that continued as new', () => {
     assert.equal(await changes(handle), 0);
   });
 
-  it('shows the dead letters of its source, and why the last failed', async function () {
+  it('shows the dead letters of its source, and why the last one failed', async function () {
     this.timeout(180_000);
     const retrying = [{ id: 'kept', retries: 0, next_at: Date.now() + 3_600_000 }];
     const handle = await continued(deadLetterWorkflow('source-1', retrying), (first, nth) =>

@@ -58,7 +58,7 @@ describe('the Temporal Web UI', () => {
     return handleOf(producerWorkflowId(id));
   }
 
-  it('shows a rule from its start, and again after it was renamed, fired and was disabled', async () => {
+  it('shows a rule from its start, and after it was renamed, fired and was disabled', async () => {
     const event_type = 'shown';
     const id = await rule({
       name: 'High CPU',
@@ -113,7 +113,7 @@ describe('the Temporal Web UI', () => {
     assert.deepEqual(await failedTasks(handle), []);
   });
 
-  it('adds nothing to a rule that is judged again and stays as it is', async () => {
+  it('adds nothing to the history of a rule that is judged again without a change', async () => {
     const id = await rule({ name: 'steady' });
     const handle = handleOf(ruleWorkflowId(id));
     for (let judged = 2; judged < 6; judged += 1) {
@@ -234,7 +234,7 @@ describe('the Temporal Web UI', () => {
     assert.equal(await changes(handle), 0);
   });
 
-  it('takes hostile names', async () => {
+  it('shows hostile names safely', async () => {
     const name = `\u202e<script>alert(1)</script>[x](javascript:alert(1))\`\n# ${'😀'.repeat(5000)}\ud800`;
     const id = await rule({ name: name.slice(0, 199), incident_severity: 'critical'.repeat(4) });
     const handle = handleOf(ruleWorkflowId(id));
