@@ -109,7 +109,7 @@ describe('the roles of PostgreSQL', () => {
     ...{ action: 'POST /alerts', target: '/alerts', detail: {}, status: null },
   });
 
-  it('are made and granted again without harm', async () => {
+  it('may be created and granted again', async () => {
     await makeRoles(server, suffix);
     await migrate();
   });
@@ -129,7 +129,7 @@ describe('the roles of PostgreSQL', () => {
     assert.deepEqual(rows, [{ principal: 'somebody', status: 201, target: '/alerts/1' }]);
   });
 
-  it('let it forget entries that are old enough', async () => {
+  it('let the application remove entries that are old enough', async () => {
     const now = Date.now();
     await insertAudit(db(), entry(now - 401 * DAY_MS));
     await forgetAudit(db(), now - 400 * DAY_MS);
@@ -137,7 +137,7 @@ describe('the roles of PostgreSQL', () => {
     assert.deepEqual(rows, []);
   });
 
-  it('let it make and drop partitions, those of migrations too', async () => {
+  it('let the application create and drop partitions, including those that migrations created', async () => {
     const now = Date.now();
     assert.equal(await ensureDay(orm, now - 20 * DAY_MS), 3);
     for (const parent of ['events', 'window_counts', 'window_times'] as const) {
@@ -145,7 +145,7 @@ describe('the roles of PostgreSQL', () => {
     }
   });
 
-  it('let it read and write every other table, and define none of them', async () => {
+  it('let the application read and write every other table, but define none of them', async () => {
     const { rows } = await sql<{ name: string; may: boolean; owns: boolean }>`
       select relname as name, relowner = current_user::regrole as owns,
         has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')

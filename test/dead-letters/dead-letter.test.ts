@@ -83,7 +83,7 @@ describe('dead letters', () => {
   const rename = (from: string, to: string) =>
     sql.raw(`alter table ${from} rename to ${to}`).execute(sqlOf(there.orm));
 
-  it('hold a batch that failed for good, open the breaker after three, and store each event once when redriven', async () => {
+  it('store a batch that failed for good, open the breaker after three, and store each event once when redriven', async () => {
     outage = finalRefusal;
     const handle = await there.start('source-1', simulated());
     const status = await waitFor(
@@ -128,7 +128,7 @@ describe('dead letters', () => {
     await keepHistory(handle, 'producer-breaker');
   });
 
-  it('are held durably while PostgreSQL is away, recorded when it is back, and retried by themselves', async () => {
+  it('are held while PostgreSQL is down, stored when it is back, and retried automatically', async () => {
     await rename('dead_letters', 'away');
     const letter = held('source-2', FAILURES.transient);
     try {
@@ -158,7 +158,7 @@ describe('dead letters', () => {
     await keepHistory(there.client.workflow.getHandle(workflowId), 'dead-letter-redriven');
   });
 
-  it('outlive their workflow, terminated in the Web UI while it alone had them', async () => {
+  it('survive if somebody terminates their workflow while only it holds them', async () => {
     outage = finalRefusal;
     await rename('dead_letters', 'away');
     const handle = await there.start('source-7', simulated());
@@ -182,7 +182,7 @@ describe('dead letters', () => {
     await there.stop(handle);
   });
 
-  it('are put on record by a workflow that was cancelled', async () => {
+  it('are stored by a workflow that was cancelled', async () => {
     await rename('dead_letters', 'away');
     const letter = held('source-8', FAILURES.transient);
     try {
@@ -198,7 +198,7 @@ describe('dead letters', () => {
     );
   });
 
-  it('are redriven when they were discarded while their events were stored', async () => {
+  it('count as redriven if they were discarded while their events were being stored', async () => {
     const letter = held('source-6', FAILURES.refused);
     await add(letter);
     await there.deadLetters('source-6').result();
@@ -213,7 +213,7 @@ describe('dead letters', () => {
     assert.deepEqual(await discard('source-6', [letter.id]), { discarded: [] });
   });
 
-  it('refuse a batch beyond those they can hold, and say so', async () => {
+  it('are refused beyond those that the workflow can hold, with the reason', async () => {
     await rename('dead_letters', 'away');
     try {
       const now = Date.now();
@@ -255,7 +255,7 @@ describe('dead letters', () => {
     assert.equal((await there.stored('source-4')).length, 1);
   });
 
-  it('are not made of what passes: a batch waits for the store, however often it is away', async () => {
+  it('are not made for transient failures: a batch waits for the store, however long it is down', async () => {
     let tries = 0;
     outage = () => {
       tries += 1;

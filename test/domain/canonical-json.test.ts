@@ -4,13 +4,13 @@ import { alertmanagerKey } from '../../domain/received-alerts/key.ts';
 import { compileGroupKey } from '../../domain/rules/group.ts';
 
 describe('canonical JSON', () => {
-  it('is the same text for the same value, whatever the order of its keys', () => {
+  it('is the same text for equal values, whatever the order of keys', () => {
     const one = { b: [{ y: 1, x: null }], a: 'ä', B: true };
     assert.equal(canonicalJson(one), '{"B":true,"a":"ä","b":[{"x":null,"y":1}]}');
     assert.equal(canonicalJson({ a: 'ä', B: true, b: [{ x: null, y: 1 }] }), canonicalJson(one));
   });
 
-  it('has the bytes that stored group keys and alert keys were made of', () => {
+  it('has the bytes from which stored group keys and alert keys were made', () => {
     const payload = { tags: { zone: 'z', 10: 'ten', 2: 'two', ä: 1 }, list: [{ b: 1, a: 2 }] };
     const event = {
       event_id: '',

@@ -17,7 +17,7 @@ describe('a limit of two batches a second', function () {
   const residentMb = () =>
     Number(execFileSync('ps', ['-o', 'rss=', '-p', String(there.system.pid('ingest'))])) / 1024;
 
-  it('makes producers fall behind and say so, with a bounded backlog and flat memory, until it is lifted', async () => {
+  it('makes producers fall behind and report that, with a bounded backlog and constant memory, until it is lifted', async () => {
     const { system } = there;
     const limit = (activities_per_second: number | null) =>
       expectStatus(200, system.call('PUT', '/backpressure', { activities_per_second }));

@@ -11,7 +11,7 @@ describe('bursts', function () {
   this.timeout(180_000);
   const there = stage(['api', 'rules', 'incidents', 'notify']);
 
-  it('are an incident each, from the fifth event until the window is empty, also one of ten minutes ago', async () => {
+  it('are an incident each, from the fifth event until the window is empty, even if it was ten minutes ago', async () => {
     const { system, hook } = there;
     const rule = await makeRule(system, {
       name: 'Five are too many',
@@ -64,7 +64,7 @@ describe('bursts', function () {
     for (const [notice, ids] of messages) assert.equal(ids.length, 1, notice);
   });
 
-  it('that come and go for ten minutes while no rule is judged are all on record after', async () => {
+  it('during ten minutes in which no rule is judged are all recorded afterwards', async () => {
     const { system, hook } = there;
     const rule = await makeRule(system, {
       ...{ name: 'While nobody looked', event_type: 'unseen', threshold_count: 5, window_seconds: 1 },

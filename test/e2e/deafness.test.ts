@@ -17,7 +17,7 @@ const LEFT_BYTES = 20;
 type Answer = { status: number; body: unknown };
 type Span = { whose: string; name: string; reason: string; from: string; to: string };
 
-describe('an incident whose events we refuse', function () {
+describe('an incident whose events are refused', function () {
   this.timeout(240_000);
   const admin = makeSecret('key');
   let system: System;
@@ -175,7 +175,7 @@ describe('an incident whose events we refuse', function () {
     }
   }
 
-  it('stays open while a neighbour fills the buffer', async () => {
+  it('stays open while another sender fills the buffer', async () => {
     const flooding = await keyOf('flooding');
     const key = await keyOf('beside the flood');
     await isKept(
@@ -199,7 +199,7 @@ describe('an incident whose events we refuse', function () {
     );
   });
 
-  it('stays open while slow bodies of the same key take all the room', async () => {
+  it('stays open while slow bodies of the same key use all the memory for bodies', async () => {
     const key = await keyOf('beside the bodies');
     await isKept(
       { type: 'crowded', key, status: 503, reason: 'body_budget', whose: 'beside the bodies' },

@@ -58,7 +58,7 @@ describe('kill -9', function () {
     });
   };
 
-  it('of any part in the middle of the flow loses no event and doubles none, and no incident', async () => {
+  it('of any part during full operation loses and duplicates no event and no incident', async () => {
     const { system, hook } = there;
     const rules = [
       await makeRule(system, {
@@ -112,7 +112,7 @@ describe('kill -9', function () {
     }
   });
 
-  it('of the rules worker between judging and recording leaves one incident, told once', async () => {
+  it('of the rules worker between judging and recording leaves one incident and one notice', async () => {
     const { system, hook } = there;
     const rule = await makeRule(system, {
       ...{ name: 'Judged and not recorded', event_type: 'lost', threshold_count: 5, window_seconds: 2 },
@@ -136,7 +136,7 @@ describe('kill -9', function () {
     assert.equal(messagesByNotice(hook.received).get(`opened ${incident!.id}`)?.length, 1);
   });
 
-  it('of the rules worker between recording and telling leaves nobody untold', async () => {
+  it('of the rules worker between recording and signalling leaves nobody without a notice', async () => {
     const { system, hook } = there;
     const rule = await makeRule(system, {
       ...{ name: 'Recorded and not told', event_type: 'untold', threshold_count: 5, window_seconds: 600 },

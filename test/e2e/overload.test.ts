@@ -31,7 +31,7 @@ function batch(source: string): string {
   return `[${Array.from({ length: EVENTS }, event).join()}]`;
 }
 
-describe('ten times what it can take', function () {
+describe('ten times the load that the API can take', function () {
   this.timeout(240_000);
   let system: System;
   const agent = new Agent({ keepAlive: true });
@@ -75,7 +75,7 @@ describe('ten times what it can take', function () {
   /** The memory of a process in megabytes. */
   const memoryOf = (pid: number) => Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)])) / 1024;
 
-  it('is refused, answered and survived: what was acknowledged is stored once, what was refused is not', async () => {
+  it('is refused, answered and survived: acknowledged events are stored once, refused ones are not', async () => {
     const stored = new Set<string>();
     const refused = new Set<string>();
     const unanswered: unknown[] = [];

@@ -20,7 +20,7 @@ const AWAY_MS = 15_000;
 /** 30 events per second. */
 const sources = ['steady-1', 'steady-2', 'steady-3'];
 
-describe('PostgreSQL away for longer than a window', function () {
+describe('PostgreSQL down for longer than a window', function () {
   this.timeout(240_000);
   const there = stage(['api', 'ingest', 'rules']);
   const untilWatermark = (column: 'value' | 'computed_at', at: number) =>
@@ -34,7 +34,7 @@ describe('PostgreSQL away for longer than a window', function () {
       { what: `${column} of the watermark to pass the gap`, timeoutMs: 90_000, everyMs: 250 },
     );
 
-  it('holds senders up and loses nothing, and incidents that fire across the gap go on', async () => {
+  it('holds senders up and loses nothing, and incidents that fire across the gap continue', async () => {
     const { system } = there;
     const rules: string[] = [];
     for (const event_type of ['steady', 'posted']) {

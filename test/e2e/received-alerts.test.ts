@@ -12,7 +12,7 @@ interface Incident {
   acknowledged_by: string | null;
 }
 
-describe('alerts that somebody else judged', function () {
+describe('alerts that other systems judged', function () {
   this.timeout(180_000);
   const there = stage(['api', 'rules', 'incidents', 'notify']);
 
@@ -54,7 +54,7 @@ describe('alerts that somebody else judged', function () {
     assert.equal(told('Load is high'), 2);
   });
 
-  it('open one incident by PagerDuty’s API, which its acknowledge and resolve reach', async () => {
+  it('open one incident through PagerDuty’s API, and its acknowledge and resolve change that incident', async () => {
     const send = (event_action: string) =>
       expectStatus(
         202,

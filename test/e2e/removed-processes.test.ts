@@ -50,7 +50,7 @@ describe('an ingest worker that is removed', function () {
     await system.start('ingest');
   });
 
-  it('with kill -9 holds it until somebody retires it, as /status says', async () => {
+  it('with kill -9, holds the watermark until somebody retires it, as /status says', async () => {
     await waitFor(async () => (await workers()).some(({ alive }) => alive), { what: 'the new one' });
     await advances('the watermark to move');
     const { id } = (await workers()).find(({ alive }) => alive)!;
@@ -74,7 +74,7 @@ describe('an ingest worker that is removed', function () {
     await system.start('ingest');
   });
 
-  it('by mistake, while it only hung, counts again when it comes back', async () => {
+  it('by mistake while it only hung, is live again when it comes back', async () => {
     await waitFor(async () => (await workers()).some(({ alive }) => alive), { what: 'the new one' });
     const { id } = (await workers()).find(({ alive }) => alive)!;
     const pid = system.pid('ingest');

@@ -30,11 +30,11 @@ async function assertOrderly(ending: Ending | undefined): Promise<void> {
   assert.ok(ms < DRAIN_MS, `took ${ms} ms`);
 }
 
-describe('SIGTERM in the middle of the flow', function () {
+describe('SIGTERM during full operation', function () {
   this.timeout(240_000);
   const there = stage(ROLES, gatedReceiver);
 
-  it('lets the API answer all it was asked before, and what it answered is stored', async () => {
+  it('lets the API answer all earlier requests, and what it answered is stored', async () => {
     const { system } = there;
     const accepted: { sender: number; id: string; at: number }[] = [];
     let made = 0;
@@ -94,7 +94,7 @@ describe('SIGTERM in the middle of the flow', function () {
     await system.start('api');
   });
 
-  it('lets every worker finish what it has in hand, and nothing is lost or done twice', async () => {
+  it('lets every worker finish its work, and nothing is lost or done twice', async () => {
     const { system, hook } = there;
     const rule = await makeRule(system, {
       ...{ name: 'Overload of one source', event_type: 'overload', group_by: ['source_id'] },

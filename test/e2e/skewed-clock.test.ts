@@ -13,7 +13,7 @@ const preload = join(import.meta.dirname, '../support/skewed-clock.mjs');
 
 describe('an API process whose clock is wrong', () => {
   for (const seconds of [-60, 60]) {
-    it(`by ${seconds} s is alive, and the watermark goes on`, async () => {
+    it(`by ${seconds} s counts as alive, and the watermark advances`, async () => {
       const database = await freshDatabase();
       const orm = await connect(database.url, 4);
       const api = await spawnRole('api/main.ts', [], {

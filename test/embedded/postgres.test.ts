@@ -44,7 +44,7 @@ describe('embedded PostgreSQL', () => {
     assert.deepEqual(await query(second.url, 'select n from kept'), [{ n: 42 }]);
   });
 
-  it('starts although the number in a stale postmaster.pid belongs to another program by now', async () => {
+  it('starts although another program has the number in a stale postmaster.pid', async () => {
     const first = await start();
     const pidFile = join(dataDir, 'cluster', 'postmaster.pid');
     const lines = readFileSync(pidFile, 'utf8').split('\n');
@@ -53,7 +53,7 @@ describe('embedded PostgreSQL', () => {
     await start();
   });
 
-  it('says in a sentence that a server already runs on the data', async () => {
+  it('says in one sentence that a server already runs on the data', async () => {
     await start();
     await rejectsWithSentence(
       startPostgres({ dataDir, log: () => {} }),
@@ -61,7 +61,7 @@ describe('embedded PostgreSQL', () => {
     );
   });
 
-  it('says in a sentence that the port is taken', async () => {
+  it('says in one sentence that the port is taken', async () => {
     const port = await steadyPort();
     const other = createServer().listen(port, '127.0.0.1');
     try {
@@ -71,7 +71,7 @@ describe('embedded PostgreSQL', () => {
     }
   });
 
-  it('takes another port when that of last time is taken and none was asked for', async () => {
+  it('uses another port if that of the last time is taken and none was requested', async () => {
     const first = await start();
     await first.stop();
     const other = createServer().listen(first.port, '127.0.0.1');
@@ -82,7 +82,7 @@ describe('embedded PostgreSQL', () => {
     }
   });
 
-  it('says in a sentence that the data is damaged, and leaves it as it is', async () => {
+  it('says in one sentence that the data is damaged, and does not change it', async () => {
     await (await start()).stop();
     const control = join(dataDir, 'cluster', 'global', 'pg_control');
     rmSync(control);
@@ -94,17 +94,17 @@ describe('embedded PostgreSQL', () => {
     await rejectsWithSentence(start(), /PG_VERSION is missing/);
   });
 
-  it('says in a sentence that the place for the data is a file', async () => {
+  it('says in one sentence that the place for the data is a file', async () => {
     writeFileSync(dataDir, '');
     await rejectsWithSentence(start(), /is not a directory/);
   });
 
-  it('makes the cluster anew when its creation was interrupted', async () => {
+  it('creates the cluster again if its creation was interrupted', async () => {
     mkdirSync(join(dataDir, 'cluster.new', 'base'), { recursive: true });
     await start();
   });
 
-  it('listens on loopback only and asks for a password', async () => {
+  it('listens on loopback only and requires a password', async () => {
     const { url } = await start();
     assert.deepEqual(await query(url, 'show listen_addresses'), [{ listen_addresses: '127.0.0.1' }]);
     const stranger = new URL(url);

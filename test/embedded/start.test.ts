@@ -71,7 +71,7 @@ describe('npm start', function () {
       .map((file) => file.replace('.json', ''))
       .filter((name) => remembered(runDir, name) !== undefined);
 
-  it('becomes ready and shows what there is to see', async () => {
+  it('becomes ready and shows the addresses', async () => {
     terminal = await start();
     await ready();
     for (const url of [`${api}/docs`, `${api}/status`, ui]) {
@@ -90,7 +90,7 @@ describe('npm start', function () {
     });
   });
 
-  it('starts again what was killed', async () => {
+  it('restarts parts that were killed', async () => {
     for (const name of ['workers', 'postgres', 'temporal']) {
       process.kill(remembered(runDir, name)!, 'SIGKILL');
       await waitFor(() => terminal.output().includes(`${name} runs again`), { what: `${name} to run again` });
@@ -115,7 +115,7 @@ describe('npm start', function () {
     assert.equal(supervised().length, 5, 'the first one was disturbed');
   });
 
-  it('leaves no process behind on Ctrl-C, pressed twice', async () => {
+  it('leaves no process behind on Ctrl-C, even if pressed twice', async () => {
     const pids = supervised().map((name) => remembered(runDir, name)!);
     ctrlC();
     await waitFor(() => terminal.output().includes('Stopping'), { what: 'the stop to begin' });
@@ -141,7 +141,7 @@ describe('npm start', function () {
     }
   });
 
-  it('keeps all data over a restart, and over a restart after being killed', async () => {
+  it('keeps all data over a restart, even after it was killed', async () => {
     let kept = 1;
     for (const end of ['SIGKILL', 'SIGINT'] as const) {
       terminal = await start();
@@ -159,7 +159,7 @@ describe('npm start', function () {
     }
   });
 
-  it('removes the samples and all that came of them, for good until they are added again', async () => {
+  it('removes the samples and everything from them, for good until they are added again', async () => {
     terminal = await start({ SAMPLES: 'off' });
     await ready();
     const samples = async (command: string, ...options: string[]) => {
@@ -193,8 +193,8 @@ describe('npm start', function () {
   });
 });
 
-describe('a process that cannot be noted', () => {
-  it('is stopped again: nobody would end it after us', async () => {
+describe('a process that cannot be recorded', () => {
+  it('is stopped, because no later start could end it', async () => {
     let stopped = 0;
     const running = {
       pid: process.pid,

@@ -70,21 +70,21 @@ describe('npm start and the shell it was started from', function () {
 
   const stops = () => waitFor(() => !existsSync(join(dir, 'pid')), { what: 'it to stop' });
 
-  it('lives on when the step of a CI run that started it has ended', async () => {
+  it('continues when the CI step that started it has ended', async () => {
     const step = shell('npm start > log 2>&1 & until [ -e beats ]; do sleep 0.1; done');
     await running();
     await ended(step);
     await livesOn();
   });
 
-  it('lives on under setsid', async () => {
+  it('continues under setsid', async () => {
     const parent = shell('setsid npm start > log 2>&1 & until [ -e beats ]; do sleep 0.1; done');
     await running();
     await ended(parent);
     await livesOn();
   });
 
-  it('lives on under nohup when its terminal is closed, though that ends npm', async function () {
+  it('continues under nohup when its terminal is closed, although that ends npm', async function () {
     if (!has('script', '--version')) this.skip();
     const window = terminal('nohup npm start &');
     const npm = parentOf(await running())!;
@@ -93,7 +93,7 @@ describe('npm start and the shell it was started from', function () {
     await livesOn();
   });
 
-  it('lives on when a shell that has disowned it ends', async function () {
+  it('continues when a shell that has disowned it ends', async function () {
     if (!has('script', '--version')) this.skip();
     const window = terminal('npm start & disown');
     await running();
@@ -102,7 +102,7 @@ describe('npm start and the shell it was started from', function () {
     await livesOn();
   });
 
-  it('lives on in tmux when the window it was started from is closed', async function () {
+  it('continues in tmux when the window it was started from is closed', async function () {
     if (!has('tmux', '-V')) this.skip();
     const tmux = (...args: string[]) => spawnSync('tmux', ['-S', join(dir, 'tmux'), ...args], { cwd: dir });
     const server = shell(`tmux -S "${join(dir, 'tmux')}" new-session -d 'npm start'`);
@@ -116,7 +116,7 @@ describe('npm start and the shell it was started from', function () {
     await stops();
   });
 
-  it('stops when its terminal is closed, also in the background', async function () {
+  it('stops when its terminal is closed, even in the background', async function () {
     if (!has('script', '--version')) this.skip();
     const window = terminal('npm start &');
     await running();
@@ -132,7 +132,7 @@ describe('npm start and the shell it was started from', function () {
     });
   }
 
-  it('stops when the npm is killed that runs it by a shell of its own', async () => {
+  it('stops when the npm is killed that runs it through a shell', async () => {
     writeFileSync(
       join(dir, 'package.json'),
       JSON.stringify({

@@ -12,7 +12,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const EVIL = 'evil.example';
 
-describe('what reaches Temporal without a key', function () {
+describe('access to Temporal without a key', function () {
   this.timeout(180_000);
 
   let temporal: RunningTemporal;
@@ -84,7 +84,7 @@ describe('what reaches Temporal without a key', function () {
     });
   }
 
-  it('lets no page of another site end a workflow, on whatever port the server listens', async function () {
+  it('lets no page of another site end a workflow, whatever port the server uses', async function () {
     if (!chromium || process.platform !== 'linux') return skip(this);
     const workflow = await handle('kept');
     const addresses = [...listeningAddresses(temporal.pid), `127.0.0.1:${uiPort}`];
@@ -104,21 +104,21 @@ describe('what reaches Temporal without a key', function () {
     assert.equal((await workflow.describe()).status.name, 'RUNNING');
   });
 
-  it('shows nothing to another site whose name was made to resolve to this machine', async function () {
+  it('shows nothing to another site whose name resolves to this machine', async function () {
     if (!chromium) return skip(this);
     const page = await open(`http://${EVIL}:${uiPort}/api/v1/namespaces/default/workflows`, [EVIL]);
     assert.match(page, /evil\.example:\d+ is not a name of this machine/);
     assert.doesNotMatch(page, /executions|temporal-system/);
   });
 
-  it('shows the Web UI by the name of this machine, without actions', async function () {
+  it('shows the Web UI under names of this machine, without actions', async function () {
     if (!chromium) return skip(this);
     const page = await open(`http://localhost:${uiPort}/namespaces/default/workflows`);
     assert.match(page, /Workflows/);
     assert.doesNotMatch(page, /Start Workflow/);
   });
 
-  it('lists workflows by state, severity and rule until its user chooses other columns', async function () {
+  it('lists workflows by state, severity and rule until the user chooses other columns', async function () {
     if (!chromium) return skip(this);
     await handle('listed');
     const page = await open(`http://localhost:${uiPort}/namespaces/default/workflows`);
@@ -129,7 +129,7 @@ describe('what reaches Temporal without a key', function () {
     assert.match(body, /^<!doctype html>[^<]*<html[^>]*>\s*<head><script>localStorage\[[^\]]+\]\?\?=/);
   });
 
-  it('answers by names of this machine alone', async () => {
+  it('answers only under names of this machine', async () => {
     for (const host of [`127.0.0.1:${uiPort}`, `localhost:${uiPort}`, 'LOCALHOST', `[::1]:${uiPort}`]) {
       assert.equal((await ask(host, '/api/v1/settings')).status, 200, host);
     }
@@ -138,7 +138,7 @@ describe('what reaches Temporal without a key', function () {
     }
   });
 
-  it('lets a query through', async () => {
+  it('passes a query', async () => {
     await handle('asked');
     for (const path of ['asked/query/__stack_trace', 'rule%2Fasked/query/x?y=/..', 'a.b../query/..c']) {
       const { status, body } = await ask(`localhost:${uiPort}`, queryOf(path), 'POST');
@@ -173,7 +173,7 @@ describe('what reaches Temporal without a key', function () {
     assert.equal(settings.DisableWriteActions, true);
   });
 
-  it('keeps what Temporal stores from other users of the machine', () => {
+  it('keeps Temporal’s data from other users of the machine', () => {
     if (process.platform === 'win32') return;
     const mode = (path: string) => statSync(path).mode & 0o777;
     assert.equal(mode(dbDir), 0o700);
@@ -182,7 +182,7 @@ describe('what reaches Temporal without a key', function () {
     for (const file of files) assert.equal(mode(join(dbDir, file)), 0o600, file);
   });
 
-  it('lets its own pages change workflows where that was asked for, and no other site', async () => {
+  it('lets its own pages change workflows if that was configured, and no other site', async () => {
     await stop();
     await start('write');
     const workflow = await handle('writable');

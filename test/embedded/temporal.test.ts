@@ -33,7 +33,7 @@ describe('embedded Temporal', () => {
     return running;
   }
 
-  it('keeps workflows over a restart, also when it was killed', async () => {
+  it('keeps workflows over a restart, even after it was killed', async () => {
     const dbFile = join(dir, 'temporal.db');
     const first = await start({ dbFile });
     await connected(first.address, ({ workflow }) =>
@@ -66,7 +66,7 @@ describe('embedded Temporal', () => {
     });
   });
 
-  it('keeps workflows that ended as long as a cluster that temporal-config/setup.ts prepared', async () => {
+  it('keeps ended workflows as long as a cluster that temporal-config/setup.ts prepared', async () => {
     const { address } = await start();
     const seconds = await connected(address, async ({ workflowService }) => {
       const { config } = await workflowService.describeNamespace({ namespace: 'default' });
@@ -75,13 +75,13 @@ describe('embedded Temporal', () => {
     assert.equal(seconds, RETENTION_DAYS * 86_400);
   });
 
-  it('shows its Web UI on the port it was given', async () => {
+  it('shows its Web UI on the given port', async () => {
     const uiPort = await steadyPort();
     const { uiUrl } = await start({ uiPort });
     assert.equal((await fetch(uiUrl!)).status, 200);
   });
 
-  it('says in a sentence that its port or that of the UI is taken, and what to do', async () => {
+  it('says in one sentence that its port or that of the UI is taken, and what to do', async () => {
     const port = await steadyPort();
     const other = createServer().listen(port, '127.0.0.1');
     try {
@@ -95,7 +95,7 @@ describe('embedded Temporal', () => {
     }
   });
 
-  it('says in a sentence that its data is damaged or cannot be there', async () => {
+  it('says in one sentence that its data is damaged or cannot be stored there', async () => {
     const dbFile = join(dir, 'temporal.db');
     writeFileSync(dbFile, 'this is no database'.repeat(1000));
     await rejectsWithSentence(start({ dbFile }), /^The Temporal data in .* cannot be used: move it away/);
@@ -105,7 +105,7 @@ describe('embedded Temporal', () => {
     await rejectsWithSentence(start({ dbFile: join(dir, 'directory.db') }), /cannot be used|did not start/);
   });
 
-  it('registers a namespace and search attributes as often as it is asked', async () => {
+  it('registers a namespace and search attributes repeatedly', async () => {
     const namespace = await freshNamespace();
     const connection = await Connection.connect({ address: await temporalAddress() });
     try {
@@ -117,7 +117,7 @@ describe('embedded Temporal', () => {
     }
   });
 
-  it('runs with the settings a cluster reads', async () => {
+  it('runs with the settings that a cluster reads', async () => {
     const { pid } = await start();
     assert.match(identityOf(pid)!, / history\.timerProcessorMaxPollRPS=1000 /);
   });

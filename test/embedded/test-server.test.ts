@@ -3,7 +3,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { timeSkippingServer } from '../../embedded/temporal/test-server.ts';
 
 describe('time-skipping test server', () => {
-  it('lets two days pass at once', async function () {
+  it('skips two days at once', async function () {
     // The first run on a machine downloads the server.
     this.timeout(20 * 60_000);
     const environment = await TestWorkflowEnvironment.createTimeSkipping(await timeSkippingServer());

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Lock, unneeded } from '../../deploy/image/unneeded.ts';
 
-describe('packages that the image does without', () => {
-  it('are those that nothing else reaches, nested ones too', () => {
+describe('packages that the image does not need', () => {
+  it('are those that nothing else needs, including nested ones', () => {
     const lock: Lock = {
       packages: {
         '': { dependencies: { app: '1', compiler: '1' } },

@@ -65,7 +65,7 @@ describe('a receiver that is away for days', () => {
     assert.deepEqual([last.kind, last.detail.attempts], ['notice_failed', 10]);
   });
 
-  it('is left alone as long as it asks, but not longer than a day', async () => {
+  it('is not called for as long as it asks, but for a day at most', async () => {
     hook = await receiver((_request, number) =>
       number === 0 ? { status: 429, headers: { 'retry-after': String(7 * 86_400) } } : {},
     );

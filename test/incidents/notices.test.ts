@@ -14,7 +14,7 @@ describe('notices of an incident', () => {
 
   const kinds = () => hook.received.map(({ body }) => JSON.parse(body).kind);
 
-  it('are delivered once each, opened before resolved, with a row per attempt and links back', async () => {
+  it('are delivered once each, opened before resolved, with a row per attempt and links to the API', async () => {
     hook = await receiver();
     there = await stage({ channels: [{ kind: 'webhook', name: 'ops', url: hook.url, secrets: [] }] });
     const id = await there.open();
@@ -42,7 +42,7 @@ describe('notices of an incident', () => {
     await keepHistory(handle, 'incident-opened-resolved');
   });
 
-  it('are delivered both, in order, when the incident is over before it was looked at', async () => {
+  it('are both delivered, in order, if the incident is over before its workflow starts', async () => {
     hook = await receiver();
     there = await stage({ channels: [{ kind: 'webhook', name: 'ops', url: hook.url, secrets: [] }] });
     const id = await there.open();
@@ -51,7 +51,7 @@ describe('notices of an incident', () => {
     assert.deepEqual(kinds(), ['opened', 'resolved']);
   });
 
-  it('go on when the incident reopens after its workflow had ended', async () => {
+  it('continue when the incident reopens after its workflow had ended', async () => {
     hook = await receiver();
     there = await stage({ channels: [{ kind: 'webhook', name: 'ops', url: hook.url, secrets: [] }] });
     const id = await there.open();
@@ -66,7 +66,7 @@ describe('notices of an incident', () => {
     assert.deepEqual(kinds(), ['opened', 'resolved', 'reopened', 'resolved']);
   });
 
-  it('are tried until the receiver is back, under the same id, later ones waiting behind', async () => {
+  it('are tried until the receiver is back, with the same id, while later ones wait', async () => {
     hook = await receiver((_request, number) => ({ status: number < 3 ? 503 : 200 }));
     const channels = [{ kind: 'webhook' as const, name: 'ops', url: hook.url, secrets: [] }];
     there = await stage({ channels, scheduleMs: [50, 50, 50, 50] });
@@ -123,7 +123,7 @@ describe('notices of an incident', () => {
     await stuck.close();
   });
 
-  it('notify nobody without a channel, and the timeline and the log say it once', async () => {
+  it('reach nobody without a channel, and the timeline and the log say so once', async () => {
     there = await stage({ channels: [] });
     const id = await there.open();
     const handle = await there.signal(id);

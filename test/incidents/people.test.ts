@@ -40,7 +40,7 @@ describe('people and an incident', () => {
     return { id, handle };
   }
 
-  it('acknowledge it, once', async () => {
+  it('a second acknowledgement is refused', async () => {
     const { id, handle } = await opened();
     await handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'ada', comment: 'mine' }] });
     const row = await there.incident(id);
@@ -56,7 +56,7 @@ describe('people and an incident', () => {
     assert.equal((await handle.query(incidentStatus)).state, 'acknowledged');
   });
 
-  it('acknowledge it at once: one of them wins', async () => {
+  it('of two acknowledgements at the same time, one succeeds', async () => {
     const { id, handle } = await opened();
     const both = await Promise.allSettled(
       ['ada', 'bob'].map((actor) => handle.executeUpdate(acknowledgeIncident, { args: [{ actor }] })),
@@ -67,7 +67,7 @@ describe('people and an incident', () => {
     assert.equal((await there.incident(id)).acknowledgedBy, entries[0]!.actor);
   });
 
-  it('are told when the rule resolved it before the workflow heard of that', async () => {
+  it('an acknowledgement is refused if the rule resolved the incident before the workflow was signalled', async () => {
     const { id, handle } = await opened();
     await there.recover(id);
     const late = handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'ada' }] });
@@ -76,7 +76,7 @@ describe('people and an incident', () => {
     assert.equal((await there.incident(id)).acknowledgedBy, null);
   });
 
-  it('resolve it: that is noted, noticed, and leaves the episode to the rule', async () => {
+  it('a resolve is recorded and sent as a notice, and does not end the episode', async () => {
     const { id, handle } = await opened();
     await handle.executeUpdate(resolveIncident, { args: [{ actor: 'ada', comment: 'fixed' }] });
     await handle.result();
@@ -96,7 +96,7 @@ describe('people and an incident', () => {
     await keepHistory(handle, 'incident-resolved-by-person');
   });
 
-  it('comment it, also when its workflow has ended', async () => {
+  it('a comment is accepted even if the workflow has ended', async () => {
     const { id, handle } = await opened();
     await handle.executeUpdate(commentIncident, { args: [{ actor: 'ada', text: 'looking' }] });
     await handle.executeUpdate(resolveIncident, { args: [{ actor: 'ada' }] });
@@ -119,7 +119,7 @@ describe('people and an incident', () => {
     );
   });
 
-  it('hear that there is no such incident, and its workflow ends', async () => {
+  it('a request for an unknown incident is refused, and its workflow ends', async () => {
     const startWorkflowOperation = new WithStartWorkflowOperation<typeof incident>('incident', {
       workflowId: incidentWorkflowId(randomUUID()),
       taskQueue: QUEUES.incidents,
@@ -134,13 +134,13 @@ describe('people and an incident', () => {
     await (await startWorkflowOperation.workflowHandle()).result();
   });
 
-  it('are told when their words cannot be kept', async () => {
+  it('a text that PostgreSQL cannot store is refused', async () => {
     const { handle } = await opened();
     const update = handle.executeUpdate(commentIncident, { args: [{ actor: 'ada', text: 'a\u0000b' }] });
     assert.deepEqual(await refusal(update), ['refused', 'PostgreSQL cannot store this text']);
   });
 
-  it('find its state, rule and severity in the Temporal Web UI', async () => {
+  it('state, rule and severity are visible in the Temporal Web UI', async () => {
     const { id, handle } = await opened({ severity: 'high' });
     await handle.executeUpdate(acknowledgeIncident, { args: [{ actor: 'ada' }] });
     const { ruleId } = await there.incident(id);

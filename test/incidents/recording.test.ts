@@ -57,7 +57,7 @@ describe('an attempt to deliver', () => {
     assert.deepEqual([row?.outcome, row?.detail], ['sent', '200']);
   });
 
-  it('sends nothing that could not be recorded', async () => {
+  it('sends nothing if it could not be recorded', async () => {
     const away = await connect('postgresql://nobody@127.0.0.1:1/nowhere', 2);
     let sent = 0;
     const deliver = deliverThrough(async () => {
@@ -73,7 +73,7 @@ describe('an attempt to deliver', () => {
     await away.close(true);
   });
 
-  it('says what it came to even when the database went away meanwhile, and that is recorded later', async () => {
+  it('reports its outcome even if the database goes down meanwhile, and the outcome is recorded later', async () => {
     let away = false;
     const sometimes = new Proxy(orm, {
       get(target, property) {
@@ -103,7 +103,7 @@ describe('an attempt to deliver', () => {
     );
   });
 
-  it('says what it came to even when its row is locked meanwhile', async () => {
+  it('reports its outcome even if its row is locked meanwhile', async () => {
     const other = await connect(database.url, 2);
     const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let held = Promise.resolve();
@@ -133,7 +133,7 @@ describe('an attempt to deliver', () => {
     await other.close(true);
   });
 
-  it('is not made when an earlier one has arrived after all', async () => {
+  it('is not made if an earlier one succeeded after all', async () => {
     const sent: NoticeDocument[] = [];
     const deliver = deliverThrough(async (notice) => {
       sent.push(notice);
@@ -144,7 +144,7 @@ describe('an attempt to deliver', () => {
     assert.equal(sent.length, 1);
   });
 
-  it('never fails by an exception for what the channel does, and tells nothing that the channel did not vet', async () => {
+  it('never throws because of a channel, and shows nothing that the channel has not redacted', async () => {
     const refused = deliverThrough(() => Promise.reject(new RetryableFailure('503', 1000)));
     assert.deepEqual(await refused(1), { outcome: 'retry', detail: '503', retry_after_ms: 1000 });
     const broken = deliverThrough(() => Promise.reject(new TypeError('token abc123 is wrong')));
@@ -152,7 +152,7 @@ describe('an attempt to deliver', () => {
     assert.deepEqual((await rows()).map(({ attempt }) => attempt).sort(), [1, 2]);
   });
 
-  it('stops waiting for a channel that ignores its time', async () => {
+  it('stops waiting for a channel that ignores its time limit', async () => {
     const channels = [{ name: 'ops', kind: 'test', send: () => new Promise<never>(() => {}) }];
     const dependencies = {
       orm,
@@ -168,7 +168,7 @@ describe('an attempt to deliver', () => {
   });
 });
 
-describe('notices that nobody takes up', () => {
+describe('notices that nobody delivers', () => {
   it('are all signalled, however many are stuck before them', async () => {
     const there = await record();
     const signalled = new Set<string>();

@@ -34,7 +34,7 @@ describe('an incident whose workflow was lost', () => {
   }
   const webhook = (name: string, { url }: Receiver) => ({ kind: 'webhook' as const, name, url, secrets: [] });
 
-  it('goes on where its rows are: nothing that was sent is sent again, attempts count on', async () => {
+  it('continues from its rows: nothing is sent twice, and the count of attempts continues', async () => {
     const good = await listen();
     let broken = true;
     const bad = await listen(() => ({ status: broken ? 500 : 200 }));
@@ -67,7 +67,7 @@ describe('an incident whose workflow was lost', () => {
     await keepHistory(second, 'incident-restarted');
   });
 
-  it('settles what was sent but not yet on the timeline', async () => {
+  it('records notices that were sent but are not on the timeline yet', async () => {
     const hook = await listen();
     there = await stage({ channels: [webhook('ops', hook)], notify: false });
     const id = await there.open();
@@ -86,7 +86,7 @@ describe('an incident whose workflow was lost', () => {
     );
   });
 
-  it('counts an attempt that began and never ended, and tries the next', async () => {
+  it('counts an attempt that began and never ended, and makes the next one', async () => {
     const hook = await listen();
     there = await stage({ channels: [webhook('ops', hook)], scheduleMs: [50] });
     const id = await there.open();
@@ -108,7 +108,7 @@ describe('an incident whose workflow was lost', () => {
     );
   });
 
-  it('waits for a notify worker, and is signalled often, without sending twice', async () => {
+  it('waits for a notify worker, and sends once although it is signalled often', async () => {
     const hook = await listen();
     there = await stage({ channels: [webhook('ops', hook)], notify: false });
     const id = await there.open();
@@ -122,7 +122,7 @@ describe('an incident whose workflow was lost', () => {
     assert.equal(hook.received.length, 2);
   });
 
-  it('spends no attempt while our own database is away and nothing can be sent', async () => {
+  it('uses up no attempt while our own database is down and nothing can be sent', async () => {
     const hook = await listen();
     there = await stage({ channels: [webhook('ops', hook)], scheduleMs: [], notify: false });
     const away = await connect('postgresql://nobody@127.0.0.1:1/nowhere', 2);
@@ -142,7 +142,7 @@ describe('an incident whose workflow was lost', () => {
     assert.equal(hook.received.length, 1);
   });
 
-  it('continues as new after many signals and keeps the time a receiver asked for', async function () {
+  it('continues as new after many signals and keeps the delay that a receiver asked for', async function () {
     // If more than 100 signals come during a workflow task, the server aborts the task. On a machine under
     // load that happens many times, and each time the history is replayed: the test took 20 s instead of 5 s.
     this.timeout(120_000);

@@ -13,7 +13,7 @@ import { record } from './record.ts';
 import { incidentBundle, ownNamespace, signal } from './stage.ts';
 
 describe('the workers', () => {
-  it('are made from configuration alone, carry a notice, and end before they would be killed', async () => {
+  it('start from configuration alone, deliver a notice, and end before they would be killed', async () => {
     const hook = await receiver();
     const there = await record();
     const { namespace, nativeConnection, client, close } = await ownNamespace();

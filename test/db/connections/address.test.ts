@@ -21,7 +21,7 @@ function refusal(env: Record<string, string>): string {
 }
 
 describe('the address of PostgreSQL', () => {
-  it('is made of its parts where there is no URL, whatever characters they have', () => {
+  it('is made from its parts if there is no URL, whatever characters they contain', () => {
     const parts = { DATABASE_HOST: 'db', DATABASE_USER: 'me@work', DATABASE_PASSWORD: 'a/b#c:d%e?f' };
     const { DATABASE_URL } = loadConfig(parts);
     const { hostname, port, pathname, username, password } = new globalThis.URL(DATABASE_URL);
@@ -42,7 +42,7 @@ describe('the address of PostgreSQL', () => {
     }
   });
 
-  it('is refused where DATABASE_HOST is more than a host, and the error does not show it', () => {
+  it('is refused if DATABASE_HOST is more than a host, and the error does not show it', () => {
     for (const DATABASE_HOST of [
       ...['db:5432', '[::1]:5432', '[::1]', 'postgresql://tocsin:secret@db/tocsin', 'tocsin:secret@db'],
       ...['db/tocsin', 'db?sslmode=require', 'db#', 'db,other', '/var/run/postgresql', 'a b', 'fe80::1%eth0'],
@@ -54,13 +54,13 @@ describe('the address of PostgreSQL', () => {
     }
   });
 
-  it('is refused where DATABASE_PORT is not a port', () => {
+  it('is refused if DATABASE_PORT is not a port', () => {
     for (const DATABASE_PORT of ['x', '0', '65536', '54 32', '-1', '5432/secret']) {
       assert.match(refusal({ DATABASE_HOST: 'db', DATABASE_PORT }), /^DATABASE_PORT: must be a port/);
     }
   });
 
-  it('is refused where a % of DATABASE_URL is not part of an escape', () => {
+  it('is refused if a % in DATABASE_URL is not part of an escape', () => {
     for (const DATABASE_URL of [
       ...[
         'postgres://tocsin:s3cr%et@db/tocsin',
@@ -75,7 +75,7 @@ describe('the address of PostgreSQL', () => {
     assert.ok(loadConfig({ DATABASE_URL: 'postgres://tocsin:s%25%C3%A9@db/tocsin' }));
   });
 
-  it('is refused where DATABASE_URL is not a URL, or not one of PostgreSQL', () => {
+  it('is refused if DATABASE_URL is not a URL, or not one of PostgreSQL', () => {
     assert.match(
       refusal({ DATABASE_URL: 'postgres://u:secret#x@db/tocsin' }),
       /^DATABASE_URL: is not a valid URL/,

@@ -37,7 +37,7 @@ describe('connections for appends', () => {
       return rows[0]!.pid;
     });
 
-  it('take statements in the order sent, each of which sees those before it', async () => {
+  it('run statements in the order sent, and each sees the effects of those before it', async () => {
     const seen = await connections.transaction(async ({ send, commit }) => {
       const sent = [send<{ n: number }>(count), send(note, [1]), send<{ n: number }>(count), send(note, [2])];
       const last = send<{ n: number }>(count);
@@ -49,7 +49,7 @@ describe('connections for appends', () => {
     assert.equal(await noted(), 2);
   });
 
-  it('keep nothing when a statement fails, whatever was sent after it, and go on', async () => {
+  it('store nothing when a statement fails, whatever was sent after it, and remain usable', async () => {
     const before = await pid();
     for (const work of [1, 2]) {
       const failing = connections.transaction(({ send, commit }) =>
@@ -61,7 +61,7 @@ describe('connections for appends', () => {
     assert.equal(await pid(), before);
   });
 
-  it('do not take the answer to a commit of what had failed for a success', async () => {
+  it('do not take the answer to a commit of a failed transaction for a success', async () => {
     const failing = connections.transaction(async ({ send, commit }) => {
       await Promise.allSettled([send(note, [1]), send(note, [1])]);
       await commit();
@@ -70,7 +70,7 @@ describe('connections for appends', () => {
     assert.equal(await noted(), 0);
   });
 
-  it('keep nothing of work that throws before it commits', async () => {
+  it('store nothing if the work throws before it commits', async () => {
     const failing = connections.transaction(async ({ send }) => {
       await send(note, [1]);
       throw new Error('enough');
@@ -80,7 +80,7 @@ describe('connections for appends', () => {
     await pid();
   });
 
-  it('replace one that PostgreSQL has ended', async () => {
+  it('replace a connection that PostgreSQL has closed', async () => {
     const before = await pid();
     const failing = connections.transaction(async ({ send }) => {
       await send(note, [1]);

@@ -19,7 +19,7 @@ import { waitFor } from '../../support/wait-for.ts';
 /** Silence of 3 s, two checks with their queries, and extra time for a busy machine. */
 const NOTICED_WITHIN_MS = 12_000;
 
-describe('a connection on which nothing comes through any more', () => {
+describe('a connection on which nothing arrives any more', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let way: BlackHole;
   let url: string;
@@ -68,7 +68,7 @@ describe('a connection on which nothing comes through any more', () => {
   };
   const count = async (text: string) => (await direct.query<{ n: number }>(text)).rows[0]!.n;
 
-  it('costs appends a few seconds, and what was lost is stored by the next try', async () => {
+  it('delays appends by a few seconds, and lost events are stored by the next attempt', async () => {
     const buffer = newBuffer();
     await Promise.all([1, 2].map(() => buffer.accept([anEvent({ occurred_at: Date.now() })])));
     way.swallow();
@@ -83,7 +83,7 @@ describe('a connection on which nothing comes through any more', () => {
     await buffer.stop();
   });
 
-  it('whose commit arrived and was not answered counts once, however often it is sent again', async () => {
+  it('counts an event once if its commit arrived and the answer was lost, however often it is sent again', async () => {
     const buffer = newBuffer();
     await direct.query(
       `insert into rule_versions (rule_id, revision, definition, enabled, effective_at, snapshot, counted_from, window_ms,
@@ -145,7 +145,7 @@ describe('a connection on which nothing comes through any more', () => {
     await buffer.stop();
   });
 
-  it('costs heartbeats and the watermark a few seconds', async () => {
+  it('delays heartbeats and the watermark by a few seconds', async () => {
     const hearing = {
       load: () => ({ buffered: 0, inFlight: 0, oldestUnappended: null }),
       deafness: new Deafness('api'),
@@ -184,7 +184,7 @@ describe('a connection on which nothing comes through any more', () => {
     await heartbeat.stop();
   });
 
-  it('fails a read and a transaction, and their pool is whole afterwards', async () => {
+  it('makes a read and a transaction fail, and leaves their pool complete', async () => {
     await Promise.all([1, 2, 3].map(() => sql`select pg_sleep(0.1)`.execute(sqlOf(orm))));
     way.swallow();
     await within(
@@ -198,13 +198,13 @@ describe('a connection on which nothing comes through any more', () => {
     await Promise.all([1, 2, 3].map(() => transaction(orm, (db) => sql`select 1`.execute(db))));
   });
 
-  it('is told from one on which PostgreSQL works for long', async () => {
+  it('is distinguished from one on which PostgreSQL works for long', async () => {
     const { rows } = await sql<{ n: number }>`select 1 as n from pg_sleep(9)`.execute(sqlOf(orm));
     assert.deepEqual(rows, [{ n: 1 }]);
     assert.ok(way.made() > 2, 'it was asked after');
   });
 
-  it('is left alone for half a minute where PostgreSQL is too busy to let anyone log in', async () => {
+  it('is kept for half a minute if PostgreSQL is too busy to let anyone log in', async () => {
     const busy = sql<{ n: number }>`select 1 as n from pg_sleep(16)`.execute(sqlOf(orm));
     await waitFor(() => way.made() > 1, { what: 'the first question' });
     way.swallowNew();
@@ -212,14 +212,14 @@ describe('a connection on which nothing comes through any more', () => {
     assert.ok(way.made() > 3, 'it was asked after more than once');
   });
 
-  it('is left alone where PostgreSQL does not say what it works on', async () => {
+  it('is kept if PostgreSQL does not say what it works on', async () => {
     await direct.query(`alter database ${new URL(url).pathname.slice(1)} set track_activities = off`);
     const { rows } = await sql<{ n: number }>`select 1 as n from pg_sleep(9)`.execute(sqlOf(orm));
     assert.deepEqual(rows, [{ n: 1 }]);
     assert.ok(way.made() > 2, 'it was asked after');
   });
 
-  it('is let go of by PostgreSQL too, and has a limit for each statement', async () => {
+  it('is closed by PostgreSQL too, and each statement has a time limit', async () => {
     const shown = async (db: typeof sqlOf extends (orm: Orm) => infer S ? S : never, name: string) =>
       (await sql<{ value: string }>`select current_setting(${name}) as value`.execute(db)).rows[0]!.value;
     const db = sqlOf(orm);
@@ -234,7 +234,7 @@ describe('a connection on which nothing comes through any more', () => {
     });
   });
 
-  it('has the settings of a URL that brings its own', async () => {
+  it('keeps the settings that its URL contains', async () => {
     const named = new URL(url);
     named.searchParams.set('application_name', 'somebody');
     const other = await connect(named.href, 1);

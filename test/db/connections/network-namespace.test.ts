@@ -63,7 +63,7 @@ describe('a process in a network that loses the packets of its connections', () 
     }
   });
 
-  it('stores again within seconds, each event once', async () => {
+  it('stores events again within seconds, each once', async () => {
     const url = new URL(database!.url);
     url.host = `${HERE}:${way!.port}`;
     const script = join(import.meta.dirname, '../../support/appending.ts');

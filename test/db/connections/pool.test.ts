@@ -38,7 +38,7 @@ describe('the pool of connections', () => {
       { what: `a connection that is ${state}` },
     );
 
-  it('loses none to transactions that PostgreSQL broke off, in a statement or between two', async () => {
+  it('loses no connection when PostgreSQL breaks transactions off, during a statement or between two', async () => {
     for (let i = 0; i < 3; i++) {
       const busy = assert.rejects(transaction(orm, (db) => sql`select pg_sleep(600)`.execute(db)));
       await endAll('active');
@@ -56,7 +56,7 @@ describe('the pool of connections', () => {
     assert.equal(rows.length, 1);
   });
 
-  it('loses none to a transaction that could not begin', async () => {
+  it('loses no connection to a transaction that could not begin', async () => {
     for (let i = 0; i < 3; i++) {
       // The connection was closed just now, so the pool still considers it usable.
       await sql`select 1`.execute(sqlOf(orm));
@@ -69,7 +69,7 @@ describe('the pool of connections', () => {
     await transaction(orm, (db) => sql`select 1`.execute(db));
   });
 
-  it('rolls a failed transaction back and goes on with the same connection', async () => {
+  it('rolls a failed transaction back and reuses the same connection', async () => {
     const pid = async () =>
       (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(sqlOf(orm))).rows[0]!.pid;
     const before = await pid();

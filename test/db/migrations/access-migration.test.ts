@@ -4,7 +4,7 @@ import { connect, sqlOf } from '../../../db/orm.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
 describe('an upgrade of keys', () => {
-  it('renames those in force that share a name, and leaves the oldest, the revoked and the first as they are', async () => {
+  it('renames valid keys that share a name, except the oldest; revoked keys and the bootstrap key stay as they are', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     try {

@@ -84,7 +84,7 @@ describe('a rule that release 0.1.0 counted for', () => {
     assert.deepEqual(await opened(), [[12_000, 2]]);
   });
 
-  it('counts on, to the millisecond, with the events of before and after the upgrade', async () => {
+  it('counts to the millisecond with events from before and after the upgrade', async () => {
     engine.now = NOON + 1_190_000;
     await engine.arrive(RULE, [anEvent({ occurred_at: NOON + 1_189_000 })]);
     await edit(4);
@@ -96,7 +96,7 @@ describe('a rule that release 0.1.0 counted for', () => {
     assert.equal(incident?.endedAt?.getTime(), NOON + 1_190_001);
   });
 
-  it('does not take an event for counted that had come too late', async () => {
+  it('does not treat an event as counted that came too late', async () => {
     engine.now = NOON + 100_000;
     await edit(5);
     await engine.settle(RULE);

@@ -50,7 +50,7 @@ describe('a migration of a running system', () => {
       { what: `the migration to wait for ${table}`, timeoutMs: 30_000, everyMs: 10 },
     );
 
-  it('keeps appends from nothing while it waits for a judge, or indexes incidents', async () => {
+  it('does not block appends while it waits for a judge, or indexes incidents', async () => {
     await judge.query('begin');
     await judge.query('lock table alert_incidents in row exclusive mode');
     const migration = await migrate();
@@ -61,7 +61,7 @@ describe('a migration of a running system', () => {
     assert.equal((await migration.exited).code, 0, migration.output());
   });
 
-  it('has nobody wait behind it for long while it waits for a long transaction', async () => {
+  it('makes nobody wait for long while it waits for a long transaction', async () => {
     await judge.query('begin');
     await judge.query('select count(*) from rule_versions');
     const migration = await migrate();

@@ -26,11 +26,11 @@ describe('the schema', () => {
     return { ...(await migration.exited), output: migration.output() };
   };
 
-  it('that migrations make is the one that entities describe', async () => {
+  it('made by the migrations is the one that the entities describe', async () => {
     assert.equal(await orm.schema.getUpdateSchemaSQL(), '');
   });
 
-  it('has every table either as an entity or among those whose SQL is written by hand', async () => {
+  it('has every table either as an entity or in the list of raw tables', async () => {
     const { rows } = await sql<{ name: string }>`
       select relname as name from pg_class c join pg_namespace n on n.oid = relnamespace
       where nspname = 'public' and relkind in ('r', 'p') and relname <> 'migrations'`.execute(sqlOf(orm));
@@ -53,13 +53,13 @@ describe('the schema', () => {
     );
   });
 
-  it('is left as it is by migrating again', async () => {
+  it('does not change when migrations run again', async () => {
     const { code, output } = await migrate();
     assert.equal(code, 0);
     assert.match(output, /schema is up to date/);
   });
 
-  it('is made once by two that migrate at the same time', async () => {
+  it('is created once by two concurrent migrations', async () => {
     const em = orm.em.fork();
     const name = `${new URL(database.url).pathname.slice(1)}_empty`;
     await em.execute(`create database ${name}`);
@@ -78,7 +78,7 @@ describe('the schema', () => {
     }
   });
 
-  it('cannot be made where nobody answers: one sentence and a failure', async () => {
+  it('cannot be created if nobody answers: one sentence and a failure', async () => {
     const { code, output } = await migrate('postgresql://nobody:secret@127.0.0.1:1/nowhere');
     assert.equal(code, 1);
     assert.match(output, /^migration failed: .+\n$/);

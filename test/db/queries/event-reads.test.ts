@@ -82,7 +82,7 @@ describe('reading events at scale', () => {
     });
   }
 
-  it('searches payloads stretch by stretch, and goes on where its budget ended', async () => {
+  it('searches payloads part by part, and continues where its time ended', async () => {
     const filter = { payload: [{ path: ['host', 'name'], value: 'web-1' }], severity: 'high' };
     const expected = inOrder(stored.filter(compileFilter(filter)));
     assert.ok(expected.length > 3);
@@ -124,25 +124,25 @@ describe('reading events at scale', () => {
   const twoDays = ['events_20260502', 'events_20260503'];
 
   for (const filter of [{ severity: 'rare' }, { severity: 'low', source_id: 'source-1' }]) {
-    it(`looks into the days of the range alone, by ${Object.keys(filter).join(' and ')}`, async () => {
+    it(`reads only the days of the range, by ${Object.keys(filter).join(' and ')}`, async () => {
       const read = (tx: Sql) => listEvents(tx, filter, day, { limit: 2000 });
       assert.deepEqual(await touched(read), twoDays);
     });
   }
 
-  it('searches the days of the range alone', async () => {
+  it('searches only the days of the range', async () => {
     const filter = { payload: [{ path: ['host', 'name'], value: 'web-1' }] };
     const read = (tx: Sql) => searchEvents(tx, filter, day, { limit: 2000, characters }, 60_000);
     assert.deepEqual(await touched(read), twoDays);
   });
 
-  it('looks into no day that lies before the page', async () => {
+  it('reads no day before the page', async () => {
     const after = { at: NOON - 3 * DAY_MS, id: 'ffffffff-ffff-4fff-bfff-ffffffffffff' };
     const read = (tx: Sql) => listEvents(tx, {}, {}, { after, limit: 10 });
     assert.deepEqual(await touched(read), ['events_20260501']);
   });
 
-  it('looks into no event at all for a severity that its type never has', async () => {
+  it('reads no event for a severity that its type never has', async () => {
     const read = (tx: Sql) => listEvents(tx, { severity: 'nobody', event_type: 'type-0' }, {}, { limit: 10 });
     assert.deepEqual(await touched(read), []);
   });

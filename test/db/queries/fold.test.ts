@@ -80,7 +80,7 @@ describe('folding rollups', () => {
     return rows.length > 0;
   };
 
-  it('takes no longer when PostgreSQL still believes that there are hardly any', async () => {
+  it('takes no longer if PostgreSQL’s statistics say that there are hardly any rollups', async () => {
     await sql`alter table event_rollups set (autovacuum_enabled = false)`.execute(db());
     const insert = () =>
       sql`
@@ -97,7 +97,7 @@ describe('folding rollups', () => {
     assert.equal(await rollups(), 0);
   });
 
-  it('changes no answer, in whatever range and step, with all, some or nothing folded', async () => {
+  it('changes no answer, in any range and step, with all, some or nothing folded', async () => {
     const stored = events(600);
     await engine.append(stored);
     await assertCounted(stored);
@@ -118,7 +118,7 @@ describe('folding rollups', () => {
     assert.equal(await rollups(), 1);
   });
 
-  it('adds what comes late to what is folded already', async () => {
+  it('adds late events to what is folded already', async () => {
     const first = events(100);
     const late = events(100);
     await engine.append(first);
@@ -129,7 +129,7 @@ describe('folding rollups', () => {
     await assertCounted([...first, ...late]);
   });
 
-  it('counts an event once while appends and folds race, and sees it once at any moment', async () => {
+  it('counts an event exactly once at any moment while appends and folds run', async () => {
     const batches = Array.from({ length: 30 }, () => events(40));
     let appended = 0;
     let going = true;
@@ -161,7 +161,7 @@ describe('folding rollups', () => {
     await assertCounted(batches.flat());
   });
 
-  it('passes over what an append has in hand, and takes it the next time', async () => {
+  it('skips rows that an append has locked, and folds them the next time', async () => {
     const stored = events(50);
     await engine.append(stored);
     await transaction(engine.orm, async (append) => {
@@ -176,7 +176,7 @@ describe('folding rollups', () => {
     assert.ok((await summary(db())).total_events > stored.length);
   });
 
-  it('that is broken off leaves counts where they were', async () => {
+  it('leaves counts where they were if it is interrupted', async () => {
     const stored = events(50);
     await engine.append(stored);
     const before = await rollups();
@@ -191,7 +191,7 @@ describe('folding rollups', () => {
     await assertCounted(stored);
   });
 
-  it('forgets counts by whole days, as events go by whole partitions', async () => {
+  it('removes counts by whole days, like the partitions of events', async () => {
     const [kept, gone] = [
       anEvent({ occurred_at: NOON - DAY_MS }),
       anEvent({ occurred_at: NOON - 2 * DAY_MS }),

@@ -37,7 +37,7 @@ describe('a path', () => {
     );
   });
 
-  it('without brackets is split at its dots', () => {
+  it('is split at its dots if there are no brackets', () => {
     fc.assert(
       fc.property(
         fc.string().filter((text) => !text.includes('[')),
@@ -49,7 +49,7 @@ describe('a path', () => {
     );
   });
 
-  it('ends at the first equals sign that is not within a key', () => {
+  it('ends at the first equals sign outside of a key', () => {
     assert.equal(endOfPath('host.name=a=b'), 9);
     assert.equal(endOfPath('["a=b"].c=d'), 9);
     assert.equal(endOfPath('host'), -1);

@@ -17,7 +17,7 @@ const shorten = (id: string, opened_at: number, ended_at: number | null) => ({
 });
 
 describe('incidents that late events disproved', () => {
-  it('are withdrawn where no episode is left, open or not', () => {
+  it('are withdrawn if no episode is left, open or not', () => {
     assert.deepEqual(correct([incident('a', 10, 20), incident('b', 30, null)], []), [
       { kind: 'withdraw', id: 'a' },
       { kind: 'withdraw', id: 'b' },
@@ -28,20 +28,20 @@ describe('incidents that late events disproved', () => {
     assert.deepEqual(correct([incident('a', 10, 20)], [episode(12, 18)]), [shorten('a', 12, 18)]);
   });
 
-  it('are shortened at one end and extended at the other where their episode moved', () => {
+  it('are shortened at one end and extended at the other if their episode moved', () => {
     assert.deepEqual(correct([incident('a', 10, 20)], [episode(5, 15)]), [
       shorten('a', 10, 15),
       { kind: 'extend', id: 'a', since: 5, opened_at: 5, ended_at: 15, reopen: false },
     ]);
   });
 
-  it('end without a correction where they were open and only their end was unknown', () => {
+  it('end without a correction if they were open and only their end was unknown', () => {
     assert.deepEqual(correct([incident('a', 10, null)], [episode(10, 15)]), [
       { kind: 'end', id: 'a', ended_at: 15 },
     ]);
   });
 
-  it('stay the first part where they ended, and are split into new ones for the others', () => {
+  it('stay the first part if they had ended, and are split into new ones for the others', () => {
     const [first, second] = [episode(10, 13), episode(15, null)];
     assert.deepEqual(correct([incident('a', 10, 20)], [first, second]), [
       shorten('a', 10, 13),
@@ -49,7 +49,7 @@ describe('incidents that late events disproved', () => {
     ]);
   });
 
-  it('stay the part that goes on where they are open: people are at work on that', () => {
+  it('stay the part that continues if they are open, because people work on it', () => {
     const [first, second] = [episode(10, 13), episode(15, null)];
     assert.deepEqual(correct([incident('a', 10, null)], [first, second]), [
       shorten('a', 15, null),
@@ -57,14 +57,14 @@ describe('incidents that late events disproved', () => {
     ]);
   });
 
-  it('are merged where two lie in one episode', () => {
+  it('are merged if two lie in one episode', () => {
     assert.deepEqual(correct([incident('a', 10, 12), incident('b', 14, 20)], [episode(10, 18)]), [
       { kind: 'merge', id: 'b', into: 'a' },
       { kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: 18, reopen: false },
     ]);
   });
 
-  it('are each compared with an episode of its own where the gap between two moved', () => {
+  it('are matched with separate episodes if the gap between two moved', () => {
     assert.deepEqual(
       correct([incident('a', 10, 15), incident('b', 20, null)], [episode(10, 12), episode(14, null)]),
       [

@@ -100,7 +100,7 @@ describe('any sequence of judgings of a kind that late events can disprove', () 
     );
   type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-  it('leaves incidents that are equal to the episodes of the last one', () => {
+  it('leaves incidents that equal the episodes of the last judging', () => {
     check((record, steps) => {
       for (const one of steps) {
         if (one.do !== 'judge') record.act(one.do);
@@ -118,7 +118,7 @@ describe('any sequence of judgings of a kind that late events can disprove', () 
     });
   });
 
-  it('puts each correction on the timeline once, and tells it once to whoever was told of the incident', () => {
+  it('puts each correction on the timeline once, and notifies once those who were notified of the incident', () => {
     check((record, steps) => {
       for (const one of steps) {
         if (one.do !== 'judge') {
@@ -157,7 +157,7 @@ describe('any sequence of judgings of a kind that late events can disprove', () 
     });
   });
 
-  it('never leaves anybody to believe in more than is on record', () => {
+  it('never leaves anybody with a notice of more than is recorded', () => {
     check((record, steps) => {
       for (const one of steps) {
         if (one.do === 'judge') record.judge(one.episodes, one.late);
@@ -177,7 +177,7 @@ describe('any sequence of judgings of a kind that late events can disprove', () 
     });
   });
 
-  it('keeps what people did: an acknowledgement, and a resolve for as long as the episode goes on', () => {
+  it('keeps what people did: an acknowledgement, and a resolve while the episode continues', () => {
     check((record, steps) => {
       const acknowledged = new Map<string, number>();
       for (const one of steps) {
@@ -197,7 +197,7 @@ describe('any sequence of judgings of a kind that late events can disprove', () 
     });
   });
 
-  it('changes what comparing without corrections changes, as long as firing only grows', () => {
+  it('makes the same changes as comparing without corrections, as long as firing only grows', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(23), { maxLength: 24 }), fc.nat(23), (instants, more) => {
         const firing = (at: readonly number[]) => {

@@ -23,8 +23,8 @@ const incident = (
   ...changes,
 });
 
-describe('what is on record and what was judged', () => {
-  it('need no change where they agree', () => {
+describe('recorded incidents and judged episodes', () => {
+  it('need no change if they agree', () => {
     assert.deepEqual(
       reconcile([incident('a', 10, 20), incident('b', 30, null)], [episode(10, 20), episode(30, null)]),
       [],
@@ -32,7 +32,7 @@ describe('what is on record and what was judged', () => {
     assert.deepEqual(reconcile([], []), []);
   });
 
-  it('open an incident for each episode that none overlaps', () => {
+  it('open an incident for each episode that overlaps none', () => {
     const [one, two] = [episode(10, 20, 5), episode(30, null)];
     assert.deepEqual(reconcile([], [one, two]), [
       { kind: 'open', episode: one },
@@ -40,7 +40,7 @@ describe('what is on record and what was judged', () => {
     ]);
   });
 
-  it('that only touch are two: the instant of an end is no longer in it', () => {
+  it('that only touch are separate: the instant of an end does not belong to the episode', () => {
     const next = episode(20, 30);
     assert.deepEqual(reconcile([incident('a', 10, 20)], [next]), [{ kind: 'open', episode: next }]);
     const before = episode(5, 10);
@@ -53,7 +53,7 @@ describe('what is on record and what was judged', () => {
     ]);
   });
 
-  it('extend an incident backwards when it began earlier than was known', () => {
+  it('extend an incident backwards if it began earlier than was known', () => {
     assert.deepEqual(reconcile([incident('a', 10, null)], [episode(4, null, 2)]), [
       { kind: 'extend', id: 'a', since: 2, opened_at: 4, ended_at: null, reopen: false },
     ]);
@@ -63,7 +63,7 @@ describe('what is on record and what was judged', () => {
     ]);
   });
 
-  it('extend a resolved incident to its later end, without opening it again', () => {
+  it('extend a resolved incident to its later end, without reopening it', () => {
     assert.deepEqual(reconcile([incident('a', 10, 20)], [episode(10, 27)]), [
       { kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: 27, reopen: false },
     ]);
@@ -75,7 +75,7 @@ describe('what is on record and what was judged', () => {
     ]);
   });
 
-  it('leave closed what a person resolved, for as long as its episode goes on', () => {
+  it('leave an incident closed that a person resolved, while its episode continues', () => {
     const resolved = { state: 'resolved', resolved_by: 'ada' } as const;
     assert.deepEqual(reconcile([incident('a', 10, null, resolved)], [episode(10, null)]), []);
     assert.deepEqual(reconcile([incident('a', 10, null, resolved)], [episode(10, 20)]), [
@@ -88,7 +88,7 @@ describe('what is on record and what was judged', () => {
     assert.deepEqual(reconcile([incident('a', 10, 20, resolved)], [next]), [{ kind: 'open', episode: next }]);
   });
 
-  it('make one incident of two whose gap late events filled; the later points at the first', () => {
+  it('merge two incidents whose gap late events filled; the later one points at the first', () => {
     assert.deepEqual(reconcile([incident('b', 30, null), incident('a', 10, 20)], [episode(10, null)]), [
       { kind: 'merge', id: 'b', into: 'a' },
       { kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: null, reopen: true },
@@ -99,7 +99,7 @@ describe('what is on record and what was judged', () => {
     ]);
   });
 
-  it('never take anything back: what is on record and was not judged again stays', () => {
+  it('never take anything back: incidents outside of the judged time stay', () => {
     assert.deepEqual(reconcile([incident('a', 10, 20)], []), []);
     assert.deepEqual(reconcile([incident('a', 10, 20)], [episode(12, 18)]), []);
   });
@@ -112,20 +112,20 @@ describe('what is on record and what was judged', () => {
       );
     const by = { state: 'resolved', resolved_by: 'ann' } as const;
 
-    it('stay resolved where a person resolved the second, which goes on', () => {
+    it('stay resolved if a person resolved the second one, which continues', () => {
       assert.deepEqual(extended(by), {
         ...{ kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: null },
         ...{ reopen: false, resolved_as: 'b' },
       });
     });
 
-    it('go on where the second is open, also if a person resolved the first', () => {
+    it('continue if the second one is open, even if a person resolved the first', () => {
       const goesOn = { kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: null, reopen: true };
       assert.deepEqual(extended({}), goesOn);
       assert.deepEqual(extended({}, by), goesOn);
     });
 
-    it('stay resolved where a person resolved the second after it had ended', () => {
+    it('stay resolved if a person resolved the second one after it had ended', () => {
       const [, change] = reconcile([incident('a', 10, 20), incident('b', 30, 40, by)], late);
       assert.equal(change?.kind === 'extend' && change.reopen, false);
     });

@@ -34,7 +34,7 @@ describe('messages about one alert', () => {
     );
   });
 
-  it('move its end forward, and its words on, without changing how it stands', () => {
+  it('move its end later and update its texts, without changing its standing', () => {
     const merged = receive(
       [T, firing(T)],
       [T + 60_000, firing(T, { ends_at: T + 300_000, summary: 'fuller' })],
@@ -43,7 +43,7 @@ describe('messages about one alert', () => {
     assert.deepEqual([merged.outcome, merged.changed, merged.reworded], ['refreshed', false, true]);
   });
 
-  it('never move a time-out back, nor an end that was given', () => {
+  it('never move a time-out or a given end earlier', () => {
     for (const ends_explicit of [true, false]) {
       const merged = receive(
         [T, firing(T, { ends_explicit, ends_at: T + 300_000 })],
@@ -54,7 +54,7 @@ describe('messages about one alert', () => {
     }
   });
 
-  it('have an end that was given beat a time-out, also a later one', () => {
+  it('let a given end take precedence over a time-out, even a later one', () => {
     const merged = receive(
       [T, firing(T, { ends_explicit: false, ends_at: T + 300_000 })],
       [T + 1, firing(T, { ends_at: T + 200_000 })],
@@ -62,7 +62,7 @@ describe('messages about one alert', () => {
     assert.deepEqual([span(merged), merged.changed], [[0, 200_000, 'given'], true]);
   });
 
-  it('have the earliest start win, but not before the end of the episode before', () => {
+  it('let the earliest start count, but not before the end of the previous episode', () => {
     assert.deepEqual(span(receive([T, firing(T)], [T + 1, firing(T - 500, { ends_at: T + 100 })])), [
       -500,
       HOLDS_MS,
@@ -77,14 +77,14 @@ describe('messages about one alert', () => {
     assert.equal(second.alert?.starts_at, T + 1000);
   });
 
-  it('end it where its sender says', () => {
+  it('end it when its sender says', () => {
     const merged = receive([T, firing(T)], [T + 5000, resolved(T, T + 4000)]);
     assert.deepEqual([merged.outcome, span(merged)], ['resolved', [0, 4000, 'resolved']]);
     const byTrigger = receive([T, firing(T)], [T + 5000, firing(T, { ends_at: T + 4000 })]);
     assert.deepEqual(span(byTrigger), [0, 4000, 'resolved'], 'a trigger whose end has come resolves');
   });
 
-  it('end nothing that was never known, that is over, or that began after that end', () => {
+  it('end no alert that is unknown, over, or began after that end', () => {
     assert.equal(receive([T, resolved(T - 10, T)]).alert, null);
     const twice = receive(
       [T, firing(T)],
@@ -112,7 +112,7 @@ describe('messages about one alert', () => {
     );
   });
 
-  it('of a second sender go on where the first one’s ended, which its repeated resolves do not touch', () => {
+  it('of a second sender continue after the first one’s end, which repeated resolves of the first do not change', () => {
     const merged = receive(
       [T, firing(T)],
       [T + 1, firing(T + 1)],
@@ -124,13 +124,13 @@ describe('messages about one alert', () => {
     assert.equal(merged.outcome, 'ignored');
   });
 
-  it('that come after a mere silence go on with the episode', () => {
+  it('after mere silence continue the same episode', () => {
     const late = T + 2 * HOLDS_MS;
     const merged = receive([T, firing(T)], [late, firing(T, { ends_at: late + HOLDS_MS })]);
     assert.deepEqual([merged.past, merged.changed, merged.alert?.starts_at], [null, true, T]);
   });
 
-  it('of PagerDuty go on until they are resolved, however long', () => {
+  it('of PagerDuty keep it active until it is resolved, however long that takes', () => {
     const merged = receive([T, paged('trigger', T)], [T + 1e10, paged('trigger', T + 1e10)]);
     assert.deepEqual([merged.alert?.starts_at, merged.alert?.ends_at, merged.changed], [T, NEVER, false]);
     assert.equal(
@@ -139,7 +139,7 @@ describe('messages about one alert', () => {
     );
   });
 
-  it('of PagerDuty end it in the order in which they came, whatever the clocks of those who took them', () => {
+  it('of PagerDuty end it in the order of arrival, whatever the clocks of the receiving processes', () => {
     const merged = receive([T, paged('trigger', T)], [T - 7, paged('resolve', T - 7)]);
     assert.deepEqual([merged.outcome, span(merged)], ['resolved', [0, 1, 'resolved']]);
     assert.equal(applyMessage(merged.alert, paged('resolve', T - 3), T - 3, 'ada').outcome, 'ignored');
@@ -182,7 +182,7 @@ describe('messages about one alert', () => {
     });
   });
 
-  it('make episodes that last, follow each other and never overlap', () => {
+  it('make episodes that have a length, follow each other and never overlap', () => {
     fc.assert(
       fc.property(stream, (messages) => {
         const { all } = receive(...messages);
@@ -195,7 +195,7 @@ describe('messages about one alert', () => {
     );
   });
 
-  it('said twice are said once', () => {
+  it('have no effect when they are repeated', () => {
     fc.assert(
       fc.property(stream, (messages) => {
         let known: KnownAlert | null = null;
@@ -211,7 +211,7 @@ describe('messages about one alert', () => {
     );
   });
 
-  it('of one episode come to the same in whatever order, but for the words', () => {
+  it('of one episode have the same result in any order, except for the texts', () => {
     const refresh = fc.record({
       start: fc.integer({ min: -1000, max: 0 }),
       length: fc.integer({ min: 2000, max: 600_000 }),
@@ -250,7 +250,7 @@ describe('when a group of received alerts fired', () => {
     return [episodes.map(({ since, opened_at, ended_at }) => [since, opened_at, ended_at]), standing];
   };
 
-  it('is while any of them did', () => {
+  it('is the time in which any of them did', () => {
     const alerts = [one(10, 20, 'resolved'), one(15, 40), one(60, 70)];
     assert.deepEqual(judged(alerts, 100), [
       [
@@ -261,7 +261,7 @@ describe('when a group of received alerts fired', () => {
     ]);
   });
 
-  it('goes on to the last of their ends, by the watermark unless they were resolved', () => {
+  it('ends with the last of them, by the watermark unless they were resolved', () => {
     assert.deepEqual(judged([one(10, 40)], 50, 30), [
       [[10, 10, null]],
       { state: 'firing', since: 10, due: 40 },
@@ -273,7 +273,7 @@ describe('when a group of received alerts fired', () => {
     ]);
   });
 
-  it('begins no earlier than its rule’s revision, and when it is due', () => {
+  it('begins with the revision of its rule at the earliest, and not before its start', () => {
     assert.deepEqual(judged([one(10, 15), one(16, 40)], 30, 30, 20), [
       [[16, 20, null]],
       { state: 'firing', since: 20, due: 40 },
@@ -283,7 +283,7 @@ describe('when a group of received alerts fired', () => {
 });
 
 describe('the identity of a received alert', () => {
-  it('is its label set, in whatever order, without empty values', () => {
+  it('is its label set in any order, without empty values', () => {
     const key = alertmanagerKey({ a: '1', b: '2' });
     assert.match(key, /^[0-9a-f]{32}$/);
     assert.equal(alertmanagerKey({ b: '2', a: '1', c: '' }), key);
@@ -291,11 +291,11 @@ describe('the identity of a received alert', () => {
     assert.notEqual(alertmanagerKey({ a: '1","b":"2' }), alertmanagerKey({ a: '1', b: '2' }));
   });
 
-  it('is PagerDuty’s dedup key, of one ingest key alone', () => {
+  it('is PagerDuty’s dedup key within one ingest key', () => {
     assert.notEqual(pagerdutyKey('one', 'disk'), pagerdutyKey('other', 'disk'));
   });
 
-  it('goes with a severity on the house scale', () => {
+  it('is independent of its severity, which is converted to Tocsin’s', () => {
     const known = {
       critical: 'critical',
       error: 'high',

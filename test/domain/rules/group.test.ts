@@ -20,7 +20,7 @@ const event = (payload: Event['payload']): Event => ({
 const keyOf = (groupBy: string[], payload: Event['payload']) => compileGroupKey(groupBy)(event(payload));
 
 describe('the group of an event', () => {
-  it('is the only one where the rule groups by nothing', () => {
+  it('is the only one if the rule groups by nothing', () => {
     assert.equal(keyOf([], { host: 'a' }), SOLE_GROUP);
     assert.deepEqual(groupLabels([], SOLE_GROUP), {});
   });
@@ -32,7 +32,7 @@ describe('the group of an event', () => {
     assert.deepEqual(groupLabels(fields, key), { source_id: 'web-1', 'payload.disk.0': 'sda' });
   });
 
-  it('keeps values of different types apart; missing and null are one', () => {
+  it('distinguishes values of different types; missing and null are the same', () => {
     const keys = [1, '1', true, 'true', 'null', null, [], ['1'], {}].map((x) => keyOf(['payload.x'], { x }));
     assert.equal(new Set(keys).size, keys.length);
     assert.equal(keyOf(['payload.x'], {}), keyOf(['payload.x'], { x: null }));
@@ -40,7 +40,7 @@ describe('the group of an event', () => {
     assert.deepEqual(groupLabels(['payload.x'], keyOf(['payload.x'], {})), { 'payload.x': 'null' });
   });
 
-  it('has labels that differ wherever keys differ: a text that reads as other JSON is in quotes', () => {
+  it('has labels that differ wherever keys differ: a text that looks like other JSON is in quotes', () => {
     const values = [
       1,
       '1',
@@ -65,7 +65,7 @@ describe('the group of an event', () => {
     assert.deepEqual(labels.slice(-2), ['web-1', 'a"b']);
   });
 
-  it('has the labels of its events where its key is too long for them: the same by either way where it is not', () => {
+  it('has the labels of its events if its key is too long for them; both ways give the same labels if it is not', () => {
     const fields = ['payload.short', 'payload.text', 'payload["a.b"]'];
     const payload = { short: 1, text: `${'x'.repeat(300)}1`, 'a.b': 'named' };
     const labels = groupLabelsOf(fields, event(payload));
@@ -94,7 +94,7 @@ describe('the group of an event', () => {
     assert.equal(keyOf(fields, sent), keyOf(fields, stored));
   });
 
-  it('has a key of bounded length: a long one is cut and told apart by its hash', () => {
+  it('has a key of limited length: a long one is cut, and a hash is added', () => {
     const long = 'x'.repeat(10_000);
     const [a, b] = [keyOf(['payload.x'], { x: `${long}a` }), keyOf(['payload.x'], { x: `${long}b` })];
     assert.notEqual(a, b);
@@ -106,18 +106,18 @@ describe('the group of an event', () => {
     assert.match(groupLabels(['payload.x'], a).group!, /^\["x{100}/);
   });
 
-  it('has labels that PostgreSQL can keep, wherever the key is cut', () => {
+  it('has labels that PostgreSQL can store, wherever the key is cut', () => {
     for (let shift = 0; shift < 4; shift++) {
       const key = keyOf(['payload.x'], { x: 'a'.repeat(shift) + '😀'.repeat(200) });
       assert.ok(groupLabels(['payload.x'], key).group!.isWellFormed(), `cut after ${shift}`);
     }
   });
 
-  it('of what does not fit is labelled as overflow', () => {
+  it('is labelled as overflow if it is the overflow group', () => {
     assert.deepEqual(groupLabels(['payload.x'], OVERFLOW_GROUP), { overflow: 'true' });
   });
 
-  it('cannot be asked of a field that no event has', () => {
+  it('cannot use a field that no event has', () => {
     assert.throws(() => compileGroupKey(['hostname']), MatcherError);
   });
 });

@@ -8,8 +8,8 @@ import { bucketMsOf, bucketOf, WindowCounts } from '../../../domain/rules/window
 const BASE = 1_700_000_000_000;
 const sorted = (times: readonly number[]) => times.toSorted((a, b) => a - b);
 
-describe('times that are kept', () => {
-  it('are read as they were written, also those that go to rows', () => {
+describe('kept times', () => {
+  it('are read as they were written, including those in rows', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(2 ** 31 - 1), { maxLength: 1500 }), (offsets) => {
         const times = offsets.map((offset) => BASE + offset);
@@ -48,7 +48,7 @@ describe('times that are kept', () => {
     maxLength: 12,
   });
 
-  it('read from either end of a bucket are as many as asked for, each once, whatever rows they are in', () => {
+  it('read from either end of a bucket are as many as requested, each once, whatever rows they are in', () => {
     fc.assert(
       fc.property(
         rowsOf,
@@ -76,7 +76,7 @@ describe('times that are kept', () => {
     );
   });
 
-  it('decide windows as all times would, when a bucket has more than the threshold', () => {
+  it('decide windows like all times would if a bucket has more than the threshold', () => {
     const windowMs = 600_000;
     const bucketMs = bucketMsOf(windowMs);
     const crowded = fc.tuple(fc.nat(30), fc.array(fc.nat(bucketMs * 2), { minLength: 1, maxLength: 12 }));

@@ -38,7 +38,7 @@ const refusal = (matcher: object, reason: RegExp) =>
   );
 
 describe('a matcher', () => {
-  it('tells equal from unequal', () => {
+  it('distinguishes equal from unequal', () => {
     assert.equal(holds('event_type', '=', 'disk.full'), true);
     assert.equal(holds('event_type', '=', 'disk'), false);
     assert.equal(holds('source_id', '!=', 'web-1'), false);
@@ -48,7 +48,7 @@ describe('a matcher', () => {
     assert.equal(holds('payload.ok', '=', false), false);
   });
 
-  it('compares a number with numbers and with strings that read as it, a string only by its letters', () => {
+  it('compares a number with numbers and with strings that look like it; it compares a string only as text', () => {
     assert.equal(holds('payload.code', '=', 503), true);
     assert.equal(holds('payload.text', '=', 503), true);
     assert.equal(holds('payload.code', '=', '503'), true);
@@ -60,7 +60,7 @@ describe('a matcher', () => {
     assert.equal(holds('payload.x', '>', 0, event({ x: 'Infinity' })), false);
   });
 
-  it('has a dot that matches every character, newlines too, as Prometheus 3 has it', () => {
+  it('has a dot that matches every character including newlines, as in Prometheus 3', () => {
     const lines = event({ message: 'panic:\nout of memory' });
     assert.equal(holds('payload.message', '=~', 'panic.*memory', lines), true);
     assert.equal(holds('payload.message', '!~', 'panic.*memory', lines), false);
@@ -83,7 +83,7 @@ describe('a matcher', () => {
     assert.equal(holds('event_type', '>', 0), false);
   });
 
-  it('follows a path into the payload, list items by index', () => {
+  it('follows a path into the payload, with list items by index', () => {
     assert.equal(holds('payload.disks.0.free', '<', 11), true);
     assert.equal(holds('payload.disks.1.free', 'exists'), false);
     assert.equal(holds('payload.host.name', '=', 'a.b'), true);
@@ -119,7 +119,7 @@ describe('a matcher', () => {
     }
   });
 
-  it('compares numbers that were kept as texts to their last digit', () => {
+  it('compares numbers that were stored as texts with all their digits', () => {
     const big = event({ id: '9007199254740993', tiny: '0.30000000000000001', huge: '1e400' });
     assert.equal(holds('payload.id', '=', 9007199254740992, big), false);
     assert.equal(holds('payload.id', '>', 9007199254740992, big), true);
@@ -129,7 +129,7 @@ describe('a matcher', () => {
     assert.equal(holds('payload.text', 'in', [503.0], FULL), true);
   });
 
-  it('takes null for missing, and a missing field for failing all but !=, !~ and exists: false', () => {
+  it('treats null as missing; a missing field fails all tests but !=, !~ and exists: false', () => {
     for (const field of ['payload.none', 'payload.gone', 'payload.gone.deeper', 'payload.code.deeper']) {
       assert.equal(holds(field, 'exists'), false, field);
       assert.equal(holds(field, 'exists', true), false, field);
@@ -164,7 +164,7 @@ describe('a matcher', () => {
     assert.equal(holds('payload.x', '=~', 'a', event({ x: 'b\na\n' })), false);
   });
 
-  it('stays linear on patterns that send backtracking engines round for ever', () => {
+  it('takes linear time for patterns with which backtracking engines never end', () => {
     const long = event({ x: `${'a'.repeat(60_000)}!` });
     const started = performance.now();
     for (const pattern of ['(a+)+$', '(a|aa)+$', '(.*)*x', '^(([a-z])+.)+[A-Z]([a-z])+$']) {
@@ -173,13 +173,13 @@ describe('a matcher', () => {
     assert.ok(performance.now() - started < 5000, 'too slow');
   });
 
-  it('that no event can be asked is refused, and its field named', () => {
+  it('for a field that no event has is refused with the field’s name', () => {
     for (const field of ['', 'payload', 'payload.', 'payload..a', 'hostname', 'severity.x', 'occurred_at']) {
       refusal({ field, op: '=', value: 'x' }, new RegExp(`unknown field "${field.replaceAll('.', '\\.')}"`));
     }
   });
 
-  it('with a value of the wrong type is refused, and its field named', () => {
+  it('with a value of the wrong type is refused with the field’s name', () => {
     const field = 'payload.a';
     for (const op of ['=', '!=', '=~', '!~', '>', '<', 'in']) refusal({ field, op }, /payload\.a/);
     for (const op of ['=', '!=', '=~', '>', '<', 'in']) refusal({ field, op, value: {} }, /payload\.a/);
@@ -191,7 +191,7 @@ describe('a matcher', () => {
     refusal({ field, op: 'like', value: 'a' }, /unknown operator "like" on payload\.a/);
   });
 
-  it('with a pattern that is broken, backtracks, is too long or too costly is refused, and its field named', () => {
+  it('with a pattern that is broken, backtracks, is too long or too costly is refused with the field’s name', () => {
     const field = 'payload.a';
     for (const value of ['(', '[', '*', '(?=a)', '(a)\\1', 'a{1001}', '((a{100}){100}){100}']) {
       refusal({ field, op: '=~', value }, /bad pattern on payload\.a/);
@@ -204,7 +204,7 @@ describe('a matcher', () => {
 });
 
 describe('matchers', () => {
-  it('must all hold; none of them match every event', () => {
+  it('must all match; without any, every event matches', () => {
     const matchers: Matcher[] = [
       { field: 'severity', op: '=', value: 'high' },
       { field: 'payload.code', op: '>', value: 500 },

@@ -57,7 +57,7 @@ const offset = fc
   .map(([s, ms]) => BASE + s * 1000 + ms);
 
 describe('judging from where the record allows', () => {
-  it('gives the record that walking from the first event on gives', () => {
+  it('gives the same incidents as walking from the first event on', () => {
     fc.assert(
       fc.property(
         fc.array(offset, { maxLength: 30 }),
@@ -76,7 +76,7 @@ describe('judging from where the record allows', () => {
     );
   });
 
-  it('never begins more than keep_firing or for before what changed', () => {
+  it('begins at most keep_firing or for before what changed', () => {
     fc.assert(
       fc.property(fc.array(offset, { maxLength: 30 }), offset, anyWindowSpec, (old, from, s) => {
         const incidents = onRecord(whole(old, s)).map((incident) => ({ ...incident, carried: false }));
@@ -86,7 +86,7 @@ describe('judging from where the record allows', () => {
     );
   });
 
-  it('begins with the revision, and inside the incident that was carried over to it', () => {
+  it('begins with the revision, and inside an incident that was carried over to it', () => {
     const s: WindowSpec = {
       windowMs: 1000,
       bucketMs: 1000,

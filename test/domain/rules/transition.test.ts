@@ -62,7 +62,7 @@ const offset = fc
 const times = fc.array(offset, { maxLength: 40 }).map((offsets) => offsets.map((o) => BASE + o));
 
 describe('windows', () => {
-  it('count exactly at every instant, from buckets and as few exact times as it takes', () => {
+  it('count exactly at every instant, from buckets and as few exact times as possible', () => {
     fc.assert(
       fc.property(times, spec, offset, (all, s, o) => {
         assert.equal(
@@ -88,7 +88,7 @@ describe('windows', () => {
     );
   });
 
-  it('are deferred where they end, as far as is known, before an incident on record begins', () => {
+  it('are deferred if they seem to end before a recorded incident begins', () => {
     fc.assert(
       fc.property(times, spec, offset, offset, fc.nat(5), (all, s, a, b, nth) => {
         const horizon = { openUpTo: BASE + Math.max(a, b), endUpTo: BASE + Math.min(a, b) };
@@ -115,7 +115,7 @@ describe('windows', () => {
     );
   });
 
-  it('agree with the model when the walk begins inside an episode', () => {
+  it('agree with the model if the walk begins inside an episode', () => {
     fc.assert(
       fc.property(times, spec, offset, (all, s, at) => {
         const start = { at: BASE + at, firing: { since: BASE, opened_at: BASE } };

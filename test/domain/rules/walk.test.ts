@@ -27,7 +27,7 @@ const arrivals = fc.oneof(
 const END = BASE + 3_000_000;
 
 describe('walking along what changed', () => {
-  it('gives the same record as a brute-force walk over all events, in any order of arrival', () => {
+  it('gives the same incidents as a brute-force walk over all events, in any order of arrival', () => {
     const steps = fc.array(
       fc.record({ arrivals, now: fc.integer({ min: 0, max: 2100 }), lag: fc.constantFrom(0, 0, 5, 300) }),
       { minLength: 1, maxLength: 6 },
@@ -77,7 +77,7 @@ describe('walking along what changed', () => {
     'reaches two places': { spec: base, every: 60_000, at: [5_000_000, 5_000_001, 5_000_002, 9_000_000] },
   };
   for (const [what, { spec: s, every, at }] of Object.entries(late)) {
-    it(`reads a limited number of later buckets when what comes late ${what}`, () => {
+    it(`reads a limited number of later buckets if a late event ${what}`, () => {
       const group = new WalkedGroup(s);
       const n = Math.floor(20_000_000 / every);
       const times = Array.from({ length: n }, (_, i) => BASE + i * every);

@@ -47,13 +47,13 @@ const span = (changes: Partial<DeafSpan> = {}): DeafSpan => ({
 const lagWith = (deaf: DeafSpan, patience = 0) => lag([listening()], [], patience, [deaf]);
 
 describe('the watermark', () => {
-  it('stands still while nobody listens', () => {
+  it('does not move if nobody receives events', () => {
     assert.equal(lag([]), null);
     assert.equal(lag([], [{ id: 'sensor', appended_through: NOW }]), null);
     assert.equal(lag([listening({ beat_at: NOW - QUIET_AFTER_MS - 1 })]), null);
   });
 
-  it('is where the slowest listener was at its last beat', () => {
+  it('is where the slowest listener was at its last heartbeat', () => {
     assert.equal(lag([listening()]), 500);
     assert.equal(lag([listening(), listening({ role: 'ingest', beat_at: NOW - 900 })]), 900);
     assert.equal(lag([listening({ beat_at: NOW - QUIET_AFTER_MS })]), QUIET_AFTER_MS);
@@ -70,7 +70,7 @@ describe('the watermark', () => {
     assert.ok(HOLD_AFTER_GAP_MS > LONGEST_PRODUCER_BACKOFF_MS, 'a producer tries again within the hold');
   });
 
-  it('is held for longer while alerts stand that are sent again only now and then', () => {
+  it('is held longer while there are active alerts that senders repeat only now and then', () => {
     const gap = span({ held_until: NOW - RESENT_WITHIN_MS + 1 });
     assert.equal(lagWith(gap, RESENT_WITHIN_MS), 60 * S);
     assert.equal(lagWith({ ...gap, held_until: NOW - RESENT_WITHIN_MS }, RESENT_WITHIN_MS), 500);
@@ -82,7 +82,7 @@ describe('the watermark', () => {
     assert.ok(hold > 60 * S, 'Prometheus sends again within the hold');
   });
 
-  it('waits for those whom we refused for as long as that goes on', () => {
+  it('waits for senders that Tocsin refuses, for as long as that lasts', () => {
     const ours: DeafReason[] = ['buffer_full', 'body_budget', 'disk_full', 'store_unavailable', 'gap'];
     for (const reason of ours) {
       const long = span({ reason, from_at: NOW - 4 * LONGEST_HOLD_MS });
@@ -90,7 +90,7 @@ describe('the watermark', () => {
     }
   });
 
-  it('waits for 15 minutes for those who are refused for their own sake', () => {
+  it('waits up to 15 minutes for senders that are refused because of themselves', () => {
     for (const reason of ['over_rate', 'too_slow', 'failed'] as const) {
       const since = (ms: number) => span({ reason, from_at: NOW - ms });
       assert.equal(lagWith(since(LONGEST_HOLD_MS)), LONGEST_HOLD_MS, reason);
@@ -100,13 +100,13 @@ describe('the watermark', () => {
     }
   });
 
-  it('is not held by spans that only tell of what a row of its own holds', () => {
+  it('is not held by spans for which a row of its own holds it', () => {
     for (const reason of ['lost', 'stuck', 'dead_letter'] as const)
       assert.equal(lagWith(span({ reason })), 500);
     assert.equal(lagWith(span({ held_until: null })), 500);
   });
 
-  it('waits for a process that vanished, as its events may come to another', () => {
+  it('waits for a vanished process, because its events may come to another', () => {
     const gone = listening({ beat_at: NOW - 20 * S });
     const other = listening({ role: 'ingest' });
     assert.equal(lag([gone, other]), 20 * S);
@@ -118,25 +118,25 @@ describe('the watermark', () => {
     );
   });
 
-  it('does not pass what a process had in hand when it vanished', () => {
+  it('does not pass events that a vanished process was holding', () => {
     const gone = listening({ beat_at: NOW - 8 * S, oldest_unappended: NOW - 20 * S });
     assert.equal(lag([gone, listening()]), 20 * S);
   });
 
-  it('waits for a process that was replaced only until its senders found the new one', () => {
+  it('waits for a replaced process only until its senders found the new one', () => {
     const gone = listening({ beat_at: NOW - 60 * S });
     const replacement = (ago: number) => listening({ started_at: NOW - ago });
     assert.equal(lag([gone, replacement(HOLD_AFTER_GAP_MS - 1)]), 60 * S);
     assert.equal(lag([gone, replacement(HOLD_AFTER_GAP_MS)]), 500);
   });
 
-  it('goes on soon when a peer was there all along', () => {
+  it('advances soon if another process was running all the time', () => {
     const until = QUIET_AFTER_MS + HOLD_AFTER_GAP_MS;
     assert.equal(lag([listening({ beat_at: NOW - until + 1 }), listening()]), until - 1);
     assert.equal(lag([listening({ beat_at: NOW - until }), listening()]), 500);
   });
 
-  it('waits for one that ended in order only until its senders found a peer, whatever becomes of that', () => {
+  it('waits for a process that ended in order only until its senders found another one, even if that one vanishes', () => {
     const ended = (ago: number) => listening({ beat_at: NOW - ago, ended: true });
     assert.equal(lag([ended(HOLD_AFTER_GAP_MS - 1), listening()]), HOLD_AFTER_GAP_MS - 1);
     assert.equal(lag([ended(HOLD_AFTER_GAP_MS), listening()]), 500);
@@ -148,7 +148,7 @@ describe('the watermark', () => {
     assert.equal(lag([ended(S)]), null, 'it is not alive');
   });
 
-  it('waits for the last of a role that ended in order for as long as somebody sends to it', () => {
+  it('waits for the last process of a role that ended in order, for as long as somebody sends to it', () => {
     const hours = 7_200_000;
     const ended = (role: string) => listening({ id: 'last', role, beat_at: NOW - hours, ended: true });
     const other = (role: string) => listening({ role });
@@ -159,7 +159,7 @@ describe('the watermark', () => {
     assert.equal(lag([{ ...ended('ingest'), ended: false }, other('api')]), hours, 'it may have held events');
   });
 
-  it('does not wait for a process that was retired, nor for those that it had replaced', () => {
+  it('does not wait for a retired process, nor for those that it had replaced', () => {
     const minutes = (n: number) => n * 60 * S;
     const gone = listening({ id: 'gone', role: 'ingest', beat_at: NOW - minutes(5) });
     const before = listening({ id: 'before', role: 'ingest', beat_at: NOW - minutes(10) });
@@ -192,7 +192,7 @@ describe('the watermark', () => {
     ]);
   });
 
-  it('knows of no loss where one ended in order and a peer was there', () => {
+  it('finds no loss if a process ended in order and another one was running', () => {
     const ended = listening({ beat_at: NOW - 2 * S, ended: true });
     const lost = (processes: ListeningProcess[]) =>
       spansOfTheAbsent({ processes, producers: [], deaf: [], patience: 0 }, NOW).length;
@@ -200,7 +200,7 @@ describe('the watermark', () => {
     assert.equal(lost([ended, listening({ role: 'ingest' })]), 1, 'nobody listens to its senders');
   });
 
-  it('knows of spans that nobody in them can write: of the lost and of the stuck', () => {
+  it('makes the spans that those concerned cannot write: of vanished processes and of stuck producers', () => {
     const gone = listening({ id: 'gone', beat_at: NOW - 10 * S, oldest_unappended: NOW - 12 * S });
     const stuck = { id: 'sensor', appended_through: NOW - LONGEST_HOLD_MS - 1 };
     const producers = [stuck, { id: 'well', appended_through: NOW - LONGEST_HOLD_MS }];
@@ -218,8 +218,8 @@ describe('the watermark', () => {
   });
 });
 
-describe('a refusal', () => {
-  it('makes us deaf when it is not the sender’s own fault', () => {
+describe('a refused request', () => {
+  it('causes a deaf span unless the sender itself was at fault', () => {
     for (const reason of ['buffer_full', 'body_budget', 'disk_full', 'over_rate', 'too_slow', 'failed']) {
       assert.equal(deafnessOf(reason, true), reason);
     }
@@ -229,7 +229,7 @@ describe('a refusal', () => {
     }
   });
 
-  it('of somebody unknown does so only where it says that nobody is heard', () => {
+  it('of an unknown sender causes one only if its reason concerns all senders', () => {
     for (const reason of ['body_budget', 'over_rate', 'too_slow', 'failed']) {
       assert.equal(deafnessOf(reason, false), null);
     }

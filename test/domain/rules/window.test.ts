@@ -27,7 +27,7 @@ function exactly(...times: number[]): WindowCounts {
 
 describe('the edges of a window', () => {
   for (const at of [BASE, BASE + 1, BASE + 999]) {
-    it(`are both in it, to the millisecond (event at +${at - BASE} ms)`, () => {
+    it(`both belong to it, to the millisecond (event at +${at - BASE} ms)`, () => {
       const counts = exactly(at);
       assert.equal(counts.countAt(at - 1), 0);
       assert.equal(counts.countAt(at), 1);
@@ -36,7 +36,7 @@ describe('the edges of a window', () => {
     });
   }
 
-  it('let two events a whole window apart make a window of two, for one millisecond', () => {
+  it('let two events exactly one window apart count together for one millisecond', () => {
     const [first, second] = [BASE + 17, BASE + 17 + spec.windowMs];
     const horizon = { openUpTo: BASE + 100_000, endUpTo: BASE + 100_000 };
     const start = { at: BASE - 1000, firing: null };
@@ -49,7 +49,7 @@ describe('the edges of a window', () => {
     );
   });
 
-  it('are asked for by their buckets, and only where buckets leave the answer open', () => {
+  it('are read by their buckets, and only if the counts do not decide', () => {
     const counts = new WindowCounts(
       spec,
       new Map([

@@ -26,7 +26,7 @@ const hostile = fc
   )
   .map((parts) => parts.join(''));
 
-describe('a text that others chose, in the Temporal Web UI', () => {
+describe('a text from others in the Temporal Web UI', () => {
   it('becomes one visible, well-formed line of limited length', () => {
     fc.assert(
       fc.property(hostile, fc.integer({ min: 10, max: 400 }), (text, most) => {
@@ -49,7 +49,7 @@ describe('a text that others chose, in the Temporal Web UI', () => {
     );
   });
 
-  it('keeps an ordinary text as it is', () => {
+  it('stays as it is if it is ordinary', () => {
     for (const text of [
       'High CPU on web-1 (5 min)',
       'Überlast – größer als 80 %',
@@ -88,7 +88,7 @@ describe('a text that others chose, in the Temporal Web UI', () => {
   });
 });
 
-describe('what a workflow shows of itself', () => {
+describe('what a workflow shows', () => {
   it('fits the limits of Temporal, for any names', () => {
     fc.assert(
       fc.property(hostile, hostile, hostile, (name, severity, summary) => {
@@ -117,7 +117,7 @@ describe('what a workflow shows of itself', () => {
     );
   });
 
-  it('links to the API without the secrets in its address', () => {
+  it('links to the API without secrets of its address', () => {
     assert.equal(
       linkTo('https://ann:pw@tocsin.test/base/?token=x#y', '/alerts/1'),
       'https://tocsin.test/base/alerts/1',

@@ -49,7 +49,7 @@ describe('an e-mail', () => {
   const header = (mail: string, name: string) =>
     new RegExp(`^${name}: (.*)$`, 'im').exec(mail.replace(/\r\n[ \t]+/g, ' '))?.[1]?.trim();
 
-  it('says what happened in text and HTML, in one thread per incident, under one id over retries', async () => {
+  it('says what happened in text and HTML, in one thread per incident, with the same id in retries', async () => {
     const url = await listen();
     await send(url);
     await send(url);
@@ -91,7 +91,7 @@ describe('an e-mail', () => {
     await assert.rejects(send(url), { name: 'FinalFailure', message: /550.*no such user/ });
   });
 
-  it('is tried again for all while one recipient is refused for now, whoever else is taken or refused for good', async () => {
+  it('is tried again for all recipients while one is refused temporarily, even if others were accepted or refused for good', async () => {
     const url = await listen({
       onRcptTo({ address }, _session, done) {
         const code = Number(address.slice(0, 3));
@@ -113,7 +113,7 @@ describe('an e-mail', () => {
     assert.match((await to(250, 550)).detail, /, but refused 550@example\.com$/);
   });
 
-  it('authenticates, and never tells the password', async () => {
+  it('authenticates, and never shows the password', async () => {
     const credentials = 'tocsin:sesame-open@';
     const url = await listen(
       { onAuth: ({ password }, _session, done) => done(failure(535, `not with ${password}`)) },
@@ -122,7 +122,7 @@ describe('an e-mail', () => {
     await assert.rejects(send(url), { name: 'FinalFailure', message: /535.*not with <redacted>/ });
   });
 
-  it('is tried again when nobody listens or nobody answers', async () => {
+  it('is tried again if nobody listens or answers', async () => {
     await assert.rejects(send('smtp://127.0.0.1:1'), { name: 'RetryableFailure', message: /ECONNREFUSED/ });
     const url = await listen({ onConnect: () => {} });
     const silent = send(url, 'opened', AbortSignal.timeout(100));

@@ -70,7 +70,7 @@ for (const kind of ['webhook', 'slack'] as const) {
     const make = makers[kind]!;
 
     for (const { says, reply, retryAfterMs, ...expected } of cases) {
-      it(`takes ${says} for: ${expected[kind]}`, async () => {
+      it(`treats ${says} as: ${expected[kind]}`, async () => {
         const there = await receiver(() => reply);
         try {
           const result = await outcomeOf(make(there.url));
@@ -83,7 +83,7 @@ for (const kind of ['webhook', 'slack'] as const) {
       });
     }
 
-    it('gives up waiting when told to, for another attempt', async () => {
+    it('stops waiting when its time is over, for another attempt', async () => {
       const there = await receiver(() => ({ hang: true }));
       try {
         const result = await outcomeOf(make(there.url), AbortSignal.timeout(50));
@@ -93,7 +93,7 @@ for (const kind of ['webhook', 'slack'] as const) {
       }
     });
 
-    it('tries again where nobody listens, and tells no part of the URL', async () => {
+    it('tries again if nobody listens, and shows no part of the URL', async () => {
       const gone = await receiver();
       await gone.close();
       const result = await outcomeOf(make(`${gone.url}?token=verysecrettoken`));
@@ -102,7 +102,7 @@ for (const kind of ['webhook', 'slack'] as const) {
       assert.doesNotMatch(result.detail, /secret/);
     });
 
-    it('reads only the beginning of an endless answer, and tells no secret from it', async () => {
+    it('reads only the beginning of an endless answer, and shows no secret from it', async () => {
       const echo = ({ path, headers }: Received) => ({
         status: 500,
         body: `no ${path} for http://${headers.host}${path} ${'x'.repeat(1_000_000)}`,

@@ -4,7 +4,7 @@ import { sampleNotice } from './notice.ts';
 import { receiver } from './receiver.ts';
 
 describe('a Slack message', () => {
-  it('is cut between characters as people see them, never within an entity', async () => {
+  it('is cut between visible characters, never within an entity', async () => {
     const there = await receiver(() => ({ body: 'ok' }));
     try {
       const family = '👩‍👩‍👧‍👦';
@@ -34,7 +34,7 @@ describe('a Slack message', () => {
     }
   });
 
-  it('has text and blocks within the limits, nothing of an event works as markup', async () => {
+  it('has text and blocks within the limits, and nothing in an event works as markup', async () => {
     const there = await receiver(() => ({ body: 'ok' }));
     try {
       const notice = sampleNotice();

@@ -29,7 +29,7 @@ describe('a webhook', () => {
     assert.throws(() => new Webhook(secrets[0]!).verify(`${body} `, headersOf(0)), /No matching signature/);
   });
 
-  it('keeps its id over retries, with the time of the attempt; another channel has another id', async () => {
+  it('keeps its id in retries, with the time of the attempt; another channel has another id', async () => {
     const secrets = [secret()];
     await send({ secrets }, Date.now() - 60_000);
     await send({ secrets });
@@ -47,7 +47,7 @@ describe('a webhook', () => {
     assert.ok(headersOf(0)['webhook-id']);
   });
 
-  it('authenticates with the credentials of its URL, and never tells them', async () => {
+  it('authenticates with the credentials of its URL, and never shows them', async () => {
     await there.close();
     there = await receiver(({ headers }) => ({ status: 500, body: `no ${headers.authorization}` }));
     const url = there.url.replace('//', '//user:p%40ssword@');
@@ -55,7 +55,7 @@ describe('a webhook', () => {
     assert.equal(headersOf(0).authorization, `Basic ${Buffer.from('user:p@ssword').toString('base64')}`);
   });
 
-  it('never tells its secrets', async () => {
+  it('never shows its secrets', async () => {
     const one = secret();
     await there.close();
     there = await receiver(() => ({ status: 500, body: `${one} or ${one.slice(6)}` }));

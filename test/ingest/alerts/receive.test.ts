@@ -65,7 +65,7 @@ describe('receiving alerts', () => {
     ).rows;
   const typesOf = async () => (await events()).map(({ event_type }) => event_type);
 
-  it('puts them on record, notes them for judging, and stores an event of each change', async () => {
+  it('stores alerts, notes them for judging, and stores an event about each change', async () => {
     assert.deepEqual(
       await receive(firing(NOON - 40 * 86_400_000, { ends_at: NOON + 60_000 }), paged('trigger', NOON)),
       [
@@ -83,7 +83,7 @@ describe('receiving alerts', () => {
     assert.equal(await count('received_events'), 0, 'none waits to be stored');
   });
 
-  it('takes fifty messages about one new alert at once as one', async () => {
+  it('treats fifty messages about one new alert at once as one', async () => {
     const others = [1, 2, 3].map(() => createAlertReceiver({ orm, ingest, client, clock, log: silent }));
     const all = [receiver, ...others];
     const results = await Promise.all(
@@ -102,7 +102,7 @@ describe('receiving alerts', () => {
     assert.deepEqual(await typesOf(), ['alert.firing']);
   });
 
-  it('takes batches that share alerts, in whatever order, without a deadlock', async () => {
+  it('stores batches that share alerts in any order without a deadlock', async () => {
     const batch = Array.from({ length: 40 }, (_, i) =>
       firing(NOON, { labels: { alertname: 'Down', i: `${i}` } }),
     );
@@ -114,7 +114,7 @@ describe('receiving alerts', () => {
     assert.equal(await count('events'), 40);
   });
 
-  it('writes nothing but the alert when it is sent again', async () => {
+  it('writes only the alert when it is repeated', async () => {
     await receive(firing(NOON));
     const pending = await sql`select * from pending_evaluations`.execute(sqlOf(orm));
     now += 60_000;
@@ -130,7 +130,7 @@ describe('receiving alerts', () => {
     assert.deepEqual(rows, [{ ends_at: now + 240_000, updated_at: now }]);
   });
 
-  it('ignores the end of an alert that it never knew, but for one event however often it is told', async () => {
+  it('ignores the end of an unknown alert, except for one event, however often it is repeated', async () => {
     for (let i = 0; i < 3; i++) {
       assert.deepEqual(await receive(resolved(NOON - 60_000, NOON)), [
         { status: 'accepted', outcome: 'ignored' },
@@ -151,7 +151,7 @@ describe('receiving alerts', () => {
     assert.ok((await events()).every(({ payload }) => payload.dedup_key === 'db-1/disk'));
   });
 
-  it('says what is wrong with one, and takes the others', async () => {
+  it('says what is wrong with one alert, and stores the others', async () => {
     const bad: [Partial<ReceivedAlert>, string][] = [
       [{ key: 'k'.repeat(401) }, 'key'],
       [{ ends_at: NOON - 1 }, 'ends_at'],
@@ -174,7 +174,7 @@ describe('receiving alerts', () => {
     assert.equal(await count('received_alerts'), 1);
   });
 
-  it('takes an alert that starts ahead of our clock for one that fires now: it is the sender’s clock that is wrong', async () => {
+  it('treats an alert that starts in the future as firing now, because the sender’s clock is wrong', async () => {
     const ahead = firing(now + 600_000, { ends_at: now + 900_000 });
     assert.deepEqual(await receive(ahead), [{ status: 'accepted', outcome: 'opened' }]);
     const [alert] = (
@@ -186,7 +186,7 @@ describe('receiving alerts', () => {
     assert.deepEqual(again, [{ status: 'accepted', outcome: 'refreshed' }]);
   });
 
-  it('refuses no page for a detail: texts are repaired, and cut where they are too long', async () => {
+  it('refuses no page over a detail: texts are repaired, and cut if they are too long', async () => {
     const annotations = { stack: 'at f()\n'.repeat(40_000), nul: 'a\0b', half: 'x\ud800' };
     const page = paged('trigger', now, { summary: 'nul \0', annotations });
     const many = Array.from({ length: 30_000 }, (_, i) => [`k${i}`, 'x'] as const);
@@ -200,7 +200,7 @@ describe('receiving alerts', () => {
     assert.deepEqual(rows[1]!.annotations, { cut: '30000 annotations were too large to store' });
   });
 
-  it('keeps labels that are called like parts of an object', async () => {
+  it('keeps labels that are named like properties of every object', async () => {
     const labels = JSON.parse('{"__proto__":"a","constructor":"b"}') as Record<string, string>;
     assert.deepEqual(await receive(firing(NOON, { labels })), [{ status: 'accepted', outcome: 'opened' }]);
     const { alerts } = await activeAlerts(sqlOf(orm), {
@@ -215,7 +215,7 @@ describe('receiving alerts', () => {
     ]);
   });
 
-  it('leaves events that could not be stored to the next round, and they are stored once', async () => {
+  it('leaves events that could not be stored to the next round, which stores them once', async () => {
     const broken = createAlertReceiver({
       ...{ orm, client, clock, log: silent },
       ingest: { claimTimes: ingest.claimTimes, accept: () => Promise.reject(new StoreUnavailable('away')) },
@@ -230,7 +230,7 @@ describe('receiving alerts', () => {
     assert.equal(await count('received_events'), 0);
   });
 
-  it('throws StoreUnavailable when PostgreSQL is away', async () => {
+  it('throws StoreUnavailable if PostgreSQL is down', async () => {
     const nowhere = await connect('postgresql://nobody@127.0.0.1:1/nowhere', 1);
     const away = createAlertReceiver({ orm: nowhere, ingest, client, clock, log: silent });
     await assert.rejects(away.receive([firing(NOON)], 'ada'), StoreUnavailable);
@@ -254,7 +254,7 @@ describe('receiving alerts', () => {
     });
     afterEach(() => guarded.stop());
 
-    it('refuses them, and takes them again once there is room', async () => {
+    it('refuses alerts, and stores them again once there is space', async () => {
       free = 1;
       await disk.look();
       assert.throws(() => guarded.requireRoom(), DiskFull);
@@ -267,7 +267,7 @@ describe('receiving alerts', () => {
       assert.equal(await count('received_alerts'), 1);
     });
 
-    it('says so also where PostgreSQL was the first to know, and does not ask it again at once', async () => {
+    it('reports that also if PostgreSQL noticed it first, and does not ask it again at once', async () => {
       await sql`create function refuse() returns trigger language plpgsql as
         $$begin raise exception 'could not extend file' using errcode = '53100'; end$$`.execute(sqlOf(orm));
       await sql`create trigger full_disk before insert on received_alerts for each row execute function refuse()`.execute(
@@ -284,7 +284,7 @@ describe('receiving alerts', () => {
     });
   });
 
-  it('takes ten thousand alerts, and their refreshes in far less than the minute between them', async function () {
+  it('stores ten thousand alerts, and their refreshes in far less than the minute between them', async function () {
     this.timeout(120_000);
     const send = (at: number) =>
       Array.from({ length: 10_000 }, (_, i) =>
@@ -301,7 +301,7 @@ describe('receiving alerts', () => {
     assert.equal(await count('events'), 10_000);
   });
 
-  describe('and reading those that are active', () => {
+  describe('reading active alerts', () => {
     const read = async (matchers: LabelMatcher[], limit = 100) => {
       const found = await activeAlerts(sqlOf(orm), { protocol: 'alertmanager', matchers, now, limit });
       return { hosts: found.alerts.map(({ labels }) => labels.host).sort(), more: found.more };
@@ -313,7 +313,7 @@ describe('receiving alerts', () => {
       ),
     );
 
-    it('finds them by their labels, missing ones being empty', async () => {
+    it('finds them by their labels, and missing labels count as empty', async () => {
       assert.deepEqual((await read([])).hosts, ['db-1', 'db-2', 'web-1']);
       assert.deepEqual((await read([{ name: 'host', op: '=', value: 'db-1' }])).hosts, ['db-1']);
       assert.deepEqual((await read([{ name: 'host', op: '!=', value: 'db-1' }])).hosts, ['db-2', 'web-1']);
@@ -323,20 +323,20 @@ describe('receiving alerts', () => {
       assert.equal((await read([{ name: 'team', op: '=', value: '' }])).hosts.length, 3);
     });
 
-    it('says that there are more than were asked for, and what is wrong with a pattern', async () => {
+    it('says that there are more than requested, and what is wrong with a pattern', async () => {
       assert.deepEqual((await read([], 2)).more, true);
       assert.deepEqual((await read([], 3)).more, false);
       await assert.rejects(read([{ name: 'host', op: '=~', value: '(' }]), MatcherError);
     });
 
-    it('no longer finds one that is over', async () => {
+    it('no longer finds an alert that is over', async () => {
       now += 1000;
       await receive(resolved(NOON, now, { labels: { alertname: 'Down', host: 'db-1' } }));
       assert.deepEqual((await read([])).hosts, ['db-2', 'web-1']);
     });
   });
 
-  it('opens no incident by itself: that is for the rules’ workflows', async () => {
+  it('opens no incident by itself, because the rules’ workflows do that', async () => {
     await receive(firing(NOON), paged('trigger', NOON));
     assert.equal(await orm.em.fork().count(IncidentEntity), 0);
     const { rows } = await sql<{

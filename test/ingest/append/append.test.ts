@@ -39,7 +39,7 @@ describe('an append', () => {
     return rows.length > 0;
   };
 
-  it('stores an event once, and answers a duplicate with the event as it is stored', async () => {
+  it('stores an event once, and answers a duplicate with the stored event', async () => {
     const [event] = ticks(1);
     const again = { ...event!, severity: 'low', payload: { other: true } };
     assert.deepEqual((await engine.store([event!])).outcomes, [{ status: 'stored', event }]);
@@ -48,7 +48,7 @@ describe('an append', () => {
     assert.equal(await stored(), 1);
   });
 
-  it('takes the first of two alike in one batch', async () => {
+  it('stores the first of two equal ones in one batch', async () => {
     const [one, two] = ticks(2);
     const { outcomes } = await engine.store([one!, two!, { ...one!, severity: 'low' }]);
     assert.deepEqual(
@@ -58,7 +58,7 @@ describe('an append', () => {
     assert.equal(await stored(), 2);
   });
 
-  it('answers in the order given, whatever order it stores in', async () => {
+  it('answers in the given order, whatever the order of storing', async () => {
     const events = ticks(50);
     const { outcomes } = await engine.store(events);
     assert.deepEqual(
@@ -67,7 +67,7 @@ describe('an append', () => {
     );
   });
 
-  it('adds to counts and rollups for what is new only', async () => {
+  it('adds only new events to counts and rollups', async () => {
     await createRule(engine.orm, aRule(), NOON);
     const events = ticks(10);
     await engine.store(events.slice(0, 6));
@@ -75,14 +75,14 @@ describe('an append', () => {
     assert.deepEqual([await stored(), await counted(), await rolledUp()], [10, 10, 10]);
   });
 
-  it('wakes nobody for what was known before', async () => {
+  it('wakes no rule for known events', async () => {
     await createRule(engine.orm, aRule(), NOON);
     const events = ticks(3);
     assert.equal((await engine.store(events)).outboxIds.length, 1);
     assert.equal((await engine.store(events)).outboxIds.length, 0);
   });
 
-  it('loses no neighbour to an event that PostgreSQL refuses', async () => {
+  it('stores the other events when PostgreSQL refuses one', async () => {
     await createRule(engine.orm, aRule(), NOON);
     const events = ticks(100);
     for (const i of [0, 41, 99]) events[i]!.payload = { bad: 'nul \u0000' };
@@ -95,14 +95,14 @@ describe('an append', () => {
     assert.ok(outboxIds.length > 0);
   });
 
-  it('makes the partition of a day that none has been made for', async () => {
+  it('creates the missing partition of a day', async () => {
     const events = [3, 10, 25].map((days) => anEvent({ occurred_at: NOON - days * DAY_MS }));
     const { outcomes } = await engine.store(events);
     assert.ok(outcomes.every(({ status }) => status === 'stored'));
     assert.equal(await stored(), 3);
   });
 
-  it('makes it also for a count whose bucket begins the day before', async () => {
+  it('also creates the partition for a count whose bucket begins the day before', async () => {
     // Buckets of 1017 ms and of half a day.
     await createRule(
       engine.orm,
@@ -119,7 +119,7 @@ describe('an append', () => {
     assert.deepEqual([await stored(), await counted()], [1, 2]);
   });
 
-  it('stores a batch once that fifty retries send at once, and answers all of them alike', async () => {
+  it('stores a batch once that is sent fifty times at once, and answers all of them alike', async () => {
     await createRule(engine.orm, aRule(), NOON);
     const events = ticks(20);
     const appends = Array.from({ length: 5 }, () => engine.newAppend());
@@ -138,7 +138,7 @@ describe('an append', () => {
     assert.equal(new Set(told).size, 20);
   });
 
-  it('lets racing claims of a time agree', async () => {
+  it('gives concurrent claims of a time the same time', async () => {
     const ids = Array.from({ length: 10 }, () => crypto.randomUUID());
     const answers = await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
@@ -158,7 +158,7 @@ describe('an append', () => {
     assert.equal(times[1], NOON - 9);
   });
 
-  it('says that nothing is known when PostgreSQL is away', async () => {
+  it('says that the outcome is unknown if PostgreSQL is down', async () => {
     const away = await connect('postgresql://nobody@127.0.0.1:1/nowhere', 2);
     const connections = new AppendConnections(away, 1);
     const append = new Append({ orm: away, connections, clock: () => NOON, log: silent });
@@ -167,7 +167,7 @@ describe('an append', () => {
     await away.close(true);
   });
 
-  it('says so too when PostgreSQL breaks off, and then stores once what is sent again', async () => {
+  it('says so also if the connection breaks, and stores once what is sent again', async () => {
     const events = ticks(5);
     await engine.orm.em.fork().transactional(async (em) => {
       await em.execute('lock table event_rollups in access exclusive mode');

@@ -29,7 +29,7 @@ function gated(limits: Partial<BufferLimits> = {}) {
 const sizes = ({ appends }: ReturnType<typeof gated>) => appends.map(({ events }) => events.length);
 
 describe('the buffer', () => {
-  it('appends at once when idle, and as one what arrives meanwhile', async () => {
+  it('appends at once when idle, and events that arrive during an append share the next one', async () => {
     const there = gated();
     const first = there.buffer.accept(batch(1));
     const others = [batch(2), batch(3), batch(4)];
@@ -46,7 +46,7 @@ describe('the buffer', () => {
     assert.deepEqual(there.committed, [['0'], ['1']]);
   });
 
-  it('puts no more into one append than allowed, but a larger batch whole', async () => {
+  it('puts at most the allowed number of events into one append, except for a single larger batch', async () => {
     const there = gated({ appendEvents: 5, bufferEvents: 1000 });
     const answers = [1, 3, 3, 8, 2].map((n) => there.buffer.accept(batch(n)));
     for (let i = 0; i < 5; i++) {
@@ -63,7 +63,7 @@ describe('the buffer', () => {
     assert.equal(there.buffer.load().inFlight, 2);
   });
 
-  it('begins another append beside one under way only for as many events as make it worth while', async () => {
+  it('begins another append while one is running only for enough events', async () => {
     const there = gated({ appendsInFlight: 2, besideEvents: 5 });
     const answers = [3, 2, 2].map((n) => there.buffer.accept(batch(n)));
     assert.deepEqual(sizes(there), [3]);
@@ -78,7 +78,7 @@ describe('the buffer', () => {
     assert.deepEqual(sizes(there), [3, 5, 4]);
   });
 
-  it('passes by an append that is held up, though nobody else comes', async () => {
+  it('does not wait for an append that is held up, even if no other request comes', async () => {
     const there = gated({ appendsInFlight: 2, besideEvents: 50 });
     for (const n of [1, 2, 3]) void there.buffer.accept(batch(n));
     assert.deepEqual(sizes(there), [1]);
@@ -86,7 +86,7 @@ describe('the buffer', () => {
     assert.deepEqual(sizes(there), [1, 5]);
   });
 
-  it('refuses what would be too much, says when to come again, and takes more once there is room', async () => {
+  it('refuses events beyond its limit, says when to come again, and accepts more once there is room', async () => {
     const there = gated({ bufferEvents: 10 });
     const first = there.buffer.accept(batch(6));
     await there.buffer.accept(batch(5)).then(
@@ -107,7 +107,7 @@ describe('the buffer', () => {
     assert.equal(there.appends.length, 3);
   });
 
-  it('refuses unread requests when the usual number of events would not fit', async () => {
+  it('refuses unread requests if the usual number of events would not fit', async () => {
     const there = gated({ bufferEvents: 100 });
     const answers = [there.buffer.accept(batch(1))];
     for (let i = 0; i < 11; i++) answers.push(there.buffer.accept(batch(8)));
@@ -132,20 +132,20 @@ describe('the buffer', () => {
     assert.throws(() => there.buffer.requireRoom(), BufferFull);
   });
 
-  it('takes a batch larger than itself when it is empty, since it would never fit otherwise', () => {
+  it('accepts a batch larger than itself when it is empty, since it would never fit otherwise', () => {
     const there = gated({ bufferEvents: 10 });
     void there.buffer.accept(batch(25));
     assert.deepEqual(sizes(there), [25]);
   });
 
-  it('asks for longer patience, the more is waiting', async () => {
+  it('asks senders to wait longer the more events wait', async () => {
     const there = gated({ bufferEvents: 100_000, appendEvents: 100_000 });
     void there.buffer.accept(batch(50_000));
     const later = await there.buffer.accept(batch(60_000)).catch((error) => error);
     assert.equal(later.retryAfterSeconds, 5);
   });
 
-  it('tells each of a failed append, and goes on', async () => {
+  it('reports a failed append to each caller, and continues', async () => {
     const there = gated();
     const doomed = [there.buffer.accept(batch(1))];
     const next = there.buffer.accept(batch(2));
@@ -156,7 +156,7 @@ describe('the buffer', () => {
     assert.deepEqual(there.buffer.load(), { buffered: 0, inFlight: 0, oldestUnappended: null });
   });
 
-  it('knows the oldest event that it holds, waiting or under way', async () => {
+  it('knows the oldest event that it holds, waiting or being appended', async () => {
     const there = gated();
     assert.equal(there.buffer.load().oldestUnappended, null);
     const first = there.buffer.accept([...batch(1, 700), ...batch(1, 500)]);
@@ -167,7 +167,7 @@ describe('the buffer', () => {
     assert.equal(there.buffer.load().oldestUnappended, 600);
   });
 
-  it('that stops accepts no more, and is stopped when all that it accepted is answered', async () => {
+  it('stops only after all accepted events are answered, and accepts no more', async () => {
     const there = gated();
     let answered = 0;
     for (let i = 0; i < 3; i++) void there.buffer.accept(batch(30)).then(() => answered++);
@@ -182,7 +182,7 @@ describe('the buffer', () => {
     assert.deepEqual(sizes(there), [30, 30, 30]);
   });
 
-  it('that is empty stops at once', async () => {
+  it('stops at once if it is empty', async () => {
     await gated().buffer.stop();
   });
 });

@@ -20,15 +20,15 @@ const rules = (definitions: Record<string, Partial<RuleDefinition>>) =>
 const matching = (set: RuleSet, changes: Parameters<typeof anEvent>[0]) =>
   set.matchAll([anEvent(changes)], NOW).map(({ rule }) => rule.id);
 
-describe('the rules in force', () => {
-  it('are asked only about events of their type', () => {
+describe('the enabled rules', () => {
+  it('are compared only with events of their type', () => {
     const set = rules({ tick: {}, tock: { event_type: 'tock' }, any: { event_type: null } });
     assert.deepEqual(matching(set, { occurred_at: NOW }), ['tick', 'any']);
     assert.deepEqual(matching(set, { occurred_at: NOW, event_type: 'tock' }), ['tock', 'any']);
     assert.deepEqual(matching(set, { occurred_at: NOW, event_type: 'constructor' }), ['any']);
   });
 
-  it('filter by severity and matchers, all of which must hold', () => {
+  it('filter by severity and matchers, all of which must match', () => {
     const set = rules({
       high: { severity: 'high' },
       low: { severity: 'low' },
@@ -47,7 +47,7 @@ describe('the rules in force', () => {
   });
 });
 
-describe('the rules that a process knows', () => {
+describe('the rules that a process remembers', () => {
   let engine: Engine;
   beforeEach(async () => {
     engine = await Engine.start(NOW);
@@ -60,7 +60,7 @@ describe('the rules that a process knows', () => {
   };
   const update = async (set: RuleSet) => set.update(sqlOf(engine.orm), await engine.ruleSetVersion());
 
-  it('are read anew where they changed, and only there', async () => {
+  it('are read again if they changed, and only then', async () => {
     const [one, two] = [await create('one'), await create('two')];
     const set = new RuleSet(0, []);
     await update(set);
@@ -80,7 +80,7 @@ describe('the rules that a process knows', () => {
     assert.deepEqual([set.rule(one), set.rule(two)], [undefined, undefined]);
   });
 
-  it('are all read where the record of changes has gaps', async () => {
+  it('are all read if the record of changes has gaps', async () => {
     const [one, two] = [await create('one'), await create('two')];
     const set = new RuleSet(0, []);
     await update(set);
@@ -113,7 +113,7 @@ describe('the tally of an append', () => {
     ]);
   });
 
-  it('keeps what came late apart from what came in time, each with its span', () => {
+  it('separates late events from others, each with their first and last time', () => {
     assert.deepEqual(
       sums.touched.map(({ g, l, f, t }) => [g, l, f - NOW, t - NOW]),
       [

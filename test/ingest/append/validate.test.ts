@@ -26,7 +26,7 @@ const time = (timestamp: string) => accepted({ timestamp }).event.occurred_at;
 const nested = (depth: number) => JSON.parse(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
 
 describe('validation', () => {
-  it('fixes identity once: an id and a time where there were none, both as given where there were', () => {
+  it('fixes the identity once: it makes up a missing id or time, and keeps given ones', () => {
     const made = accepted({});
     assert.match(made.event.event_id, /^[0-9a-f-]{36}$/);
     assert.equal(made.event.occurred_at, NOW);
@@ -40,13 +40,13 @@ describe('validation', () => {
     assert.equal(given.timeGiven, true);
   });
 
-  it('leaves the time to be claimed where an id came without one, so that retries agree', () => {
+  it('leaves the time open if an id came without one, so that retries agree on it', () => {
     const { event, timeGiven } = accepted({ event_id: '0191f0a0-0000-7000-8000-00000000000a' });
     assert.equal(timeGiven, false);
     assert.equal(event.occurred_at, NOW);
   });
 
-  it('takes a time without zone for UTC, wherever it runs, and obeys a zone', () => {
+  it('reads a time without a zone as UTC, whatever the zone of the machine, and obeys a zone', () => {
     const { TZ } = process.env;
     process.env.TZ = 'Asia/Kolkata';
     assert.equal(time('2026-05-04T11:00:00'), NOW - 3_600_000);
@@ -56,7 +56,7 @@ describe('validation', () => {
     process.env.TZ = TZ ?? 'UTC';
   });
 
-  it('takes the forms of time that the reference takes', () => {
+  it('accepts the forms of time that the reference accepts', () => {
     for (const timestamp of [
       ...['2026-05-04t11:00:00z', '2026-05-04 11:00:00', '2026-05-04T11:00+0000', '2026-05-04T11:00Z'],
       ...[(NOW - 3_600_000) / 1000, NOW - 3_600_000, String((NOW - 3_600_000) / 1000)],
@@ -72,7 +72,7 @@ describe('validation', () => {
     assert.equal(time('2026-05-04T11:00:00.1'), NOW - 3_600_000 + 100);
   });
 
-  it('refuses what is no time', () => {
+  it('refuses an invalid time', () => {
     for (const timestamp of [
       '',
       'yesterday',
@@ -87,7 +87,7 @@ describe('validation', () => {
     }
   });
 
-  it('refuses what is older than events are kept, and what is too far ahead, to the millisecond', () => {
+  it('refuses a time older than the retention or too far in the future, to the millisecond', () => {
     const iso = (at: number) => new Date(at).toISOString();
     assert.equal(time(iso(NOW - RETENTION)), NOW - RETENTION);
     assert.deepEqual(refused({ timestamp: iso(NOW - RETENTION - 1) }), ['timestamp']);
@@ -97,7 +97,7 @@ describe('validation', () => {
     assert.deepEqual(refused({ timestamp: '9999-12-31T23:59:59Z' }), ['timestamp']);
   });
 
-  it('repairs text that PostgreSQL cannot keep, wherever it is', () => {
+  it('repairs text that PostgreSQL cannot store, wherever it is', () => {
     for (const [bad, kept] of [
       ['nul\0', 'nul\ufffd'],
       ['high \ud800', 'high \ufffd'],
@@ -113,13 +113,13 @@ describe('validation', () => {
     assert.equal(accepted({ severity: 'süß 😀' }).event.severity, 'süß 😀');
   });
 
-  it('refuses numbers that are too large for a number', () => {
+  it('refuses numbers that are too large for a double', () => {
     assert.deepEqual(refused({ payload: JSON.parse('{"a": 1e999}') }), ['payload']);
     assert.deepEqual(refused({ payload: JSON.parse('{"a": [-1e999]}') }), ['payload']);
     assert.equal(accepted({ payload: { a: 1e308, b: 5e-324 } }).event.payload.a, 1e308);
   });
 
-  it('refuses what is nested deeper than allowed, without running out of stack', () => {
+  it('refuses deep nesting without exhausting the stack', () => {
     accepted({ payload: nested(MAX_DEPTH) });
     assert.deepEqual(refused({ payload: nested(MAX_DEPTH + 1) }), ['payload']);
     assert.deepEqual(refused({ payload: nested(10_000) }), ['payload']);
@@ -127,7 +127,7 @@ describe('validation', () => {
     assert.deepEqual(refused({ payload: list }), ['payload']);
   });
 
-  it('refuses a payload that is longer than allowed', () => {
+  it('refuses a payload that is too long', () => {
     const frame = '{"a":""}'.length;
     accepted({ payload: { a: 'x'.repeat(MAX_PAYLOAD - frame) } });
     assert.deepEqual(refused({ payload: { a: 'x'.repeat(MAX_PAYLOAD - frame + 1) } }), ['payload']);
@@ -135,7 +135,7 @@ describe('validation', () => {
     assert.deepEqual(refused({ payload: wide }), ['payload']);
   });
 
-  it('cuts the longest texts of a payload whose sender can do nothing about it, and says so', () => {
+  it('cuts the longest texts of a payload if its sender cannot react to a refusal, and says so', () => {
     const lenient = (payload: object) =>
       validateEvent({ ...GOOD, payload }, { now: NOW, retentionMs: RETENTION }, true);
     const stack = 'at f()\n'.repeat(40_000);
@@ -150,7 +150,7 @@ describe('validation', () => {
     );
   });
 
-  it('takes what claims to be ahead of the clock for now, where its sender can do nothing about it', () => {
+  it('treats a time in the future as now if the sender cannot react to a refusal', () => {
     const ahead = new Date(NOW + 3_600_000).toISOString();
     const event_id = '0191f0a0-0000-7000-8000-00000000000a';
     const result = validateEvent(
@@ -164,7 +164,7 @@ describe('validation', () => {
     assert.deepEqual(result.event.payload, { claimed_timestamp: ahead });
   });
 
-  it('names every field that is wrong, at once', () => {
+  it('names all invalid fields at once', () => {
     const fields = refused({
       event_id: 'not-a-uuid',
       source_id: 'ab',
@@ -182,7 +182,7 @@ describe('validation', () => {
     ]);
   });
 
-  it('refuses what is no event at all', () => {
+  it('refuses anything that is not an event', () => {
     for (const input of [undefined, null, 5, 'event', [], [GOOD], {}]) {
       assert.ok('invalid' in validate(input), JSON.stringify(input));
     }
