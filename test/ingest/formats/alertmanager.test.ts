@@ -50,26 +50,26 @@ describe('an alert as Prometheus posts it', () => {
     );
   });
 
-  it('drops labels and annotations without a value: they are not part of its identity', () => {
+  it('drops labels and annotations without a value, which are not part of its identity', () => {
     const alert = mapped({ labels: { alertname: 'HighLoad', team: '' }, annotations: { summary: '' } });
     assert.deepEqual([alert.labels, alert.annotations], [{ alertname: 'HighLoad' }, {}]);
     assert.equal(alert.key, mapped({}).key);
     assert.equal(alert.summary, 'HighLoad');
   });
 
-  it('starts now and holds for five minutes where it says nothing, also as Go says nothing', () => {
+  it('starts now and lasts five minutes if it has no times, or those that Go writes for none', () => {
     for (const nothing of [undefined, null, '', '0001-01-01T00:00:00Z', '0001-01-01T00:00:00.000Z']) {
       const { starts_at, ends_at, ends_explicit } = mapped({ startsAt: nothing, endsAt: nothing });
       assert.deepEqual([starts_at, ends_at, ends_explicit], [NOW, NOW + RESOLVE_TIMEOUT_MS, false]);
     }
   });
 
-  it('with an end alone started now, or when it ended if that is past', () => {
+  it('with only an end started now, or at its end if that is past', () => {
     assert.equal(mapped({ endsAt: at(NOW + 5000) }).starts_at, NOW);
     assert.equal(mapped({ endsAt: at(NOW - 5000) }).starts_at, NOW - 5000);
   });
 
-  it('is called by its labels where nothing else says what it is', () => {
+  it('is named by its labels if nothing else names it', () => {
     assert.equal(mapped({ labels: { job: 'a', instance: 'b' } }).summary, 'job=a, instance=b');
   });
 
@@ -129,6 +129,6 @@ describe('a filter of labels', () => {
     it(`reads ${text}`, () => assert.deepEqual(parseLabelFilter(text), { name, op, value }));
   }
   for (const text of ['', 'alertname', '="x"', 'a="x', 'a="x"y', 'a,b="x"']) {
-    it(`is none: ${text || 'nothing'}`, () => assert.equal(parseLabelFilter(text), null));
+    it(`is refused: ${text || 'nothing'}`, () => assert.equal(parseLabelFilter(text), null));
   }
 });

@@ -20,7 +20,7 @@ function refused(raw: unknown) {
 }
 
 describe('a CloudEvent as an event', () => {
-  it('keeps its id, its source, its type, its time and its data', () => {
+  it('keeps its id, source, type, time and data', () => {
     const time = '2026-11-24T17:31:00.123456+01:00';
     assert.deepEqual(mapped({ time, data: { value: 7 } }), {
       event_id: ID,
@@ -32,7 +32,7 @@ describe('a CloudEvent as an event', () => {
     });
   });
 
-  it('is known by source and id where the id is no UUID: the same both, the same event', () => {
+  it('is identified by source and id if the id is not a UUID', () => {
     const one = mapped({ id: '17' });
     assert.equal(one.event_id, mapped({ id: '17', type: 'another' }).event_id);
     assert.notEqual(one.event_id, mapped({ id: '17', source: '/shop/cart' }).event_id);
@@ -40,7 +40,7 @@ describe('a CloudEvent as an event', () => {
     assert.deepEqual(one.payload, { cloudevent: { id: '17' } });
   });
 
-  it('fits a source or type of any length, and keeps what it was', () => {
+  it('fits a source or type of any length, and keeps the original', () => {
     const source = `https://example.com/${'x'.repeat(200)}`;
     const event = mapped({ source, type: 'y'.repeat(65) });
     assert.equal(event.source_id.length, 100);
@@ -51,14 +51,14 @@ describe('a CloudEvent as an event', () => {
     assert.equal(mapped({ source: 'a' }).source_id, 'a__');
   });
 
-  it('has the severity that its extension says, or that of its severity text or number', () => {
+  it('has the severity of its severity extension, or of its severity text or number', () => {
     assert.equal(mapped({ severity: 'critical' }).severity, 'critical');
     assert.equal(mapped({ severitytext: 'WARN' }).severity, 'medium');
     assert.equal(mapped({ severitytext: 'odd', severitynumber: 17 }).severity, 'high');
     assert.equal(mapped({ severitynumber: '21' }).severity, 'critical');
   });
 
-  it('keeps what else it says beside its data, and never in place of it', () => {
+  it('keeps its other attributes beside its data, and never in place of it', () => {
     const more = { subject: 's', partitionkey: 'k', dataschema: 'https://example.com/schema' };
     assert.deepEqual(mapped({ ...more, data: { a: 1 } }).payload, { a: 1, cloudevent: more });
     assert.deepEqual(mapped({ ...more, data: { cloudevent: 1 } }).payload, {
@@ -69,7 +69,7 @@ describe('a CloudEvent as an event', () => {
     assert.deepEqual(mapped({ data_base64: 'AAEC' }).payload, { data_base64: 'AAEC' });
   });
 
-  it('takes null for absent, and times as RFC 3339 has them', () => {
+  it('reads null as absent, and times in the form of RFC 3339', () => {
     assert.equal(mapped({ subject: null, time: null }).timestamp, undefined);
     assert.equal(mapped({ time: '2026-11-24 17:31:00z' }).timestamp, '2026-11-24T17:31:00Z');
   });
@@ -96,16 +96,17 @@ describe('a CloudEvent as an event', () => {
     ['base64 that is none', { ...given, data_base64: '***' }, 'data_base64'],
     ['data twice', { ...given, data: 1, data_base64: 'AA==' }, 'data_base64'],
   ] as const) {
-    it(`is refused for ${what}, which it names`, () => assert.deepEqual(refused(raw), [field]));
+    it(`is refused for ${what}, with the name of the attribute`, () =>
+      assert.deepEqual(refused(raw), [field]));
   }
 
-  it('takes extensions that are named as methods of the SDK', () => {
+  it('accepts extensions that are named like methods of the SDK', () => {
     assert.deepEqual(mapped({ validate: 'x', constructor: 'y' }).payload, {
       cloudevent: { validate: 'x', constructor: 'y' },
     });
   });
 
-  it('never throws, and what it maps only validation can refuse', () => {
+  it('never throws, and a converted event can only be refused by validation', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue(), (more, data) => {
         const item = fromCloudEvent({ ...more, ...given, data });
@@ -128,7 +129,7 @@ describe('a CloudEvent in binary mode', () => {
     return 'event' in item ? item.event : item.invalid;
   };
 
-  it('is the same event as in the JSON format', () => {
+  it('is converted like one in the JSON format', () => {
     const message = HTTP.binary(
       new CloudEvent({ ...given, time: '2026-11-24T17:31:00.000Z', data: { a: 1 }, ext: 'e' }),
     );
@@ -140,12 +141,12 @@ describe('a CloudEvent in binary mode', () => {
     assert.deepEqual(item.event, mapped({ time: '2026-11-24T17:31:00.000Z', data: { a: 1 }, ext: 'e' }));
   });
 
-  it('decodes quotes and percent signs in headers', () => {
+  it('decodes quotes and percent-encoding in headers', () => {
     const { payload } = event({ 'ce-subject': '"Euro \\"%E2%82%AC%22 %F0%9F%98%80"' }) as { payload: object };
     assert.deepEqual(payload, { a: 1, cloudevent: { subject: 'Euro "€" 😀' } });
   });
 
-  it('keeps text as text, other types as base64, and nothing as nothing', () => {
+  it('keeps text as text, other types as base64, and no data as none', () => {
     const payload = (changes: Record<string, string | undefined>, body?: string) =>
       (event(changes, body) as { payload: object }).payload;
     assert.deepEqual(payload({ 'content-type': 'text/plain' }, 'hi'), {
@@ -163,7 +164,7 @@ describe('a CloudEvent in binary mode', () => {
     assert.deepEqual(payload({ 'content-type': undefined }, ''), {});
   });
 
-  it('is refused for a header or a body that is not what it should be', () => {
+  it('is refused for an invalid header or body', () => {
     // The second one encodes a space in more bytes than necessary.
     for (const subject of ['%ff', '%C0%A0']) {
       assert.deepEqual(event({ 'ce-subject': subject }), [

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { compareDecimals, inFull } from '../../../domain/decimal.ts';
 import { firstInexact, parseExact } from '../../../ingest/formats/exact-json.ts';
 
-describe('JSON read exactly', () => {
+describe('JSON parsed without rounding', () => {
   for (const number of [
     ...['9007199254740993', '-12345678901234567890', '0.1234567890123456789', '3.14159265358979323846'],
     ...[
@@ -18,7 +18,7 @@ describe('JSON read exactly', () => {
       '1.7976931348623159e308',
     ],
   ]) {
-    it(`keeps ${number} as a text, wherever it is`, () => {
+    it(`keeps ${number} as a string, wherever it is`, () => {
       assert.equal(parseExact(number), number);
       assert.deepEqual(parseExact(`{"a": ${number}}`), { a: number });
       assert.deepEqual(parseExact(`[1,${number},{"b":[${number}]}]`), [1, number, { b: [number] }]);
@@ -41,13 +41,13 @@ describe('JSON read exactly', () => {
     // Doubles as %.17g, %.18g and %.20g write them.
     ...['0.10000000000000001', '99.299999999999997', '-1.10000000000000009', '9.9999999999999995475e-8'],
   ]) {
-    it(`takes ${number} for a number`, () => {
+    it(`reads ${number} as a number`, () => {
       assert.deepEqual(parseExact(`{"a":${number}}`), { a: Number(number) });
       assert.equal(firstInexact(`{"a":${number}}`), null);
     });
   }
 
-  it('leaves texts alone that look like numbers', () => {
+  it('does not change strings that look like numbers', () => {
     const text = '{"a":"\\" : 9007199254740993, 1e400","9007199254740993":[":12345678901234567890"]}';
     assert.deepEqual(parseExact(text), JSON.parse(text));
   });
@@ -71,7 +71,7 @@ describe('JSON read exactly', () => {
     it(`refuses ${text}, as JSON.parse does`, () => assert.throws(() => parseExact(text), SyntaxError));
   }
 
-  it('makes of any JSON what JSON.parse does, but for such numbers', () => {
+  it('equals the result of JSON.parse, except for such numbers', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         assert.deepEqual(JSON.parse(text), parseExact(text));
@@ -79,7 +79,7 @@ describe('JSON read exactly', () => {
     );
   });
 
-  it('takes time in proportion to a text, however many such numbers it has', () => {
+  it('takes linear time, however many such numbers there are', () => {
     const of = (n: number) => {
       const text = `[${new Array(n).fill('1e400').join(',')}]`;
       const start = performance.now();
@@ -92,7 +92,7 @@ describe('JSON read exactly', () => {
     assert.ok(best(400_000) < 80 * Math.max(best(20_000), 1));
   });
 
-  it('takes every double for a number, in however many digits a sender writes it', () => {
+  it('reads every double as a number, with however many digits a sender writes it', () => {
     const double = fc.double({ noNaN: true, noDefaultInfinity: true });
     fc.assert(
       fc.property(double, fc.integer({ min: 17, max: 30 }), (number, digits) => {
@@ -103,7 +103,7 @@ describe('JSON read exactly', () => {
     );
   });
 
-  it('takes time in proportion to a number, wherever its zeros are', () => {
+  it('takes linear time for a number, wherever its zeros are', () => {
     const zeros = '0'.repeat(1 << 20);
     const texts = [`1${zeros}1`, `1.${zeros}1`, `0.${zeros}1`, `0.1${zeros}`, `1${zeros}.${zeros}1e${zeros}`];
     const start = performance.now();
@@ -117,7 +117,7 @@ describe('JSON read exactly', () => {
 });
 
 describe('decimals', () => {
-  it('are compared to the last digit', () => {
+  it('are compared with all their digits', () => {
     assert.equal(compareDecimals('9007199254740993', '9007199254740992')! > 0, true);
     assert.equal(compareDecimals('-9007199254740993', '-9007199254740992')! < 0, true);
     assert.equal(compareDecimals('1e3', '1000.0'), 0);
@@ -128,7 +128,7 @@ describe('decimals', () => {
     assert.equal(compareDecimals('0x10', '16'), null);
   });
 
-  it('agree with numbers wherever those are exact', () => {
+  it('agree with numbers if those are exact', () => {
     const number = fc.double({ noNaN: true, noDefaultInfinity: true });
     fc.assert(
       fc.property(number, number, (a, b) => {
@@ -140,7 +140,7 @@ describe('decimals', () => {
     );
   });
 
-  it('are written in full', () => {
+  it('are written without an exponent', () => {
     assert.equal(inFull(1e21), '1000000000000000000000');
     assert.equal(inFull(-1.5e22), '-15000000000000000000000');
     assert.equal(inFull(1.5e-7), '0.00000015');

@@ -25,13 +25,13 @@ const at = (time: unknown, time_format: MappingDefinition['time_format'] = 'auto
   mapped({ time }, { time: ['time'], time_format }).timestamp;
 
 describe('a record of a log shipper as an event', () => {
-  it('has the defaults of its mapping where nothing is said', () => {
+  it('has the defaults of its mapping if the record has no value', () => {
     assert.deepEqual(mapped({ a: 1 }, {}), {
       ...{ source_id: 'unknown', event_type: 'log', severity: 'info', payload: { a: 1 } },
     });
   });
 
-  it('takes the first path that leads to a text or a number: a key of that name, or keys within each other', () => {
+  it('uses the first path that leads to a string or number: a key of that name, or nested keys', () => {
     const source = ['nowhere', 'a', 'b', 'c.d'];
     const from = (record: object) => mapped(record, { source }).source_id;
     assert.equal(from({ a: {}, b: null, c: { d: 'deep' } }), 'deep');
@@ -40,12 +40,12 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(from({ c: 'text' }), 'unknown');
   });
 
-  it('never takes what the record does not have itself', () => {
+  it('ignores properties that the record only inherits', () => {
     const paths = ['__proto__.constructor.name', 'constructor.name', 'toString', 'text.length'];
     assert.equal(mapped({ text: 'abc' }, { source: paths }).source_id, 'unknown');
   });
 
-  it('keeps names that are too short or too long in a shape that fits', () => {
+  it('pads names that are too short and shortens those that are too long', () => {
     const event = mapped({ s: 'a', t: 't'.repeat(80) }, { source: ['s'], type: ['t'] });
     assert.equal(event.source_id, 'a__');
     assert.equal(event.event_type.length, 64);
@@ -60,7 +60,7 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(at('1764000000', 'epoch_s'), '2025-11-24T16:00:00.000Z');
   });
 
-  it('reads times as loggers write them', () => {
+  it('reads times in the forms of common loggers', () => {
     assert.equal(at('2025-11-24 16:00:00,123+01:00'), '2025-11-24T16:00:00.123+01:00');
     assert.equal(at('2025-11-24t16:00:00z', 'rfc3339'), '2025-11-24T16:00:00Z');
     assert.equal(at('2025-11-24T16:00:00.5-0130'), '2025-11-24T16:00:00.5-01:30');
@@ -69,14 +69,14 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(at('2025-11-24'), '2025-11-24');
   });
 
-  it('is refused for a time that is none, not given another one', () => {
+  it('is refused for an invalid time, instead of getting another one', () => {
     const { field, reason } = refused({ at: { t: '1e99' } }, { time: ['at.t'] });
     assert.equal(field, 'timestamp');
     assert.match(reason, /^at\.t is not a time/);
     refused({ t: 'yesterday' }, { time: ['t'], time_format: 'epoch_ms' });
   });
 
-  it('has its severity by the mapping’s table, else by the names and numbers of log levels, else as it is', () => {
+  it('has its severity from the mapping’s table, else from the names and numbers of log levels, else unchanged', () => {
     const of = (level: unknown) =>
       mapped({ level }, { severity: ['level'], severities: { severe: 'high', warn: 'low' } }).severity;
     assert.equal(of('SEVERE'), 'high');
@@ -88,7 +88,7 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(of('x'.repeat(50)).length, 32);
   });
 
-  it('has an id if the mapping knows one: a UUID as it is, another one within its source', () => {
+  it('has an id if the mapping has a path for it: a UUID as it is, anything else within its source', () => {
     const id = (record: object) => mapped(record, { id: ['id'], source: ['host'] }).event_id;
     const uuid = '01890a5d-ac96-774b-bcce-b302099a8057';
     assert.equal(id({ id: uuid, host: 'web-1' }), uuid);
@@ -97,7 +97,7 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(id({ host: 'web-1' }), undefined);
   });
 
-  it('has an id made from all of it if the mapping dedupes and it has a time', () => {
+  it('has an id made from its content if the mapping dedupes and it has a time', () => {
     const id = (record: object) => mapped(record, { time: ['t'], dedupe: true }).event_id;
     assert.ok(id({ t: 1764000000, text: 'a' }));
     assert.equal(id({ t: 1764000000, text: 'a' }), id({ t: 1764000000, text: 'a' }));
@@ -105,7 +105,7 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(id({ text: 'a' }), undefined);
   });
 
-  it('keeps lists that its fields were in, and the places of what else is in them', () => {
+  it('keeps lists that its fields were in, and the positions of their other items', () => {
     const record = { tags: ['web', { level: 'warn', n: 1 }], n: 2 };
     const paths = { source: ['tags.length'], type: ['tags.0'], severity: ['tags.1.level'] };
     const { payload, source_id, event_type } = mapped(record, { ...paths, payload: 'rest' });
@@ -114,13 +114,13 @@ describe('a record of a log shipper as an event', () => {
     assert.deepEqual(record, { tags: ['web', { level: 'warn', n: 1 }], n: 2 });
   });
 
-  it('is refused for a nesting too deep to be told from others', () => {
+  it('is refused if its nesting is too deep to compare it with others', () => {
     const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
     const { field } = refused({ t: '2026-11-24T20:00:00Z', deep }, { time: ['t'], dedupe: true });
     assert.equal(field, 'payload');
   });
 
-  it('keeps all of the record as payload, or the rest of it, and leaves the record alone', () => {
+  it('keeps the whole record as payload, or the rest of it, and does not change the record', () => {
     const record = { host: 'web-1', k8s: { pod: 'p', ns: 'n' }, text: 'a' };
     const paths = { source: ['host'], type: ['k8s.pod'] };
     assert.equal(mapped(record, { ...paths, payload: 'all' }).payload, record);
@@ -131,7 +131,7 @@ describe('a record of a log shipper as an event', () => {
     assert.equal(({} as Record<string, unknown>).polluted, undefined);
   });
 
-  it('is an object', () => {
+  it('must be an object', () => {
     for (const record of [null, 5, 'text', [], [{}]])
       assert.equal(refused(record).reason, 'must be an object');
   });
@@ -171,7 +171,7 @@ describe('a built-in mapping', () => {
     }
   });
 
-  it('takes the severity out of a priority of syslog', () => {
+  it('finds the severity in a priority of syslog', () => {
     // daemon.err, local0.info, mail.warning, syslog.emerg, kern.crit, user.notice.
     const levels = { 27: 'high', '134': 'info', 20: 'medium', 40: 'critical', 2: 'critical', 13: 'low' };
     for (const [pri, level] of Object.entries(levels)) {
@@ -183,14 +183,14 @@ describe('a built-in mapping', () => {
     assert.equal(mapped({ level: 40 }, BUILT_IN['fluent-bit']!).severity, 'medium', 'a level of pino');
   });
 
-  it('counts the nil value of syslog as absent', () => {
+  it('treats the nil value of syslog as absent', () => {
     const record = { host: '-', hostname: 'web-1', ident: '-', time: '-', level: '-' };
     assert.deepEqual(mapped(record, BUILT_IN['fluent-bit']!), {
       ...{ source_id: 'web-1', event_type: 'log', severity: 'info', payload: record },
     });
   });
 
-  it('names any key of a record, in brackets', () => {
+  it('can name any key of a record, in brackets', () => {
     const record = JSON.parse(
       '{"a.b": {"": {"c d": "web-1"}}, "__proto__": {"kind": "login"}, "message": "x"}',
     );

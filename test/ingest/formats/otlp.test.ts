@@ -27,14 +27,14 @@ function refused(record: unknown) {
 }
 
 describe('an OTLP log record as an event', () => {
-  it('is no duplicate of an equal one where neither has a time', () => {
+  it('is no duplicate of an equal one if neither has a time', () => {
     const record = { body: { stringValue: 'again' } };
     for (const { event_id, timestamp } of events(exporting([record, record]))) {
       assert.deepEqual([event_id, timestamp], [undefined, undefined]);
     }
   });
 
-  it('has a severity by the short names of the data model, where it has no number', () => {
+  it('has a severity by the short names of the data model if it has no number', () => {
     const of = (severityText: string) => one({ severityText }).severity;
     for (const [name, severity] of Object.entries({ TRACE4: 'info', DEBUG2: 'info', INFO3: 'info' })) {
       assert.equal(of(name), severity);
@@ -43,7 +43,7 @@ describe('an OTLP log record as an event', () => {
     assert.equal(of('ERROR5'), 'info');
   });
 
-  it('keeps integers of 64 bits to the last digit, as texts', () => {
+  it('keeps 64-bit integers with all digits, as strings', () => {
     const { payload } = one({
       timeUnixNano: '1764000000123456789',
       attributes: [attribute('id', { intValue: '9007199254740993' }), attribute('n', { intValue: '7' })],
@@ -51,7 +51,7 @@ describe('an OTLP log record as an event', () => {
     assert.deepEqual(payload!.attributes, { id: '9007199254740993', n: 7 });
   });
 
-  it('keeps all it says', () => {
+  it('keeps all of its fields', () => {
     const record = {
       timeUnixNano: '1764000000123456789',
       observedTimeUnixNano: 1764000000200,
@@ -87,7 +87,7 @@ describe('an OTLP log record as an event', () => {
     });
   });
 
-  it('has a severity for each number, and by its text where it has none', () => {
+  it('has a severity for each number, or by its text if it has no number', () => {
     const severities = Array.from({ length: 25 }, (_, severityNumber) => one({ severityNumber }).severity);
     assert.deepEqual(severities.slice(1), [
       ...new Array(12).fill('info'),
@@ -99,7 +99,7 @@ describe('an OTLP log record as an event', () => {
     assert.equal(one({ severityText: 'whatever' }).severity, 'info');
   });
 
-  it('has its numbers as texts too, as JSON may have those of protobuf', () => {
+  it('may have its numbers as strings, as JSON may for those of protobuf', () => {
     const { severity, payload } = one({
       severityNumber: '17',
       flags: '1',
@@ -112,14 +112,14 @@ describe('an OTLP log record as an event', () => {
     );
   });
 
-  it('is named by its event, by the attribute that was that before, or is a log', () => {
+  it('has the type of its event name, of the older attribute for that, or log', () => {
     const attributes = [attribute('event.name', { stringValue: 'old' })];
     assert.equal(one({ eventName: 'new', attributes }).event_type, 'new');
     assert.equal(one({ attributes }).event_type, 'old');
     assert.equal(one({}).event_type, 'log');
   });
 
-  it('comes from its service, or from one that is unknown', () => {
+  it('has the source of its service, or an unknown one', () => {
     assert.equal(one({}, {}).source_id, 'unknown_service');
     assert.equal(one({}, service('')).source_id, 'unknown_service');
     assert.equal(one({}, service('a')).source_id, 'a__');
@@ -129,12 +129,12 @@ describe('an OTLP log record as an event', () => {
     );
   });
 
-  it('happened when it was observed where it says no time, and now where it says neither', () => {
+  it('happened at its time, else when it was observed, else now', () => {
     assert.equal(one({ observedTimeUnixNano: '1764000000123000000' }).timestamp, '2025-11-24T16:00:00.123Z');
     assert.equal(one({ timeUnixNano: '0' }).timestamp, undefined);
   });
 
-  it('keeps every kind of value, and as text what JSON cannot hold', () => {
+  it('keeps every kind of value, and as a string what JSON cannot represent', () => {
     const values: [unknown, unknown][] = [
       [{ stringValue: '' }, ''],
       [{ boolValue: false }, false],
@@ -178,7 +178,7 @@ describe('an OTLP log record as an event', () => {
     assert.equal(({} as { 1?: unknown })[1], undefined);
   });
 
-  it('is stored without a trace id or span id that is invalid', () => {
+  it('is stored without an invalid trace id or span id', () => {
     const valid = { traceId: '5B8EFFF798038103D269B633813FC60C', spanId: 'EEE19B7EC3C1B174' };
     const ids = (changes: object) => {
       const { trace_id, span_id } = one({ ...valid, ...changes }).payload as Record<string, unknown>;
@@ -197,7 +197,7 @@ describe('an OTLP log record as an event', () => {
     ]);
   });
 
-  it('has null where a value refers to a profile, which logs do not have', () => {
+  it('has null for a value that refers to a profile, which logs do not have', () => {
     const { payload } = one({
       attributes: [attribute('a', { stringValueStrindex: 3 }), attribute('b', { intValue: 1 })],
     });
@@ -230,7 +230,7 @@ describe('an OTLP log record as an event', () => {
       /deeper/,
     ],
   ] as const) {
-    it(`is refused for ${what}, and costs the others nothing`, () => {
+    it(`is refused for ${what}, without affecting the others`, () => {
       assert.match(refused(record), reason);
       assert.deepEqual(
         fromExport(exporting([{}, record, {}])).map((item) => 'event' in item),
@@ -239,7 +239,7 @@ describe('an OTLP log record as an event', () => {
     });
   }
 
-  it('has the same id when it is sent again, and another than its equals in the same export', () => {
+  it('has the same id when it is sent again, and another one than its equals in the same export', () => {
     const record = { timeUnixNano: '1764000000123456789', body: { stringValue: 'tick' } };
     const ids = (records: object[]) => events(exporting(records)).map(({ event_id }) => event_id);
     const three = ids([record, record, { ...record, flags: 2 }]);
@@ -249,7 +249,7 @@ describe('an OTLP log record as an event', () => {
     assert.notEqual(ids([{ ...record, timeUnixNano: '1764000000123456790' }])[0], three[0]);
   });
 
-  it('is counted before anything is mapped', () => {
+  it('is counted before anything is converted', () => {
     assert.equal(countRecords({}), 0);
     assert.equal(countRecords(exporting([{}, {}, 5])), 3);
     for (const request of [null, 5, { resourceLogs: 5 }, { resourceLogs: [null] }, exporting(5 as never)]) {
@@ -257,7 +257,7 @@ describe('an OTLP log record as an event', () => {
     }
   });
 
-  it('is counted with all its messages before it is decoded, no further than asked', () => {
+  it('is counted with all its messages before it is decoded, up to a limit', () => {
     const record = Buffer.from([0x32, 0x02, 0x12, 0x00]); // an attribute with an empty value
     const within = (tag: number, content: Buffer) =>
       Buffer.concat([Buffer.from([tag, content.length]), content]);
@@ -270,7 +270,7 @@ describe('an OTLP log record as an event', () => {
     assert.throws(() => hasMoreMessages(Buffer.from([0x0a, 0xff, 0xff]), 1));
   });
 
-  it('never fails for anything but a flaw, whatever comes', () => {
+  it('throws only for flaws, whatever it contains', () => {
     const any = fc.jsonValue();
     const record = fc.record(
       { timeUnixNano: any, severityNumber: any, body: any, attributes: any, traceId: any, eventName: any },

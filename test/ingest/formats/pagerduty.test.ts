@@ -12,7 +12,7 @@ const trigger = {
 const mapped = (event: object) => fromPagerDuty(pagerdutyEvent.parse(event), 'key-id', 'disk/web-1', NOW);
 
 describe('a PagerDuty event as a received alert', () => {
-  it('triggers with all that it says, until somebody resolves it', () => {
+  it('triggers with all its details, until somebody resolves it', () => {
     const payload = {
       ...trigger.payload,
       timestamp: '2026-11-24T17:30:00.000+00:00',
@@ -37,7 +37,7 @@ describe('a PagerDuty event as a received alert', () => {
     });
   });
 
-  it('has the severities of PagerDuty on the house scale', () => {
+  it('has one of Tocsin’s severities for each of PagerDuty’s', () => {
     const severities = ['critical', 'error', 'warning', 'info'].map(
       (severity) => mapped({ ...trigger, payload: { ...trigger.payload, severity } }).severity,
     );
@@ -51,7 +51,7 @@ describe('a PagerDuty event as a received alert', () => {
     }
   });
 
-  it('happened at its timestamp, as PagerDuty’s documentation writes one too, in UTC where it has no zone', () => {
+  it('happened at its timestamp, also in the form of PagerDuty’s documentation, in UTC without a zone', () => {
     const at = (timestamp: string) =>
       mapped({ ...trigger, payload: { ...trigger.payload, timestamp } }).starts_at;
     assert.equal(at('2015-07-17T08:42:58.315+0000'), Date.UTC(2015, 6, 17, 8, 42, 58, 315));
@@ -59,7 +59,7 @@ describe('a PagerDuty event as a received alert', () => {
     assert.equal(at('2015-07-17 08:42:58'), Date.UTC(2015, 6, 17, 8, 42, 58));
   });
 
-  it('keeps details that are no object', () => {
+  it('keeps details that are not an object', () => {
     const details = (custom_details: unknown) =>
       mapped({ ...trigger, payload: { ...trigger.payload, custom_details } }).annotations;
     assert.deepEqual(details('a text'), { custom_details: 'a text' });
@@ -67,7 +67,7 @@ describe('a PagerDuty event as a received alert', () => {
     assert.deepEqual(details(null), {});
   });
 
-  it('is not refused for a detail: a long summary is cut, a time that is none is now, an empty dedup_key is none', () => {
+  it('is not refused for a detail: a long summary is cut, an invalid time becomes now, an empty dedup_key counts as absent', () => {
     const long = mapped({ ...trigger, payload: { ...trigger.payload, summary: 'x'.repeat(3000) } });
     assert.equal(long.summary.length, 1024);
     assert.match(long.summary, /^x+… \[cut from 3000 characters\]$/);
@@ -84,7 +84,7 @@ describe('a PagerDuty event as a received alert', () => {
     assert.deepEqual(mapped({ ...trigger, payload: odd }).labels, { source: trigger.payload.source });
   });
 
-  it('keeps keys apart that are too long, the same for a trigger and its resolve', () => {
+  it('distinguishes keys that are too long, equally for a trigger and its resolve', () => {
     const key = (dedup_key: string, event_action = 'trigger') =>
       pagerdutyEvent.parse({ ...trigger, event_action, dedup_key }).dedup_key;
     const long = 'x'.repeat(300);

@@ -15,8 +15,8 @@ function stored(record: object, mapping: Partial<MappingDefinition> = {}): Event
   return result.event;
 }
 
-describe('a message of syslog that a shipper passes on', () => {
-  it('has a severity for each of RFC 5424’s, by number, by name and within each facility’s priority', () => {
+describe('a syslog message from a shipper', () => {
+  it('has a severity for each of RFC 5424’s, by number, by name and in the priority of each facility', () => {
     const levels = [
       ...[['Emergency', 'critical'] as const, ['Alert', 'critical'] as const],
       ...[['Critical', 'critical'] as const, ['Error', 'high'] as const, ['Warning', 'medium'] as const],
@@ -32,7 +32,7 @@ describe('a message of syslog that a shipper passes on', () => {
     }
   });
 
-  it('happened at its timestamp, in any zone and with any fraction, or now where that is nil', () => {
+  it('happened at its timestamp, in any zone and with any fraction, or now if that is nil', () => {
     for (const [time, instant] of [
       ['1985-04-12T23:20:50.52Z', '1985-04-12T23:20:50.520Z'],
       ['1985-04-12T19:20:50.52-04:00', '1985-04-12T23:20:50.520Z'],
@@ -58,7 +58,7 @@ describe('a message of syslog that a shipper passes on', () => {
     );
   });
 
-  it('comes from its host, whether that is a name or an address, and however long the name is', () => {
+  it('has the source of its host, whether that is a name or an address, of any length', () => {
     for (const host of ['mymachine.example.com', '192.0.2.1', '2001:db8::8:800:200c:417a', '::1']) {
       assert.equal(stored({ host }).source_id, host);
     }
@@ -67,7 +67,7 @@ describe('a message of syslog that a shipper passes on', () => {
     assert.notEqual(one, other);
   });
 
-  it('is of the type that its application is, or of its message’s type if a mapping names that', () => {
+  it('has the type of its application, or of its message’s type if a mapping names that', () => {
     const record = { host: 'fw-1', ident: 'a'.repeat(48), pid: '8710', msgid: 'TCPIN' };
     const { event_type, payload } = stored(record);
     assert.deepEqual([event_type, payload], [record.ident, record]);
@@ -88,7 +88,7 @@ describe('a message of syslog that a shipper passes on', () => {
     assert.equal(new Date(event.occurred_at).toISOString(), record.time);
   });
 
-  it('keeps its text, also with a byte order mark or control characters, and has U+FFFD for NUL', () => {
+  it('keeps its text, including a byte order mark and control characters, with U+FFFD for NUL', () => {
     const text = '\ufeff\u2019su root\u2019 failed\t\u0007\u001b[0m';
     assert.equal(stored({ message: text }).payload.message, text);
     assert.equal(stored({ message: 'shown\0hidden' }).payload.message, 'shown\ufffdhidden');
@@ -108,7 +108,7 @@ describe('a record in the Elastic Common Schema', () => {
     process: { name: 'ssh', pid: 4242, parent: { name: 'bash', pid: 4241 } },
   };
 
-  it('is of the type of its action, dataset or process, and its lists and parents are no type', () => {
+  it('has the type of its action, dataset or process, and lists and parents are no type', () => {
     assert.equal(stored(record).event_type, 'process-started');
     const { action: _action, ...event } = record.event;
     assert.equal(stored({ ...record, event }).event_type, 'system.process');
@@ -117,7 +117,7 @@ describe('a record in the Elastic Common Schema', () => {
     assert.equal(stored({ ...record, event: rest, process: { parent: { name: 'bash' } } }).event_type, 'log');
   });
 
-  it('has its own time and level, whatever else its event says of times, ids and severity', () => {
+  it('has its own time and level, whatever other times, ids and severities its event has', () => {
     const { occurred_at, severity, event_id, payload } = stored(record);
     assert.equal(new Date(occurred_at).toISOString(), record['@timestamp']);
     assert.equal(severity, 'high');
