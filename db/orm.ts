@@ -1,7 +1,7 @@
 import { UnderscoreNamingStrategy } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
-import { defineConfig, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
-import type { Kysely } from 'kysely';
+import { defineConfig, type InferKyselyDB, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql';
+import type { ColumnType, Kysely } from 'kysely';
 import type { Pool } from 'pg';
 import { Liveness } from './connections/liveness.ts';
 import { releaseBroken } from './connections/pool.ts';
@@ -10,9 +10,21 @@ import { entities } from './entities/index.ts';
 import { migrationsList } from './migrations/index.ts';
 
 export type Orm = MikroORM;
-/** A database for raw SQL: `sql\`…\`.execute(db)`. Times are passed as epoch milliseconds. */
-// biome-ignore lint/suspicious/noExplicitAny: raw SQL names its own row types
-export type Sql = Kysely<any>;
+/** The tables of the entities, as MikroORM derives them. */
+type EntityTables = InferKyselyDB<(typeof entities)[number]>;
+/** Outside of entities, the driver returns times as text. A `Date` can be written. */
+type AsRead<T> = Date extends T ? ColumnType<string | Exclude<T, Date>, T, T> : T;
+/** The tables that have entities, with their columns. The typed builder knows only these. */
+export type Database = {
+  [Table in keyof EntityTables]: {
+    [Column in keyof EntityTables[Table]]: AsRead<EntityTables[Table][Column]>;
+  };
+};
+/**
+ * A database for the typed builder and for raw SQL: `sql\`…\`.execute(db)`. Times are passed as epoch
+ * milliseconds.
+ */
+export type Sql = Kysely<Database>;
 
 /** Tables that the ORM does not manage: partitioned ones, and those that only raw SQL uses. */
 export const RAW_TABLES = [
@@ -88,9 +100,14 @@ export async function connect(url: string, pool = 10, statementMs = STATEMENT_MS
   return MikroORM.init(ormOptions(withServerOptions(url, settings), pool));
 }
 
+/** A unit of work of its own, outside of any transaction. */
+export function managerOf(orm: Orm): SqlEntityManager {
+  return orm.em.fork() as SqlEntityManager;
+}
+
 /** A database for raw SQL outside of any transaction. */
 export function sqlOf(orm: Orm): Sql {
-  return (orm.em.fork() as SqlEntityManager).getKysely() as Sql;
+  return managerOf(orm).getKysely<Database>();
 }
 
 /** Runs `work` in a READ COMMITTED transaction. It commits, or rolls back if `work` throws. */
@@ -100,6 +117,6 @@ export async function transaction<T>(
 ): Promise<T> {
   return orm.em.fork().transactional(async (em) => {
     const manager = em as SqlEntityManager;
-    return work(manager.getKysely() as Sql, manager);
+    return work(manager.getKysely<Database>(), manager);
   });
 }

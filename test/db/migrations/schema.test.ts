@@ -30,6 +30,29 @@ describe('the schema', () => {
     assert.equal(await orm.schema.getUpdateSchemaSQL(), '');
   });
 
+  it('gives the typed builder its tables and columns, and no others', async () => {
+    const db = sqlOf(orm);
+    const { role, at } = await db
+      .insertInto('processes')
+      .values({
+        id: crypto.randomUUID(),
+        role: 'api',
+        started_at: new Date(0),
+        beat_at: new Date(0),
+        ingests: true,
+      })
+      .returning(['role', 'beat_at as at'])
+      .executeTakeFirstOrThrow();
+    const text: string = at;
+    assert.deepEqual([role, Date.parse(text)], ['api', 0]);
+    // @ts-expect-error: no entity has this column, and `npm run check:types` must say so.
+    const misspelt = db.selectFrom('processes').select('beat');
+    await assert.rejects(misspelt.execute(), /column "beat" does not exist/);
+    // @ts-expect-error: no entity has this table.
+    const unknown = db.selectFrom('process');
+    await assert.rejects(unknown.execute(), /relation "process" does not exist/);
+  });
+
   it('has every table either as an entity or in the list of raw tables', async () => {
     const { rows } = await sql<{ name: string }>`
       select relname as name from pg_class c join pg_namespace n on n.oid = relnamespace
