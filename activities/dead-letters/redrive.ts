@@ -1,10 +1,6 @@
-import {
-  failedAgain,
-  insertDeadLetters,
-  settleDeadLetters,
-  type WaitingDeadLetter,
-  waitingDeadLetters,
-} from '../../db/queries/dead-letters/writes.ts';
+import type { DeadLetter } from '../../db/entities/dead-letter.ts';
+import { waitingDeadLetters } from '../../db/queries/dead-letters/reads.ts';
+import { failedAgain, insertDeadLetters, settleDeadLetters } from '../../db/queries/dead-letters/writes.ts';
 import type { Event } from '../../domain/events/event.ts';
 import type { Batch } from '../../workflows/messages.ts';
 import { eventsOf, refusedRows, storeEvents } from '../producers/batch-events.ts';
@@ -56,7 +52,7 @@ export function createRedriveActivities(deps: Dependencies) {
 
 export type RedriveActivities = ReturnType<typeof createRedriveActivities>;
 
-async function redrive(letter: WaitingDeadLetter, deps: Dependencies): Promise<void> {
+async function redrive(letter: DeadLetter, deps: Dependencies): Promise<void> {
   const now = deps.clock();
   if (letter.kind === 'event') {
     const event = letter.content as unknown as Event;

@@ -137,7 +137,7 @@ export function createHousekeepingActivities({
     await step(forgetRejections(db, oldest));
     await step(forgetProcesses(db));
     await step(forgetSpans(db, oldest));
-    await step(forgetSessions(db, now));
+    await step(forgetSessions(orm, now));
     await step(forgetAudit(db, now - AUDIT_DAYS * DAY_MS));
     const letters = await step(forgetDeadLetters(db, oldest, progress));
     if (letters.waiting > 0)

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
+import type { AuditEntry } from '../../db/entities/audit.ts';
 import { type Orm, sqlOf } from '../../db/orm.ts';
-import { type AuditRow, insertAudit, settleAudit } from '../../db/queries/keys/audit.ts';
+import { insertAudit, settleAudit } from '../../db/queries/keys/audit.ts';
 import type { Addresses } from '../http/address.ts';
 import { problemOf } from '../http/middleware/problems.ts';
 import { Problem } from '../http/problem.ts';
@@ -80,7 +81,7 @@ export function auditor({
   ): Promise<A> => {
     requireRoom(route, act.principal);
     const entry = entryOf(route, act, clock(), addresses);
-    await insertAudit(sqlOf(orm), entry);
+    await insertAudit(orm, entry);
     const settle = async (status: number, target = entry.target) => {
       await settleAudit(sqlOf(orm), { id: entry.id, status, target }).catch((error: unknown) => {
         log.error(
@@ -106,11 +107,11 @@ function entryOf(
   { principal, request, path, query, body }: Act,
   now: number,
   addresses: Addresses,
-): AuditRow {
+): AuditEntry {
   return {
     id: crypto.randomUUID(),
-    at: now,
-    principal_id: principal.id,
+    at: new Date(now),
+    principalId: principal.id,
     principal: principal.name,
     address: addresses.of(request) || null,
     action: `${route.method.toUpperCase()} ${route.path}`,

@@ -1,4 +1,4 @@
-import { defineEntity, p } from '@mikro-orm/core';
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 /**
  * The audit log: who changed what. An entry is written before the change, and gets its outcome afterwards.
@@ -29,3 +29,4 @@ export const AuditEntity = defineEntity({
     { name: 'audit_log_principal_id_index', properties: ['principalId', 'at', 'id'] },
   ],
 });
+export type AuditEntry = InferEntity<typeof AuditEntity>;

@@ -44,7 +44,7 @@ export const SessionEntity = defineEntity({
   properties: {
     /** SHA-256 of the cookie's value, in hex. */
     hash: p.string().length(64).primary(),
-    keyId: p.uuid().index('sessions_key_id_index'),
+    key: () => p.manyToOne(ApiKeyEntity).index('sessions_key_id_index'),
     createdAt: p.datetime(3),
     expiresAt: p.datetime(3),
   },

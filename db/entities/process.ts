@@ -20,8 +20,8 @@ export const ProcessEntity = defineEntity({
      * Obsolete: deaf spans replaced both columns. Processes of the previous release still write them during
      * an upgrade.
      */
-    heldAt: p.datetime(3).nullable(),
-    heldUntil: p.datetime(3).nullable(),
+    heldAt: p.datetime(3).nullable().lazy(),
+    heldUntil: p.datetime(3).nullable().lazy(),
     /** When it ended in order, with nothing left to store. */
     endedAt: p.datetime(3).nullable(),
     /** When somebody retired it. If it sends heartbeats again, it is no longer retired. */

@@ -105,7 +105,7 @@ describe('the roles of PostgreSQL', () => {
       },
     );
   const entry = (at: number) => ({
-    ...{ id: crypto.randomUUID(), at, principal_id: null, principal: 'somebody', address: null },
+    ...{ id: crypto.randomUUID(), at: new Date(at), principalId: null, principal: 'somebody', address: null },
     ...{ action: 'POST /alerts', target: '/alerts', detail: {}, status: null },
   });
 
@@ -117,7 +117,7 @@ describe('the roles of PostgreSQL', () => {
   it('let the application append to the audit log, and complete an entry once', async () => {
     const now = Date.now();
     const made = entry(now);
-    await insertAudit(db(), made);
+    await insertAudit(orm, made);
     await settleAudit(db(), { id: made.id, status: 201, target: '/alerts/1' });
     await settleAudit(db(), { id: made.id, status: 500, target: '/elsewhere' });
     await refused("update audit_log set principal = 'nobody'");
@@ -131,7 +131,7 @@ describe('the roles of PostgreSQL', () => {
 
   it('let the application remove entries that are old enough', async () => {
     const now = Date.now();
-    await insertAudit(db(), entry(now - 401 * DAY_MS));
+    await insertAudit(orm, entry(now - 401 * DAY_MS));
     await forgetAudit(db(), now - 400 * DAY_MS);
     const { rows } = await sql`select 1 from audit_log where at < now() - interval '1 day'`.execute(db());
     assert.deepEqual(rows, []);

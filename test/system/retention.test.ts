@@ -291,9 +291,16 @@ describe('housekeeping', () => {
       sqlOf(engine.orm),
     );
     for (const days of [0, AUDIT_DAYS - 1, AUDIT_DAYS + 1]) {
-      await insertAudit(sqlOf(engine.orm), {
-        ...{ id: crypto.randomUUID(), at: NOON - days * DAY_MS, principal_id: null, principal: 'ada' },
-        ...{ address: null, action: 'POST /alerts', target: '/alerts', detail: {}, status: 201 },
+      await insertAudit(engine.orm, {
+        ...{ id: crypto.randomUUID(), at: new Date(NOON - days * DAY_MS), principal: 'ada' },
+        ...{
+          principalId: null,
+          address: null,
+          action: 'POST /alerts',
+          target: '/alerts',
+          detail: {},
+          status: 201,
+        },
       });
     }
     await tidy();
@@ -433,8 +440,7 @@ describe('housekeeping', () => {
       at: NOON - DAY_MS,
     });
     await tidy();
-    const left = async () =>
-      (await listDeadLetters(sqlOf(engine.orm), {}, { limit: 9 })).map(({ id }) => id).sort();
+    const left = async () => (await listDeadLetters(engine.orm, {}, { limit: 9 })).map(({ id }) => id).sort();
     assert.deepEqual(await left(), [settled.id, young.id].sort());
     engine.now += 8 * DAY_MS;
     await tidy();

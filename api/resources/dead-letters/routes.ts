@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { sqlOf } from '../../../db/orm.ts';
 import { findDeadLetter, listDeadLetters, waitingBySource } from '../../../db/queries/dead-letters/reads.ts';
 import { discardDeadLetters, redriveDeadLetters } from '../../../workflows/messages.ts';
 import { deadLetterWorkflow } from '../../../workflows/startable.ts';
@@ -22,6 +21,7 @@ import {
   redrivenOut,
   selection,
   showDeadLetter,
+  showDetail,
 } from './schema.ts';
 
 /** How many dead letters one message to their workflow contains. */
@@ -37,7 +37,7 @@ const settled = { description: 'The dead letter as it is now', schema: deadLette
 export function deadLetterRoutes(deps: ApiDeps): Route[] {
   const { orm, client } = deps;
   const find = async (id: string) => {
-    const letter = await findDeadLetter(sqlOf(orm), id);
+    const letter = await findDeadLetter(orm, id);
     if (!letter) throw new NotFound('Dead letter');
     return letter;
   };
@@ -65,12 +65,12 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
   const chosen = async ({ ids, source_id, failure, kind }: z.output<typeof selection>) => {
     const filter = {
       ids: ids ?? undefined,
-      source_id: source_id ?? undefined,
+      sourceId: source_id ?? undefined,
       failure: failure ?? undefined,
       kind: kind ?? undefined,
     };
-    const sources = await waitingBySource(sqlOf(orm), filter, BULK_LIMIT);
-    return sources.flatMap(({ source_id, ids }) => chunks(ids).map((some) => ({ source_id, ids: some })));
+    const sources = await waitingBySource(orm, filter, BULK_LIMIT);
+    return sources.flatMap(({ sourceId, ids }) => chunks(ids).map((some) => ({ sourceId, ids: some })));
   };
   return [
     route({
@@ -94,9 +94,18 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
           headers: linkHeader,
         },
       },
-      async handle({ query: { limit, cursor, ...filter }, ...input }) {
-        const found = await listDeadLetters(sqlOf(orm), filter, { after: cursor, limit: limit + 1 });
-        const { rows, headers } = page(found, limit, ({ created_at, id }) => ({ at: created_at, id }), input);
+      async handle({ query: { limit, cursor, source_id: sourceId, ...filter }, ...input }) {
+        const found = await listDeadLetters(
+          orm,
+          { sourceId, ...filter },
+          { after: cursor, limit: limit + 1 },
+        );
+        const { rows, headers } = page(
+          found,
+          limit,
+          ({ createdAt, id }) => ({ at: createdAt.getTime(), id }),
+          input,
+        );
         return { status: 200, headers, body: rows.map(showDeadLetter) };
       },
     }),
@@ -114,8 +123,8 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
         const result: z.output<typeof redrivenOut> = { redriven: [], failed: [] };
         const messages = await chosen(body);
         if (messages.length > 0) await requireFlow(deps);
-        for (const { source_id, ids } of messages) {
-          const { redriven, failed } = await redrive(source_id, ids, actorOf(principal, body.actor));
+        for (const { sourceId, ids } of messages) {
+          const { redriven, failed } = await redrive(sourceId, ids, actorOf(principal, body.actor));
           result.redriven.push(...redriven);
           result.failed.push(...failed);
         }
@@ -134,8 +143,8 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       problems: [409],
       async handle({ body, principal }) {
         const result: z.output<typeof discardedOut> = { discarded: [] };
-        for (const { source_id, ids } of await chosen(body)) {
-          result.discarded.push(...(await discard(source_id, ids, actorOf(principal, body.actor))).discarded);
+        for (const { sourceId, ids } of await chosen(body)) {
+          result.discarded.push(...(await discard(sourceId, ids, actorOf(principal, body.actor))).discarded);
         }
         return { status: 200, body: result };
       },
@@ -149,7 +158,7 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       params: idParams,
       responses: { 200: { description: 'The dead letter', schema: deadLetterDetailOut } },
       problems: [404],
-      handle: async ({ params }) => ({ status: 200, body: showDeadLetter(await find(params.id)) }),
+      handle: async ({ params }) => ({ status: 200, body: showDetail(await find(params.id)) }),
     }),
     route({
       method: 'post',
@@ -164,12 +173,12 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       responses: { 200: settled },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const { source_id } = await findWaiting(id);
+        const { sourceId } = await findWaiting(id);
         await requireFlow(deps);
-        const { failed } = await redrive(source_id, [id], actorOf(principal, body.actor));
+        const { failed } = await redrive(sourceId, [id], actorOf(principal, body.actor));
         const letter = await find(id);
         if (failed.includes(id)) throw new Conflict(`failed again: ${letter.reason}`);
-        return { status: 200, body: showDeadLetter(letter) };
+        return { status: 200, body: showDetail(letter) };
       },
     }),
     route({
@@ -184,9 +193,9 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
       responses: { 200: settled },
       problems: [404, 409],
       async handle({ params: { id }, body, principal }) {
-        const { source_id } = await findWaiting(id);
-        await discard(source_id, [id], actorOf(principal, body.actor));
-        return { status: 200, body: showDeadLetter(await find(id)) };
+        const { sourceId } = await findWaiting(id);
+        await discard(sourceId, [id], actorOf(principal, body.actor));
+        return { status: 200, body: showDetail(await find(id)) };
       },
     }),
   ];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { DeadLetterRow } from '../../../db/queries/dead-letters/reads.ts';
+import type { DeadLetter } from '../../../db/entities/dead-letter.ts';
+import type { DeadLetterSummary } from '../../../db/queries/dead-letters/reads.ts';
 import { actor, time, uuid } from '../../http/parameters.ts';
 
 /** How many dead letters one request redrives or discards at most. */
@@ -50,11 +51,24 @@ export const redrivenOut = z
   .meta({ id: 'Redriven' });
 export const discardedOut = z.object({ discarded: z.array(z.guid()) }).meta({ id: 'Discarded' });
 
-/** Converts a dead letter into the form that the API answers. */
-export function showDeadLetter<T extends DeadLetterRow>(row: T) {
+/** Converts a dead letter into the form that the API answers in lists. */
+export function showDeadLetter(letter: DeadLetterSummary): z.output<typeof deadLetterOut> {
   return {
-    ...row,
-    created_at: new Date(row.created_at).toISOString(),
-    updated_at: new Date(row.updated_at).toISOString(),
+    id: letter.id,
+    source_id: letter.sourceId,
+    kind: letter.kind,
+    state: letter.state,
+    failure: letter.failure,
+    reason: letter.reason,
+    field: letter.field ?? null,
+    event_count: letter.eventCount,
+    attempts: letter.attempts,
+    created_at: letter.createdAt.toISOString(),
+    updated_at: letter.updatedAt.toISOString(),
   };
+}
+
+/** Converts a dead letter into the form that the API answers, with its content. */
+export function showDetail(letter: DeadLetter): z.output<typeof deadLetterDetailOut> {
+  return { ...showDeadLetter(letter), content: letter.content };
 }

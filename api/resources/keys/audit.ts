@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { sqlOf } from '../../../db/orm.ts';
-import { AUDIT_DAYS, type AuditRow, listAudit } from '../../../db/queries/keys/audit.ts';
+import type { AuditEntry } from '../../../db/entities/audit.ts';
+import { AUDIT_DAYS, listAudit } from '../../../db/queries/keys/audit.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { cursorParameter, linkHeader, page } from '../../http/paging.ts';
 import { queryInteger, range, time, uuid, withDefault } from '../../http/parameters.ts';
@@ -50,15 +50,25 @@ export function auditRoutes({ orm }: ApiDeps): Route[] {
       responses: {
         200: { description: 'Newest first', schema: z.array(auditOut), headers: linkHeader },
       },
-      async handle({ query: { limit, cursor, ...filter }, ...input }) {
-        const found = await listAudit(sqlOf(orm), filter, { after: cursor, limit: limit + 1 });
-        const { rows, headers } = page(found, limit, ({ at, id }) => ({ at, id }), input);
+      async handle({ query: { limit, cursor, principal_id: principalId, ...filter }, ...input }) {
+        const found = await listAudit(orm, { principalId, ...filter }, { after: cursor, limit: limit + 1 });
+        const { rows, headers } = page(found, limit, ({ at, id }) => ({ at: at.getTime(), id }), input);
         return { status: 200, headers, body: rows.map(showAudit) };
       },
     }),
   ];
 }
 
-function showAudit(row: AuditRow): z.output<typeof auditOut> {
-  return { ...row, at: new Date(row.at).toISOString() };
+function showAudit(entry: AuditEntry): z.output<typeof auditOut> {
+  return {
+    id: entry.id,
+    at: entry.at.toISOString(),
+    principal_id: entry.principalId ?? null,
+    principal: entry.principal,
+    address: entry.address ?? null,
+    action: entry.action,
+    target: entry.target,
+    detail: entry.detail,
+    status: entry.status ?? null,
+  };
 }

@@ -1,83 +1,61 @@
-import { type RawBuilder, sql } from 'kysely';
-import type { Json } from '../../../domain/events/event.ts';
-import type { Sql } from '../../orm.ts';
-import { instant, ms } from '../../time.ts';
+import { type DeadLetter, DeadLetterEntity } from '../../entities/dead-letter.ts';
+import { managerOf, type Orm } from '../../orm.ts';
+import { following, type PageOf } from '../../paging.ts';
 
-export interface DeadLetterFilter {
-  source_id?: string;
-  state?: string;
-  kind?: string;
-  failure?: string;
+/** The values that dead letters must have; `undefined` means any. */
+export interface DeadLetterFilter
+  extends Partial<Pick<DeadLetter, 'sourceId' | 'state' | 'kind' | 'failure'>> {
   ids?: readonly string[];
 }
 
-/** Times in epoch milliseconds. */
-export interface DeadLetterRow {
-  id: string;
-  source_id: string;
-  kind: 'batch' | 'event';
-  state: 'waiting' | 'redriven' | 'discarded';
-  failure: string;
-  reason: string;
-  field: string | null;
-  event_count: number;
-  attempts: number;
-  created_at: number;
-  updated_at: number;
-}
-
-const COLUMNS = sql`id, source_id, kind, state, failure, reason, field, event_count, attempts,
-  ${ms('created_at')} as created_at,
-  ${ms('updated_at')} as updated_at`;
+/** A dead letter without its content, which may be large. */
+export type DeadLetterSummary = Omit<DeadLetter, 'content' | symbol>;
 
 /** Lists dead letters from new to old, without their content. `after`: only those that follow this one. */
 export async function listDeadLetters(
-  db: Sql,
+  orm: Orm,
   filter: DeadLetterFilter,
-  { after, limit }: { after?: { at: number; id: string }; limit: number },
-): Promise<DeadLetterRow[]> {
-  const conditions = conditionsOf(filter);
-  if (after) {
-    conditions.push(sql`(created_at, id) < (${instant(after.at)}, ${after.id}::uuid)`);
-  }
-  const { rows } = await sql<DeadLetterRow>`
-    select ${COLUMNS} from dead_letters
-    where ${sql.join([sql`true`, ...conditions], sql` and `)}
-    order by dead_letters.created_at desc, id desc limit ${limit}`.execute(db);
-  return rows;
+  { after, limit }: PageOf,
+): Promise<DeadLetterSummary[]> {
+  return managerOf(orm).find(
+    DeadLetterEntity,
+    { $and: [conditionsOf(filter), following('createdAt', after)] },
+    { orderBy: { createdAt: 'desc', id: 'desc' }, limit, exclude: ['content'] },
+  );
 }
 
 /** Finds a dead letter with its content, or null. */
-export async function findDeadLetter(
-  db: Sql,
-  id: string,
-): Promise<(DeadLetterRow & { content: Json }) | null> {
-  const { rows } = await sql<DeadLetterRow & { content: Json }>`
-    select ${COLUMNS}, content from dead_letters where id = ${id}::uuid`.execute(db);
-  return rows[0] ?? null;
+export async function findDeadLetter(orm: Orm, id: string): Promise<DeadLetter | null> {
+  return managerOf(orm).findOne(DeadLetterEntity, { id });
 }
 
-/** Ids of the oldest `limit` waiting dead letters, grouped by source. */
+/** The waiting dead letters among these ids of a source with their content, oldest first. */
+export async function waitingDeadLetters(
+  orm: Orm,
+  sourceId: string,
+  ids: readonly string[],
+): Promise<DeadLetter[]> {
+  return managerOf(orm).find(DeadLetterEntity, conditionsOf({ ids, sourceId, state: 'waiting' }), {
+    orderBy: { createdAt: 'asc', id: 'asc' },
+  });
+}
+
+/** Ids of the oldest `limit` waiting dead letters by source. */
 export async function waitingBySource(
-  db: Sql,
+  orm: Orm,
   filter: DeadLetterFilter,
   limit: number,
-): Promise<{ source_id: string; ids: string[] }[]> {
-  const { rows } = await sql<{ source_id: string; ids: string[] }>`
-    select source_id, jsonb_agg(id order by created_at, id) as ids from (
-      select id, source_id, created_at from dead_letters
-      where ${sql.join([sql`state = 'waiting'`, ...conditionsOf(filter)], sql` and `)}
-      order by created_at, id limit ${limit}
-    ) waiting group by source_id order by source_id`.execute(db);
-  return rows;
+): Promise<{ sourceId: string; ids: string[] }[]> {
+  const letters = await managerOf(orm).find(DeadLetterEntity, conditionsOf({ ...filter, state: 'waiting' }), {
+    fields: ['id', 'sourceId'],
+    orderBy: { createdAt: 'asc', id: 'asc' },
+    limit,
+  });
+  const sources = Map.groupBy(letters, ({ sourceId }) => sourceId);
+  return [...sources].map(([sourceId, waiting]) => ({ sourceId, ids: waiting.map(({ id }) => id) }));
 }
 
-function conditionsOf({ source_id, state, kind, failure, ids }: DeadLetterFilter): RawBuilder<unknown>[] {
-  const conditions: RawBuilder<unknown>[] = [];
-  if (source_id !== undefined) conditions.push(sql`source_id = ${source_id}`);
-  if (state !== undefined) conditions.push(sql`state = ${state}`);
-  if (kind !== undefined) conditions.push(sql`kind = ${kind}`);
-  if (failure !== undefined) conditions.push(sql`failure = ${failure}`);
-  if (ids !== undefined) conditions.push(sql`id = any(${[...ids]}::uuid[])`);
-  return conditions;
+function conditionsOf({ ids, ...equal }: DeadLetterFilter) {
+  const given = Object.entries(equal).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(given), ...(ids && { id: { $in: [...ids] } }) };
 }

@@ -1,5 +1,6 @@
+import { LockMode } from '@mikro-orm/core';
 import { sql } from 'kysely';
-import type { Json } from '../../../domain/events/event.ts';
+import { DeadLetterEntity } from '../../entities/dead-letter.ts';
 import { type Orm, sqlOf, transaction } from '../../orm.ts';
 import { storableJson, storableText } from '../../storable.ts';
 import { instant } from '../../time.ts';
@@ -79,26 +80,6 @@ function storableSpan(unheard: NewDeadLetter['unheard']) {
   return isSpan ? { unheard_from: from_at, unheard_to: to_at } : {};
 }
 
-export interface WaitingDeadLetter {
-  id: string;
-  source_id: string;
-  kind: 'batch' | 'event';
-  content: Json;
-}
-
-/** The waiting dead letters among these ids of a source, oldest first. */
-export async function waitingDeadLetters(
-  orm: Orm,
-  sourceId: string,
-  ids: readonly string[],
-): Promise<WaitingDeadLetter[]> {
-  const { rows } = await sql<WaitingDeadLetter>`
-    select id, source_id, kind, content from dead_letters
-    where id = any(${[...ids]}::uuid[]) and source_id = ${sourceId} and state = 'waiting'
-    order by created_at, id`.execute(sqlOf(orm));
-  return rows;
-}
-
 /**
  * Marks waiting dead letters of a source as redriven or discarded, and returns which. Letters that were
  * marked before are left out. But `redriven` replaces `discarded`, because a redrive has stored the events
@@ -133,8 +114,16 @@ export async function failedAgain(
   orm: Orm,
   { id, reason, field, at }: { id: string; reason: string; field: string | null; at: number },
 ): Promise<void> {
-  await sql`
-    update dead_letters set attempts = attempts + 1, reason = ${storableText(reason.slice(0, 2000))},
-      field = coalesce(${field}::text, field), updated_at = ${instant(at)}
-    where id = ${id} and state = 'waiting'`.execute(sqlOf(orm));
+  await transaction(orm, async (_db, em) => {
+    const letter = await em.findOne(
+      DeadLetterEntity,
+      { id, state: 'waiting' },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    if (!letter) return;
+    letter.attempts++;
+    letter.reason = storableText(reason.slice(0, 2000));
+    letter.field = field ?? letter.field;
+    letter.updatedAt = new Date(at);
+  });
 }

@@ -1,29 +1,23 @@
-import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import { sql } from 'kysely';
 import { PREFIX_LENGTH } from '../../../domain/keys/key.ts';
 import { ROLES, type Role } from '../../../domain/keys/role.ts';
-import { type ApiKey, ApiKeyEntity } from '../../entities/key.ts';
-import { type Orm, type Sql, transaction } from '../../orm.ts';
+import { type ApiKey, ApiKeyEntity, SessionEntity } from '../../entities/key.ts';
+import { managerOf, type Orm, type Sql, transaction } from '../../orm.ts';
+import { following, type PageOf } from '../../paging.ts';
 import { instant } from '../../time.ts';
 
 /** Lists keys from new to old, including revoked ones. `after`: only those that follow this one. */
-export async function listKeys(
-  orm: Orm,
-  { after, limit }: { after?: { at: number; id: string }; limit: number },
-): Promise<ApiKey[]> {
-  const at = after && new Date(after.at);
-  return orm.em
-    .fork()
-    .find(
-      ApiKeyEntity,
-      after ? { $or: [{ createdAt: { $lt: at } }, { createdAt: at, id: { $lt: after.id } }] } : {},
-      { orderBy: { createdAt: 'desc', id: 'desc' }, limit },
-    );
+export async function listKeys(orm: Orm, { after, limit }: PageOf): Promise<ApiKey[]> {
+  return managerOf(orm).find(ApiKeyEntity, following('createdAt', after), {
+    orderBy: { createdAt: 'desc', id: 'desc' },
+    limit,
+  });
 }
 
 /** Finds a key, or null. */
 export async function findKey(orm: Orm, id: string): Promise<ApiKey | null> {
-  return orm.em.fork().findOne(ApiKeyEntity, { id });
+  return managerOf(orm).findOne(ApiKeyEntity, { id });
 }
 
 /**
@@ -38,7 +32,7 @@ export async function insertKey(
   >,
   now: number,
 ): Promise<ApiKey | null> {
-  const em = orm.em.fork();
+  const em = managerOf(orm);
   const key = em.create(ApiKeyEntity, {
     ...given,
     id: crypto.randomUUID(),
@@ -57,19 +51,19 @@ export async function insertKey(
 
 /** Revokes a key and ends its sessions. Returns false if there is no such key. `now`: epoch ms. */
 export async function revokeKey(orm: Orm, id: string, now: number): Promise<boolean> {
-  return transaction(orm, async (db) => {
-    const { numAffectedRows } = await sql`
-      update api_keys set revoked_at = coalesce(revoked_at, ${instant(now)}) where id = ${id}::uuid`.execute(
-      db,
-    );
-    await sql`delete from sessions where key_id = ${id}::uuid`.execute(db);
-    return Number(numAffectedRows) > 0;
+  return transaction(orm, async (_db, em) => {
+    const key = await em.findOne(ApiKeyEntity, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!key) return false;
+    key.revokedAt ??= new Date(now);
+    await em.nativeDelete(SessionEntity, { key });
+    return true;
   });
 }
 
 /**
  * Stores the bootstrap key with every role, and revokes the bootstrap key of an earlier configuration. If
- * somebody revoked this key, it stays revoked, because they must be able to rely on that.
+ * somebody revoked this key, it stays revoked, because they must be able to rely on that. Several API
+ * processes start at once: `on conflict do nothing` is what makes one of them insert it.
  * @returns the stored key. `now`: epoch ms
  */
 export async function ensureBootstrapKey(
@@ -112,7 +106,7 @@ export interface Credential {
   revoked: boolean;
 }
 
-/** Finds the keys of these secrets, by hash. Unknown ones are missing. */
+/** Finds the keys of these secrets, by hash. Unknown ones are missing. Every request waits for this. */
 export async function findCredentials(db: Sql, hashes: readonly string[]): Promise<Credential[]> {
   const { rows } = await sql<Credential>`
     select found.hash, k.id, k.name, k.roles, k.rate_limit, k.sources, k.revoked_at is not null as revoked,

@@ -1,6 +1,5 @@
-import { sql } from 'kysely';
-import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
-import { instant } from '../../time.ts';
+import { SessionEntity } from '../../entities/key.ts';
+import { managerOf, type Orm, transaction } from '../../orm.ts';
 
 /** How many sessions a key may have; the oldest end first. Otherwise a single key could fill the table. */
 const MOST_SESSIONS = 100;
@@ -10,24 +9,28 @@ export async function insertSession(
   orm: Orm,
   { hash, keyId, now, expiresAt }: { hash: string; keyId: string; now: number; expiresAt: number },
 ): Promise<void> {
-  await transaction(orm, async (db) => {
-    await sql`
-      insert into sessions (hash, key_id, created_at, expires_at)
-      values (${hash}, ${keyId}::uuid, ${instant(now)}, ${instant(expiresAt)})`.execute(db);
-    await sql`
-      delete from sessions where hash in (
-        select hash from sessions where key_id = ${keyId}::uuid
-        order by created_at desc, hash desc offset ${MOST_SESSIONS})`.execute(db);
+  await transaction(orm, async (_db, em) => {
+    await em.insert(SessionEntity, {
+      hash,
+      key: keyId,
+      createdAt: new Date(now),
+      expiresAt: new Date(expiresAt),
+    });
+    const excess = await em.find(
+      SessionEntity,
+      { key: keyId },
+      { orderBy: { createdAt: 'desc', hash: 'desc' }, offset: MOST_SESSIONS, fields: ['hash'] },
+    );
+    await em.nativeDelete(SessionEntity, { hash: excess.map((session) => session.hash) });
   });
 }
 
 /** Ends a session. Returns false if there is none. */
 export async function deleteSession(orm: Orm, hash: string): Promise<boolean> {
-  const { numAffectedRows } = await sql`delete from sessions where hash = ${hash}`.execute(sqlOf(orm));
-  return Number(numAffectedRows) > 0;
+  return (await managerOf(orm).nativeDelete(SessionEntity, { hash })) > 0;
 }
 
 /** Removes sessions that ended before `now` (epoch ms). */
-export async function forgetSessions(db: Sql, now: number): Promise<void> {
-  await sql`delete from sessions where expires_at < ${instant(now)}`.execute(db);
+export async function forgetSessions(orm: Orm, now: number): Promise<void> {
+  await managerOf(orm).nativeDelete(SessionEntity, { expiresAt: { $lt: new Date(now) } });
 }

@@ -1,15 +1,15 @@
 import type { MappingDefinition } from '../../../domain/events/mapping.ts';
 import { MappingEntity, type MappingRow } from '../../entities/mapping.ts';
-import type { Orm } from '../../orm.ts';
+import { managerOf, type Orm } from '../../orm.ts';
 
 /** Lists all mappings that people created, by name. */
 export async function listMappings(orm: Orm): Promise<MappingRow[]> {
-  return orm.em.fork().find(MappingEntity, {}, { orderBy: { name: 'asc' } });
+  return managerOf(orm).find(MappingEntity, {}, { orderBy: { name: 'asc' } });
 }
 
 /** Finds a mapping, or null. */
 export async function findMapping(orm: Orm, name: string): Promise<MappingRow | null> {
-  return orm.em.fork().findOne(MappingEntity, { name });
+  return managerOf(orm).findOne(MappingEntity, { name });
 }
 
 /** Stores a new mapping. Returns null if there is one of that name. `now`: epoch ms. */
@@ -19,7 +19,7 @@ export async function insertMapping(
   definition: MappingDefinition,
   now: number,
 ): Promise<MappingRow | null> {
-  const em = orm.em.fork();
+  const em = managerOf(orm);
   const at = new Date(now);
   const row = { name, definition, createdAt: at, updatedAt: at };
   const inserted = await em
@@ -38,12 +38,12 @@ export async function replaceMapping(
   definition: MappingDefinition,
   now: number,
 ): Promise<MappingRow | null> {
-  const em = orm.em.fork();
+  const em = managerOf(orm);
   const changed = await em.nativeUpdate(MappingEntity, { name }, { definition, updatedAt: new Date(now) });
   return changed === 0 ? null : em.findOne(MappingEntity, { name });
 }
 
 /** Removes a mapping. Returns false if there was none. */
 export async function deleteMapping(orm: Orm, name: string): Promise<boolean> {
-  return (await orm.em.fork().nativeDelete(MappingEntity, { name })) > 0;
+  return (await managerOf(orm).nativeDelete(MappingEntity, { name })) > 0;
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { ProducerSettings } from '../../../domain/producers/producer.ts';
-import { type Orm, sqlOf } from '../../orm.ts';
+import { ProducerEntity } from '../../entities/producer.ts';
+import { managerOf, type Orm, sqlOf } from '../../orm.ts';
 import { instant } from '../../time.ts';
 
 /** The settings of a producer; null if its row is gone. */
@@ -8,14 +9,14 @@ export async function producerRow(
   orm: Orm,
   sourceId: string,
 ): Promise<{ settings: ProducerSettings; paused: boolean } | null> {
-  const { rows } = await sql<{ settings: ProducerSettings; paused: boolean }>`
-    select settings, paused from producers where id = ${sourceId}`.execute(sqlOf(orm));
-  return rows[0] ?? null;
+  const row = await managerOf(orm).findOne(ProducerEntity, { id: sourceId });
+  return row && { settings: row.settings, paused: row.paused };
 }
 
 /**
  * Records the progress of a producer: `stored` more events, and every event before `appendedThrough` (epoch
- * ms) is either appended or in a dead letter. The time never decreases. Returns false if the row is gone.
+ * ms) is either appended or in a dead letter. The time never decreases. Returns false if the row is gone. One
+ * statement adds, because a retry of an activity may overlap with its earlier attempt.
  */
 export async function recordProgress(
   orm: Orm,

@@ -1,16 +1,16 @@
 import type { ProducerSettings } from '../../../domain/producers/producer.ts';
 import { type Producer, ProducerEntity } from '../../entities/producer.ts';
-import type { Orm } from '../../orm.ts';
+import { managerOf, type Orm } from '../../orm.ts';
 import { sampleReturns } from '../events/removed-samples.ts';
 
 /** Lists all producers by id. */
 export async function listProducers(orm: Orm): Promise<Producer[]> {
-  return orm.em.fork().find(ProducerEntity, {}, { orderBy: { id: 'asc' } });
+  return managerOf(orm).find(ProducerEntity, {}, { orderBy: { id: 'asc' } });
 }
 
 /** Finds a producer, or null. */
 export async function findProducer(orm: Orm, id: string): Promise<Producer | null> {
-  return orm.em.fork().findOne(ProducerEntity, { id });
+  return managerOf(orm).findOne(ProducerEntity, { id });
 }
 
 /** Stores a new producer. Returns null if there is one with that id. `now`: epoch ms. */
@@ -20,7 +20,7 @@ export async function insertProducer(
   now: number,
 ): Promise<Producer | null> {
   await sampleReturns(orm, given.id);
-  const em = orm.em.fork();
+  const em = managerOf(orm);
   const at = new Date(now);
   const row = { ...given, createdAt: at, updatedAt: at, appendedThrough: null, appended: 0 };
   const inserted = await em
@@ -39,7 +39,7 @@ export async function updateProducer(
   change: { settings?: ProducerSettings; paused?: boolean },
   now: number,
 ): Promise<Producer | null> {
-  const em = orm.em.fork();
+  const em = managerOf(orm);
   const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
   const changed = await em.nativeUpdate(ProducerEntity, { id }, { ...given, updatedAt: new Date(now) });
   return changed === 0 ? null : em.findOne(ProducerEntity, { id });
@@ -47,5 +47,5 @@ export async function updateProducer(
 
 /** Removes a producer; its events stay. Returns false if there was none. */
 export async function deleteProducer(orm: Orm, id: string): Promise<boolean> {
-  return (await orm.em.fork().nativeDelete(ProducerEntity, { id })) > 0;
+  return (await managerOf(orm).nativeDelete(ProducerEntity, { id })) > 0;
 }

@@ -1,4 +1,6 @@
+import { LockMode } from '@mikro-orm/core';
 import { sql } from 'kysely';
+import { ProducerEntity } from '../../entities/producer.ts';
 import { lockRuleSet, newRuleSetVersion } from '../../locks.ts';
 import { type Orm, type Sql, sqlOf, transaction } from '../../orm.ts';
 import { removeSampleProducers, samplesEmptied } from '../events/removed-samples.ts';
@@ -33,10 +35,18 @@ const INCIDENTS_CHUNK = 500;
  * `now`: epoch ms.
  */
 export async function pauseSamples(orm: Orm, now: number): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    update producers set paused = true, updated_at = to_timestamp(${now}::float8 / 1000)
-    where sample returning id`.execute(sqlOf(orm));
-  return rows.map(({ id }) => id);
+  return transaction(orm, async (_db, em) => {
+    const producers = await em.find(
+      ProducerEntity,
+      { sample: true },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    for (const producer of producers) {
+      producer.paused = true;
+      producer.updatedAt = new Date(now);
+    }
+    return producers.map(({ id }) => id);
+  });
 }
 
 /**
