@@ -75,3 +75,17 @@ export function inFull(number: number): string {
   if (scale <= 0) return `${sign}0.${'0'.repeat(-scale)}${digits}`;
   return sign + digits.padEnd(scale, '0');
 }
+
+/** How many digits a number has after the decimal point. */
+export function scaleOf(number: number): number {
+  const { digits, scale } = decimalOf(String(number))!;
+  return Math.max(0, digits.length - scale);
+}
+
+/** A number in units of 10^−`scale`, exactly. `scale` must be at least `scaleOf(number)`. */
+export function scaledBy(number: number, scale: number): bigint {
+  const { negative, digits, scale: point } = decimalOf(String(number))!;
+  if (digits === '') return 0n;
+  const magnitude = BigInt(digits) * 10n ** BigInt(point - digits.length + scale);
+  return negative ? -magnitude : magnitude;
+}

@@ -6,56 +6,69 @@ export function countAt(times: readonly number[], spec: WindowSpec, t: number): 
   return times.filter((time) => time >= t - spec.windowMs && time <= t).length;
 }
 
-/**
- * The brute-force model. It steps through every time at which something can change (an event enters or leaves
- * the window, a timer ends), and applies the rule literally. It is slow, and independent of
- * domain/rules/transition.
- */
+/** A rule for one group, in the words of its definition. */
+export interface Words {
+  forMs: number;
+  keepFiringMs: number;
+  /** Instants at which either answer may change. */
+  instants: readonly number[];
+  opens: (t: number) => boolean;
+  keeps: (t: number) => boolean;
+}
+
+/** The brute-force model of a count rule. */
 export function modelEpisodes(
   times: readonly number[],
   spec: WindowSpec,
   start: Start,
   until: { openUpTo: number; endUpTo: number },
 ): Episode[] {
-  const instants = new Set<number>([start.at]);
-  for (const time of times) {
-    for (const edge of [time, time + spec.windowMs + 1]) {
-      for (const shift of [0, spec.forMs, spec.keepFiringMs]) instants.add(edge + shift);
-    }
+  const words = {
+    ...spec,
+    instants: times.flatMap((time) => [time, time + spec.windowMs + 1]),
+    opens: (t: number) => countAt(times, spec, t) >= spec.threshold,
+    keeps: (t: number) => countAt(times, spec, t) >= spec.recovery,
+  };
+  return modelOf(words, start, until);
+}
+
+/**
+ * The brute-force model. It steps through every time at which something can change (an answer or a timer) and
+ * applies the rule literally. It is slow, and independent of domain/rules/transition.ts.
+ */
+export function modelOf(
+  { forMs, keepFiringMs, instants, opens, keeps }: Words,
+  start: Start,
+  until: { openUpTo: number; endUpTo: number },
+): Episode[] {
+  const all = new Set<number>([start.at, start.at + forMs, start.at + keepFiringMs]);
+  for (const instant of instants) {
+    for (const shift of [0, forMs, keepFiringMs]) all.add(instant + shift);
   }
-  for (const shift of [spec.forMs, spec.keepFiringMs]) instants.add(start.at + shift);
-  const ordered = [...instants].filter((t) => t >= start.at).sort((a, b) => a - b);
+  const ordered = [...all].filter((t) => t >= start.at).sort((a, b) => a - b);
 
   const episodes: Episode[] = [];
   let open: Episode | null = start.firing ? { ...start.firing, ended_at: null } : null;
   let holdingSince: number | null = null;
-  let belowSince: number | null = null;
+  let lapsedSince: number | null = null;
   for (const t of ordered) {
-    const count = countAt(times, spec, t);
     if (open) {
-      if (count < spec.recovery) {
-        belowSince ??= t;
-        if (t >= belowSince + spec.keepFiringMs) {
-          if (t > until.endUpTo) break;
-          episodes.push({ ...open, ended_at: t });
-          open = null;
-          belowSince = null;
-          holdingSince = null;
-        }
-      } else if (belowSince !== null && t >= belowSince + spec.keepFiringMs) {
+      const lapsed = !keeps(t);
+      if (lapsed) lapsedSince ??= t;
+      if (lapsedSince !== null && t >= lapsedSince + keepFiringMs) {
         if (t > until.endUpTo) break;
         episodes.push({ ...open, ended_at: t });
         open = null;
-        belowSince = null;
+        lapsedSince = null;
         holdingSince = null;
-      } else belowSince = null;
+      } else if (!lapsed) lapsedSince = null;
     }
     if (!open) {
-      if (count >= spec.threshold) {
+      if (opens(t)) {
         holdingSince ??= t;
-        if (t >= holdingSince + spec.forMs && t <= until.openUpTo) {
+        if (t >= holdingSince + forMs && t <= until.openUpTo) {
           open = { since: holdingSince, opened_at: t, ended_at: null };
-          belowSince = null;
+          lapsedSince = null;
         }
       } else holdingSince = null;
     }
