@@ -1,5 +1,4 @@
 import { scaledBy, scaleOf } from '../../decimal.ts';
-import type { Event } from '../../events/event.ts';
 import { fieldOf, parseField } from '../matcher.ts';
 import { exactSeries, firstAtLeast, type Test } from '../series.ts';
 import type { MemoryCondition } from './kind.ts';

@@ -1,5 +1,5 @@
 import type { Event } from '../../events/event.ts';
-import { count, type CountCondition } from '../kinds/count.ts';
+import { type CountCondition, count } from '../kinds/count.ts';
 import type { RuleSettings } from '../rule.ts';
 import { exactSeries, firstAtLeast, type Series } from '../series.ts';
 import type { MemoryCondition } from './kind.ts';

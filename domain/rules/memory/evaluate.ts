@@ -1,7 +1,7 @@
 import type { Event } from '../../events/event.ts';
+import { placeOf } from '../admission.ts';
 import { compileSelection, countsOnArrival } from '../compile.ts';
 import { horizonOf } from '../finality.ts';
-import { placeOf } from '../admission.ts';
 import type { RuleSettings } from '../rule.ts';
 import { conditionsOf, type Judged, judge } from '../transition.ts';
 import type { DeafStretch, MemoryCondition } from './kind.ts';
@@ -22,8 +22,8 @@ export interface Heard {
 }
 
 /**
- * Evaluates a rule from events alone, for tests and backtests. Selection, lateness and the limit of groups are
- * decided by the same functions as in production.
+ * Evaluates a rule from events alone, for tests and backtests. Selection, lateness and the limit of groups
+ * are decided by the same functions as in production.
  * @returns what was judged, by group
  * @throws MatcherError
  */

@@ -9,8 +9,8 @@ export interface DeafStretch {
 }
 
 /**
- * A condition that is evaluated in memory. It has the same parts as a condition in production: a series, tests
- * and a finality. Only the reading differs: all events of a group are at hand.
+ * A condition that is evaluated in memory. It has the same parts as a condition in production: a series,
+ * tests and a finality. Only the reading differs: all events of a group are at hand.
  */
 export interface MemoryCondition<V> {
   readonly finality: Finality;

@@ -28,8 +28,10 @@ const offset = fc
   .tuple(fc.integer({ min: 0, max: 30 }), fc.constantFrom(-1, 0, 0, 1, 250, 500))
   .map(([s, ms]) => BASE + s * 1000 + ms + 2);
 /** Binary fractions do not have these sums: 0.1 + 0.2 is not 0.3. */
-const value = fc.constantFrom<unknown>(0.1, 0.2, 0.3, -0.1, 1e21, 5e-7, 3, 'three', null);
-const events = fc.array(fc.tuple(offset, value), { maxLength: 25 }).map((all) => all.map((e) => eventAt(...e)));
+const value = fc.constantFrom<unknown>(0.1, 0.2, 0.3, -0.1, 1e15, 5e-7, 3, 'three', null);
+const events = fc
+  .array(fc.tuple(offset, value), { maxLength: 25 })
+  .map((all) => all.map((e) => eventAt(...e)));
 const deaf = fc.array(
   fc.tuple(offset, fc.constantFrom(0, 500, 2000)).map(([from, ms]) => ({ from, to: from + ms })),
   { maxLength: 2 },
@@ -38,7 +40,9 @@ const timers = fc.record({
   forMs: fc.constantFrom(0, 0, 1000, 3000),
   keepFiringMs: fc.constantFrom(0, 0, 1000, 4000),
 });
-const times = fc.tuple(offset, offset).map(([a, b]) => ({ clock: Math.max(a, b), watermark: Math.min(a, b) }));
+const times = fc
+  .tuple(offset, offset)
+  .map(([a, b]) => ({ clock: Math.max(a, b), watermark: Math.min(a, b) }));
 
 /** A condition in memory, and the same in the words of its definition. */
 interface Case {
@@ -58,7 +62,12 @@ function avgCase(op: '>' | '>=' | '<' | '<=', threshold: number): Case {
   const windowMs = 3000;
   return {
     name: `a mean ${op} ${threshold}`,
-    condition: avgInMemory({ field: 'payload.ms', op, threshold, window_seconds: 3 }) as MemoryCondition<unknown>,
+    condition: avgInMemory({
+      field: 'payload.ms',
+      op,
+      threshold,
+      window_seconds: 3,
+    }) as MemoryCondition<unknown>,
     windowMs,
     holds(t, all) {
       const numbers = within(all, t, windowMs)
@@ -77,7 +86,10 @@ function avgCase(op: '>' | '>=' | '<' | '<=', threshold: number): Case {
 const CASES: Case[] = [
   {
     name: 'a count of at least 2',
-    condition: countInMemory({ kind: 'count', threshold_count: 2, window_seconds: 3 }, RULE_DEFAULTS) as MemoryCondition<unknown>,
+    condition: countInMemory(
+      { kind: 'count', threshold_count: 2, window_seconds: 3 },
+      RULE_DEFAULTS,
+    ) as MemoryCondition<unknown>,
     windowMs: 3000,
     holds: (t, all) => within(all, t, 3000).length >= 2,
   },
@@ -102,9 +114,16 @@ describe('evaluation in memory', () => {
       { forMs, keepFiringMs }: { forMs: number; keepFiringMs: number },
       until: { clock: number; watermark: number },
     ): Episode[] => {
-      const settings = { ...RULE_DEFAULTS, for_seconds: forMs / 1000, keep_firing_seconds: keepFiringMs / 1000 };
+      const settings = {
+        ...RULE_DEFAULTS,
+        for_seconds: forMs / 1000,
+        keep_firing_seconds: keepFiringMs / 1000,
+      };
       const arrivals = all.map((event) => ({ event, received_at: event.occurred_at }));
-      return evaluateInMemory(settings, condition, { arrivals, deaf: spans, ...until }).get(SOLE_GROUP)?.episodes ?? [];
+      return (
+        evaluateInMemory(settings, condition, { arrivals, deaf: spans, ...until }).get(SOLE_GROUP)
+          ?.episodes ?? []
+      );
     };
 
     it(`finds the episodes of ${name} that a brute-force model finds`, () => {
@@ -129,17 +148,18 @@ describe('evaluation in memory', () => {
     it(`keeps what it decided about ${name} up to the watermark when later events arrive`, () => {
       fc.assert(
         fc.property(events, events, timers, times, (all, more, t, { watermark }) => {
-          const before = evaluated(all, [], t, { clock: watermark, watermark });
           const later = more.filter(({ occurred_at }) => occurred_at > watermark);
-          if (!all.some(({ occurred_at }) => occurred_at <= watermark)) return;
           const heard = all.filter(({ occurred_at }) => occurred_at <= watermark);
-          const first = evaluated(heard, [], t, { clock: watermark, watermark });
-          const after = evaluated([...heard, ...later], [], t, { clock: watermark + 60_000, watermark: watermark + 60_000 });
+          if (heard.length === 0) return;
+          const clock = watermark + 60_000;
+          const first = evaluated(heard, [], t, { clock, watermark });
+          const after = evaluated([...heard, ...later], [], t, { clock, watermark: clock });
           for (const [i, episode] of first.entries()) {
             assert.deepEqual([after[i]?.since, after[i]?.opened_at], [episode.since, episode.opened_at]);
-            if (episode.ended_at !== null) assert.equal(after[i]?.ended_at, episode.ended_at);
+            // Ends that more events can only bring forward are decided by the clock, and may be corrected.
+            const certain = condition.finality !== 'falser' || (episode.ended_at ?? 0) <= watermark;
+            if (episode.ended_at !== null && certain) assert.equal(after[i]?.ended_at, episode.ended_at);
           }
-          assert.ok(before.length >= 0);
         }),
         { numRuns: 400 },
       );
@@ -158,7 +178,11 @@ describe('evaluation in memory', () => {
       { event: eventAt(BASE + 2, 1, 'b'), received_at: BASE + 2 },
     ];
     const condition = countInMemory({ kind: 'count', threshold_count: 1, window_seconds: 1 }, settings);
-    const judged = evaluateInMemory(settings, condition, { arrivals, clock: BASE + 60_000, watermark: BASE + 60_000 });
+    const judged = evaluateInMemory(settings, condition, {
+      arrivals,
+      clock: BASE + 60_000,
+      watermark: BASE + 60_000,
+    });
     assert.deepEqual(judged.get(SOLE_GROUP)?.episodes, [
       { since: BASE, opened_at: BASE, ended_at: BASE + 1001 },
     ]);
@@ -171,7 +195,11 @@ describe('evaluation in memory', () => {
       received_at: BASE + i,
     }));
     const condition = countInMemory({ kind: 'count', threshold_count: 2, window_seconds: 1 }, settings);
-    const judged = evaluateInMemory(settings, condition, { arrivals, clock: BASE + 60_000, watermark: BASE + 60_000 });
+    const judged = evaluateInMemory(settings, condition, {
+      arrivals,
+      clock: BASE + 60_000,
+      watermark: BASE + 60_000,
+    });
     assert.deepEqual([...judged.keys()], ['["a"]', '["b"]', OVERFLOW_GROUP]);
     assert.deepEqual(
       [...judged.values()].map(({ episodes }) => episodes.length),
