@@ -23,36 +23,35 @@ import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { bucketOf } from '../../domain/rules/window.ts';
 import { noteInReach } from './note-in-reach.ts';
 
-/** What a backfill takes at once. Tests take less. */
+/** The sizes of a backfill's portions. Tests use smaller ones. */
 export interface Portions {
-  /** Events read at once. */
+  /** How many events are read at once. */
   page: number;
-  /** Counts, and events, held in memory before they are written. */
+  /** How many counts, and how many events, are held in memory before they are written. */
   cells: number;
   events: number;
   /**
-   * Groups admitted, or noted for judging, in one transaction: appends with new groups of the rule may wait
+   * How many groups one transaction admits or notes for judging. Appends with new groups of the rule may wait
    * for it.
    */
   groups: number;
 }
 
 /**
- * Pause after the partitions of a day are made. Each of them makes PostgreSQL plan the statements of appends
- * again. Without a pause, 31 days held up one append for 114 to 169 ms.
+ * Pause after creating the partitions of a day, in milliseconds. Each new partition makes PostgreSQL plan the
+ * statements of appends again. Without the pause, 31 days held up one append for 114 to 169 ms.
  */
 const PAUSE_MS = 30;
 
 const PORTIONS: Portions = { page: 5000, cells: 5000, events: 100_000, groups: 200 };
 
 /**
- * Counts the events that were in a new revision's window when it came into force. Appends go on meanwhile:
- * what they store is not visible in the revision's snapshot.
- *
- * Counts are written portion by portion, each together with the position that it reaches, in a short
- * transaction. So memory doesn't grow with the window, a backfill that is broken off goes on where it was,
- * and of two at once only one can write a portion. Nobody judges the revision before it is marked ready.
- * @param progress called after every page; what it throws ends the backfill
+ * Counts the events that were in the window of a new revision when it came into force. Appends continue
+ * meanwhile; their events are not visible in the revision's snapshot, so nothing is counted twice.
+ * Counts are written in portions, each with the position that it reaches, in a short transaction. So memory
+ * does not grow with the window, an interrupted backfill continues where it stopped, and of two that run at
+ * once only one can write a portion. The revision is not judged before it is ready.
+ * @param progress called after every page; if it throws, the backfill ends
  */
 export async function backfill(
   orm: Orm,
@@ -60,8 +59,8 @@ export async function backfill(
   { progress = () => {}, portions = PORTIONS }: { progress?: () => void; portions?: Portions } = {},
 ): Promise<void> {
   const rule = compileRule(version.definition);
-  // A window may reach back further than any rule's did before: its counts need partitions that retention
-  // dropped.
+  // The window may reach further back than that of any rule before. Its counts then need partitions that
+  // retention has dropped.
   const first = dayOf(bucketOf(version.counted_from, rule.bucketMs));
   for (let day = first; day <= version.effective_at + MAX_AHEAD_MS; day += DAY_MS) {
     if ((await ensureDay(orm, day)) > 0) await setTimeout(PAUSE_MS);
@@ -81,7 +80,8 @@ export async function backfill(
     await noteInReach(orm, version, (db) => keepVersion(db, version), progress);
   else if (position) {
     const span = { from_at: Math.floor(version.counted_from), to_at: position.occurred_at };
-    // One that was broken off doesn't know what it counted before: all groups of the rule are judged then.
+    // A backfill that continues does not know which groups it counted before. Then all groups of the rule are
+    // judged.
     const known = start.position === null ? [...places.admitted] : null;
     if (known && places.overflow) known.push(OVERFLOW_GROUP);
     await noteGroups(orm, version, span, known, portions.groups, progress);
@@ -91,7 +91,7 @@ export async function backfill(
   });
 }
 
-/** Reads pages until there is enough to be written. `to` is null when there was nothing left. */
+/** Reads pages until there is enough to write. `to` is null if nothing is left. */
 async function readPortion(
   orm: Orm,
   version: Version,
@@ -126,19 +126,19 @@ function add(cells: Map<string, Cell>, group_key: string, bucket: number, times:
   else cells.set(key, { group_key, bucket, times: [...times] });
 }
 
-/** What a backfill knows of the places under the rule's cap. */
+/** What a backfill knows about the groups that the rule has admitted. */
 interface Places {
-  /** Groups that were counted and have one. */
+  /** Counted groups that are admitted. */
   admitted: Set<string>;
-  /** There was no room for others. */
+  /** True if there was no room for further groups. */
   full: boolean;
-  /** Something was counted for the overflow group. */
+  /** True if something was counted in the overflow group. */
   overflow: boolean;
 }
 
 /**
- * Admits groups up to the rule's cap, a few at a time. Each transaction holds a lock that appends with new
- * groups of this rule wait for. Once the rule is full it isn't taken any more.
+ * Admits groups up to the rule's limit, a few per transaction, because appends with new groups of this rule
+ * wait for the lock. Once the rule is full, the lock is not taken any more.
  */
 async function admitMissing(
   orm: Orm,
@@ -167,7 +167,7 @@ async function admitMissing(
   }
 }
 
-/** Counts of groups that found no place go to the overflow group. */
+/** Moves the counts of groups that were not admitted to the overflow group. */
 function place(cells: readonly Cell[], places: Places): { cells: Cell[]; overflow: number } {
   const placed = new Map<string, Cell>();
   let overflow = 0;
@@ -180,7 +180,10 @@ function place(cells: readonly Cell[], places: Places): { cells: Cell[]; overflo
   return { cells: [...placed.values()], overflow };
 }
 
-/** False when the revision is no longer to be counted, or somebody else has counted on from `from`. */
+/**
+ * Writes a portion. Returns false if the revision must no longer be counted, or if another process has
+ * continued from `from`.
+ */
 async function writePortion(
   orm: Orm,
   version: Version,
@@ -201,8 +204,8 @@ const samePosition = (a: Position, b: Position) =>
   a?.occurred_at === b?.occurred_at && a?.event_id === b?.event_id;
 
 /**
- * Notes groups for judging, all of the rule's without `known`, a few at a time: wakers note groups of other
- * rules meanwhile.
+ * Notes groups for judging: `known`, or all groups of the rule. It notes a few at a time, because wakers need
+ * the same table for other rules.
  */
 async function noteGroups(
   orm: Orm,

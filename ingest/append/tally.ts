@@ -5,20 +5,18 @@ import type { CountedRule } from './rule-set.ts';
 
 const MINUTE_MS = 60_000;
 
-/** When the first and the last of some events happened, epoch ms. */
+/** The times of the first and the last of some events, epoch ms. */
 interface Span {
   from: number;
   to: number;
 }
 
-/**
- * What the events of one append mean for one group of a rule. Built once a group and added to once an event.
- */
+/** What the events of one append add to one group of a rule. */
 export class GroupTally {
   readonly rule: CountedRule;
   readonly group: string;
   events = 0;
-  /** When the events happened, by start of bucket; epoch ms. */
+  /** Times of the events by start of bucket; epoch ms. */
   readonly buckets = new Map<number, number[]>();
   inTime: Span | null = null;
   late: Span | null = null;
@@ -28,7 +26,7 @@ export class GroupTally {
     this.group = group;
   }
 
-  /** An event at `at` that arrives at `now`, both epoch ms. */
+  /** Adds an event that happened at `at` and arrives at `now`, both epoch ms. */
   add(at: number, now: number): void {
     this.events++;
     const bucket = bucketOf(at, this.rule.bucketMs);
@@ -39,7 +37,7 @@ export class GroupTally {
     else this.inTime = around(this.inTime, at, at);
   }
 
-  /** Takes in the events of another group of the same rule. */
+  /** Adds the events of another group of the same rule. */
   addAll({ events, buckets, inTime, late }: GroupTally): void {
     this.events += events;
     for (const [bucket, more] of buckets) {
@@ -52,7 +50,7 @@ export class GroupTally {
   }
 }
 
-/** The span, made longer where it must be; a new one where there was none. */
+/** Extends the span to include the range; makes a new one if there was none. */
 function around(span: Span | null, from: number, to: number): Span {
   if (span === null) return { from, to };
   if (from < span.from) span.from = from;
@@ -60,19 +58,19 @@ function around(span: Span | null, from: number, to: number): Span {
   return span;
 }
 
-/** Of a layer of counts, a group's bucket. The layer is the number of the revision in force. */
+/** A bucket of a group in one layer of counts. The layer is the number of the revision in force. */
 interface Bucket {
   rule_id: string;
   layer: number;
   group_key: string;
-  /** Its start, epoch ms. */
+  /** Start of the bucket, epoch ms. */
   bucket: number;
 }
 
-/** A row of window_counts to be added to. */
+/** What is added to a row of window_counts. */
 type CountRow = Bucket & CountToAdd;
 
-/** Times in a row of their own. */
+/** Times that get a row of their own in window_times. */
 type KeptRow = Bucket & TimesRow;
 
 /**
@@ -96,7 +94,7 @@ interface RollupRow {
   n: number;
 }
 
-/** What an append adds, apart from the events themselves. */
+/** What an append writes besides the events. */
 export interface Tally {
   counts: CountRow[];
   times: KeptRow[];
@@ -104,7 +102,7 @@ export interface Tally {
   rollups: RollupRow[];
 }
 
-/** What new events, and the groups of rules that they fall into, mean for windows and rollups, as rows. */
+/** Computes the rows for windows and rollups from new events and the groups they belong to. */
 export function tally(events: readonly Event[], groups: readonly GroupTally[]): Tally {
   const counts: CountRow[] = [];
   const times: KeptRow[] = [];

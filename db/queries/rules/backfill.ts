@@ -142,7 +142,10 @@ export async function admittedOf(
   return rows.map(({ group_key }) => group_key);
 }
 
-/** Reads a rule's groups after a key, in order, without the overflow group. A page costs what it holds. */
+/**
+ * Reads a rule's groups after a key, in order, without the overflow group. A page costs only what it
+ * contains.
+ */
 export async function groupsOf(
   db: Sql,
   ruleId: string,
