@@ -32,16 +32,18 @@ export async function expectedWorkflows(db: Sql): Promise<{
       select from rule_versions v where v.rule_id = r.id and v.superseded_at is not null and not v.settled)`.execute(
     db,
   );
-  const producers = await sql<ExpectedProducer>`select id, settings, paused from producers`.execute(db);
-  const incidents = await sql<{
-    id: string;
-  }>`select id from alert_incidents where state <> 'resolved'`.execute(db);
+  const producers = await db.selectFrom('producers').select(['id', 'settings', 'paused']).execute();
+  const incidents = await db
+    .selectFrom('alert_incidents')
+    .select('id')
+    .where('state', '<>', 'resolved')
+    .execute();
   const sources = await sql<{ id: string }>`
     select distinct source_id as id from dead_letters where ${retried}`.execute(db);
   return {
     rules: rules.rows,
-    producers: producers.rows,
-    incidents: incidents.rows,
+    producers,
+    incidents,
     sources: sources.rows.map(({ id }) => id),
   };
 }

@@ -29,10 +29,11 @@ export async function readSystem(db: Sql): Promise<SystemReading> {
     await Promise.all([
       systemState(db),
       processStates(db),
-      sql<{
-        state: string;
-        n: number;
-      }>`select state, count(*)::int as n from dead_letters group by state`.execute(db),
+      db
+        .selectFrom('dead_letters')
+        .select(['state', sql<number>`count(*)::int`.as('n')])
+        .groupBy('state')
+        .execute(),
       sql<{ n: number }>`select coalesce(sum(events), 0)::float8 as n from rule_overflow`.execute(db),
       partitionDays(db, 'events'),
       partitionDays(db, 'window_counts'),
@@ -43,7 +44,7 @@ export async function readSystem(db: Sql): Promise<SystemReading> {
   return {
     state,
     processes,
-    dead_letters: letters.rows,
+    dead_letters: letters,
     overflow: overflow.rows[0]!.n,
     days: { events: events.map(({ day }) => day), window_counts: counts.map(({ day }) => day) },
     database_bytes,

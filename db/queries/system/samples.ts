@@ -63,8 +63,8 @@ export async function removeSamples(
 ): Promise<{ removed: Removed; signal: string[]; incidents: string[] }> {
   const db = sqlOf(orm);
   const { producers, sources } = await removeSampleProducers(orm);
-  const rules = await sql<{ id: string }>`select id from alert_rules where sample`.execute(db);
-  const ruleIds = rules.rows.map(({ id }) => id);
+  const rules = await db.selectFrom('alert_rules').select('id').where('sample', '=', true).execute();
+  const ruleIds = rules.map(({ id }) => id);
   let removedIncidents = 0;
   const unresolved: string[] = [];
   for (const id of ruleIds) {
