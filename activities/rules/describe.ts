@@ -8,10 +8,10 @@ import type { ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
 import { PROTOCOLS } from '../../domain/received-alerts/protocols.ts';
 import { incidentWords } from '../../domain/received-alerts/words.ts';
 import { compileRule } from '../../domain/rules/compile.ts';
+import type { Episode } from '../../domain/rules/episodes.ts';
 import { groupLabels, groupLabelsOf, isCutKey, OVERFLOW_GROUP } from '../../domain/rules/group.ts';
 import { received } from '../../domain/rules/kinds/received.ts';
 import { shortFormOf, windowSpecOf } from '../../domain/rules/rule.ts';
-import type { Episode } from '../../domain/rules/transition.ts';
 import { newestTimes } from './exact-times.ts';
 
 /** The rule and the group of an incident. */

@@ -98,14 +98,18 @@ export async function evaluate(
  * `performance.now()`.
  */
 async function forgetInTime(orm: Orm, ruleId: string, until: number): Promise<boolean> {
-  const outOfTime = Symbol('out of time');
   try {
     await forgetSettled(orm, ruleId, () => {
-      if (performance.now() > until) throw outOfTime;
+      if (performance.now() > until) throw new OutOfTime();
     });
     return true;
   } catch (error) {
-    if (error !== outOfTime) throw error;
-    return false;
+    if (error instanceof OutOfTime) return false;
+    throw error;
   }
+}
+
+/** Ends work whose `progress` throws it. The next call continues the work. */
+class OutOfTime extends Error {
+  override name = 'OutOfTime';
 }

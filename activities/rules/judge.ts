@@ -19,10 +19,10 @@ import {
 import { closePending, type PendingRow, putOff, readPending } from '../../db/queries/rules/pending.ts';
 import { reconcile } from '../../domain/incidents/incident.ts';
 import type { Transition } from '../../domain/incidents/transitions.ts';
+import type { Horizon } from '../../domain/rules/episodes.ts';
 import { horizonOf } from '../../domain/rules/finality.ts';
 import { kindOf } from '../../domain/rules/kinds/index.ts';
 import { windowSpecOf } from '../../domain/rules/rule.ts';
-import type { Horizon } from '../../domain/rules/transition.ts';
 import { cameLate, changesOf, deferredBefore } from './changes.ts';
 import { LEFT_BEHIND, missingIncidents, recordAtHandOver } from './left-behind.ts';
 import { sourceOf } from './readings.ts';

@@ -1,9 +1,9 @@
 import type { Orm, Sql } from '../../db/orm.ts';
 import type { GroupStanding, Version } from '../../db/queries/rules/judging.ts';
 import type { IncidentWords } from '../../domain/incidents/transitions.ts';
+import type { Episode, Horizon } from '../../domain/rules/episodes.ts';
 import { kindOf } from '../../domain/rules/kinds/index.ts';
 import type { RuleKind } from '../../domain/rules/kinds/kind.ts';
-import type { Episode, Horizon } from '../../domain/rules/transition.ts';
 import { backfill } from './backfill.ts';
 import { type Described, describeCounted } from './describe.ts';
 import { readReceived } from './received.ts';

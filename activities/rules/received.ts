@@ -6,8 +6,8 @@ import type { ReceivedAlertRow } from '../../db/queries/received-alerts/writes.t
 import { type GroupStanding, readWatermark, type Version } from '../../db/queries/rules/judging.ts';
 import { act } from '../../domain/incidents/actions.ts';
 import { judgeReceived, type ReceivedEpisode } from '../../domain/received-alerts/episodes.ts';
+import type { Horizon, Standing } from '../../domain/rules/episodes.ts';
 import { OVERFLOW_GROUP } from '../../domain/rules/group.ts';
-import type { Horizon, Standing } from '../../domain/rules/transition.ts';
 import { lastOpened } from '../../domain/rules/walk.ts';
 import { describeReceived } from './describe.ts';
 import type { Reading } from './readings.ts';

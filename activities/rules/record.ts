@@ -2,7 +2,7 @@ import type { GroupIncident } from '../../db/queries/incidents/on-record.ts';
 import { transitionsOf } from '../../domain/incidents/decide.ts';
 import type { IncidentChange } from '../../domain/incidents/incident.ts';
 import type { IncidentWords, Transition } from '../../domain/incidents/transitions.ts';
-import type { Episode } from '../../domain/rules/transition.ts';
+import type { Episode } from '../../domain/rules/episodes.ts';
 import { type Described, metadataOf } from './describe.ts';
 
 export interface Recording extends Described {

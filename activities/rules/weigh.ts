@@ -1,9 +1,9 @@
 import type { Sql } from '../../db/orm.ts';
 import type { GroupIncident } from '../../db/queries/incidents/on-record.ts';
 import { bucketCounts, type Version } from '../../db/queries/rules/judging.ts';
+import type { Episode, Horizon, Judged } from '../../domain/rules/episodes.ts';
 import { kindOf } from '../../domain/rules/kinds/index.ts';
 import { type WindowSpec, windowSpecOf } from '../../domain/rules/rule.ts';
-import type { Episode, Horizon, Judged } from '../../domain/rules/transition.ts';
 import { type Change, PAGE_BUCKETS, Walk } from '../../domain/rules/walk.ts';
 import { type CutEdge, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
 import { countInBucket, readTimes } from './exact-times.ts';

@@ -1,4 +1,4 @@
-import type { Episode } from '../rules/transition.ts';
+import type { Episode } from '../rules/episodes.ts';
 import {
   type Correction,
   type IncidentChange,

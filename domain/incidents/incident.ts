@@ -1,4 +1,4 @@
-import type { Episode } from '../rules/transition.ts';
+import type { Episode } from '../rules/episodes.ts';
 
 export const INCIDENT_STATES = ['open', 'acknowledged', 'resolved'] as const;
 export type IncidentState = (typeof INCIDENT_STATES)[number];

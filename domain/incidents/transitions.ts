@@ -1,4 +1,4 @@
-import type { Episode } from '../rules/transition.ts';
+import type { Episode } from '../rules/episodes.ts';
 import { noticeId } from './ids.ts';
 import type { IncidentChange, IncidentOnRecord, IncidentState, ResolveReason } from './incident.ts';
 import type { NoticeKind } from './notice.ts';

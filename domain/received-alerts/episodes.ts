@@ -1,4 +1,4 @@
-import { type Episode, type Horizon, type Judged, type Standing, waiting } from '../rules/transition.ts';
+import { type Episode, type Horizon, type Judged, type Standing, waiting } from '../rules/episodes.ts';
 import type { KnownAlert } from './alert.ts';
 
 /** An episode and the alerts in it: one, or several in the overflow group. */

@@ -1,5 +1,5 @@
+import type { Horizon } from './episodes.ts';
 import type { Direction } from './series.ts';
-import type { Horizon } from './transition.ts';
 
 /**
  * How further events can change a condition that holds: they can only prolong it (`truer`, such as "at least

@@ -1,6 +1,6 @@
 import type { IncidentOnRecord } from '../incidents/incident.ts';
+import type { Start } from './episodes.ts';
 import type { WindowSpec } from './rule.ts';
-import type { Start } from './transition.ts';
 
 /**
  * The question where judging must begin, so that events from `from` on are judged as if the walk had begun at

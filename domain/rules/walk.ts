@@ -1,7 +1,4 @@
 import type { IncidentOnRecord } from '../incidents/incident.ts';
-import type { WindowSpec } from './rule.ts';
-import type { Tests } from './series.ts';
-import { startOf } from './start.ts';
 import {
   conditionsOf,
   type Episode,
@@ -11,7 +8,10 @@ import {
   type Start,
   waiting,
   walkStretch,
-} from './transition.ts';
+} from './episodes.ts';
+import type { WindowSpec } from './rule.ts';
+import type { Tests } from './series.ts';
+import { startOf } from './start.ts';
 import { bucketOf, type CutEdge, type WindowCounts } from './window.ts';
 
 /** A time range with events that came since the group was last judged. Epoch ms, both ends included. */

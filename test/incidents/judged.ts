@@ -5,7 +5,7 @@ import { announced, incidentsOnRecord, lastEpisodes } from '../../db/queries/inc
 import { writeTransitions } from '../../db/queries/incidents/write.ts';
 import { correct } from '../../domain/incidents/correct.ts';
 import { transitionsOf } from '../../domain/incidents/decide.ts';
-import type { Episode } from '../../domain/rules/transition.ts';
+import type { Episode } from '../../domain/rules/episodes.ts';
 
 /**
  * A group of a rule that late events can disprove. The test says what was judged; reading and writing is done

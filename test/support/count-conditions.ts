@@ -1,6 +1,6 @@
+import { type Conditions, conditionsOf } from '../../domain/rules/episodes.ts';
 import type { WindowSpec } from '../../domain/rules/rule.ts';
 import { atLeast, type Series, type Tests } from '../../domain/rules/series.ts';
-import { type Conditions, conditionsOf } from '../../domain/rules/transition.ts';
 
 /** The tests of a count rule with these numbers. */
 export const countTests = ({ threshold, recovery }: WindowSpec): Tests<number> => ({

@@ -1,5 +1,5 @@
+import type { Episode, Start } from '../../domain/rules/episodes.ts';
 import type { WindowSpec } from '../../domain/rules/rule.ts';
-import type { Episode, Start } from '../../domain/rules/transition.ts';
 
 /** How many times lie in [t − W, t], counted one by one. */
 export function countAt(times: readonly number[], spec: WindowSpec, t: number): number {
@@ -34,7 +34,7 @@ export function modelEpisodes(
 
 /**
  * The brute-force model. It steps through every time at which something can change (an answer or a timer) and
- * applies the rule literally. It is slow, and independent of domain/rules/transition.ts.
+ * applies the rule literally. It is slow, and independent of domain/rules/episodes.ts.
  */
 export function modelOf(
   { forMs, keepFiringMs, instants, opens, keeps }: Words,

@@ -1,6 +1,6 @@
 import { type IncidentOnRecord, reconcile } from '../../domain/incidents/incident.ts';
+import type { Horizon, Judged } from '../../domain/rules/episodes.ts';
 import type { WindowSpec } from '../../domain/rules/rule.ts';
-import type { Horizon, Judged } from '../../domain/rules/transition.ts';
 import { type Change, Walk } from '../../domain/rules/walk.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../domain/rules/window.ts';
 import { countTests } from './count-conditions.ts';

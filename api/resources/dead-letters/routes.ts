@@ -1,6 +1,7 @@
+import type { UpdateDefinition } from '@temporalio/common';
 import { z } from 'zod';
 import { findDeadLetter, listDeadLetters, waitingBySource } from '../../../db/queries/dead-letters/reads.ts';
-import { discardDeadLetters, redriveDeadLetters } from '../../../workflows/messages.ts';
+import { type By, discardDeadLetters, redriveDeadLetters } from '../../../workflows/messages.ts';
 import { deadLetterWorkflow } from '../../../workflows/startable.ts';
 import { actorOf } from '../../auth/access.ts';
 import type { ApiDeps } from '../../deps.ts';
@@ -46,22 +47,13 @@ export function deadLetterRoutes(deps: ApiDeps): Route[] {
     if (letter.state !== 'waiting') throw new Conflict(`the dead letter is ${letter.state} already`);
     return letter;
   };
-  const redrive = (sourceId: string, ids: string[], who: string) =>
-    updateWithStart(
-      client,
-      deadLetterWorkflow(sourceId),
-      redriveDeadLetters,
-      [{ ids, actor: who }],
-      PATIENCE_MS,
-    );
-  const discard = (sourceId: string, ids: string[], who: string) =>
-    updateWithStart(
-      client,
-      deadLetterWorkflow(sourceId),
-      discardDeadLetters,
-      [{ ids, actor: who }],
-      PATIENCE_MS,
-    );
+  /** A change of dead letters of one source, which their workflow makes. */
+  const settle =
+    <Result>(update: UpdateDefinition<Result, [{ ids: string[] } & By]>) =>
+    (sourceId: string, ids: string[], actor: string) =>
+      updateWithStart(client, deadLetterWorkflow(sourceId), update, [{ ids, actor }], PATIENCE_MS);
+  const redrive = settle(redriveDeadLetters);
+  const discard = settle(discardDeadLetters);
   const chosen = async ({ ids, source_id, failure, kind }: z.output<typeof selection>) => {
     const filter = {
       ids: ids ?? undefined,

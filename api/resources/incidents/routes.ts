@@ -11,7 +11,12 @@ import { spansWithin } from '../../../db/queries/system/deaf-spans.ts';
 import { type Action, refusalOf } from '../../../domain/incidents/actions.ts';
 import { factsOf, type IncidentRow } from '../../../domain/incidents/facts.ts';
 import { INCIDENT_STATES } from '../../../domain/incidents/incident.ts';
-import { acknowledgeIncident, commentIncident, resolveIncident } from '../../../workflows/messages.ts';
+import {
+  acknowledgeIncident,
+  type By,
+  commentIncident,
+  resolveIncident,
+} from '../../../workflows/messages.ts';
 import { incidentWorkflow } from '../../../workflows/startable.ts';
 import { actorOf } from '../../auth/access.ts';
 import type { ApiDeps } from '../../deps.ts';
@@ -68,6 +73,28 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
     if (refusal !== null) throw new Conflict(refusal);
     await updateWithStart(client, incidentWorkflow(id, incident), update, [input]);
   }
+  /** A route by which a person changes the state of an incident. */
+  const personActs = (
+    action: Action,
+    update: UpdateDefinition<void, [By]>,
+    words: { summary: string; description: string },
+  ) =>
+    route({
+      method: 'post',
+      path: `/incidents/{id}/${action}`,
+      role: 'operate',
+      tags: ['incidents'],
+      ...words,
+      params: idParams,
+      body: jsonBody(byPerson.prefault({})),
+      responses: { 200: acted },
+      problems: [404, 409],
+      async handle({ params: { id }, body, principal }) {
+        const actor = actorOf(principal, body.actor);
+        await carryOut(id, action, update, { ...body, actor });
+        return { status: 200, body: factsOf(await find(id)) };
+      },
+    });
   return [
     route({
       method: 'get',
@@ -112,41 +139,15 @@ export function incidentRoutes({ orm, client, clock }: ApiDeps): Route[] {
       problems: [404],
       handle: async ({ params }) => ({ status: 200, body: await detail(params.id) }),
     }),
-    route({
-      method: 'post',
-      path: '/incidents/{id}/acknowledge',
-      role: 'operate',
-      tags: ['incidents'],
+    personActs('acknowledge', acknowledgeIncident, {
       summary: 'Acknowledge an open incident',
       description:
         'Records who works on the incident. It stays acknowledged until it is resolved. 409 if it is not open.',
-      params: idParams,
-      body: jsonBody(byPerson.prefault({})),
-      responses: { 200: acted },
-      problems: [404, 409],
-      async handle({ params: { id }, body, principal }) {
-        const actor = actorOf(principal, body.actor);
-        await carryOut(id, 'acknowledge', acknowledgeIncident, { ...body, actor });
-        return { status: 200, body: factsOf(await find(id)) };
-      },
     }),
-    route({
-      method: 'post',
-      path: '/incidents/{id}/resolve',
-      role: 'operate',
-      tags: ['incidents'],
+    personActs('resolve', resolveIncident, {
       summary: 'Resolve an incident by hand',
       description:
         'If the rule is still firing for this group, it opens no new incident for it. A new incident can open once the rule has stopped firing and fires again.',
-      params: idParams,
-      body: jsonBody(byPerson.prefault({})),
-      responses: { 200: acted },
-      problems: [404, 409],
-      async handle({ params: { id }, body, principal }) {
-        const actor = actorOf(principal, body.actor);
-        await carryOut(id, 'resolve', resolveIncident, { ...body, actor });
-        return { status: 200, body: factsOf(await find(id)) };
-      },
     }),
     route({
       method: 'post',

@@ -1,9 +1,9 @@
 import type { Event } from '../../events/event.ts';
 import { placeOf } from '../admission.ts';
 import { compileSelection, countsOnArrival } from '../compile.ts';
+import { conditionsOf, type Judged, judge } from '../episodes.ts';
 import { horizonOf } from '../finality.ts';
 import type { RuleSettings } from '../rule.ts';
-import { conditionsOf, type Judged, judge } from '../transition.ts';
 import type { DeafStretch, MemoryCondition } from './kind.ts';
 
 /** An event, and when it arrived (epoch ms). */

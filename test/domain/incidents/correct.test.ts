@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { correct } from '../../../domain/incidents/correct.ts';
 import type { IncidentOnRecord } from '../../../domain/incidents/incident.ts';
-import type { Episode } from '../../../domain/rules/transition.ts';
+import type { Episode } from '../../../domain/rules/episodes.ts';
 
 const episode = (opened_at: number, ended_at: number | null): Episode => ({
   ...{ since: opened_at, opened_at, ended_at },

@@ -6,7 +6,7 @@ import { transitionsOf } from '../../../domain/incidents/decide.ts';
 import { type IncidentChange, reconcile } from '../../../domain/incidents/incident.ts';
 import type { TimelineEntry } from '../../../domain/incidents/timeline.ts';
 import type { NewIncident, NewNotice, Transition } from '../../../domain/incidents/transitions.ts';
-import type { Episode } from '../../../domain/rules/transition.ts';
+import type { Episode } from '../../../domain/rules/episodes.ts';
 
 type Incident = NewIncident;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type IncidentOnRecord, reconcile } from '../../../domain/incidents/incident.ts';
-import type { Episode } from '../../../domain/rules/transition.ts';
+import type { Episode } from '../../../domain/rules/episodes.ts';
 
 const episode = (opened_at: number, ended_at: number | null, since = opened_at): Episode => ({
   since,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type IncidentOnRecord, reconcile } from '../../../domain/incidents/incident.ts';
+import { type Episode, judge, type Start } from '../../../domain/rules/episodes.ts';
 import type { WindowSpec } from '../../../domain/rules/rule.ts';
 import { startOf } from '../../../domain/rules/start.ts';
-import { type Episode, judge, type Start } from '../../../domain/rules/transition.ts';
 import { bucketOf, WindowCounts } from '../../../domain/rules/window.ts';
 import { anyWindowSpec } from '../../support/any-window-spec.ts';
 import { countConditions } from '../../support/count-conditions.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { judge } from '../../../domain/rules/episodes.ts';
 import type { WindowSpec } from '../../../domain/rules/rule.ts';
 import { atLeast, signalOf } from '../../../domain/rules/series.ts';
-import { judge } from '../../../domain/rules/transition.ts';
 import { bucketMsOf, bucketOf, NeedsTimes, WindowCounts } from '../../../domain/rules/window.ts';
 import { countConditions } from '../../support/count-conditions.ts';
 

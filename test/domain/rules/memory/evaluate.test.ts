@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Event } from '../../../../domain/events/event.ts';
+import type { Episode } from '../../../../domain/rules/episodes.ts';
 import { horizonOf } from '../../../../domain/rules/finality.ts';
 import { OVERFLOW_GROUP, SOLE_GROUP } from '../../../../domain/rules/group.ts';
 import { absenceInMemory } from '../../../../domain/rules/memory/absence.ts';
@@ -9,7 +10,6 @@ import { countInMemory } from '../../../../domain/rules/memory/count.ts';
 import { evaluateInMemory } from '../../../../domain/rules/memory/evaluate.ts';
 import type { DeafStretch, MemoryCondition } from '../../../../domain/rules/memory/kind.ts';
 import { RULE_DEFAULTS } from '../../../../domain/rules/rule.ts';
-import type { Episode } from '../../../../domain/rules/transition.ts';
 import { modelOf } from '../../../support/model.ts';
 
 const BASE = 1_700_000_000_000;

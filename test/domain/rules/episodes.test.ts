@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { type Episode, judge } from '../../../domain/rules/episodes.ts';
 import type { WindowSpec } from '../../../domain/rules/rule.ts';
-import { type Episode, judge } from '../../../domain/rules/transition.ts';
 import { bucketOf, NeedsTimes, WindowCounts } from '../../../domain/rules/window.ts';
 import { countConditions } from '../../support/count-conditions.ts';
 import { countAt, modelEpisodes } from '../../support/model.ts';
