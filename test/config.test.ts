@@ -35,7 +35,7 @@ function refusal(env: Record<string, string>): string {
 }
 
 describe('.env.example', () => {
-  it('has exactly the settings that there are, those of npm start in a section of their own', () => {
+  it('has exactly the existing settings, those of npm start in a section of their own', () => {
     const keys = [...example().keys()];
     assert.deepEqual(keys.slice(0, -START_ONLY.length).sort(), [...configKeys].sort());
     assert.deepEqual(keys.slice(-START_ONLY.length), START_ONLY);
@@ -52,7 +52,7 @@ describe('.env.example', () => {
 });
 
 describe('npm start', () => {
-  it('reaches the API where it listens', () => {
+  it('reaches the API at the address on which it listens', () => {
     for (const [HOST, url] of [
       ['', 'http://127.0.0.1:8000'],
       ['0.0.0.0', 'http://127.0.0.1:8000'],
@@ -68,7 +68,7 @@ describe('npm start', () => {
 });
 
 describe('the Temporal Web UI of npm start', () => {
-  it('only reads unless asked, and is off where the API asks for keys', () => {
+  it('is read-only by default, and off if the API requires keys', () => {
     for (const [env, ui] of [
       [{}, 'read'],
       [{ TEMPORAL_UI: 'write' }, 'write'],
@@ -96,7 +96,7 @@ describe('the configuration', () => {
     assert.match(refusal({ DATABASE_URL: 'mysql://db/tocsin' }), /^DATABASE_URL: /);
   });
 
-  it('takes the names of the reference, and ours where both are set', () => {
+  it('accepts the names of the reference, and prefers ours if both are set', () => {
     assert.deepEqual(Object.values(ALIASES).sort(), ['DATABASE_URL', 'INGEST_TOKEN', 'TEMPORAL_ADDRESS']);
     const theirs = {
       EMS_DATABASE_URL: URL,
@@ -112,7 +112,7 @@ describe('the configuration', () => {
     assert.equal(loadConfig({ ...theirs, INGEST_TOKEN: '' }).INGEST_TOKEN, 'theirs');
   });
 
-  it('refuses the well-known token where others can reach it, in a sentence that says what to do', () => {
+  it('refuses the well-known token if others can reach the API, and says what to do', () => {
     for (const HOST of ['0.0.0.0', '::', '10.0.0.5', 'tocsin.example']) {
       assert.match(refusal({ HOST, BOOTSTRAP_KEY: KEY }), new RegExp(`HOST is ${HOST}.*set INGEST_TOKEN`));
       assert.equal(loadConfig({ DATABASE_URL: URL, HOST, ...OWN }).HOST, HOST);
@@ -125,7 +125,7 @@ describe('the configuration', () => {
     assert.ok(!isLoopback('127.0.0.1.evil.example'));
   });
 
-  it('refuses a token that can be guessed where others can try, and takes any on loopback', () => {
+  it('refuses a token that can be guessed if others can try, and accepts any on loopback', () => {
     for (const INGEST_TOKEN of ['x', 'fifteen bytes..']) {
       assert.match(
         refusal({ HOST: '0.0.0.0', BOOTSTRAP_KEY: KEY, INGEST_TOKEN }),
@@ -136,7 +136,7 @@ describe('the configuration', () => {
     }
   });
 
-  it('refuses a token that no header can carry', () => {
+  it('refuses a token that cannot be sent in a header', () => {
     for (const INGEST_TOKEN of [
       'a-longer-t\u00f6ken',
       ' a-token-with-a-space',
@@ -149,7 +149,7 @@ describe('the configuration', () => {
     assert.equal(loadConfig({ DATABASE_URL: URL, INGEST_TOKEN }).INGEST_TOKEN, INGEST_TOKEN);
   });
 
-  it('takes proxies as addresses and networks', () => {
+  it('accepts proxies as addresses and networks', () => {
     const { TRUSTED_PROXIES } = loadConfig({
       DATABASE_URL: URL,
       TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8,fd00::/8',
@@ -169,7 +169,7 @@ describe('the configuration', () => {
     assert.equal(parseNetwork('::ffff:10.0.0.0/104')?.join('/'), '10.0.0.0/8');
   });
 
-  it('asks for keys where others can reach it, and for none on loopback unless told to', () => {
+  it('requires keys if others can reach the API, and none on loopback by default', () => {
     assert.equal(loadConfig({ DATABASE_URL: URL }).AUTH, 'open');
     assert.equal(loadConfig({ DATABASE_URL: URL, AUTH: 'keys', ...OWN }).AUTH, 'keys');
     for (const HOST of ['0.0.0.0', 'tocsin.example']) {
@@ -178,7 +178,7 @@ describe('the configuration', () => {
     }
   });
 
-  it('refuses to ask for keys without one to begin with', () => {
+  it('refuses to require keys without a bootstrap key', () => {
     for (const [key, value] of [
       ['HOST', '0.0.0.0'],
       ['AUTH', 'keys'],
@@ -209,7 +209,7 @@ describe('the configuration', () => {
     assert.match(refusal({ ...env, BOOTSTRAP_KEY_FILE: file }), /^BOOTSTRAP_KEY: must be tk and 30/);
   });
 
-  it('takes bytes as people write them', () => {
+  it('accepts bytes with units', () => {
     for (const [DISK_BYTES, bytes] of [
       ['1000', 1000],
       ['512kB', 512 * 1024],
@@ -220,7 +220,7 @@ describe('the configuration', () => {
     }
   });
 
-  it('names the setting that makes no sense', () => {
+  it('names the invalid setting', () => {
     for (const [key, value] of [
       ['PORT', 'http'],
       ['PORT', '65536'],
@@ -264,13 +264,13 @@ describe('channels', () => {
     assert.match(refusal({ CHANNELS_FILE: `${file}.gone` }), /^CHANNELS_FILE: .*channels\.json\.gone/);
   });
 
-  it('of the README are taken', () => {
+  it('in the README are valid', () => {
     const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
     const [, sample] = /```json\n(\[[^`]*)```/.exec(readme) ?? [];
     assert.equal(loadConfig({ DATABASE_URL: URL, CHANNELS: sample! }).CHANNELS.length, 3);
   });
 
-  it('that would only break once something is sent are refused at once, without their secrets', () => {
+  it('that would fail only when something is sent are refused at once, without their secrets', () => {
     const refuse = (channel: object) => refusal({ CHANNELS: JSON.stringify([channel]) });
     const secret = (bytes: number) => `whsec_${Buffer.alloc(bytes, 'ab').toString('base64')}`;
     assert.match(refuse({ ...hook, url: 'https://u:p%ZZ@h/' }), /^CHANNELS: 0\.url: has a % in [^Z]*$/);
@@ -283,7 +283,7 @@ describe('channels', () => {
     assert.deepEqual(loadConfig({ DATABASE_URL: URL, CHANNELS: JSON.stringify([good]) }).CHANNELS, [good]);
   });
 
-  it('that make no sense are refused by their place in the list', () => {
+  it('that are invalid are refused with their position in the list', () => {
     const refuse = (...channels: object[]) => refusal({ CHANNELS: JSON.stringify(channels) });
     assert.match(refusal({ CHANNELS: '[' }), /^CHANNELS: must be a JSON list/);
     assert.match(refusal({ CHANNELS: '{}' }), /^CHANNELS: /);

@@ -37,7 +37,7 @@ describe('the API process', () => {
     event_type: 'cpu_spike',
   });
 
-  it('starts and takes events while Temporal is away; SIGTERM in mid-flow loses nothing that was answered', async () => {
+  it('starts and stores events while Temporal is down; SIGTERM during operation loses nothing that was answered', async () => {
     const role = await start();
     const url = await urlOf(role);
     const stored: string[] = [];
@@ -81,7 +81,7 @@ describe('the API process', () => {
     );
   });
 
-  it('stops at once though a client keeps its connection open', async () => {
+  it('stops at once even if a client keeps its connection open', async () => {
     const role = await start();
     const { hostname, port } = new URL(await urlOf(role));
     const socket = connect(Number(port), hostname);
@@ -95,7 +95,7 @@ describe('the API process', () => {
     socket.destroy();
   });
 
-  it('stops at once though somebody listens to events, whose stream ends as a whole', async () => {
+  it('stops at once even if a client reads the event stream, which then ends completely', async () => {
     const role = await start();
     const response = await fetch(`${await urlOf(role)}/events/stream`);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -108,7 +108,7 @@ describe('the API process', () => {
     assert.ok(Date.now() - asked < 5000, `${Date.now() - asked} ms`);
   });
 
-  it('asks for keys where others reach it, and knows the one that it was given, whose successor ends it', async () => {
+  it('requires keys if others can reach it, and knows the bootstrap key, which ends when another one is configured', async () => {
     const secrets = { HOST: '0.0.0.0', INGEST_TOKEN: 'a-token-of-our-own' };
     const [first, second] = [makeSecret('key'), makeSecret('key')];
     const ask = async (url: string, key: string, path = '/keys') => {
@@ -158,7 +158,7 @@ describe('the API process', () => {
     await three.exited;
   });
 
-  it('says that it is open to this machine where no keys are asked for', async () => {
+  it('says that it is open to this machine if it requires no keys', async () => {
     const role = await start();
     await urlOf(role);
     assert.match(role.output(), /listening on http:\S+, open to everyone on this machine, without keys/);

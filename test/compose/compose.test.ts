@@ -8,7 +8,7 @@ import { WORKER_ROLES } from '../../workflows/queues.ts';
 import { compose, ours, read, root, scriptOf, services, substituted } from '../support/compose-file.ts';
 
 describe('docker compose', () => {
-  it('runs scripts that exist, in exec form, which the image holds', () => {
+  it('runs scripts that exist and that the image contains, in exec form', () => {
     const ignored = read('.dockerignore').split('\n');
     for (const [name, service] of ours.filter(([name]) => name !== 'shared')) {
       assert.equal(service.command?.[0], 'node', name);
@@ -25,14 +25,14 @@ describe('docker compose', () => {
     assert.deepEqual(roles.toSorted(), WORKER_ROLES.filter((role) => role !== 'all').toSorted());
   });
 
-  it('gives the API the same nursery as npm start does', () => {
+  it('gives the API the same young generation as npm start does', () => {
     const command = ['node', apiNursery, 'api/main.ts'];
     assert.deepEqual(compose.services.api!.command, command);
     assert.ok(read('Dockerfile').includes(`CMD ${JSON.stringify(command).replaceAll(',', ', ')}`));
     assert.ok(read('Dockerfile').includes(`NODE_OPTIONS=${thrift.args.join(' ')} `));
   });
 
-  it('builds our image once, and looks for it nowhere else', () => {
+  it('builds our image once, and pulls it from nowhere', () => {
     assert.deepEqual(
       ours.filter(([, { build }]) => build).map(([name]) => name),
       ['shared'],
@@ -42,15 +42,15 @@ describe('docker compose', () => {
     }
   });
 
-  it('adds samples to an empty system only, since it does so at every start', () => {
+  it('adds samples to an empty system only, because it runs at every start', () => {
     assert.ok(compose.services.samples!.command!.includes('--once'));
   });
 
-  it('makes samples when there is somebody to run their producers', () => {
+  it('adds samples when a worker can run their producers', () => {
     assert.deepEqual(Object.keys(compose.services.samples!.depends_on ?? {}), ['api', 'worker-ingest']);
   });
 
-  it('asks each long-running process of its own health, without starting Node for it', () => {
+  it('checks the health of each long-running process, without starting Node for it', () => {
     for (const [name, service] of ours.filter(([, s]) => s.restart === 'unless-stopped')) {
       const [, shell, script, port, path] = service.healthcheck?.test ?? [];
       assert.deepEqual([shell, path], ['bash', '/readyz'], name);
@@ -65,7 +65,7 @@ describe('docker compose', () => {
     }
   });
 
-  it('gives each role a configuration it accepts', () => {
+  it('gives each role a configuration that it accepts', () => {
     for (const [name, service] of ours.filter(([, s]) => s.environment?.DATABASE_HOST)) {
       const env = Object.entries(service.environment!).map(([key, value]) => [key, substituted(value)]);
       const { BOOTSTRAP_KEY_FILE, ...rest } = Object.fromEntries(env);
@@ -75,7 +75,7 @@ describe('docker compose', () => {
     }
   });
 
-  it('waits for services that exist: the health of those that stay, the success of those that end', () => {
+  it('waits for services that exist: for health of permanent ones, for success of others', () => {
     for (const [name, { depends_on = {} }] of services) {
       for (const [needed, { condition }] of Object.entries(depends_on)) {
         const service = compose.services[needed];
@@ -94,7 +94,7 @@ describe('docker compose', () => {
     }
   });
 
-  it('talks to hosts that are services', () => {
+  it('uses host names of its services', () => {
     const urls = JSON.stringify(services).matchAll(/(?:http:\/\/|")([a-z-]+):\d{4}/g);
     const names = JSON.stringify(services).matchAll(/"(?:POSTGRES_SEEDS|\w*HOST)":"([a-z-]+)"/g);
     const hosts = new Set([...urls, ...names].map(([, host]) => host!));
@@ -102,7 +102,7 @@ describe('docker compose', () => {
     for (const host of hosts) assert.ok(host in compose.services, `${host} is no service`);
   });
 
-  it('loads workflows from the bundle in the image, whose build leaves nothing unreadable', () => {
+  it('loads workflows from the bundle in the image, in which every file is readable', () => {
     const dockerfile = read('Dockerfile');
     assert.match(dockerfile, /^ENV WORKFLOW_BUNDLE=\/app\/build\/workflows\.js$/m);
     assert.match(
@@ -114,7 +114,7 @@ describe('docker compose', () => {
     }
   });
 
-  it('takes no step for the API that needs Temporal', () => {
+  it('has no step before the API that needs Temporal', () => {
     const reached = new Set<string>();
     const visit = (name: string) => {
       reached.add(name);
@@ -144,7 +144,7 @@ describe('docker compose', () => {
     for (const [, name] of used) assert.ok(names.includes(name!), `/shared/${name} is not shared`);
   });
 
-  it('gives Temporal our dynamic configuration, room to grow, an address that lasts, few connections', () => {
+  it('gives Temporal our dynamic configuration, enough shards, a stable address, few connections', () => {
     const { environment = {} } = compose.services.temporal!;
     const file = environment.DYNAMIC_CONFIG_FILE_PATH!.replace('/shared', 'temporal-config');
     assert.ok(existsSync(join(root, file)), file);

@@ -8,15 +8,15 @@ import { compose, ours, read, root, scriptOf, services } from '../support/compos
 import { spawnRole } from '../support/processes.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
-describe('docker compose, what it lets out and in', () => {
-  it('starts with no secret that others know, and says how secrets are made', () => {
+describe('docker compose: security', () => {
+  it('starts with no well-known secret, and says how secrets are made', () => {
     const secrets = read('docker-compose.yml').matchAll(/^ +\w*(?:PASSWORD|TOKEN|PWD): (.*)$/gm);
     for (const [line, value] of secrets) {
       assert.match(value!, /^\$\{[A-Z_]+:\?run \.\/deploy\/make-env\.sh once/, line);
     }
   });
 
-  it('makes those secrets with a shell alone, once', () => {
+  it('makes those secrets with only a shell, once', () => {
     const checkout = temporaryDirectory();
     mkdirSync(join(checkout, 'deploy'));
     copyFileSync(join(root, 'deploy/make-env.sh'), join(checkout, 'deploy/make-env.sh'));
@@ -40,7 +40,7 @@ describe('docker compose, what it lets out and in', () => {
     assert.equal(make().file, first.file);
   });
 
-  it('makes the first key once, for all who need it, and lets only its maker write there', async () => {
+  it('makes the first key once for all services, in a volume that only its maker can write', async () => {
     const { 'bootstrap-key': maker, api, samples } = compose.services;
     const file = maker!.command![2]!;
     assert.equal(file, '/keys/bootstrap');
@@ -57,7 +57,7 @@ describe('docker compose, what it lets out and in', () => {
     }
   });
 
-  it('keeps the first key out of logs, whoever else makes it at the same time, and shows it when asked to', async () => {
+  it('keeps the first key out of logs, even if two make it at once, and shows it on request', async () => {
     const file = join(temporaryDirectory(), 'bootstrap');
     const make = async (...options: string[]) => {
       const maker = await spawnRole(scriptOf(compose.services['bootstrap-key']!), [...options, file], {});
@@ -94,12 +94,12 @@ describe('docker compose, what it lets out and in', () => {
     }
   });
 
-  it('runs actions of others by their commit', () => {
+  it('pins actions of others to a commit', () => {
     const uses = read('.github/workflows/ci.yml').matchAll(/uses: (\S+)/g);
     for (const [, action] of uses) assert.match(action!, /@[0-9a-f]{40}$/);
   });
 
-  it('publishes the API alone, unless the Web UI is asked for, which then changes nothing', () => {
+  it('publishes only the API, unless the Web UI is requested, which is then read-only', () => {
     const published = services.filter(([, { ports, profiles }]) => ports && !profiles).map(([name]) => name);
     assert.deepEqual(published, ['api']);
     const ui = compose.services['temporal-ui']!;
@@ -107,7 +107,7 @@ describe('docker compose, what it lets out and in', () => {
     assert.equal(ui.environment!.TEMPORAL_DISABLE_WRITE_ACTIONS, 'true');
   });
 
-  it('gives no container a privilege, endless logs, or all memory and processes of the host', () => {
+  it('gives no container privileges, endless logs, or all memory and processes of the host', () => {
     for (const [name, service] of services) {
       assert.deepEqual(service.cap_drop, ['ALL'], name);
       assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
@@ -119,7 +119,7 @@ describe('docker compose, what it lets out and in', () => {
     for (const [name, { read_only }] of ours) assert.ok(read_only, name);
   });
 
-  it('lets only what makes the roles know the superuser, and only migrations the owner of the tables', () => {
+  it('gives the superuser only to the service that makes the roles, and the owner of the tables only to migrations', () => {
     const knows = (secret: string) =>
       services
         .filter(([, { environment = {} }]) =>
@@ -133,7 +133,7 @@ describe('docker compose, what it lets out and in', () => {
     assert.equal(migrate!.environment!.DATABASE_GRANT_TO, api!.environment!.DATABASE_USER);
   });
 
-  it('runs our roles without privileges and lets them drain', () => {
+  it('runs our roles without privileges and lets them finish their work', () => {
     assert.match(read('Dockerfile'), /^USER node$/m);
     for (const [name, service] of ours) {
       assert.equal(service.user, 'node', name);

@@ -19,7 +19,7 @@ describe('/analytics', () => {
   });
   after(() => api.close());
 
-  it('sums up nothing as nothing', async () => {
+  it('returns zeros if there are no events', async () => {
     const empty = await stage();
     try {
       assert.deepEqual((await empty.get('/analytics/summary')).body, {
@@ -34,7 +34,7 @@ describe('/analytics', () => {
     }
   });
 
-  it('counts events once, duplicates aside, and incidents', async () => {
+  it('counts events without duplicates, and incidents', async () => {
     const { body: events } = await api.get('/events');
     await api.send({ ...events[0], event_id: events[0].id });
     assert.deepEqual((await api.get('/analytics/summary')).body, {
@@ -44,7 +44,7 @@ describe('/analytics', () => {
     });
   });
 
-  it('distributes events over severities, in a stretch of time', async () => {
+  it('counts events by severity, in a time range', async () => {
     const path = '/analytics/severity-distribution';
     assert.deepEqual((await api.get(path)).body, [
       { severity: 'high', count: 3 },
@@ -73,7 +73,7 @@ describe('/analytics', () => {
     ]);
   });
 
-  it('puts every minute in its place, however it is stored, over days, months and a leap day', async () => {
+  it('counts each minute correctly, however it is stored, over days, months and a leap day', async () => {
     const other = await stage();
     try {
       const times = [

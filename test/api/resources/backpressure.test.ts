@@ -35,7 +35,7 @@ describe('/backpressure', () => {
     await api.delete('/producers/held-back');
   });
 
-  it('redrives no dead letter while the queue is stopped, and says why', async () => {
+  it('refuses a redrive while the queue is stopped, and says why', async () => {
     const id = randomUUID();
     await api.query(`insert into dead_letters
       (id, source_id, kind, state, failure, reason, content, event_count, created_at, updated_at)
@@ -52,7 +52,7 @@ describe('/backpressure', () => {
     await api.put('/backpressure', { activities_per_second: null });
   });
 
-  it('shows the limits that differently configured workers ask for, and the one in force', async () => {
+  it('shows the limits of differently configured workers, and the one in force', async () => {
     const connection = await NativeConnection.connect({ address: await temporalAddress() });
     const other = await Worker.create({
       connection,

@@ -35,7 +35,7 @@ describe('/dead-letters', () => {
   };
   const ids = ({ body }: Answer): string[] => body.map(({ id }: { id: string }) => id);
 
-  it('lists without content, newest first by pages, and filters', async () => {
+  it('lists without content, newest first, in pages, and filters', async () => {
     const rows = [];
     for (let i = 0; i < 7; i++) {
       rows.push(
@@ -68,7 +68,7 @@ describe('/dead-letters', () => {
     }
   });
 
-  it('shows one with what was to be stored', async () => {
+  it('shows one with its content', async () => {
     const row = await add('shower');
     const { body } = await api.get(`/dead-letters/${row.id}`);
     assert.deepEqual(body.content, row.content);
@@ -87,7 +87,7 @@ describe('/dead-letters', () => {
     assert.equal((await api.get('/events/source/driver')).body.length, 1);
   });
 
-  it('says why one failed again, and leaves it waiting', async () => {
+  it('says why a redrive failed, and leaves the letter waiting', async () => {
     const row = await add('hopeless', { content: event('hopeless', { severity: 'x'.repeat(40) }) });
     const { status, body } = await api.post(`/dead-letters/${row.id}/redrive`);
     assert.equal(status, 409);
@@ -95,14 +95,14 @@ describe('/dead-letters', () => {
     assert.equal((await api.get(`/dead-letters/${row.id}`)).body.state, 'waiting');
   });
 
-  it('discards one, once', async () => {
+  it('discards one, and refuses to discard it again', async () => {
     const row = await add('dropper');
     assert.equal((await api.post(`/dead-letters/${row.id}/discard`)).body.state, 'discarded');
     assert.equal((await api.post(`/dead-letters/${row.id}/discard`)).status, 409);
     assert.deepEqual((await api.get('/events/source/dropper')).body, []);
   });
 
-  it('redrives many, of several sources, and says which failed', async () => {
+  it('redrives many of several sources, and says which failed', async () => {
     const good = [await add('many-1'), await add('many-1'), await add('many-2')];
     const bad = await add('many-2', { content: event('many-2', { event_type: '' }) });
     const other = await add('many-3');
@@ -118,13 +118,13 @@ describe('/dead-letters', () => {
     });
   });
 
-  it('discards all of a source that wait', async () => {
+  it('discards all waiting ones of a source', async () => {
     const rows = [await add('whole'), await add('whole'), await add('whole', { state: 'redriven' })];
     const { body } = await api.post('/dead-letters/discard', { source_id: 'whole' });
     assert.deepEqual(body.discarded.toSorted(), [rows[0]!.id, rows[1]!.id].toSorted());
   });
 
-  it('moves nothing when it isn’t told what', async () => {
+  it('refuses a request that does not select any', async () => {
     for (const path of ['/dead-letters/redrive', '/dead-letters/discard']) {
       for (const body of [
         undefined,
@@ -156,8 +156,8 @@ describe('/dead-letters', () => {
   });
 });
 
-describe('/dead-letters while Temporal is away', () => {
-  it('reads, and answers 503 to redrive and discard', async () => {
+describe('/dead-letters while Temporal is down', () => {
+  it('lists them, and answers 503 to redrive and discard', async () => {
     const api = await stage();
     try {
       const id = randomUUID();

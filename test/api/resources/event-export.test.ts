@@ -37,7 +37,7 @@ describe('GET /events/export', () => {
       .filter(Boolean)
       .map((line) => JSON.parse(line));
 
-  it('has every event once, oldest first, in flat memory', async () => {
+  it('contains every event once, oldest first, with constant memory', async () => {
     const before = process.memoryUsage().heapUsed;
     const { response, body } = await download('/events/export');
     assert.equal(response.headers['content-type'], 'application/x-ndjson');
@@ -49,7 +49,7 @@ describe('GET /events/export', () => {
     assert.ok(process.memoryUsage().heapUsed - before < 300e6);
   });
 
-  it('takes the filters of the list, and a stretch of time', async () => {
+  it('accepts the filters of the list, and a time range', async () => {
     const count = async (query: string) => lines((await download(`/events/export?${query}`)).body).length;
     assert.equal(await count('severity=high'), 1);
     assert.equal(await count('source_id=nobody'), 0);
@@ -61,7 +61,7 @@ describe('GET /events/export', () => {
     assert.equal((await api.get('/events/export?format=xls')).status, 422);
   });
 
-  it('writes CSV, in which nothing is a formula, when asked by format or Accept', async () => {
+  it('writes CSV without formulas, if requested by format or Accept', async () => {
     for (const [query, headers] of [
       ['?format=csv&severity=high', {}],
       ['?severity=high', { accept: 'text/csv' }],
@@ -89,7 +89,7 @@ describe('GET /events/export', () => {
     ['image/png', 'application/x-ndjson'],
     ['', 'application/x-ndjson'],
   ] as const) {
-    it(`is ${type} for those who accept "${accept}"`, async () => {
+    it(`is ${type} for clients that accept "${accept}"`, async () => {
       const { response } = await download('/events/export?severity=high', { accept });
       assert.equal(response.headers['content-type'], type);
     });
@@ -104,13 +104,13 @@ describe('GET /events/export', () => {
     ['br', undefined],
     ['', undefined],
   ] as const) {
-    it(`is ${coding ?? 'not compressed'} for those who accept the codings "${codings}"`, async () => {
+    it(`is ${coding ?? 'not compressed'} for clients that accept the codings "${codings}"`, async () => {
       const { response } = await download('/events/export?severity=high', { 'accept-encoding': codings });
       assert.equal(response.headers['content-encoding'], coding);
     });
   }
 
-  it('is compressed for those who take gzip', async () => {
+  it('is compressed for clients that accept gzip', async () => {
     const plain = await download('/events/export');
     const { response, body } = await download('/events/export', { 'accept-encoding': 'br, gzip;q=0.5' });
     assert.equal(response.headers['content-encoding'], 'gzip');
@@ -120,7 +120,7 @@ describe('GET /events/export', () => {
     assert.equal(refused.response.headers['content-encoding'], undefined);
   });
 
-  it('reads on only as its client does, and no more once that is gone', async () => {
+  it('reads only as fast as its client, and stops when the client is gone', async () => {
     const pages = async () =>
       (
         await api.query<{ n: number }>(
@@ -136,7 +136,7 @@ describe('GET /events/export', () => {
   });
 
   for (const encoding of ['identity', 'gzip']) {
-    it(`is broken off when it fails on the way, ${encoding}: no part of it looks whole`, async () => {
+    it(`breaks the connection if it fails midway, ${encoding}, so that no part looks complete`, async () => {
       const failing = await stage();
       try {
         await failing.query(`insert into events (event_id, occurred_at, source_id, severity, event_type, payload, received_at)
@@ -158,7 +158,7 @@ describe('GET /events/export', () => {
     });
   }
 
-  it('that cannot begin answers what is wrong', async () => {
+  it('answers an error if it cannot begin', async () => {
     const failing = await stage();
     try {
       await failing.query('alter table events rename to events_gone');

@@ -58,17 +58,17 @@ describe('reading events', () => {
   });
   after(() => api.close());
 
-  it('lists the newest first, fifty if nothing else is asked', async () => {
+  it('lists the newest first, fifty by default', async () => {
     const answer = await api.get('/events');
     assert.deepEqual(ids(answer), expected().slice(0, 50));
     assert.ok(next(answer));
   });
 
-  it('pages through equal timestamps without losing or doubling an event', async () => {
+  it('pages through equal timestamps without losing or repeating an event', async () => {
     assert.deepEqual(await walk('/events?limit=7'), expected());
   });
 
-  it('keeps a page where it is while new events arrive', async () => {
+  it('keeps a page stable while new events arrive', async () => {
     const first = await api.get('/events?limit=5&source_id=source-2');
     const before = expected(
       sent.filter((event) => (event as { source_id?: string }).source_id === 'source-2'),
@@ -78,7 +78,7 @@ describe('reading events', () => {
     assert.deepEqual([...ids(first), ...ids(second)], before.slice(0, 10));
   });
 
-  it('skips what offset says, on the first page only', async () => {
+  it('applies offset to the first page only', async () => {
     assert.deepEqual(await walk('/events?limit=10&offset=3'), expected().slice(3));
     assert.deepEqual((await api.get('/events?offset=2147483647')).body, []);
   });
@@ -106,7 +106,7 @@ describe('reading events', () => {
     }
   });
 
-  it('filters by any key and by any value, in lists and in the stream’s filter alike', async () => {
+  it('filters by any key and any value, in lists and in the stream alike', async () => {
     const payload = JSON.parse(
       '{"host.name": "web.1", "": {"a=b": [1, 1e21, {"bb": 1, "a": [true, null]}]}, "__proto__": 7, "tiny": 1e-7, "id": 9007199254740993}',
     );
@@ -145,7 +145,7 @@ describe('reading events', () => {
     }
   });
 
-  it('refuses a parameter that nobody knows, with the nearest that is known', async () => {
+  it('refuses an unknown parameter and suggests the most similar one', async () => {
     for (const [query, name, near] of [
       ['sevrity=high', 'sevrity', 'severity'],
       ['Source_ID=x', 'Source_ID', 'source_id'],
@@ -168,7 +168,7 @@ describe('reading events', () => {
     assert.equal((await api.get('/api/v2/alerts?whatever=1')).status, 200);
   });
 
-  it('says how far a search looked that took long, and goes on from there', async () => {
+  it('says how far a long search got, and continues there', async () => {
     const many = Array.from({ length: 30 }, (_, i) => ({
       ...{ event_id: randomUUID(), source_id: 'searched', severity: 'info', event_type: 'searched' },
       ...{ timestamp: at(-HOUR - i), payload: { needle: i === 29 } },
@@ -196,12 +196,12 @@ describe('reading events', () => {
     await api.query(`delete from events where source_id = 'searched'`);
   });
 
-  it('takes a zone whose plus sign was not escaped', async () => {
+  it('accepts a zone whose plus sign was not escaped', async () => {
     assert.equal((await api.get('/events?from=2020-01-01T00:00:00+02:00&limit=1')).status, 200);
     assert.equal((await api.get('/events?from=2020-01-01T00:00:00&limit=1')).status, 200);
   });
 
-  it('takes the last of a repeated parameter', async () => {
+  it('uses the last of a repeated parameter', async () => {
     assert.equal((await api.get('/events?limit=5&limit=2')).body.length, 2);
   });
 
@@ -231,12 +231,12 @@ describe('reading events', () => {
     });
   }
 
-  it('answers one event by its id, in either case', async () => {
+  it('answers one event by its id, in upper or lower case', async () => {
     const { event_id } = sent[0]!;
     assert.equal((await api.get(`/events/${event_id.toUpperCase()}`)).body.id, event_id);
   });
 
-  it('answers an unknown id with 404 and one that is none with 422', async () => {
+  it('answers an unknown id with 404 and an invalid one with 422', async () => {
     const { status, body } = await api.get(`/events/${randomUUID()}`);
     assert.equal(status, 404);
     assert.equal(body.detail, 'Event not found');
@@ -245,7 +245,7 @@ describe('reading events', () => {
     }
   });
 
-  it('lists a source by pages of a hundred, and an unknown source as nothing', async () => {
+  it('lists a source in pages of a hundred, and an unknown source as empty', async () => {
     await Promise.all(Array.from({ length: 130 }, () => send(at(200_000), { source_id: 'busy / one' })));
     const first = await api.get(`/events/source/${encodeURIComponent('busy / one')}`);
     assert.equal(first.body.length, 100);

@@ -67,7 +67,7 @@ describe('GET /events/stream', () => {
   };
   const path = (query = '') => `${api.url}/events/stream${query}`;
 
-  it('tells each event once it is committed, as the list shows it', async () => {
+  it('sends each event once it is committed, in the form of the list', async () => {
     const listener = await listen(path());
     const [id] = await send([event({ payload: { text: 'two\nlines' } })]);
     await waitFor(() => listener.told.length > 0, { what: 'the event' });
@@ -75,7 +75,7 @@ describe('GET /events/stream', () => {
     await listener.close();
   });
 
-  it('tells what its filter lets through, as the list does', async () => {
+  it('sends the events that its filter matches, like the list', async () => {
     const query =
       '?severity=low&source_id=source-9&event_type=disk&payload.host.name=web-1&payload.n=1&payload.ok=true';
     const listener = await listen(path(query));
@@ -99,7 +99,7 @@ describe('GET /events/stream', () => {
     await listener.close();
   });
 
-  it('misses nothing and doubles nothing when transactions end in another order than they began', async () => {
+  it('neither misses nor repeats events when transactions end in another order than they began', async () => {
     const listener = await listen(path('?source_id=racing'));
     const insert = async (client: pg.Client) => {
       const id = randomUUID();
@@ -129,7 +129,7 @@ describe('GET /events/stream', () => {
     await Promise.all([slow!.end(), quick!.end(), listener.close(), resumed.close()]);
   });
 
-  it('goes on exactly after any event, be it in the middle of an append', async () => {
+  it('resumes exactly after any event, even in the middle of an append', async () => {
     const listener = await listen(path('?source_id=resumed'));
     const start = listener.lastId();
     await Promise.all(
@@ -183,7 +183,7 @@ describe('GET /events/stream', () => {
     await Promise.all([listener.close(), resumed.close()]);
   });
 
-  it('loses nothing to a listener that comes and goes while events are stored', async () => {
+  it('loses nothing for a listener that comes and goes while events are stored', async () => {
     let cursor = (
       await listen(path('?source_id=restless')).then(async (first) => {
         await first.close();
@@ -211,7 +211,7 @@ describe('GET /events/stream', () => {
     assert.deepEqual(told.toSorted(), sent.toSorted());
   });
 
-  it('waits for a listener that reads slowly, keeping nothing for it, and tells it everything', async () => {
+  it('waits for a slow listener, keeps nothing in memory for it, and sends it everything', async () => {
     const request = get(path('?source_id=slow'));
     const response = await new Promise<import('node:http').IncomingMessage>((resolve) =>
       request.once('response', resolve),
@@ -238,7 +238,7 @@ describe('GET /events/stream', () => {
     request.destroy();
   });
 
-  it('says where there is a gap: an id it never gave out, of another database, or past retention', async () => {
+  it('reports a gap for an id that it did not make, of another database, or past the retention', async () => {
     const future = `${Date.now()}/9000000000:9000000000:`;
     for (const id of ['nonsense', '1/2:1:', '1/1:1:1', `1/1:${'9'.repeat(30)}:`, future]) {
       const listener = await listen(path(), id);
@@ -255,7 +255,7 @@ describe('GET /events/stream', () => {
     await old.close();
   });
 
-  it('takes so many listeners and no more, and has room again when they are gone', async function () {
+  it('limits the number of listeners, and has room again when they are gone', async function () {
     this.timeout(240_000);
     // The clock stands still, so that no comment is due. A listener that leaves must be noticed without one.
     const now = Date.now();

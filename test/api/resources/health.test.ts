@@ -14,7 +14,7 @@ import { waitFor } from '../../support/wait-for.ts';
 import { stage } from '../stage.ts';
 
 describe('health of the API', () => {
-  it('lives, is ready, and says what is missing for alerting', async () => {
+  it('is alive and ready, and says what is missing for alerting', async () => {
     const api = await stage({ temporal: 'idle' });
     try {
       assert.deepEqual((await api.get('/livez')).body, { status: 'ok' });
@@ -32,7 +32,7 @@ describe('health of the API', () => {
     }
   });
 
-  it('says of how many sources Temporal alone holds dead letters', async () => {
+  it('says for how many sources only Temporal holds dead letters', async () => {
     const api = await stage({ temporal: 'idle' });
     const held = async () => (await api.get('/status')).body.temporal.dead_letter_sources;
     try {
@@ -58,7 +58,7 @@ describe('health of the API', () => {
     }
   });
 
-  it('is alive but not ready without PostgreSQL, and every read says 503', async () => {
+  it('is alive but not ready without PostgreSQL, and every read answers 503', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 2);
     const api = await stage({ change: () => ({ orm: away }) });
     try {
@@ -87,7 +87,7 @@ describe('health of the API', () => {
     }
   });
 
-  it('is not ready on a schema that lacks a migration', async () => {
+  it('is not ready with a schema that lacks a migration', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     const api = await stage({ change: () => ({ orm }) });
@@ -107,7 +107,7 @@ describe('health of the API', () => {
   });
 });
 
-describe('what counts as impaired', () => {
+describe('reasons for an impaired status', () => {
   const now = 1_800_000_000_000;
   const calm: SystemState = {
     ...{ now, watermark: now - 1000 },
@@ -164,11 +164,11 @@ describe('what counts as impaired', () => {
     return assess(now, database, answer, ['hook'], { ...roomy, ...disk });
   };
 
-  it('is nothing while everything runs', () => {
+  it('there are none while everything runs', () => {
     assert.deepEqual([look().status, look().impaired, look().workers], ['ok', [], true]);
   });
 
-  it('is a group that cannot be judged', () => {
+  it('a group that cannot be judged', () => {
     const failing = {
       ...{ rule_id: 'r', rule_name: 'Failed logins', group_key: '["web-1"]' },
       ...{ failures: 3, failure: 'out of range', failed_since: now - 60_000, retry_at: now },
@@ -234,13 +234,13 @@ describe('what counts as impaired', () => {
     ['a disk without', look({}, everyRole, true, [], { state: 'full' }), /events are refused/],
     ['notices that wait', look({ notices: 1, notices_age: 61 }), /notices have not been delivered/],
   ] as const) {
-    it(`is ${what}`, () => {
+    it(`${what}`, () => {
       assert.equal(status.status, 'impaired');
       assert.match(status.impaired.join(), sentence);
     });
   }
 
-  it('is not a process that ended in order: it is shown as ended, and not as alive', () => {
+  it('a process that ended in order is none: it is shown as ended and not alive', () => {
     const { status, processes } = look({}, [...everyRole, { ...process('rules'), ended: true }]);
     assert.equal(status, 'ok');
     const states = processes!
@@ -252,7 +252,7 @@ describe('what counts as impaired', () => {
     ]);
   });
 
-  it('shows whom we did not hear', () => {
+  it('deaf spans are shown', () => {
     const { deaf_spans } = look({}, everyRole, true, [], {}, [hasty(now - 60_000)]);
     assert.deepEqual(deaf_spans, [
       {
@@ -262,12 +262,12 @@ describe('what counts as impaired', () => {
     ]);
   });
 
-  it('is not a disk of which nothing is known', () => {
+  it('a disk of which nothing is known is none', () => {
     const unknown = look({}, everyRole, true, [], { state: 'unknown', free_bytes: null, total_bytes: null });
     assert.deepEqual([unknown.status, unknown.disk.state], ['ok', 'unknown']);
   });
 
-  it('is not a moment’s wait', () => {
+  it('a short wait is none', () => {
     const waiting = look({
       outbox: 1,
       outbox_age: 1,
@@ -291,12 +291,12 @@ function statusOf(url: string, method: string, headers: Record<string, string>):
   return promise;
 }
 
-describe('a request under another name', () => {
+describe('a request with another host name', () => {
   const ours = ['localhost:8000', '127.0.0.1:8000', '[::1]:8000', '10.0.0.7', 'tocsin.example:8000'];
   const theirs = ['evil.example', 'localhost.evil.example:8000', '127.0.0.1.evil.example', 'a@b@c'];
   const publicUrl = 'https://tocsin.example';
 
-  it('is refused while only this machine is listened to', async () => {
+  it('is refused while the API listens on loopback only', async () => {
     const api = await stage({ change: ({ settings }) => ({ settings: { ...settings, publicUrl } }) });
     try {
       for (const Host of ours) assert.equal(await statusOf(api.url, 'GET', { Host }), 200, Host);
@@ -306,7 +306,7 @@ describe('a request under another name', () => {
     }
   });
 
-  it('is refused elsewhere if a page makes a change by it, and taken from whoever is no browser', async () => {
+  it('elsewhere is refused if a page makes a change, and accepted from other clients', async () => {
     const change = ({ settings }: ApiDeps) => ({ settings: { ...settings, publicUrl, local: false } });
     const api = await stage({ change });
     const page = (Host: string, Origin = `http://${Host}`) => statusOf(api.url, 'POST', { Host, Origin });

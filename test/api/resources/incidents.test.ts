@@ -79,7 +79,7 @@ describe('/incidents', () => {
     });
   });
 
-  it('shows what happened, and every attempt to tell people', async () => {
+  it('shows the timeline and every attempt to notify people', async () => {
     const { id } = await add();
     const em = api.orm.em.fork();
     const noticeId = randomUUID();
@@ -114,7 +114,7 @@ describe('/incidents', () => {
     ]);
   });
 
-  it('lists by state, rule, severity, labels and time, newest first and by pages', async () => {
+  it('lists by state, rule, severity, labels and time, newest first, in pages', async () => {
     const ruleId = randomUUID();
     const made = [];
     for (let i = 0; i < 9; i++) {
@@ -166,7 +166,7 @@ describe('/incidents', () => {
     });
   }
 
-  it('acknowledges an open incident, once', async () => {
+  it('acknowledges an open incident; a second acknowledgement is refused', async () => {
     const { id } = await add();
     const { status, body } = await api.post(`/incidents/${id}/acknowledge`, {
       actor: 'ada',
@@ -183,7 +183,7 @@ describe('/incidents', () => {
     assert.ok(timeline.some((entry: { kind: string; actor: string }) => entry.actor === 'ada'));
   });
 
-  it('lets one of two people who acknowledge at once win', async () => {
+  it('lets one of two concurrent acknowledgements succeed', async () => {
     const { id } = await add();
     const answers = await Promise.all(
       ['ada', 'bob'].map((actor) => api.post(`/incidents/${id}/acknowledge`, { actor })),
@@ -193,7 +193,7 @@ describe('/incidents', () => {
     assert.equal((await api.get(`/incidents/${id}`)).body.acknowledged_by, winner.body.acknowledged_by);
   });
 
-  it('resolves an incident without a body, and then it can be neither acknowledged nor resolved', async () => {
+  it('resolves an incident without a body; afterwards it can be neither acknowledged nor resolved', async () => {
     const { id } = await add();
     const { status, body } = await api.post(`/incidents/${id}/resolve`);
     assert.equal(status, 200);
@@ -202,7 +202,7 @@ describe('/incidents', () => {
     assert.equal((await api.post(`/incidents/${id}/acknowledge`)).status, 409);
   });
 
-  it('takes comments, also on a resolved incident', async () => {
+  it('accepts comments, also on a resolved incident', async () => {
     const { id } = await add();
     await api.post(`/incidents/${id}/resolve`, {});
     const { status, body } = await api.post(`/incidents/${id}/comments`, {
@@ -215,7 +215,7 @@ describe('/incidents', () => {
     assert.match(JSON.stringify(comment.detail), /it was DNS/);
   });
 
-  it('refuses what no person would say', async () => {
+  it('refuses invalid texts and names', async () => {
     const { id } = await add();
     for (const body of [
       { actor: '' },
@@ -236,7 +236,7 @@ describe('/incidents', () => {
     assert.equal((await api.get(`/incidents/${id}`)).body.state, 'open');
   });
 
-  it('answers an unknown incident with 404, whatever is asked of it', async () => {
+  it('answers an unknown incident with 404 on every route', async () => {
     const path = `/incidents/${randomUUID()}`;
     for (const answer of [
       await api.get(path),
@@ -251,8 +251,8 @@ describe('/incidents', () => {
   });
 });
 
-describe('/incidents while Temporal is away', () => {
-  it('reads, and answers 503 to what people do', async () => {
+describe('/incidents while Temporal is down', () => {
+  it('lists them, and answers 503 to actions', async () => {
     const api = await stage();
     try {
       const row = incident();

@@ -36,7 +36,7 @@ describe('/livez of an API process', () => {
     await role.exited;
   });
 
-  it('answers 200 while PostgreSQL and Temporal are away, and /readyz does not', async () => {
+  it('answers 200 while PostgreSQL and Temporal are down, and /readyz does not', async () => {
     assert.equal(await probe(port, '/readyz'), false);
     assert.equal(await probe(port, '/livez'), true);
     assert.equal(await probe(port, '/health'), true);

@@ -26,7 +26,7 @@ describe('/processes/{id}/retire', () => {
   }
   const status = async () => (await api.get('/status')).body as Status;
 
-  it('is what /status names while a dead process holds the watermark, and it ends that', async () => {
+  it('is suggested by /status while a dead process holds the watermark, and ends that', async () => {
     await gone('api', 0);
     const id = await gone('ingest', 120_000);
     await sql`update watermark set value = (extract(epoch from now()) * 1000)::bigint - 120000`.execute(
@@ -47,7 +47,7 @@ describe('/processes/{id}/retire', () => {
     assert.ok(after.deaf_spans.some(({ name, reason }) => name === 'ingest' && reason === 'lost'));
   });
 
-  it('answers the same when it is asked twice, also at once', async () => {
+  it('has the same answer for repeated and concurrent requests', async () => {
     const id = await gone('ingest', 60_000);
     const [one, other] = await Promise.all([retire(id), retire(id)]);
     assert.deepEqual([one.status, other.status], [200, 200]);
@@ -55,7 +55,7 @@ describe('/processes/{id}/retire', () => {
     assert.deepEqual((await retire(id)).body, one.body);
   });
 
-  it('refuses a process that is alive, one that nobody knows, and what is no id', async () => {
+  it('refuses a live process, an unknown one, and an invalid id', async () => {
     const { status: refused, body } = await retire(await gone('ingest', 0));
     assert.equal(refused, 409);
     assert.match(body.detail, /is alive/);
@@ -63,7 +63,7 @@ describe('/processes/{id}/retire', () => {
     assert.equal((await retire('1%20or%201')).status, 422);
   });
 
-  it('goes on record, also when it is refused', async () => {
+  it('goes on the audit log, even if it is refused', async () => {
     const id = await gone('ingest', 60_000);
     await retire(id);
     await retire(crypto.randomUUID());
@@ -76,7 +76,7 @@ describe('/processes/{id}/retire', () => {
     assert.equal(entries[1]!.target, `/processes/${id}/retire`);
   });
 
-  it('needs a key that may operate', () => {
+  it('requires the role operate', () => {
     const route = api.routes.find(({ path }) => path === '/processes/{id}/retire');
     assert.equal(route?.role, 'operate');
   });

@@ -24,7 +24,7 @@ describe('/producers', () => {
     return body;
   };
 
-  it('makes a producer that emits at once, and shows how it does', async () => {
+  it('creates a producer that emits at once, and shows its status', async () => {
     const made = await make('made-1');
     assert.equal(made.status.state, 'running');
     assert.deepEqual(made.settings, {
@@ -47,7 +47,7 @@ describe('/producers', () => {
     assert.equal((await api.delete('/producers/made-1')).status, 204);
   });
 
-  it('answers a second producer by the same id with 409 and leaves the first alone', async () => {
+  it('answers a second producer with the same id with 409 and does not change the first', async () => {
     await make('twice', { paused: true });
     const { status, body } = await api.post('/producers', simulated('twice'));
     assert.equal(status, 409);
@@ -76,7 +76,7 @@ describe('/producers', () => {
     assert.ok(body.find(({ id }: { id: string }) => id === 'list-a').sample);
   });
 
-  it('pauses and resumes, and says 409 where there is nothing to do', async () => {
+  it('pauses and resumes, and answers 409 if there is nothing to do', async () => {
     await make('stop-and-go');
     const paused = await api.post('/producers/stop-and-go/pause', { actor: 'ada' });
     assert.equal(paused.status, 200);
@@ -88,14 +88,14 @@ describe('/producers', () => {
     assert.equal((await api.delete('/producers/stop-and-go')).status, 204);
   });
 
-  it('brings a row and a workflow together that a broken request left apart', async () => {
+  it('makes a row and a workflow agree that an interrupted request left different', async () => {
     await make('torn', { paused: true });
     await api.query(`update producers set paused = false where id = 'torn'`);
     const { status, body } = await api.post('/producers/torn/pause');
     assert.deepEqual([status, body.paused, body.status.state], [200, true, 'paused']);
   });
 
-  it('changes what is given, in the row and in what runs', async () => {
+  it('changes the given settings, in the row and in the workflow', async () => {
     await make('changed', { settings: { rate_per_second: 3, tick_ms: 1000, seed: 7 } });
     const { status, body } = await api.put('/producers/changed', {
       settings: { rate_per_second: 9 },
@@ -111,7 +111,7 @@ describe('/producers', () => {
     assert.deepEqual(unchanged.body.settings, body.settings);
   });
 
-  it('leaves a pause alone that reached the workflow and not yet the row', async () => {
+  it('keeps a pause that reached the workflow but not the row yet', async () => {
     await make('half-paused');
     const workflow = api.client.workflow.getHandle(producerWorkflowId('half-paused'));
     await workflow.executeUpdate(pauseProducer, { args: [{ actor: 'ada' }] });
@@ -123,7 +123,7 @@ describe('/producers', () => {
     assert.equal((await api.delete('/producers/half-paused')).status, 204);
   });
 
-  it('turns a producer into one of another kind', async () => {
+  it('changes the kind of a producer', async () => {
     await make('turncoat', { paused: true });
     const url = 'http://127.0.0.1:9/health?token=s3cret';
     const { status, body } = await api.put('/producers/turncoat', { kind: 'http-check', settings: { url } });
@@ -214,7 +214,7 @@ describe('/producers', () => {
     });
   }
 
-  it('refuses a change that would not run, and leaves it as it was', async () => {
+  it('refuses a change with which it could not run, and changes nothing', async () => {
     await make('steady', { paused: true });
     for (const settings of [{ rate_per_second: -1 }, { url: 'x', tick_ms: 'fast' }, [], 5]) {
       assert.equal((await api.put('/producers/steady', { settings })).status, 422, JSON.stringify(settings));
@@ -223,7 +223,7 @@ describe('/producers', () => {
     assert.equal((await api.get('/producers/steady')).body.settings.rate_per_second, 20);
   });
 
-  it('answers an unknown producer with 404, whatever is asked of it', async () => {
+  it('answers an unknown producer with 404 on every route', async () => {
     for (const answer of [
       await api.get('/producers/nobody'),
       await api.put('/producers/nobody', {}),
@@ -250,14 +250,14 @@ describe('/producers', () => {
   }
 });
 
-describe('/producers while Temporal is away', () => {
+describe('/producers while Temporal is down', () => {
   let api: Stage;
   before(async () => {
     api = await stage();
   });
   after(() => api.close());
 
-  it('keeps a new producer, which starts when Temporal is back', async () => {
+  it('stores a new producer, which starts when Temporal is back', async () => {
     const { status, body } = await api.post('/producers', simulated('patient'));
     assert.equal(status, 201);
     assert.equal(body.status, null);

@@ -29,7 +29,7 @@ describe('/alerts', () => {
     return body;
   };
 
-  it('makes a rule from the fields of the reference, with defaults for the rest', async () => {
+  it('creates a rule from the fields of the reference, with defaults for the rest', async () => {
     const { id, created_at, updated_at, ...body } = await create();
     assert.match(id, /^[0-9a-f-]{36}$/);
     assert.equal(created_at, updated_at);
@@ -55,7 +55,7 @@ describe('/alerts', () => {
     });
   });
 
-  it('makes a rule from a condition, and keeps everything it was given', async () => {
+  it('creates a rule from a condition, and keeps all given fields', async () => {
     const given = {
       name: 'Everything',
       enabled: false,
@@ -92,7 +92,7 @@ describe('/alerts', () => {
     assert.deepEqual(same, first);
   });
 
-  it('tells the rule’s workflow, starting it', async () => {
+  it('signals the rule’s workflow and starts it', async () => {
     const { id } = await create();
     const { status } = await api.client.workflow.getHandle(ruleWorkflowId(id)).describe();
     assert.equal(status.name, 'RUNNING');
@@ -105,7 +105,7 @@ describe('/alerts', () => {
     assert.equal(ids.indexOf(newer.id), ids.indexOf(older.id) - 1);
   });
 
-  it('gives a rule whose window is as long as retention no lateness, and says what its times may be together', async () => {
+  it('gives a rule whose window is as long as the retention no lateness, and limits the sum of its times', async () => {
     const window_seconds = RETENTION_DAYS * DAY;
     assert.equal((await create({ window_seconds })).allowed_lateness_seconds, 0);
     const half = await create({ window_seconds: window_seconds - 1800 });
@@ -205,7 +205,7 @@ describe('/alerts', () => {
     });
   }
 
-  it('refuses fields that nobody knows, wherever they are, with the nearest that is known', async () => {
+  it('refuses unknown fields at any depth, and suggests the most similar one', async () => {
     for (const [changes, field, near] of [
       [{ group_bye: ['source_id'] }, 'group_bye', 'group_by'],
       [{ treshold_count: 5 }, 'treshold_count', 'threshold_count'],
@@ -232,12 +232,12 @@ describe('/alerts', () => {
     assert.deepEqual((await create({ labels: { group_bye: 'x' } })).labels, { group_bye: 'x' });
   });
 
-  it('refuses more labels than anybody reads', async () => {
+  it('refuses too many labels', async () => {
     const labels = Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`l${i}`, '']));
     assert.equal((await api.post('/alerts', rule({ labels }))).status, 422);
   });
 
-  it('changes what is given and leaves what is null or absent', async () => {
+  it('changes the given fields and keeps null and absent ones', async () => {
     const { id } = await create({ labels: { team: 'core' } });
     const { status, body } = await api.put(`/alerts/${id}`, {
       name: 'Renamed',
@@ -256,14 +256,14 @@ describe('/alerts', () => {
     });
   });
 
-  it('makes no new revision of a change that changes nothing it counts', async () => {
+  it('makes no new revision if nothing changes that it counts', async () => {
     const { id } = await create();
     const { body } = await api.put(`/alerts/${id}`, { annotations: { a: 'b' }, threshold_count: 5 });
     assert.equal(body.revision, 1);
     assert.equal(body.open_incidents.outcome, 'unchanged');
   });
 
-  it('takes back what it answered, with one of both spellings changed', async () => {
+  it('accepts its own answer with one of the two forms of the condition changed', async () => {
     const made = await create();
     const short = await api.put(`/alerts/${made.id}`, { ...made, threshold_count: 7 });
     assert.equal(short.body.condition.threshold_count, 7);
@@ -277,13 +277,13 @@ describe('/alerts', () => {
     assert.equal((await api.put(`/alerts/${made.id}`, both)).status, 422);
   });
 
-  it('clears a filter by an empty string', async () => {
+  it('clears a filter with an empty string', async () => {
     const { id } = await create();
     const { body } = await api.put(`/alerts/${id}`, { event_type: '', severity: '' });
     assert.deepEqual([body.event_type, body.severity], [null, null]);
   });
 
-  it('lowers the recovery threshold with the threshold, and clears it by 0', async () => {
+  it('lowers the recovery threshold with the threshold, and clears it with 0', async () => {
     const { id } = await create({ recovery_threshold: 4 });
     const change = async (changes: object) =>
       (await api.put(`/alerts/${id}`, changes)).body.recovery_threshold as number | null;
@@ -294,7 +294,7 @@ describe('/alerts', () => {
     assert.equal((await create({ recovery_threshold: 0 })).recovery_threshold, null);
   });
 
-  it('refuses a change that would not make a rule, and leaves it as it was', async () => {
+  it('refuses an invalid change, and changes nothing', async () => {
     const { id } = await create({ recovery_threshold: 4 });
     const both = { threshold_count: 3, recovery_threshold: 4 };
     assert.equal((await api.put(`/alerts/${id}`, both)).status, 422);
@@ -303,7 +303,7 @@ describe('/alerts', () => {
     assert.equal((await api.get(`/alerts/${id}`)).body.revision, 1);
   });
 
-  it('deletes a rule and says what becomes of its open incidents', async () => {
+  it('deletes a rule and says what happens to its open incidents', async () => {
     const { id } = await create();
     await api.orm.em.fork().insert(IncidentEntity, incidentOf(id));
     const { status, headers } = await api.delete(`/alerts/${id}`);
@@ -314,10 +314,10 @@ describe('/alerts', () => {
     assert.ok(!body.some((other: { id: string }) => other.id === id));
   });
 
-  describe('that is built in', () => {
+  describe('a built-in rule', () => {
     const path = `/alerts/${RECEIVING_RULES.alertmanager}`;
 
-    it('is listed, with the numbers that clients of the reference ask for', async () => {
+    it('is listed, with the numbers that clients of the reference expect', async () => {
       const { body } = await api.get('/alerts');
       const builtIn = body.filter(
         ({ condition }: { condition: { kind: string } }) => condition.kind === 'received',
@@ -335,7 +335,7 @@ describe('/alerts', () => {
       );
     });
 
-    it('is disabled and enabled by writing back what was read, and keeps its cap to itself', async () => {
+    it('is disabled and enabled by sending back its answer, and keeps its max_groups', async () => {
       const { body: before } = await api.get(path);
       for (const enabled of [false, true]) {
         const { status, body } = await api.put(path, { ...before, enabled });
@@ -353,14 +353,14 @@ describe('/alerts', () => {
       { group_by: ['source_id'] },
       { for_seconds: 5 },
     ]) {
-      it(`does not take ${JSON.stringify(change)}, and says why`, async () => {
+      it(`refuses ${JSON.stringify(change)}, and says why`, async () => {
         const { status, body } = await api.put(path, change);
         assert.equal(status, 422);
         assert.match(body.detail, /built in/);
       });
     }
 
-    it('cannot be deleted, nor made by anyone', async () => {
+    it('cannot be deleted or created', async () => {
       const { status, body } = await api.delete(path);
       assert.equal(status, 409);
       assert.match(body.detail, /can be disabled/);
@@ -372,7 +372,7 @@ describe('/alerts', () => {
     });
   });
 
-  it('answers an unknown rule with 404, whatever is asked of it', async () => {
+  it('answers an unknown rule with 404 on every route', async () => {
     const path = `/alerts/${randomUUID()}`;
     for (const answer of [await api.get(path), await api.put(path, {}), await api.delete(path)]) {
       assert.equal(answer.status, 404);
@@ -388,19 +388,19 @@ describe('/alerts', () => {
     );
   });
 
-  it('refuses a body of more values than a rule can have, without looking at each', async () => {
+  it('refuses a body with too many values without checking each', async () => {
     const { status, body } = await api.post('/alerts', rule({ match: Array(30_000).fill(0) }));
     assert.equal(status, 422);
     assert.deepEqual(body.errors, [{ field: '', reason: 'the body has more than 20000 values' }]);
   });
 
-  it('refuses more keys than anything can have, without looking at each', async () => {
+  it('refuses an object with too many keys without checking each', async () => {
     const labels = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`l${i}`, 0]));
     const { body } = await api.post('/alerts', rule({ labels }));
     assert.deepEqual(body.errors, [{ field: 'labels', reason: 'must have at most 1000 keys' }]);
   });
 
-  it('names at most 50 of the things wrong with a body, and says how many there are', async () => {
+  it('lists at most 50 errors of a body, and says how many there are', async () => {
     const labels = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`l${i}`, 0]));
     const { status, body } = await api.post('/alerts', rule({ labels }));
     assert.equal(status, 422);
@@ -409,8 +409,8 @@ describe('/alerts', () => {
   });
 });
 
-describe('/alerts while Temporal is away', () => {
-  it('makes and changes rules all the same', async () => {
+describe('/alerts while Temporal is down', () => {
+  it('creates and changes rules nevertheless', async () => {
     const api = await stage();
     try {
       const { status, body } = await api.post('/alerts', rule());

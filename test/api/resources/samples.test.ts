@@ -47,7 +47,7 @@ function eager(client: Client): Client {
 const SIMULATED = { rate_per_second: 50, tick_ms: 100 };
 
 describe('removing a producer that housekeeping starts again meanwhile', () => {
-  it('leaves nothing running and, of a sample, no events', async () => {
+  it('leaves nothing running, and no events of a sample', async () => {
     const api = await stage({ temporal: 'working', change: ({ client }) => ({ client: eager(client) }) });
     try {
       for (const [id, sample] of [
@@ -72,7 +72,7 @@ describe('removing a producer that housekeeping starts again meanwhile', () => {
 });
 
 describe('DELETE /samples', () => {
-  it('removes sample producers and rules with all they stored, and nothing else', async () => {
+  it('removes sample producers and rules with everything they stored, and nothing else', async () => {
     const api = await stage({ temporal: 'working' });
     try {
       const settings = { rate_per_second: 50, tick_ms: 100 };

@@ -30,7 +30,7 @@ describe('the storage', () => {
   });
   const send = (...daysAgo: number[]) => api.post('/events', daysAgo.map(event));
 
-  it('says what each table and each day takes, and what the disk has left', async () => {
+  it('shows the size of each table and day, and the free space of the disk', async () => {
     await send(...Array(50).fill(3));
     await api.query('analyze events');
     const body = await storage();
@@ -47,7 +47,7 @@ describe('the storage', () => {
     assert.equal(body.oldest_day <= '2026-05-01' && body.newest_day >= '2026-05-01', true);
   });
 
-  it('projects full retention from the days that have events and are over', async () => {
+  it('projects full retention from past days that have events', async () => {
     for (const ahead of [1, 2]) await ensureDay(api.orm, Math.floor(NOW / DAY_MS) * DAY_MS - ahead * DAY_MS);
     await send(0, 3);
     const { days, bytes_per_day, projected_bytes, database_bytes, retention_days } = await storage();
@@ -59,7 +59,7 @@ describe('the storage', () => {
 });
 
 describe('a full disk', () => {
-  it('refuses events with 503 and a time to come back, by whatever way they come', async () => {
+  it('refuses events on every route with 503 and a time to come back', async () => {
     const api = await stage({
       change: ({ ingest }) => ({
         ingest: { ...ingest, accept: () => Promise.reject(new DiskFull(30)) },
@@ -86,7 +86,7 @@ describe('a full disk', () => {
     }
   });
 
-  it('refuses alerts likewise, before it reads them and in the words of their protocols', async () => {
+  it('refuses alerts too, before reading them and in the form of their protocols', async () => {
     const requireRoom = () => {
       throw new DiskFull(30);
     };
@@ -105,7 +105,7 @@ describe('a full disk', () => {
 });
 
 describe('a full buffer', () => {
-  it('refuses events, but no alerts: those don’t wait in it', async () => {
+  it('refuses events, but no alerts, which do not use it', async () => {
     const requireRoom = () => {
       throw new BufferFull(7);
     };
