@@ -32,7 +32,7 @@ describe('POST /events', () => {
   const stored = async () => (await api.query<{ n: number }>('select count(*)::int as n from events'))[0]!.n;
 
   describe('with one event', () => {
-    it('answers it with 201, and with 200 when it was stored before', async () => {
+    it('answers a new event with 201, and one that was stored before with 200', async () => {
       const one = event();
       assert.equal((await post(one)).status, 201);
       const again = await post({ ...one, severity: 'high' });
@@ -43,7 +43,7 @@ describe('POST /events', () => {
   });
 
   describe('with an array', () => {
-    it('says of each item what became of it, and stores the good ones', async () => {
+    it('returns a result for each item, and stores the valid ones', async () => {
       const known = event();
       await post(known);
       const twice = event();
@@ -60,11 +60,11 @@ describe('POST /events', () => {
       assert.equal(await stored(), 2);
     });
 
-    it('takes none', async () => {
+    it('accepts an empty array', async () => {
       assert.deepEqual((await post([])).body, { stored: 0, duplicate: 0, invalid: 0, results: [] });
     });
 
-    it('of which nothing can be taken fails, naming items and fields', async () => {
+    it('fails if no item can be stored, and names items and fields', async () => {
       const { status, body } = await post([event({ severity: '' }), null]);
       assert.equal(status, 422);
       assert.deepEqual(
@@ -73,7 +73,7 @@ describe('POST /events', () => {
       );
     });
 
-    it('stores 10,000 and refuses more than that, or more than 5 MiB', async () => {
+    it('stores 10,000 events and refuses more than that, or more than 5 MiB', async () => {
       const many = Array.from({ length: 10_000 }, (_, i) => event({ payload: { i } }));
       assert.deepEqual(counts(await post(many)), { stored: 10_000, duplicate: 0, invalid: 0 });
       assert.equal((await post([...many, event()])).status, 413);
@@ -86,7 +86,7 @@ describe('POST /events', () => {
   });
 
   describe('with NDJSON', () => {
-    it('stores each line, and lists those that are refused by their place', async () => {
+    it('stores each line, and lists the refused ones by position', async () => {
       const body = `${lines([event(), event()])}\n{"source_id":\n"text"\n${lines([event({ severity: 1 })])}${JSON.stringify(event())}`;
       const answer = await post(body, NDJSON);
       assert.deepEqual(counts(answer), { stored: 3, duplicate: 0, invalid: 3 });
@@ -97,7 +97,7 @@ describe('POST /events', () => {
       assert.equal(await stored(), 3);
     });
 
-    it('takes its names, Windows line ends, and none', async () => {
+    it('accepts its media types, Windows line ends, and an empty body', async () => {
       for (const type of ['application/ndjson', 'application/jsonl; charset=utf-8']) {
         const body = `${JSON.stringify(event())}\r\n${JSON.stringify(event())}\r\n`;
         assert.equal((await post(body, { 'content-type': type })).body.stored, 2);
@@ -105,7 +105,7 @@ describe('POST /events', () => {
       assert.equal((await post('', NDJSON)).status, 200);
     });
 
-    it('costs the others nothing when a line is too long, and repairs one that is not UTF-8', async () => {
+    it('stores the other lines if one is too long, and repairs one that is not UTF-8', async () => {
       const broken = Buffer.from(lines([event({ source_id: 'source-?' })]));
       broken[broken.indexOf('?')] = 0xff;
       const long = lines([event({ payload: { text: 'x'.repeat(300_000) } })]);
@@ -128,11 +128,11 @@ describe('POST /events', () => {
       );
     });
 
-    it('of which nothing can be taken fails', async () => {
+    it('fails if no line can be stored', async () => {
       assert.equal((await post('{}\n{}\n', NDJSON)).status, 422);
     });
 
-    it('is stored while it comes', async () => {
+    it('is stored while it is received', async () => {
       const { hostname, port } = new URL(api.url);
       const sending = request({ hostname, port, path: '/events', method: 'POST', headers: NDJSON });
       const answered = new Promise<number>((resolve, reject) => {
@@ -145,7 +145,7 @@ describe('POST /events', () => {
       assert.equal(await stored(), 3);
     });
 
-    it('is read within flat memory, however long it is', async function () {
+    it('is read with constant memory, however long it is', async function () {
       this.timeout(120_000);
       const chunk = lines(Array.from({ length: 500 }, () => anonymous({ text: 'x'.repeat(1500) })));
       async function* endless() {
@@ -169,7 +169,7 @@ describe('POST /events', () => {
     });
   });
 
-  it('takes all members of a gzip body and all frames of a zstd body', async () => {
+  it('reads all members of a gzip body and all frames of a zstd body', async () => {
     for (const [encoding, pack] of [
       ['gzip', gzipSync],
       ['zstd', zstdCompressSync],
@@ -180,7 +180,7 @@ describe('POST /events', () => {
     }
   });
 
-  it('takes gzip, deflate and zstd', async () => {
+  it('accepts gzip, deflate and zstd', async () => {
     for (const [encoding, pack] of [
       ['gzip', gzipSync],
       ['deflate', deflateSync],
@@ -197,7 +197,7 @@ describe('POST /events', () => {
   describe('with an Idempotency-Key', () => {
     const keyed = (key: string) => ({ 'idempotency-key': key });
 
-    it('stores a batch once and answers 50 racing retries alike', async () => {
+    it('stores a batch once and answers 50 concurrent retries alike', async () => {
       const batch = Array.from({ length: 20 }, (_, n) => anonymous({ n }));
       const key = randomUUID();
       const answers = await Promise.all(Array.from({ length: 50 }, () => post(batch, keyed(key))));
@@ -209,7 +209,7 @@ describe('POST /events', () => {
       }
     });
 
-    it('stores events with ids once too, whoever retries', async () => {
+    it('also stores events with ids once, whoever retries', async () => {
       const batch = Array.from({ length: 20 }, () => event());
       const answers = await Promise.all(Array.from({ length: 50 }, () => post(batch)));
       assert.equal(await stored(), 20);
@@ -221,7 +221,7 @@ describe('POST /events', () => {
       assert.equal(first, 20);
     });
 
-    it('answers one event, and NDJSON, as the first time', async () => {
+    it('answers a repeated event, and repeated NDJSON, as the first time', async () => {
       const one = anonymous({ n: 1 });
       const [first, second] = [await post(one, keyed('one')), await post(one, keyed('one'))];
       assert.deepEqual([first.status, second.status], [201, 201]);
@@ -237,7 +237,7 @@ describe('POST /events', () => {
       assert.equal(await stored(), 3);
     });
 
-    it('takes a request with a negative zero again, though zero is stored', async () => {
+    it('accepts a repeated request with a negative zero, although zero is stored', async () => {
       const body = JSON.stringify(anonymous({ n: 1 })).replace('"n":1', '"n":-0,"list":[-0.0]');
       const answers = [await post(body, keyed('zero')), await post(body, keyed('zero'))];
       assert.deepEqual(
@@ -246,7 +246,7 @@ describe('POST /events', () => {
       );
     });
 
-    it('says so when another request comes under the same key', async () => {
+    it('reports an error if another request uses the same key', async () => {
       await post([anonymous({ n: 1 }), anonymous({ n: 2 })], keyed('reused'));
       const { body } = await post([anonymous({ n: 1 }), anonymous({ n: 3 })], keyed('reused'));
       assert.deepEqual([body.stored, body.invalid], [1, 1]);
@@ -254,7 +254,7 @@ describe('POST /events', () => {
       assert.equal(await stored(), 2);
     });
 
-    it('keeps events apart whose keys differ, and events without one', async () => {
+    it('distinguishes events with different keys, and events without one', async () => {
       const one = anonymous({ n: 1 });
       await post([one, one], keyed('a'));
       await post([one], keyed('b'));
@@ -263,7 +263,7 @@ describe('POST /events', () => {
       assert.equal(await stored(), 5);
     });
 
-    it('refuses a key that is empty or longer than 255', async () => {
+    it('refuses a key that is empty or longer than 255 characters', async () => {
       assert.equal((await post([event()], keyed(''))).status, 422);
       const { status, body } = await post([event()], keyed('x'.repeat(256)));
       assert.equal(status, 422);
@@ -286,7 +286,7 @@ describe('POST /events when it cannot store', () => {
     });
   };
 
-  it('answers 503 and when to come again', async () => {
+  it('answers 503 and when to try again', async () => {
     const api = await failing(() => new BufferFull(7));
     const answer = await api.call('POST', '/events', [event()]);
     assert.equal(answer.status, 503);
@@ -313,7 +313,7 @@ describe('POST /events when it cannot store', () => {
     });
   }
 
-  it('says how far a stream came, so that the rest may be sent again', async () => {
+  it('says how far a stream was processed, so that the rest can be sent again', async () => {
     const api = await failing(() => new StoreUnavailable('PostgreSQL is unavailable'), 1);
     const { hostname, port } = new URL(api.url);
     const sending = request({ hostname, port, path: '/events', method: 'POST', headers: NDJSON });
@@ -335,7 +335,7 @@ describe('POST /events when it cannot store', () => {
     await api.close();
   });
 
-  it('holds a stream back while the buffer is full', async () => {
+  it('stops reading a stream while the buffer is full', async () => {
     let full = 3;
     const api = await stage({
       change: ({ ingest }) => ({

@@ -20,7 +20,7 @@ describe('POST /internal/events', () => {
   });
   after(() => api.close());
 
-  it('stores an event and answers it with 201', async () => {
+  it('stores an event and answers 201 with it', async () => {
     const given = event();
     const { status, body } = await api.send(given);
     assert.equal(status, 201);
@@ -28,7 +28,7 @@ describe('POST /internal/events', () => {
     assert.deepEqual((await api.get(`/events/${given.event_id}`)).body, body);
   });
 
-  it('answers a duplicate with 200 and the event as it was stored first', async () => {
+  it('answers a duplicate with 200 and the event as it was first stored', async () => {
     const given = event();
     await api.send(given);
     const { status, body } = await api.send({ ...given, severity: 'low', payload: { other: true } });
@@ -37,7 +37,7 @@ describe('POST /internal/events', () => {
     assert.deepEqual(body.payload, given.payload);
   });
 
-  it('lets racing retries of an event without a time agree on one', async () => {
+  it('gives concurrent retries of an event without a time the same time', async () => {
     const { timestamp: _, ...given } = event();
     const answers = await Promise.all(Array.from({ length: 8 }, () => api.send(given)));
     assert.equal(answers.filter(({ status }) => status === 201).length, 1);
@@ -46,7 +46,7 @@ describe('POST /internal/events', () => {
     assert.equal(stored.length, 1);
   });
 
-  it('makes up an id and a payload that are missing, and cuts times to milliseconds', async () => {
+  it('makes up a missing id and payload, and cuts times to milliseconds', async () => {
     const timestamp = `${new Date().toISOString().slice(0, -1)}789+00:00`;
     const { status, body } = await api.send({
       ...event({ timestamp }),
@@ -59,7 +59,7 @@ describe('POST /internal/events', () => {
     assert.deepEqual(body.payload, {});
   });
 
-  it('ignores keys it does not know', async () => {
+  it('ignores unknown keys', async () => {
     const { status, body } = await api.send({ ...event(), colour: 'red', __proto__: { severity: 'low' } });
     assert.equal(status, 201);
     assert.equal(body.colour, undefined);
@@ -102,7 +102,7 @@ describe('POST /internal/events', () => {
     });
   }
 
-  it('keeps every number to its last digit: those that would be rounded as texts', async () => {
+  it('keeps all digits of numbers: those that would be rounded become strings', async () => {
     const numbers = '[9007199254740993,12345678901234567890,0.1234567890123456789,1e999,-1e-999,0.25,-7]';
     const text = JSON.stringify(event()).replace('"value":93', `"value":${numbers}`);
     const { status, body } = await api.send(text);
@@ -124,7 +124,7 @@ describe('POST /internal/events', () => {
     assert.deepEqual([again.status, again.body], [200, body]);
   });
 
-  it('repairs what no text can hold: NUL, halves of surrogate pairs, bytes that are no UTF-8', async () => {
+  it('repairs what PostgreSQL cannot store: NUL, halves of surrogate pairs, invalid UTF-8', async () => {
     const bad = { source_id: 'abc\0def', payload: { 'a\0': ['\0', 'x\ud800'], raw: '??' } };
     const bytes = Buffer.from(JSON.stringify(event(bad)));
     bytes[bytes.indexOf('??')] = 0xff;
@@ -136,7 +136,7 @@ describe('POST /internal/events', () => {
     assert.deepEqual([again.status, again.body], [200, body]);
   });
 
-  it('takes times as the reference takes them', async () => {
+  it('accepts times in the forms that the reference accepts', async () => {
     const now = Math.floor(Date.now() / 1000);
     const iso = new Date(now * 1000).toISOString();
     const plain = iso.slice(0, 19);
@@ -159,13 +159,13 @@ describe('POST /internal/events', () => {
     }
   });
 
-  it('keeps numbers as large as they may be', async () => {
+  it('keeps the largest possible numbers', async () => {
     const { status, body } = await api.send(event({ payload: { large: 1.5e308, small: -1e-300 } }));
     assert.equal(status, 201);
     assert.deepEqual(body.payload, { large: 1.5e308, small: -1e-300 });
   });
 
-  it('survives hostile depth', async () => {
+  it('survives deep nesting', async () => {
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     assert.equal((await api.send(deep)).status, 422);
     const nested = JSON.stringify(event({ payload: { deep: 0 } })).replace('"deep":0', `"deep":${deep}`);
@@ -174,7 +174,7 @@ describe('POST /internal/events', () => {
     assert.equal((await api.send(event())).status, 201);
   });
 
-  it('leaves prototypes alone', async () => {
+  it('cannot be used to change prototypes', async () => {
     const text = JSON.stringify(event()).replace('"payload":{', '"payload":{"__proto__":{"polluted":true},');
     assert.equal((await api.send(text)).status, 201);
     assert.equal(({} as Record<string, unknown>).polluted, undefined);
@@ -196,7 +196,7 @@ describe('POST /internal/events', () => {
     });
   }
 
-  it('answers a type other than JSON with 415', async () => {
+  it('answers a media type other than JSON with 415', async () => {
     for (const type of ['text/plain', 'application/xml', 'application/json; charset=latin1']) {
       const headers = { 'content-type': type, 'x-ingest-token': TOKEN };
       assert.equal((await api.send(event(), headers)).status, 415);
@@ -205,14 +205,14 @@ describe('POST /internal/events', () => {
     assert.equal((await api.send(event(), compressed)).status, 415);
   });
 
-  it('takes JSON by its other names', async () => {
+  it('accepts other names of JSON', async () => {
     for (const type of ['application/json; charset=UTF-8', 'application/vnd.api+json', 'APPLICATION/JSON']) {
       const headers = { 'content-type': type, 'x-ingest-token': TOKEN };
       assert.equal((await api.send(event(), headers)).status, 201);
     }
   });
 
-  it('answers a body above 1 MiB with 413, also when it comes without a length', async () => {
+  it('answers a body above 1 MiB with 413, even without a declared length', async () => {
     const large = JSON.stringify(event({ payload: { a: 'x'.repeat(1 << 20) } }));
     assert.equal((await api.send(large)).status, 413);
     const response = await fetch(`${api.url}/internal/events`, {
@@ -231,7 +231,7 @@ describe('POST /internal/events when it cannot store', () => {
     ['a full buffer', new BufferFull(2)],
     ['PostgreSQL away', new StoreUnavailable('connection refused by secret-host')],
   ] as const) {
-    it(`answers ${what} with 503 and when to come again`, async () => {
+    it(`answers ${what} with 503 and when to try again`, async () => {
       const api = await stage({
         change: ({ ingest }) => ({ ingest: { ...ingest, accept: () => Promise.reject(error) } }),
       });

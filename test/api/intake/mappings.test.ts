@@ -25,7 +25,7 @@ describe('/mappings', () => {
     return body.results[0].event ?? body.results[0].errors;
   };
 
-  it('lists the built-in ones and those that were made', async () => {
+  it('lists the built-in mappings and those that people created', async () => {
     await make('zebra');
     await make('app.v2');
     const { body } = await api.get('/mappings');
@@ -41,7 +41,7 @@ describe('/mappings', () => {
     );
   });
 
-  it('makes one that records can be sent to at once', async () => {
+  it('creates one that accepts records at once', async () => {
     const answer = await make('shop');
     assert.equal(answer.status, 201);
     assert.equal(answer.headers.get('location'), '/mappings/shop');
@@ -61,12 +61,12 @@ describe('/mappings', () => {
     assert.equal(sent.body.stored, 1);
   });
 
-  it('makes no second one of a name, whoever comes first', async () => {
+  it('refuses a second one with the same name, even at the same time', async () => {
     const answers = await Promise.all([make('same'), make('same'), make('same')]);
     assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409]);
   });
 
-  it('replaces one: what is absent is as it is by default', async () => {
+  it('replaces one: absent fields get their defaults', async () => {
     await make('shop');
     const { body } = await api.put('/mappings/shop', { source: ['other'] });
     assert.deepEqual(body.source, ['other']);
@@ -75,7 +75,7 @@ describe('/mappings', () => {
     assert.equal((await api.put('/mappings/nobody', {})).status, 404);
   });
 
-  it('goes within 5 seconds by what another process changed', async () => {
+  it('uses within 5 seconds what another process changed', async () => {
     await make('shop', { source: 'a' });
     assert.equal((await tried('shop', { a: 'one', b: 'two' })).source_id, 'one');
     await api.query(`update mappings set definition = jsonb_set(definition, '{source}', '["b"]')`);
@@ -92,14 +92,14 @@ describe('/mappings', () => {
     assert.equal((await api.get('/mappings/shop')).status, 404);
   });
 
-  it('leaves the built-in ones as they are', async () => {
+  it('refuses to change the built-in ones', async () => {
     assert.equal((await make('vector')).status, 409);
     assert.equal((await api.put('/mappings/vector', {})).status, 409);
     assert.equal((await api.delete('/mappings/vector')).status, 409);
     assert.equal((await api.get('/mappings/vector')).body.built_in, true);
   });
 
-  it('refuses what could not be used', async () => {
+  it('refuses invalid definitions', async () => {
     const bad = [
       { name: 'Upper' },
       { name: '../etc' },

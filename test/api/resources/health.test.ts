@@ -164,11 +164,11 @@ describe('reasons for an impaired status', () => {
     return assess(now, database, answer, ['hook'], { ...roomy, ...disk });
   };
 
-  it('there are none while everything runs', () => {
+  it('are none while everything runs', () => {
     assert.deepEqual([look().status, look().impaired, look().workers], ['ok', [], true]);
   });
 
-  it('a group that cannot be judged', () => {
+  it('include a group that cannot be judged', () => {
     const failing = {
       ...{ rule_id: 'r', rule_name: 'Failed logins', group_key: '["web-1"]' },
       ...{ failures: 3, failure: 'out of range', failed_since: now - 60_000, retry_at: now },
@@ -234,13 +234,13 @@ describe('reasons for an impaired status', () => {
     ['a disk without', look({}, everyRole, true, [], { state: 'full' }), /events are refused/],
     ['notices that wait', look({ notices: 1, notices_age: 61 }), /notices have not been delivered/],
   ] as const) {
-    it(`${what}`, () => {
+    it(`include ${what}`, () => {
       assert.equal(status.status, 'impaired');
       assert.match(status.impaired.join(), sentence);
     });
   }
 
-  it('a process that ended in order is none: it is shown as ended and not alive', () => {
+  it('do not include a process that ended in order: it is shown as ended and not alive', () => {
     const { status, processes } = look({}, [...everyRole, { ...process('rules'), ended: true }]);
     assert.equal(status, 'ok');
     const states = processes!
@@ -252,7 +252,7 @@ describe('reasons for an impaired status', () => {
     ]);
   });
 
-  it('deaf spans are shown', () => {
+  it('come with the deaf spans', () => {
     const { deaf_spans } = look({}, everyRole, true, [], {}, [hasty(now - 60_000)]);
     assert.deepEqual(deaf_spans, [
       {
@@ -262,12 +262,12 @@ describe('reasons for an impaired status', () => {
     ]);
   });
 
-  it('a disk of which nothing is known is none', () => {
+  it('do not include a disk of which nothing is known', () => {
     const unknown = look({}, everyRole, true, [], { state: 'unknown', free_bytes: null, total_bytes: null });
     assert.deepEqual([unknown.status, unknown.disk.state], ['ok', 'unknown']);
   });
 
-  it('a short wait is none', () => {
+  it('do not include a short wait', () => {
     const waiting = look({
       outbox: 1,
       outbox_age: 1,

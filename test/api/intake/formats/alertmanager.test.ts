@@ -46,7 +46,7 @@ describe('Alertmanager’s API v2', () => {
   const active = async (filter: string) =>
     (await api.get(`/api/v2/alerts?filter=${encodeURIComponent(filter)}`)).body;
 
-  it('takes what Prometheus sends, and lists it once however often it is sent', async () => {
+  it('stores what Prometheus sends, and lists an alert once however often it is sent', async () => {
     const alert = firing({ alertname: 'Once', severity: 'critical' });
     for (let i = 0; i < 3; i++) {
       const { status, body } = await post([alert]);
@@ -63,7 +63,7 @@ describe('Alertmanager’s API v2', () => {
     assert.match(listed.fingerprint, /^[0-9a-f]{32}$/);
   });
 
-  it('no longer lists what is resolved', async () => {
+  it('no longer lists resolved alerts', async () => {
     const labels = { alertname: 'Over' };
     await post([firing(labels)]);
     assert.equal((await active('alertname="Over"')).length, 1);
@@ -71,7 +71,7 @@ describe('Alertmanager’s API v2', () => {
     assert.deepEqual(await active('alertname="Over"'), []);
   });
 
-  it('stores the good alerts of a request with bad ones, and answers 400 with what is wrong', async () => {
+  it('stores the valid alerts of a request with invalid ones, and answers 400 with the errors', async () => {
     const bad = [{ labels: {} }, firing({ alertname: 'Backwards' }, { endsAt: at(now() - 3_600_000) }), 5];
     const { status, body } = await post([
       firing({ alertname: 'Good', n: '1' }),
@@ -95,7 +95,7 @@ describe('Alertmanager’s API v2', () => {
     );
   });
 
-  it('answers what is no list of alerts with 400 and a text', async () => {
+  it('answers a body that is not a list of alerts with 400 and a text', async () => {
     for (const body of [{}, 'text', null]) {
       const answer = await post(body);
       assert.deepEqual([answer.status, typeof answer.body], [400, 'string']);
@@ -105,7 +105,7 @@ describe('Alertmanager’s API v2', () => {
     assert.equal((await post([])).status, 200);
   });
 
-  it('filters by labels, and answers a filter that is none with 400', async () => {
+  it('filters by labels, and answers an invalid filter with 400', async () => {
     await post([1, 2, 3].map((n) => firing({ alertname: 'Filtered', n: String(n) })));
     const query = (filters: string[]) =>
       api.get(`/api/v2/alerts?${filters.map((filter) => `filter=${encodeURIComponent(filter)}`).join('&')}`);
@@ -132,7 +132,7 @@ describe('Alertmanager’s API v2', () => {
     );
   });
 
-  it('says who it is, where alerts go, and that nothing is silenced', async () => {
+  it('returns its status and its only receiver, and no silences', async () => {
     const { body } = await api.get('/api/v2/status');
     assert.equal(body.cluster.status, 'disabled');
     assert.match(body.config.original, /receiver: tocsin/);
@@ -163,7 +163,7 @@ describe('Alertmanager’s API v2', () => {
       assert.equal((await amtool('silence', 'query')).stdout.trim().split('\n').length, 1);
     });
 
-    it('is told what is wrong', async () => {
+    it('gets the errors', async () => {
       const backwards = [`--start=${at(now())}`, `--end=${at(now() - 60_000)}`];
       await assert.rejects(
         amtool('alert', 'add', 'alertname=Wrong', ...backwards),
@@ -177,7 +177,7 @@ describe('Alertmanager’s API v2', () => {
       if (!installed('prometheus')) this.skip();
     });
 
-    it('hears of an alert that fires', async () => {
+    it('receives an alert that fires', async () => {
       const folder = temporaryDirectory();
       writeFileSync(
         join(folder, 'prometheus.yml'),

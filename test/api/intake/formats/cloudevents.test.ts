@@ -55,7 +55,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     return reply === '' ? 'delivered' : `malformed reply: ${reply}`;
   }
 
-  it('is refused with 415 in a format that is not JSON', async () => {
+  it('is refused with 415 in a format other than JSON', async () => {
     for (const type of [
       'application/cloudevents+avro',
       'application/cloudevents-batch+protobuf',
@@ -66,7 +66,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     }
   });
 
-  it('is delivered for a broker that takes every body for a reply', async () => {
+  it('counts as delivered for a broker that reads every body as a reply', async () => {
     assert.equal(await brokered(HTTP.structured(event())), 'delivered');
     assert.equal(await brokered(HTTP.binary(event({ subject: 'plain' }))), 'delivered');
     const batch = JSON.stringify([event(), event()]);
@@ -77,7 +77,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.equal(await brokered({ headers, body: '[{}]' }), 'failed with 422');
   });
 
-  it('says how many of a batch were refused, in a header', async () => {
+  it('says in a header how many items of a batch were refused', async () => {
     const batch = JSON.stringify([event(), { ...event().toJSON(), source: '' }]);
     const { status, headers, body } = await api.call('POST', '/events', batch, {
       'content-type': 'application/cloudevents-batch+json',
@@ -85,7 +85,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.deepEqual([status, body, headers.get('tocsin-refused')], [202, undefined, '1']);
   });
 
-  it('grants the handshake of CloudEvents webhooks', async () => {
+  it('answers the handshake of CloudEvents webhooks', async () => {
     const { status, headers } = await api.call('OPTIONS', '/events', undefined, {
       'webhook-request-origin': 'eventgrid.azure.net',
       'webhook-request-rate': '120',
@@ -98,7 +98,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.equal(plain.headers.get('webhook-allowed-origin'), null);
   });
 
-  it('takes 64 KiB of any data, as the specification asks of every receiver', async () => {
+  it('accepts 64 KiB of any data, as the specification requires of every receiver', async () => {
     const data = Buffer.alloc(64 * 1024 - 300, 0xff);
     const { status } = await api.call('POST', '/events', data, {
       ...{ 'content-type': 'application/octet-stream', 'ce-specversion': '1.0', 'ce-id': 'large' },
@@ -107,7 +107,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.equal(status, 201);
   });
 
-  it('answers as it answers others for Prefer: return=representation: 201 for one that is new, 200 for one that is stored', async () => {
+  it('gets the normal answer with Prefer: return=representation: 201 for a new event, 200 for a stored one', async () => {
     const { headers, body } = HTTP.structured(event());
     const send = () =>
       api.call('POST', '/events', body as string, {
@@ -121,7 +121,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.deepEqual(again.body, first.body);
   });
 
-  it('stores binary data with what its headers say, percent-decoded', async () => {
+  it('stores binary data with the attributes of its headers, percent-decoded', async () => {
     const id = randomUUID();
     const { status, body } = await api.call('POST', '/events', new Uint8Array([0, 255]), {
       'content-type': 'image/png',
@@ -140,7 +140,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     });
   });
 
-  it('answers a batch item by item, and one that is bad costs the others nothing', async () => {
+  it('answers a batch with a result per item, and an invalid one does not affect the others', async () => {
     const [good, other] = [event(), event({ id: 'not-a-uuid', time: '2020-01-01T00:00:00.000Z' })];
     const bad = { ...event().toJSON(), source: '' };
     const { status, body } = await api.call('POST', '/events', JSON.stringify([good, bad, other, good]), {
@@ -160,7 +160,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     assert.equal((await stored(good.id)).status, 200);
   });
 
-  it('refuses with 422 what is none, and a batch in which none is', async () => {
+  it('refuses with 422 a body that is not a CloudEvent, and a batch without one', async () => {
     const refuse = async (type: string, body: unknown, headers: Record<string, string> = {}) => {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
       const answer = await api.call('POST', '/events', text, {
@@ -182,7 +182,7 @@ describe('POST /events from the CloudEvents SDK', () => {
     }
   });
 
-  it('takes one of the same id from another source for another event', async () => {
+  it('treats the same id from another source as another event', async () => {
     const ids = new Set();
     for (const source of ['/one', '/two']) {
       const { headers, body } = HTTP.structured(event({ id: 'order-7', source }));

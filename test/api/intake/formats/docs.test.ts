@@ -31,7 +31,7 @@ const size = (bytes: number) =>
 const count = (n: number) => n.toLocaleString('en-US');
 
 describe('docs/formats.md', () => {
-  it('has each format, and nothing else, in the list at its beginning', () => {
+  it('lists each format at its beginning, and nothing else', () => {
     const listed = text.slice(0, text.indexOf('## ')).matchAll(/^- \*\*(.*)\*\*$/gm);
     assert.deepEqual(
       [...listed].map(([, name]) => name),
@@ -39,7 +39,7 @@ describe('docs/formats.md', () => {
     );
   });
 
-  it('has the limits that are checked', () => {
+  it('has the actual limits', () => {
     for (const [what, limit] of [
       ['JSON of one event', size(limits.EVENT_LIMIT)],
       [
@@ -92,7 +92,7 @@ describe('docs/formats.md', () => {
     assert.ok(given!.startsWith(`becomes the \`severity\` ${severities.join(', ')}.`));
   });
 
-  it('names a test that is there for each requirement of the specifications', () => {
+  it('names an existing test for each requirement of the specifications', () => {
     const named = rows.flatMap(({ rest }) => {
       const [, file, title] = /^(test\/[\w./-]+\.test\.ts): (.+)$/.exec(rest.at(-1) ?? '') ?? [];
       return file && title ? [{ file, title }] : [];
@@ -104,7 +104,7 @@ describe('docs/formats.md', () => {
     }
   });
 
-  it('has examples that are taken', () => {
+  it('has valid examples', () => {
     const [, mapping] = /```json\n(.*?)```/s.exec(text)!;
     mappingIn.parse(JSON.parse(mapping!));
     const bodies = [...text.matchAll(/-d '(\{.*?\})'$/gms)].map(([, body]) => JSON.parse(body!));

@@ -65,7 +65,7 @@ describe('POST /ingest/json/{mapping}', () => {
       },
     };
     for (const [format, { body, headers }] of Object.entries(BODIES)) {
-      it(`takes format ${format}`, async () => {
+      it(`accepts format ${format}`, async () => {
         const answer = await send('fluent-bit', body, headers);
         assert.equal(answer.status, 200);
         assert.deepEqual(counts(answer), { stored: 3, duplicate: 0, invalid: 0 });
@@ -79,7 +79,7 @@ describe('POST /ingest/json/{mapping}', () => {
     }
   });
 
-  it('takes what Vector’s http sink sends: NDJSON or an array, zstd', async () => {
+  it('accepts what Vector’s http sink sends: NDJSON or an array, zstd', async () => {
     const record = {
       host: 'web-17',
       message: 'one',
@@ -97,7 +97,7 @@ describe('POST /ingest/json/{mapping}', () => {
     );
   });
 
-  it('takes what syslog-ng’s http() sends, whatever it calls it', async () => {
+  it('accepts what syslog-ng’s http() sends, whatever its media type', async () => {
     const record = { PRIORITY: 'err', HOST: 'web-17', PROGRAM: 'sshd', MESSAGE: 'boom', ISODATE: ISO };
     const form = { 'content-type': 'application/x-www-form-urlencoded' };
     const text = JSON.stringify(record);
@@ -112,7 +112,7 @@ describe('POST /ingest/json/{mapping}', () => {
     });
   });
 
-  it('takes NDJSON from curl', async () => {
+  it('accepts NDJSON from curl', async () => {
     const line = JSON.stringify({ log: 'by curl', date: SECONDS });
     const answer = await new Promise<string>((resolve, reject) => {
       const url = `${api.url}/ingest/json/fluent-bit`;
@@ -124,7 +124,7 @@ describe('POST /ingest/json/{mapping}', () => {
     assert.equal(JSON.parse(answer).stored, 2);
   });
 
-  it('takes what a syslog-ng that runs sends', async function () {
+  it('accepts what a running syslog-ng sends', async function () {
     if (!hasSyslogNg()) this.skip();
     const port = await steadyPort();
     const folder = temporaryDirectory();
@@ -171,7 +171,7 @@ describe('POST /ingest/json/{mapping}', () => {
     }
   });
 
-  it('keeps the good records of a body with bad ones, and names those by their place', async () => {
+  it('stores the valid records of a body with invalid ones, and lists those by position', async () => {
     const answer = await send('vector', '[{"message":"a"}, 5, {"timestamp":"never"}, {"message":"b"}]');
     assert.deepEqual(counts(answer), { stored: 2, duplicate: 0, invalid: 2 });
     assert.deepEqual(
@@ -183,13 +183,13 @@ describe('POST /ingest/json/{mapping}', () => {
     assert.match(concatenated.body.results[0].errors[0].reason, /the item is not JSON/);
   });
 
-  it('fails when nothing of a body can be taken, and takes an empty one', async () => {
+  it('fails if no record can be stored, and accepts an empty body', async () => {
     assert.equal((await send('vector', '5')).status, 422);
     assert.equal((await send('vector', 'message=a&level=b')).status, 422);
     assert.deepEqual(counts(await send('vector', '')), { stored: 0, duplicate: 0, invalid: 0 });
   });
 
-  it('stores a body once that is sent again under its Idempotency-Key', async () => {
+  it('stores a body once that is repeated with its Idempotency-Key', async () => {
     const headers = { ...JSON_TYPE, 'idempotency-key': 'chunk-17' };
     const body = JSON.stringify([
       { log: 'a', date: SECONDS },
@@ -204,14 +204,14 @@ describe('POST /ingest/json/{mapping}', () => {
     assert.equal((await stored()).length, 2);
   });
 
-  it('is not there for a mapping that is not', async () => {
+  it('answers 404 for an unknown mapping', async () => {
     assert.equal((await send('nobody', '{}')).status, 404);
     assert.equal((await send('__proto__', '{}')).status, 404);
     assert.equal((await send('constructor', '{}')).status, 404);
   });
 
   describe('with dry_run=true', () => {
-    it('shows what the records would be, and stores nothing', async () => {
+    it('shows the events that the records would become, and stores nothing', async () => {
       const body = `{"log":"a","level":"fatal","host":"web-17","date":${SECONDS}} 7 {"date":"never"}`;
       const answer = await send('fluent-bit?dry_run=true', body);
       assert.equal(answer.status, 200);

@@ -102,7 +102,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       });
     });
 
-    it('keeps the good records of an export with bad ones, which the SDK does not send again', async () => {
+    it('stores the valid records of an export with invalid ones, which the SDK does not send again', async () => {
       const old = new Date(Date.now() - 400 * 86_400_000);
       const records = await logged(
         { body: 'partly 1' },
@@ -116,7 +116,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       );
     });
 
-    it('is sent again by the SDK after a 503, and stored once also if the first try was', async () => {
+    it('is repeated by the SDK after a 503, and stored once even if the first attempt was stored', async () => {
       failures = ['before', 'after'];
       assert.equal(await send(await logged({ body: 'again' })), 0);
       assert.deepEqual(failures, []);
@@ -138,7 +138,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       };
     }
 
-    it('says how many records were refused and why, and nothing where none was', async () => {
+    it('says how many records were refused and why, and nothing if none was', async () => {
       const old = new Date(Date.now() - 400 * 86_400_000);
       const good = await post(serializer.serializeRequest((await logged({ body: 'fine' })) as never)!);
       assert.equal(good.status, 200);
@@ -160,7 +160,7 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       );
     });
 
-    it('says what went wrong as google.rpc.Status, and when to come again', async () => {
+    it('reports errors as google.rpc.Status, with the time to try again', async () => {
       const bad = await post(Buffer.from('{"resourceLogs": 5'));
       assert.equal(bad.status, 400);
       assert.equal(statusOf(bad.bytes).code, 3);
@@ -207,11 +207,11 @@ for (const [form, { Exporter, serializer, type }] of Object.entries(FORMS)) {
       return fieldViolations.map(({ description }) => description);
     }
 
-    it('takes an export of nothing', async () => {
+    it('accepts an empty export', async () => {
       assert.equal((await post(form === 'JSON' ? Buffer.from('{}') : new Uint8Array())).status, 200);
     });
 
-    it('refuses an export that would take far more room than it came in, before anything is made of it', async () => {
+    it('refuses, before decoding it, an export that would take far more memory than its size', async () => {
       const attributes = 600_000;
       const body =
         form === 'JSON'
@@ -260,7 +260,7 @@ describe('POST /v1/logs', () => {
   });
   after(() => api.close());
 
-  it('repairs a text that is no UTF-8, and stores it with the others', async () => {
+  it('repairs a text that is not UTF-8, and stores its record with the others', async () => {
     const records = ['broken \u00ff', 'whole'].map((text) => ({ body: text }));
     for (const { serializer, type } of Object.values(FORMS)) {
       const body = Buffer.from(serializer.serializeRequest((await logged(...records)) as never)!);
@@ -279,7 +279,7 @@ describe('POST /v1/logs', () => {
     );
   });
 
-  it('keeps 64-bit integers that come as JSON numbers to the last digit', async () => {
+  it('keeps 64-bit integers that come as JSON numbers with all digits', async () => {
     const record = `{"timeUnixNano": ${BigInt(Date.now()) * 1_000_000n + 123_456_789n}, "body": {"stringValue": "exact"},
       "attributes": [{"key": "id", "value": {"intValue": 9223372036854775807}}]}`;
     const body = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[${record}]}]}]}`;
@@ -291,7 +291,7 @@ describe('POST /v1/logs', () => {
     assert.match(event!.nano, /789$/);
   });
 
-  it('refuses what is no export, lists too, with 400', async () => {
+  it('refuses a body that is not an export, even a list, with 400', async () => {
     for (const body of ['[]', '[{"resourceLogs":[]}]', '5', '"x"', 'null', '{"resourceLogs":[[]]}']) {
       assert.equal((await api.call('POST', '/v1/logs', body)).status, 400, body);
     }
@@ -312,7 +312,7 @@ describe('POST /v1/logs', () => {
     });
   }
 
-  it('makes one event of a record, whether it comes in JSON or in protobuf', async () => {
+  it('makes the same event of a record in JSON and in protobuf', async () => {
     const records = await logged({
       body: 'twice',
       severityNumber: 13,

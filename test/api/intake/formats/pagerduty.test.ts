@@ -47,7 +47,7 @@ describe('PagerDuty’s Events API v2', () => {
       `select key, summary, severity, ends, acknowledged_by from received_alerts where key like '%/${dedup}' order by key`,
     );
 
-  it('triggers, acknowledges and resolves by dedup_key, and answers 202 with it', async () => {
+  it('triggers, acknowledges and resolves by dedup_key, and returns it with 202', async () => {
     const dedup_key = 'whole';
     const { status, body } = await send({ dedup_key });
     assert.equal(status, 202);
@@ -62,7 +62,7 @@ describe('PagerDuty’s Events API v2', () => {
     assert.equal((await known(dedup_key))[0]!.ends, 'resolved');
   });
 
-  it('refuses no page for a detail: what is too long is cut, what can’t be kept is repaired', async () => {
+  it('refuses no page over a detail: texts are cut if they are too long, and repaired', async () => {
     const custom_details = { stack: 'at f()\n'.repeat(30_000), 'a\0': '\ud800' };
     for (const timestamp of ['yesterday', undefined]) {
       const answer = await send({
@@ -105,7 +105,7 @@ describe('PagerDuty’s Events API v2', () => {
     assert.equal((await known(body.dedup_key)).length, 1);
   });
 
-  it('keeps the alerts of one key apart from those of another', async () => {
+  it('separates the alerts of one key from those of another', async () => {
     await send({ dedup_key: 'shared' });
     await send({ dedup_key: 'shared', routing_key: 'b'.repeat(32), event_action: 'resolve' });
     assert.deepEqual(
@@ -114,7 +114,7 @@ describe('PagerDuty’s Events API v2', () => {
     );
   });
 
-  it('answers in PagerDuty’s words what it can’t take, whom it doesn’t know, and whoever is too fast', async () => {
+  it('answers in PagerDuty’s form for invalid events, unknown keys, and too many events', async () => {
     const invalid = await send({ payload: { ...payload, severity: 'fatal' } });
     assert.equal(invalid.status, 400);
     assert.equal(invalid.body.status, 'invalid event');
