@@ -38,7 +38,7 @@ describe('an incident that late events correct', () => {
       .filter((kind) => !/notice/.test(kind));
   const row = async (id: string) => (await findIncident(sqlOf(there.orm), id))!;
 
-  it('is withdrawn: resolved, told once, and what people did stays', async () => {
+  it('is withdrawn: it is resolved, people are notified once, and what they did stays', async () => {
     const [id] = await group.judge([episode(NOON, null)]);
     const handle = await there.signal(id!);
     await there.allDone(id!, 1);
@@ -75,7 +75,7 @@ describe('an incident that late events correct', () => {
     }
   });
 
-  it('is withdrawn without a word where it opened without one', async () => {
+  it('is withdrawn without a notice if it opened without one', async () => {
     const [id] = await group.judge([episode(NOON, NOON + MINUTE)], { late: true });
     await group.judge([]);
     await (await there.signal(id!)).result();
@@ -83,7 +83,7 @@ describe('an incident that late events correct', () => {
     assert.deepEqual(await kinds(id!), ['opened', 'resolved', 'withdrawn']);
   });
 
-  it('that a person resolved stays resolved by that person when it is withdrawn', async () => {
+  it('stays resolved by a person who resolved it before it is withdrawn', async () => {
     const [id] = await group.judge([episode(NOON, null)]);
     await group.act('resolve', id!);
     await group.judge([]);
@@ -92,7 +92,7 @@ describe('an incident that late events correct', () => {
     assert.ok(withdrawn_at);
   });
 
-  it('opens as another when the rule fires there after all', async () => {
+  it('opens as another incident if the rule fires there after all', async () => {
     const [id] = await group.judge([episode(NOON, NOON + MINUTE)]);
     await group.judge([]);
     const [other] = await group.judge([episode(NOON, NOON + MINUTE)]);
@@ -100,7 +100,7 @@ describe('an incident that late events correct', () => {
     assert.equal((await row(other!)).withdrawn_at, null);
   });
 
-  it('is shortened, and shortened again: each is told once', async () => {
+  it('is shortened, and shortened again, each with one notice', async () => {
     const [id] = await group.judge([episode(NOON, NOON + 10 * MINUTE)]);
     await group.judge([episode(NOON, NOON + 8 * MINUTE)]);
     await group.judge([episode(NOON + MINUTE, NOON + 7 * MINUTE)]);
@@ -119,7 +119,7 @@ describe('an incident that late events correct', () => {
     assert.deepEqual(await kinds(id!), ['opened', 'resolved', 'shortened', 'shortened']);
   });
 
-  it('is split: it stays what goes on, and the rest is an incident of its own', async () => {
+  it('is split: the part that continues stays, and the others become incidents of their own', async () => {
     const [id] = await group.judge([episode(NOON, null)]);
     await group.act('acknowledge', id!);
     const touched = await group.judge([episode(NOON, NOON + 2 * MINUTE), episode(NOON + 5 * MINUTE, null)]);
@@ -147,7 +147,7 @@ describe('an incident that late events correct', () => {
     });
   });
 
-  it('is withdrawn once, whatever crashes between the lines', async () => {
+  it('is withdrawn once, wherever a crash happens', async () => {
     const [id] = await group.judge([episode(NOON, null)]);
     const first = await there.signal(id!);
     await there.allDone(id!, 1);
@@ -172,7 +172,7 @@ describe('an incident that late events correct', () => {
     );
   });
 
-  it('is withdrawn under one id however often its delivery must be tried', async () => {
+  it('is withdrawn with one message id, however many attempts its delivery needs', async () => {
     await hook.close();
     hook = await receiver((_request, number) => ({ status: number === 1 ? 500 : 200 }));
     await there.close();

@@ -10,7 +10,7 @@ import { type Stage, stage } from './stage.ts';
 /** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
 const KEYWORD = 2;
 
-describe('a receiver that is away for days', () => {
+describe('a receiver that is down for days', () => {
   let environment: TestWorkflowEnvironment;
   let there: Stage | undefined;
   let hook: Receiver;

@@ -206,7 +206,7 @@ describe('heartbeats and recorded deaf spans', () => {
   });
 });
 
-describe('the sweep while Temporal is away', () => {
+describe('the sweep while Temporal is down', () => {
   it('advances the watermark with a thousand rules to be woken, and signals a few at a time', async () => {
     const engine = await Engine.start(Date.now());
     const db = sqlOf(engine.orm);

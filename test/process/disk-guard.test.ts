@@ -76,7 +76,7 @@ describe('the disk guard', () => {
     await ingest.stop();
   });
 
-  it('knows nothing before it has looked, where nothing says, and when its last look is old; and refuses nothing then', async () => {
+  it('is unknown before the first measurement, if nothing can be measured, and if the last one is old; then it refuses nothing', async () => {
     assert.equal(guard.report().state, 'unknown');
     guard.requireRoom();
     space = null;
@@ -95,7 +95,7 @@ describe('the disk guard', () => {
     engine.now = NOON;
   });
 
-  it('believes PostgreSQL that its disk is full, for half a minute', async () => {
+  it('treats the disk as full for half a minute after PostgreSQL said so', async () => {
     const db = sqlOf(engine.orm);
     await sql`create function refuse() returns trigger language plpgsql as
       $$begin raise exception 'could not extend file' using errcode = '53100'; end$$`.execute(db);
@@ -117,7 +117,7 @@ describe('the disk guard', () => {
     await ingest.stop();
   });
 
-  it('tells of each refusal, before the disk was tried and after', async () => {
+  it('records each refusal as a deaf span, whether it was known before or PostgreSQL reported it', async () => {
     const deafness = new Deafness('api');
     const asked = guardWith(deafness);
     space = { free: 4 * GIB, total: 100 * GIB };
@@ -139,7 +139,7 @@ describe('the disk guard', () => {
     assert.equal(deafness.spansAt(NOON + 60_000)[0]?.to_at, NOON + 60_000);
   });
 
-  it('has producers come back, as a full buffer does', () => {
+  it('makes producers retry later, like a full buffer', () => {
     const failure = asFailure(new DiskFull(30));
     assert.deepEqual(
       [failure.type, failure.nonRetryable, failure.nextRetryDelay],
@@ -147,7 +147,7 @@ describe('the disk guard', () => {
     );
   });
 
-  it('looks again and again, and ends', async () => {
+  it('measures repeatedly until it is stopped', async () => {
     let looks = 0;
     const { promise, resolve } = Promise.withResolvers<void>();
     const started = new DiskGuard({
@@ -165,7 +165,7 @@ describe('the disk guard', () => {
   });
 });
 
-describe('the room on the disk', () => {
+describe('the free space of the disk', () => {
   let engine: Engine;
   let directory: string;
   before(async () => {
@@ -179,7 +179,7 @@ describe('the room on the disk', () => {
 
   const blocks = (bavail: number) => ({ bsize: 4096, blocks: 1000, bfree: bavail + 100, bavail });
 
-  it('is that of the data directory or of its WAL, whichever is tighter', async () => {
+  it('is that of the data directory or of its WAL, whichever is less', async () => {
     const asked: string[] = [];
     const rooms = { data: 500, wal: 400 };
     const measure = diskMeasure({
@@ -196,25 +196,25 @@ describe('the room on the disk', () => {
     assert.deepEqual(new Set(asked), new Set([directory, join(directory, 'pg_wal')]));
   });
 
-  it('is really measured where PostgreSQL runs on this machine', async () => {
+  it('is measured if PostgreSQL runs on this machine', async () => {
     const measured = await diskMeasure({ orm: engine.orm })();
     assert.equal(measured?.knownBy, 'data directory');
     assert.ok(measured.free > 0 && measured.free < measured.total);
   });
 
-  it('is not looked for in another cluster’s directory, nor in one that is not here', async () => {
+  it('is not measured in a directory of another cluster or of another machine', async () => {
     const { identifier } = await clusterIdentity(sqlOf(engine.orm));
     assert.ok(await holdsCluster(directory, identifier));
     assert.ok(!(await holdsCluster(directory, '42')));
     assert.ok(!(await holdsCluster('/nowhere', identifier)));
   });
 
-  it('is that of a path, when one is given', async () => {
+  it('is measured at a path, if one is given', async () => {
     const measure = diskMeasure({ orm: engine.orm, path: '/events', stat: async () => blocks(7) });
     assert.deepEqual(await measure(), { free: 7 * 4096, total: 900 * 4096, knownBy: 'path' });
   });
 
-  it('is what is left of a quota, when one is given', async () => {
+  it('is the rest of a quota, if one is given', async () => {
     const measured = await diskMeasure({ orm: engine.orm, quota: 1024 * GIB })();
     assert.equal(measured?.total, 1024 * GIB);
     assert.ok(measured.free < 1024 * GIB - 2 ** 24, 'the WAL alone takes 16 MiB');

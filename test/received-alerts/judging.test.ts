@@ -298,7 +298,7 @@ describe('a received alert', () => {
     assert.equal((await engine.incidents(alertmanager))[0]?.summary, 'Fuller');
   });
 
-  describe('of a rule that is disabled', () => {
+  describe('an alert whose rule is disabled', () => {
     it('its incident ends when the rule is disabled; when the rule is enabled again, alerts that still fire open new ones', async () => {
       await arrive(NOON, firing(NOON));
       engine.now = NOON + 1000;

@@ -112,7 +112,7 @@ describe('late events that fire before an open incident', () => {
     assert.equal(rows.length, 0);
   });
 
-  describe('of received alerts without a place of their own', () => {
+  describe('late events of received alerts in the overflow group', () => {
     const { alertmanager } = RECEIVING_RULES;
     const named = (name: string) => ({ labels: { alertname: name } });
 

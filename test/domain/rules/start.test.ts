@@ -56,7 +56,7 @@ const offset = fc
   .tuple(fc.integer({ min: 0, max: 40 }), fc.constantFrom(-1, 0, 0, 1, 500))
   .map(([s, ms]) => BASE + s * 1000 + ms);
 
-describe('judging from where the record allows', () => {
+describe('starting a walk from the recorded incidents', () => {
   it('gives the same incidents as walking from the first event on', () => {
     fc.assert(
       fc.property(

@@ -26,7 +26,7 @@ const arrivals = fc.oneof(
 
 const END = BASE + 3_000_000;
 
-describe('walking along what changed', () => {
+describe('walking along changes', () => {
   it('gives the same incidents as a brute-force walk over all events, in any order of arrival', () => {
     const steps = fc.array(
       fc.record({ arrivals, now: fc.integer({ min: 0, max: 2100 }), lag: fc.constantFrom(0, 0, 5, 300) }),

@@ -144,12 +144,12 @@ describe('metrics of real processes', () => {
       return name && by.What ? [{ name, labels: by.Labels ?? '' }] : [];
     });
 
-  it('are those that the documentation lists, no more and no less', () => {
+  it('are exactly those that the documentation lists', () => {
     const names = documented().map(({ name }) => name);
     assert.deepEqual(names.toSorted(), ours().toSorted());
   });
 
-  it('have the labels that the documentation says', () => {
+  it('have the labels in the documentation', () => {
     assert.ok(documented().length > 20);
     for (const { name, labels: described } of documented()) {
       const labels = new Set([...described.matchAll(/`(\w+)`/g)].map(([, label]) => label));
@@ -173,7 +173,7 @@ describe('metrics of real processes', () => {
     }
   });
 
-  it('say what happened: events, an evaluation, an incident, a delivery', () => {
+  it('count what happened: events, an evaluation, an incident, a delivery', () => {
     const sum = (name: string, labels: Record<string, string> = {}) =>
       samples
         .filter(
@@ -195,7 +195,7 @@ describe('metrics of real processes', () => {
     assert.equal(sum('tocsin_up'), 2);
   });
 
-  it('are what the dashboard and the alerts ask for, every name and every label', () => {
+  it('include every name and label that the dashboard and the alerts use', () => {
     const labelsOf = (name: string) =>
       new Set(
         samples.filter((sample) => sample.name === name).flatMap((sample) => Object.keys(sample.labels)),
@@ -228,7 +228,7 @@ describe('metrics of real processes', () => {
 });
 
 describe('the dashboard', () => {
-  it('is one that Grafana imports: ids of their own, no two panels in one place, a source to choose', () => {
+  it('can be imported by Grafana: it has its own ids, no overlapping panels, and a data source to choose', () => {
     assert.ok(dashboard.uid && dashboard.title && dashboard.schemaVersion >= 36);
     const ids = dashboard.panels.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length);
