@@ -109,7 +109,7 @@ async function forgetInTime(orm: Orm, ruleId: string, until: number): Promise<bo
   }
 }
 
-/** Ends work whose `progress` throws it. The next call continues the work. */
+/** Thrown by `progress` to interrupt work when its time is over. The next call continues it. */
 class OutOfTime extends Error {
   override name = 'OutOfTime';
 }

@@ -3,9 +3,8 @@ import { below, exactSeries, firstAtLeast } from '../series.ts';
 import type { MemoryCondition } from './kind.ts';
 
 /**
- * Holds at t while a group that was seen before has no event in [t − window, t]. A stretch in which Tocsin
- * could not hear counts like an event: nobody knows whether the group was silent, so its window begins anew
- * after the stretch.
+ * The condition holds at t while a group that had events before has none in [t − window, t]. A deaf span
+ * counts like an event: nobody knows whether the group was silent, so its window begins again after the span.
  */
 export function absenceInMemory({ window_seconds }: { window_seconds: number }): MemoryCondition<number> {
   const windowMs = window_seconds * 1000;
@@ -19,7 +18,7 @@ export function absenceInMemory({ window_seconds }: { window_seconds: number }):
       const ends = heard.map(({ to }) => to).sort((a, b) => a - b);
       return exactSeries(
         heard.flatMap(({ from, to }) => [from, to + windowMs + 1]),
-        // Those that began by t, without those that ended before the window.
+        // Counts those that began by t, minus those that ended before the window.
         (t) => firstAtLeast(begins, t + 1) - firstAtLeast(ends, t - windowMs),
       );
     },

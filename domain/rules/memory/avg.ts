@@ -3,7 +3,10 @@ import { fieldOf, parseField } from '../matcher.ts';
 import { exactSeries, firstAtLeast, type Test } from '../series.ts';
 import type { MemoryCondition } from './kind.ts';
 
-/** Holds at t while the mean of a number of the events in [t − window, t] compares with the threshold. */
+/**
+ * The condition holds at t while the mean of a numeric field, over the events in [t − window, t], passes the
+ * comparison with the threshold.
+ */
 export interface AvgCondition {
   /** The field with the number, such as `payload.ms`. Events without a number there are not counted. */
   field: string;
@@ -12,7 +15,7 @@ export interface AvgCondition {
   window_seconds: number;
 }
 
-/** A sum of decimals, in units of 10^−scale, and how many they are. */
+/** The sum of some decimals, in units of 10^−scale, and their number. */
 interface Mean {
   sum: bigint;
   n: number;

@@ -14,7 +14,7 @@ export function countInMemory(condition: CountCondition, settings: RuleSettings)
   };
 }
 
-/** How many of the events are in [t − window, t]. */
+/** The number of events in [t − window, t]. */
 function windowSeries(events: readonly Event[], windowMs: number): Series<number> {
   const times = events.map(({ occurred_at }) => occurred_at).sort((a, b) => a - b);
   return exactSeries(

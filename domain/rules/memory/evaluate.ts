@@ -12,7 +12,7 @@ export interface Arrival {
   received_at: number;
 }
 
-/** What a rule is evaluated on, in memory. Times are epoch milliseconds. */
+/** The input of an evaluation in memory. Times are epoch milliseconds. */
 export interface Heard {
   /** In the order in which they were stored: it decides which groups are admitted. */
   arrivals: Iterable<Arrival>;
