@@ -26,6 +26,7 @@ type Open = DeafSpan & {
  * Collects the deaf spans of one process that receives events. Noting a refusal costs a few operations in
  * memory. The spans are written to PostgreSQL in the same statement as the heartbeat, so that the watermark
  * sees both or neither.
+ *
  * A span begins at the last recorded heartbeat before its first refusal. The watermark is never ahead of that
  * heartbeat, so it has not passed the refused events. Refusals of one kind extend the same span, until the
  * senders had time to come back.

@@ -29,6 +29,7 @@ export interface Hearing {
  * deaf spans. It first asks PostgreSQL for the time and then collects these facts, so they hold at least up
  * to that time. Because the time is PostgreSQL's and precedes the facts, neither a wrong local clock nor a
  * slow connection makes a heartbeat look newer than it is.
+ *
  * After a gap (PostgreSQL was down, or the process was suspended), the time since the last heartbeat becomes
  * a deaf span.
  * @param hearing absent for processes that receive no events

@@ -48,6 +48,7 @@ const PORTIONS: Portions = { page: 5000, cells: 5000, events: 100_000, groups: 2
 /**
  * Counts the events that were in the window of a new revision when it came into force. Appends continue
  * meanwhile; their events are not visible in the revision's snapshot, so nothing is counted twice.
+ *
  * Counts are written in portions, each with the position that it reaches, in a short transaction. So memory
  * does not grow with the window, an interrupted backfill continues where it stopped, and of two that run at
  * once only one can write a portion. The revision is not judged before it is ready.

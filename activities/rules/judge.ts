@@ -100,9 +100,11 @@ async function judgeApart(
 
 /**
  * Judges groups in one transaction: locks them, reads counts, decides, and records the result.
+ *
  * If the standing of a group changes, its pending row stays for another pass after the commit. The waker
  * reads standings without a lock. So it may ignore an event because the group fires, at the moment at which
  * the group stops firing; the next pass finds that event.
+ *
  * The clock is read after the groups are locked. Otherwise it could be older than what another process has
  * judged meanwhile.
  */

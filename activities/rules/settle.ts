@@ -38,6 +38,7 @@ export const successorOf = (versions: readonly Version[], i: number): Version | 
  * Judges a superseded revision for the last time, up to the time at which it was superseded. Then it hands
  * over its open incidents: to the successor if that has the same groups, else they end. It waits until the
  * successor is ready, because an edit before that may replace the successor.
+ *
  * Groups whose judging was deferred are tried once more now. If they fail again, the hand-over does not wait;
  * `judgeLeft` tries them later. Each transaction checks again whether the revision must still be settled.
  * @param next the revision that takes over (`successorOf`)

@@ -7,6 +7,7 @@ const MANY = 1000;
 /**
  * Limits the events per second of each key, in this process alone. With n API processes a key may send n
  * times its rate.
+ *
  * It uses the generic cell rate algorithm (ITU-T I.371) with debt: for each key it keeps the time at which
  * the key has its full burst again. A key without debt may send a batch of any size, and must then wait until
  * the debt is paid off. So batches larger than the limit are accepted, but the average stays within the

@@ -2,9 +2,11 @@ import { stringify } from 'csv-stringify/sync';
 
 /**
  * Finds what a spreadsheet could read as a formula.
+ *
  * The first part matches where a spreadsheet may begin a cell: at the start, and after anything that
  * separates cells or rows in some locale. Quotes do not prevent that: a spreadsheet that splits at semicolons
  * honours a quote only at the beginning of a cell.
+ *
  * The last part matches the characters that begin a formula; the wide forms do so in Japanese and Chinese
  * spreadsheets. The part between matches no separator, so that no character is looked at twice.
  */

@@ -33,6 +33,7 @@ export type AlertRule = InferEntity<typeof AlertRuleEntity>;
 /**
  * A revision of a rule, in force from `effectiveAt` on. `snapshot` divides the work: the backfill counts the
  * events that were visible in it, appends count the others.
+ *
  * If a revision has the same measure as the one before, it takes over `snapshot` and `countedFrom` and
  * continues with the same counts.
  */

@@ -2,6 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * Records which rules changed, so that appending processes read only those.
+ *
  * `groups_from` is the revision that introduced the current `group_by`. Groups of earlier revisions do not
  * count towards the limit, so nothing must be deleted while appends wait.
  */

@@ -3,6 +3,7 @@ import { Migration } from '@mikro-orm/migrations';
 /**
  * Exact times of counted events. With them, judging reads the times of one group instead of every event of
  * the bucket.
+ *
  * The latest times are beside the count (`times`), the others in rows of `window_times`; `moved` says how
  * many those have. Counts from before this migration have null in `times`. They never get any, because their
  * first times are missing.

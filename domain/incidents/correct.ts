@@ -12,6 +12,7 @@ import {
  * back to what was judged: an incident without an episode is withdrawn, and one that is longer than its
  * episode is shortened. What remains lies within episodes and can only grow, which is the work of
  * `reconcile`.
+ *
  * If an incident became several episodes, it normally stays the first of them. If it has not ended, it stays
  * the last one, because people are working on it. The others become new incidents, split from it.
  * @param onRecord incidents whose whole time was judged again, without merged and withdrawn ones

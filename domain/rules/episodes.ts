@@ -77,6 +77,7 @@ export interface Stretch {
 /**
  * Walks event time from `start` and finds when the rule fired. It is a pure function of the counted events:
  * judging the same events twice, or in another order of arrival, gives the same episodes.
+ *
  * An episode that seems to end before a recorded incident begins is not that incident. While more events may
  * still close the gap, the episode is deferred. If it took the incident's place, the incident would be
  * resolved at the gap and opened again.

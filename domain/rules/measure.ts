@@ -11,6 +11,7 @@ export const MOST_LAYERS = 32;
 /**
  * Identifies what a definition counts: which events, in which groups, and in buckets of which width. If an
  * edit does not change it, the events need not be counted again. Null if the definition counts no events.
+ *
  * Lateness is part of it, because it decides which late events are counted. So is the limit of groups,
  * because it decides which events count in the overflow group.
  */

@@ -139,6 +139,7 @@ export class Walk {
   /**
    * Decides how to continue after a page that ended before `to`: with another page, with the next change, or
    * not at all.
+   *
    * It is enough that both the walk and the record fire, or neither does. Timers that are still running there
    * began after the last effect of the change, among events that were judged before. And `for` cannot have
    * begun before an episode ended, because the count was below the threshold there.

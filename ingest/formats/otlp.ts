@@ -28,6 +28,7 @@ export function countRecords(request: unknown): number {
 
 /**
  * Converts the log records of an export, decoded from protobuf or JSON, in their order.
+ *
  * OTLP has no ids, and its clients repeat an export after a lost answer. So if a record has a time, its id is
  * made from its content, its resource, and its position among equal records of the export. A repeated record
  * is then the same event. The drawback: if two exports contain records of the same resource that are equal to

@@ -9,6 +9,7 @@ export interface Row {
 /**
  * The rows of a Markdown text: of tables (`| a
  * b
+ *
  * c |`), and of lists with the same content: `- **a**: b`, or `- **a**` with the items `  - Header: b` under
  * it. Wrapped lines are joined.
  */

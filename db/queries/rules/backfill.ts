@@ -27,6 +27,7 @@ const PAGE_BYTES = 8_000_000;
 /**
  * Reads the next page of events that were stored when the revision came into force and lie in its window, in
  * the order of time and id. It is empty at the end. It must be called in a transaction of its own.
+ *
  * The order is that of an index, so a page costs only what it contains. PostgreSQL must not sort instead: if
  * its statistics say that a day has few events, it would read and sort all remaining ones for every page. A
  * page is limited in bytes, because payloads may be large.

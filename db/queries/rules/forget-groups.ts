@@ -20,6 +20,7 @@ const idle = sql`
 /**
  * Deletes idle groups (ok, and nothing counted) of rules that are nearly full, so that others can be
  * admitted.
+ *
  * Appending processes remember which groups are admitted. So the rule is first marked, while no append runs,
  * as one whose groups must not be remembered. From then on each append asks, under the same lock that a
  * deletion takes. Then groups are deleted a few at a time while appends continue.

@@ -58,6 +58,7 @@ export interface KeptBytes extends GroupBucket {
 /**
  * Reads the kept times of some buckets of groups. Of the rows of window_times it reads at most the `limit`
  * that begin first and the `limit` that end last.
+ *
  * One statement reads counts and rows, so that times which an append moves meanwhile are read once.
  * @param newestTo if given, the last rows are those that begin by then, epoch ms
  */

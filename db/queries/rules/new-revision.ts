@@ -27,6 +27,7 @@ interface Replaced {
  * Makes a revision of the rule's current definition. While the snapshot is taken, no append is running. So
  * each event is either visible in the snapshot, and the backfill counts it, or it is appended later, and that
  * append counts it. Everything that can be read before the lock is read before, because appends wait for it.
+ *
  * If the revision has the same measure as the one it replaces, it continues with its counts. From now on
  * appends count in another layer, so the replaced revision does not see later events. The new revision needs
  * no backfill: it is ready if the other one was.

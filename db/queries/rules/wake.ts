@@ -14,10 +14,12 @@ export const mergePending = sql`
 /**
  * Converts outbox rows into pending evaluations of the groups whose state may change, in one atomic
  * statement.
+ *
  * Which groups may change? A group that fires or is pending, and gets events after its `since`, only
  * continues; its deadline finds that out. Any other group may change only if the buckets that its touched
  * windows reach have enough events; their sum is at least the count of any of those windows. Events among
  * incidents that have ended may prolong one; for these the recovery threshold is enough.
+ *
  * Reads take no locks: an evaluation that changes a group's state looks again after its commit, so nothing is
  * missed (docs/adr/0004). Rules and groups are looked up one by one, which is why there are limits of 1: a
  * join would read all of them, 5 ms with 1,000 rules instead of 1.4.

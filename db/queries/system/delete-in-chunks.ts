@@ -6,6 +6,7 @@ const CHUNK = 5000;
 
 /**
  * Deletes rows of a table in chunks, so that no statement takes long.
+ *
  * The condition is checked twice, because `ctid` is not unique across partitions.
  * @param condition may name the table's row as `t`
  * @param progress called after each chunk; if it throws, the call ends, and the next call continues
