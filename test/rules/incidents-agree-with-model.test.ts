@@ -52,6 +52,31 @@ const replacedBeforeItWasReady: [Settings, Step[]] = [
   ],
 ];
 
+/** The first revision is judged only after events have come for the second one, which shares its counts. */
+const judgedAfterATuning: [Settings, Step[]] = [
+  { ...PLAIN, window: 601, threshold: 3, recovery: 3, lateness: 3600 },
+  [
+    { do: 'pass', ms: 1, lag: 0, judged: true },
+    {
+      do: 'append',
+      events: [
+        { group: 0, ago: 0, again: false },
+        { group: 0, ago: 1, again: false },
+      ],
+      woken: false,
+      judged: false,
+    },
+    { do: 'pass', ms: 601_001, lag: 0, judged: false },
+    { do: 'append', events: [{ group: 0, ago: 0, again: false }], woken: false, judged: false },
+    {
+      do: 'tune',
+      tuning: { threshold: 4, recovery: 4, for_seconds: 0, keep_firing_seconds: 0 },
+      judged: false,
+    },
+    { do: 'append', events: [{ group: 0, ago: 601_001, again: false }], woken: false, judged: false },
+  ],
+];
+
 describe('incidents', () => {
   let engine: Engine;
   before(async () => {
@@ -70,7 +95,7 @@ describe('incidents', () => {
       {
         numRuns: Number(process.env.MODEL_RUNS ?? 80),
         interruptAfterTimeLimit: 60_000,
-        examples: [judgedAfterItsTime, replacedBeforeItWasReady],
+        examples: [judgedAfterItsTime, replacedBeforeItWasReady, judgedAfterATuning],
       },
     );
   });

@@ -97,6 +97,22 @@ describe('a revision with the same measure as the one before', () => {
     assert.deepEqual(await told(rule), [['', 5000, 10_001, 2]]);
   });
 
+  for (const [what, window] of Object.entries({ 'times are kept': 3600, 'events are read': 600 })) {
+    it(`does not show later events to the revision before, which is judged only then: ${what}`, async () => {
+      const definition = { allowed_lateness_seconds: 7200 };
+      const rule = await create(aRule({ threshold: 3, window, definition }));
+      await engine.judge(rule);
+      // Enough events to be judged, but never three in one window.
+      await engine.append([tick(NOON), tick(NOON + 2)]);
+      engine.now = NOON + window * 1000 + 3;
+      await engine.append([tick(engine.now)]);
+      await engine.edit(rule, aRule({ threshold: 4, window, definition }));
+      await engine.append([tick(NOON + 1), tick(NOON + 1)]);
+      await engine.settle(rule);
+      assert.deepEqual(await told(rule), []);
+    });
+  }
+
   it('is woken for events that the waker ignored because the group still fired under the revision before', async () => {
     const rule = await create(aRule({ threshold: 1 }));
     await engine.arrive(rule, [tick(NOON)]);
