@@ -214,5 +214,8 @@ async function horizonFor(
   const watermark = await readWatermark(db);
   const reached = onRecord.map(({ opened_at, ended_at }) => Math.max(opened_at, ended_at ?? opened_at));
   const clock = reached.reduce((a, b) => Math.max(a, b), Math.max(now, watermark));
-  return horizonOf(kindOf(definition.condition).finality, clock, watermark);
+  const { condition, ...settings } = definition;
+  const kind = kindOf(condition);
+  const comparison = { moreEvents: kind.moreEvents, tests: kind.tests(condition, settings) };
+  return horizonOf(comparison, clock, watermark);
 }

@@ -8,12 +8,16 @@ import type { Direction } from './series.ts';
  */
 export type Finality = 'truer' | 'falser' | 'either';
 
-/**
- * Derives the finality from the comparison. `moreEvents` says how further events move the value, `truerWhen`
- * in which direction the value must move for the test to become true.
- */
-export function finalityOf(moreEvents: Direction, truerWhen: Direction): Finality {
-  if (moreEvents === 'either' || truerWhen === 'either') return 'either';
+/** What decides the finality of a rule: how further events move its value, and how it compares the value. */
+export interface Comparison {
+  readonly moreEvents: Direction;
+  readonly tests: Readonly<Record<'opens' | 'keeps', { truerWhen: Direction }>>;
+}
+
+/** Derives the finality from the comparison. */
+export function finalityOf({ moreEvents, tests: { opens, keeps } }: Comparison): Finality {
+  const { truerWhen } = opens;
+  if (moreEvents === 'either' || truerWhen === 'either' || keeps.truerWhen !== truerWhen) return 'either';
   return moreEvents === truerWhen ? 'truer' : 'falser';
 }
 
@@ -23,7 +27,8 @@ export function finalityOf(moreEvents: Direction, truerWhen: Direction): Finalit
  * @param clock epoch ms, never before the watermark
  * @param watermark epoch ms
  */
-export function horizonOf(finality: Finality, clock: number, watermark: number): Horizon {
+export function horizonOf(comparison: Comparison, clock: number, watermark: number): Horizon {
+  const finality = finalityOf(comparison);
   return {
     openUpTo: finality === 'truer' ? clock : watermark,
     endUpTo: finality === 'falser' ? clock : watermark,

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RuleInput } from '../../../db/queries/rules/changes.ts';
 import { compileGroupKey } from '../../../domain/rules/group.ts';
-import type { CountCondition } from '../../../domain/rules/kinds/count.ts';
-import { type Condition, kindOf } from '../../../domain/rules/kinds/index.ts';
+import { type Condition, kindNamed, kindOf } from '../../../domain/rules/kinds/index.ts';
+import type { ShortForm } from '../../../domain/rules/kinds/kind.ts';
 import { defaultLateness, flawsOfReach, reachMs } from '../../../domain/rules/limits.ts';
 import { compileMatcher, type Matcher, MatcherError } from '../../../domain/rules/matcher.ts';
 import { RULE_DEFAULTS, type RuleDefinition, shortFormOf } from '../../../domain/rules/rule.ts';
@@ -41,7 +41,7 @@ export function rulePatchOf(
 }
 
 function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentionMs: number): RuleDefinition {
-  if (current && kindOf(current.condition).builtIn) return receivedDefinitionOf(given, current);
+  if (current && kindOf(current.condition).builtIn) return builtInDefinitionOf(given, current);
   const base = current ?? RULE_DEFAULTS;
   const condition = conditionOf(given, current?.condition ?? null);
   const definition: RuleDefinition = {
@@ -52,7 +52,7 @@ function definitionOf(given: RuleGiven, current: RuleDefinition | null, retentio
     group_by: given.group_by ?? base.group_by,
     for_seconds: given.for_seconds ?? base.for_seconds,
     keep_firing_seconds: given.keep_firing_seconds ?? base.keep_firing_seconds,
-    recovery_threshold: recoveryOf(given, base, condition),
+    recovery_threshold: recoveryOf(given, base, shortFormOf({ condition })),
     allowed_lateness_seconds: given.allowed_lateness_seconds ?? base.allowed_lateness_seconds,
     max_groups: given.max_groups ?? base.max_groups,
   };
@@ -84,7 +84,7 @@ const COUNTING = [
  * back with the values that were read.
  * @throws Invalid
  */
-function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
+function builtInDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDefinition {
   const shown: Record<string, unknown> = { ...current, ...shortFormOf(current) };
   const changed = COUNTING.filter((field) => {
     const value = given[field] ?? null;
@@ -104,7 +104,7 @@ function receivedDefinitionOf(given: RuleGiven, current: RuleDefinition): RuleDe
 function recoveryOf(
   { recovery_threshold: given }: RuleGiven,
   { recovery_threshold: before }: Pick<RuleDefinition, 'recovery_threshold'>,
-  { threshold_count }: CountCondition,
+  { threshold_count }: ShortForm,
 ): number | null {
   if (given === 0) return null;
   return given ?? (before === null ? null : Math.min(before, threshold_count));
@@ -113,34 +113,22 @@ function recoveryOf(
 const cleared = (given: string | null | undefined, base: string | null) =>
   given === '' ? null : (given ?? base);
 
-/**
- * Combines the two ways to write a condition. A client may read a rule, change one of the two, and send back
- * both; then the changed one counts.
- * @throws Invalid if both changed and differ
- */
-function conditionOf(given: RuleGiven, current: Condition | null): CountCondition {
-  const asked = given.condition;
-  if (asked && kindOf(asked).builtIn) {
-    const reason = 'must be count: rules for received alerts are built in';
-    throw new Invalid([{ field: 'condition.kind', reason }]);
-  }
-  const before = current && kindOf(current).shortForm(current);
-  const pick = (name: 'threshold_count' | 'window_seconds'): number => {
-    const said = [given[name], asked && shortFormOf({ condition: asked })[name]].filter(
-      (value) => typeof value === 'number',
-    );
-    const changed = [...new Set(said.filter((value) => value !== before?.[name]))];
-    if (changed.length > 1)
-      throw new Invalid([{ field: name, reason: 'differs from the value in condition' }]);
-    const value = changed[0] ?? before?.[name];
-    if (value === undefined) throw new Invalid([{ field: name, reason: 'is required' }]);
-    return value;
-  };
-  return {
-    kind: 'count',
-    threshold_count: pick('threshold_count'),
-    window_seconds: pick('window_seconds'),
-  };
+/** Makes the condition of a rule from a request. The short form alone means `count`. @throws Invalid */
+function conditionOf(given: RuleGiven, current: Condition | null): Condition {
+  const asked = given.condition ?? undefined;
+  const kind = kindNamed(asked?.kind ?? current?.kind ?? 'count');
+  const before = current?.kind === kind.kind ? current : null;
+  const { threshold_count, window_seconds } = given;
+  const made = kind.conditionFrom(
+    {
+      condition: asked,
+      threshold_count: threshold_count ?? undefined,
+      window_seconds: window_seconds ?? undefined,
+    },
+    before,
+  );
+  if ('flaw' in made) throw new Invalid([made.flaw]);
+  return made.condition;
 }
 
 /** Errors that involve several fields. */

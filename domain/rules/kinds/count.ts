@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { codeSpan } from '../../temporal-ui/text.ts';
-import { finalityOf } from '../finality.ts';
 import { keepsTimes } from '../kept-times.ts';
 import { atLeast } from '../series.ts';
 import { bucketMsOf } from '../window.ts';
-import { MOST_COUNT, MOST_SECONDS, type RuleKind } from './kind.ts';
+import { MOST_COUNT, MOST_SECONDS, type RuleKind, type ShortForm } from './kind.ts';
 
 /** Holds at t while at least `threshold_count` matched events lie in [t − window, t], both ends included. */
 export interface CountCondition {
@@ -34,8 +33,22 @@ export const count = {
     }),
   builtIn: false,
   reads: 'events',
-  finality: finalityOf('up', atLeast(1).truerWhen),
+  moreEvents: 'up',
   shortForm: ({ threshold_count, window_seconds }) => ({ threshold_count, window_seconds }),
+  // A client may read a rule, change one of the two ways to write a condition, and send back both. Then the
+  // changed one counts.
+  conditionFrom({ condition: asked, ...short }, before) {
+    const chosen: Partial<ShortForm> = {};
+    for (const name of ['threshold_count', 'window_seconds'] as const) {
+      const said = [short[name], asked?.[name]].filter((value) => value !== undefined);
+      const changed = new Set(said.filter((value) => value !== before?.[name]));
+      if (changed.size > 1) return { flaw: { field: name, reason: 'differs from the value in condition' } };
+      const [value = before?.[name]] = changed;
+      if (value === undefined) return { flaw: { field: name, reason: 'is required' } };
+      chosen[name] = value;
+    }
+    return { condition: { kind: 'count', ...(chosen as ShortForm) } };
+  },
   windowMs: ({ window_seconds }) => window_seconds * 1000,
   tests: ({ threshold_count }, { recovery_threshold }) => ({
     opens: atLeast(threshold_count),

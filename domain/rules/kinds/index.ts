@@ -4,7 +4,7 @@ import type { RuleKind } from './kind.ts';
 import { received } from './received.ts';
 
 /** All kinds of rules. A new kind is a file and a line here; the compiler then names what else is missing. */
-const KINDS = { count, received };
+const KINDS = tableOf({ count, received });
 
 type Kinds = typeof KINDS;
 
@@ -12,8 +12,10 @@ type Kinds = typeof KINDS;
 export type Condition = z.output<Schema>;
 
 /** The kind of a condition. */
-export function kindOf({ kind }: Condition): RuleKind<Condition> {
-  return KINDS[kind] as unknown as RuleKind<Condition>;
+export const kindOf = ({ kind }: Condition): RuleKind<Condition> => kindNamed(kind);
+
+export function kindNamed(name: Condition['kind']): RuleKind<Condition> {
+  return KINDS[name] as unknown as RuleKind<Condition>;
 }
 
 /** Conditions of every kind, in requests and answers. */
@@ -23,3 +25,8 @@ export const conditionSchema = z.discriminatedUnion(
 );
 
 type Schema = Kinds[keyof Kinds]['schema'];
+
+/** Refuses at compile time a line whose name is not the name of its kind. */
+function tableOf<T extends { readonly [K in keyof T]: { readonly kind: K } }>(kinds: T): T {
+  return kinds;
+}

@@ -21,9 +21,12 @@ export const received = {
   }),
   builtIn: true,
   reads: 'received alerts',
-  finality: 'truer',
+  moreEvents: 'up',
   // One alert is enough, and a rule without a window shows the shortest one.
   shortForm: () => ({ threshold_count: 1, window_seconds: 1 }),
+  conditionFrom: () => ({
+    flaw: { field: 'condition.kind', reason: 'must be count: rules for received alerts are built in' },
+  }),
   windowMs: () => 0,
   tests: () => ({ opens: atLeast(1), keeps: atLeast(1) }),
   flaws: () => [],

@@ -1,4 +1,3 @@
-import { finalityOf } from '../finality.ts';
 import { below, exactSeries, firstAtLeast } from '../series.ts';
 import type { MemoryCondition } from './kind.ts';
 
@@ -10,7 +9,7 @@ export function absenceInMemory({ window_seconds }: { window_seconds: number }):
   const windowMs = window_seconds * 1000;
   const silent = below(1);
   return {
-    finality: finalityOf('up', silent.truerWhen),
+    moreEvents: 'up',
     tests: { opens: silent, keeps: silent },
     seriesOf(events, deaf) {
       const heard = [...events.map(({ occurred_at: at }) => ({ from: at, to: at })), ...deaf];

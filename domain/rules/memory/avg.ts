@@ -32,7 +32,7 @@ export function avgInMemory({ field, op, threshold, window_seconds }: AvgConditi
   const path = parseField(field);
   const test = compareMean(op, threshold);
   return {
-    finality: 'either',
+    moreEvents: 'either',
     tests: { opens: test, keeps: test },
     seriesOf(events) {
       const numbers = events

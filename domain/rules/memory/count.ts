@@ -8,7 +8,7 @@ import type { MemoryCondition } from './kind.ts';
 export function countInMemory(condition: CountCondition, settings: RuleSettings): MemoryCondition<number> {
   const windowMs = count.windowMs(condition);
   return {
-    finality: count.finality,
+    moreEvents: count.moreEvents,
     tests: count.tests(condition, settings),
     seriesOf: (events) => windowSeries(events, windowMs),
   };

@@ -33,7 +33,7 @@ export function evaluateInMemory<V>(
   { arrivals, deaf = [], clock, watermark }: Heard,
 ): Map<string, Judged> {
   const timers = { forMs: settings.for_seconds * 1000, keepFiringMs: settings.keep_firing_seconds * 1000 };
-  const horizon = horizonOf(condition.finality, clock, watermark);
+  const horizon = horizonOf(condition, clock, watermark);
   const result = new Map<string, Judged>();
   for (const [group, events] of eventsByGroup(settings, arrivals)) {
     const conditions = conditionsOf(condition.seriesOf(events, deaf), condition.tests);

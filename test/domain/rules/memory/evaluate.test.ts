@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Event } from '../../../../domain/events/event.ts';
 import type { Episode } from '../../../../domain/rules/episodes.ts';
-import { horizonOf } from '../../../../domain/rules/finality.ts';
+import { finalityOf, horizonOf } from '../../../../domain/rules/finality.ts';
 import { OVERFLOW_GROUP, SOLE_GROUP } from '../../../../domain/rules/group.ts';
 import { absenceInMemory } from '../../../../domain/rules/memory/absence.ts';
 import { avgInMemory } from '../../../../domain/rules/memory/avg.ts';
@@ -138,7 +138,7 @@ describe('evaluation in memory', () => {
             keeps: (at: number) => holds(at, all, spans),
           };
           const at = Math.min(...all.map(({ occurred_at }) => occurred_at));
-          const horizon = horizonOf(condition.finality, until.clock, until.watermark);
+          const horizon = horizonOf(condition, until.clock, until.watermark);
           assert.deepEqual(evaluated(all, spans, t, until), modelOf(words, { at, firing: null }, horizon));
         }),
         { numRuns: 400 },
@@ -157,7 +157,7 @@ describe('evaluation in memory', () => {
           for (const [i, episode] of first.entries()) {
             assert.deepEqual([after[i]?.since, after[i]?.opened_at], [episode.since, episode.opened_at]);
             // Ends that more events can only bring forward are decided by the clock, and may be corrected.
-            const certain = condition.finality !== 'falser' || (episode.ended_at ?? 0) <= watermark;
+            const certain = finalityOf(condition) !== 'falser' || (episode.ended_at ?? 0) <= watermark;
             if (episode.ended_at !== null && certain) assert.equal(after[i]?.ended_at, episode.ended_at);
           }
         }),
