@@ -57,16 +57,20 @@ const OPPOSITE: Record<Direction, Direction> = { up: 'down', down: 'up', either:
 
 /** Evaluates a test along a series. It asks for exact values only where bounds do not decide. */
 export function signalOf<V>(series: Series<V>, test: Test<V>): Signal {
+  const exactly = (t: number): Verdict => {
+    const value = series.valueAt(t);
+    return test.verdict(value, value);
+  };
   const next = (from: number, wanted: Verdict, direction: Direction): number | null => {
     for (let at = from; ; ) {
       const { to, least, most } = series.bounds(at);
       const verdict = test.verdict(least, most);
       if (verdict === wanted) return at;
       if (verdict === 'open') {
-        for (const t of [at, ...series.changes(at, to, direction)]) {
-          const value = series.valueAt(t);
-          if (test.verdict(value, value) === wanted) return t;
-        }
+        // Asked for first, because it loads the times that exact values need.
+        const instants = series.changes(at, to, direction);
+        if (exactly(at) === wanted) return at;
+        for (const t of instants) if (exactly(t) === wanted) return t;
       }
       if (to === Number.POSITIVE_INFINITY) return null;
       at = to + 1;

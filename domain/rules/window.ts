@@ -75,10 +75,18 @@ export class WindowCounts implements Series<number> {
     const { windowMs, bucketMs } = this.#spec;
     const bucket = bucketOf(at, bucketMs);
     const to = bucket + bucketMs - 1;
-    const most = this.#touching(at - windowMs, to);
-    if (most > 0) return { to, least: this.#inside(to - windowMs, at), most };
-    const next = this.#starts[this.#indexFrom(bucket)];
-    return { to: next === undefined ? Number.POSITIVE_INFINITY : next - 1, least: 0, most: 0 };
+    let first = this.#indexFrom(bucketOf(at - windowMs, bucketMs));
+    let end = this.#indexFrom(bucket + bucketMs);
+    const most = this.#sums[end]! - this.#sums[first]!;
+    if (most === 0) {
+      const next = this.#starts[end];
+      return { to: next === undefined ? Number.POSITIVE_INFINITY : next - 1, least: 0, most: 0 };
+    }
+    // Without the buckets at the edges: those that the window may have left, and those that it may not reach.
+    const [whole, cut] = [to - windowMs, bucketOf(at + 1, bucketMs)];
+    while (first < end && this.#starts[first]! < whole) first++;
+    while (end > first && this.#starts[end - 1]! >= cut) end--;
+    return { to, least: this.#sums[end]! - this.#sums[first]!, most };
   }
 
   /**
@@ -88,9 +96,18 @@ export class WindowCounts implements Series<number> {
   changes(from: number, to: number, direction: Direction): number[] {
     const { windowMs } = this.#spec;
     const entering = this.#exact(from, to);
-    const leaving = this.#exact(from - windowMs, to - windowMs).map((time) => time + windowMs + 1);
-    const instants = { up: entering, down: leaving, either: [...entering, ...leaving].sort((a, b) => a - b) };
-    return instants[direction].filter((time) => time > from && time <= to);
+    const leaving = this.#exact(from - windowMs, to - windowMs);
+    const instants: number[] = [];
+    if (direction !== 'down') {
+      for (const time of entering) if (time > from && time <= to) instants.push(time);
+    }
+    if (direction !== 'up') {
+      for (const time of leaving) {
+        const left = time + windowMs + 1;
+        if (left > from && left <= to) instants.push(left);
+      }
+    }
+    return direction === 'either' ? instants.sort((a, b) => a - b) : instants;
   }
 
   /** Like `countAt`, for loaded times. If only a part of them is known, it is exact up to the threshold. */
@@ -145,14 +162,6 @@ export class WindowCounts implements Series<number> {
     }
     if (missing.length > 0) throw new NeedsTimes(missing);
     return times;
-  }
-
-  /** Counts the events in buckets that overlap [a, b]: an upper bound for [a, b]. */
-  #touching(a: number, b: number): number {
-    const { bucketMs } = this.#spec;
-    const first = this.#indexFrom(bucketOf(a, bucketMs));
-    const end = this.#indexFrom(bucketOf(b, bucketMs) + bucketMs);
-    return this.#sums[end]! - this.#sums[first]!;
   }
 
   /** Counts the events in buckets that lie wholly in [a, b]: a lower bound for [a, b]. */
