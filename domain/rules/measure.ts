@@ -21,7 +21,7 @@ export function measureOf(definition: RuleDefinition): string | null {
   const { windowMs, bucketMs } = windowSpecOf(definition);
   if (windowMs === 0) return null;
   const measure = {
-    ...{ fold: condition.kind, bucket_ms: bucketMs, group_by, allowed_lateness_seconds },
+    ...{ kind: condition.kind, bucket_ms: bucketMs, group_by, allowed_lateness_seconds },
     // Sorted, because the order of matchers does not matter.
     ...{ event_type, severity, match: match.map(canonicalJson).sort() },
     // A rule without `group_by` has one group, which always has a place.
