@@ -36,7 +36,7 @@ describe('a receiver that is down for days', () => {
     there = await stage({
       channels,
       scheduleMs: DELIVERY_SCHEDULE_MS,
-      temporal: { nativeConnection, client },
+      temporal: { namespace: 'default', nativeConnection, client },
     });
     const id = await there.open({ state: 'resolved', endedAt: new Date(), resolvedAt: new Date() });
     const handle = await there.signal(id);

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { DeliveryEntity, IncidentEntity, NoticeEntity, TimelineEntity } from '../../db/entities/incident.ts';
-import { connect, transaction } from '../../db/orm.ts';
+import { type Orm, transaction } from '../../db/orm.ts';
 import { lockIncident } from '../../db/queries/incidents/on-record.ts';
 import { writeTransitions } from '../../db/queries/incidents/write.ts';
 import type { NoticeKind } from '../../domain/incidents/notice.ts';
 import type { TimelineKind } from '../../domain/incidents/timeline.ts';
 import { end, extend, type RecordedIncident, type Transition } from '../../domain/incidents/transitions.ts';
-import { freshDatabase } from '../support/servers.ts';
+import { openDatabase } from '../support/stage/database.ts';
+import { openStage } from '../support/stage/stage.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** A database with what the judge writes, and queries for what became of it. */
-export async function record() {
-  const database = await freshDatabase();
-  const orm = await connect(database.url, 5);
+export const record = () =>
+  openStage(async (closing) => {
+    const { url, orm } = await openDatabase(closing);
+    return { url, ...recordIn(orm) };
+  });
+
+/** What the judge writes, and queries for what became of it. */
+export function recordIn(orm: Orm) {
   const em = () => orm.em.fork();
   const change = (id: string, decide: (incident: RecordedIncident) => Transition) =>
     transaction(orm, async (db) => {
@@ -21,7 +27,6 @@ export async function record() {
       await writeTransitions(db, [decide(incident)]);
     });
   return {
-    url: database.url,
     orm,
     /** Does what the judge does: stores an open incident with its notice. */
     open: (changes: Partial<ReturnType<typeof incidentRow>> = {}) =>
@@ -55,10 +60,6 @@ export async function record() {
         },
         { what: `${count} notices to be done` },
       ),
-    async close() {
-      await orm.close(true);
-      await database.drop();
-    },
   };
 }
 

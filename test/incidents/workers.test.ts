@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { pino } from 'pino';
-import { loadConfig } from '../../config.ts';
 import { drainMs } from '../../embedded/processes/role.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
 import { incidentWorkers } from '../../workers/incidents.ts';
@@ -8,26 +6,30 @@ import { ingestWorkers } from '../../workers/ingest.ts';
 import { notifyWorkers } from '../../workers/notify.ts';
 import { ruleWorkers } from '../../workers/rules.ts';
 import { compose } from '../support/compose-file.ts';
+import { bundleOf } from '../support/stage/bundles.ts';
+import { openDatabase } from '../support/stage/database.ts';
+import { openStage } from '../support/stage/stage.ts';
+import { connectTemporal } from '../support/stage/temporal.ts';
+import { workerContext } from '../support/stage/workers.ts';
 import { receiver } from './channels/receiver.ts';
-import { record } from './record.ts';
-import { incidentBundle, ownNamespace, signal } from './stage.ts';
+import { recordIn } from './record.ts';
+import { signal } from './stage.ts';
 
 describe('the workers', () => {
   it('start from configuration alone, deliver a notice, and end before they would be killed', async () => {
     const hook = await receiver();
-    const there = await record();
-    const { namespace, nativeConnection, client, close } = await ownNamespace();
-    const context = {
-      config: loadConfig({
-        DATABASE_URL: there.url,
-        TEMPORAL_NAMESPACE: namespace,
+    const there = await openStage(async (closing) => {
+      const database = await openDatabase(closing);
+      const temporal = await connectTemporal(closing);
+      const workflowBundle = await bundleOf('workflows/incidents/incident.ts');
+      const settings = {
         PUBLIC_URL: 'http://tocsin.test',
         CHANNELS: JSON.stringify([{ kind: 'webhook', name: 'ops', url: hook.url }]),
-      }),
-      ...{ orm: there.orm, client, connection: nativeConnection, clock: Date.now },
-      workflowBundle: await incidentBundle(),
-      log: pino({ level: 'silent' }),
-    };
+      };
+      const context = workerContext({ database, temporal, workflowBundle, settings });
+      return { ...recordIn(database.orm), context };
+    });
+    const { context } = there;
     const workers = [
       ...(await incidentWorkers(context)),
       ...(await notifyWorkers(context)),
@@ -43,13 +45,12 @@ describe('the workers', () => {
         assert.ok(grace < force && force < drainMs && force < graceMs, `${taskQueue}: ${grace}, ${force} ms`);
       }
       const id = await there.open();
-      await signal(client, id);
+      await signal(context.client, id);
       await there.allDone(id, 1);
       assert.equal(JSON.parse(hook.received[0]!.body).links.incident, `http://tocsin.test/incidents/${id}`);
     } finally {
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
-      await close();
       await there.close();
       await hook.close();
     }
