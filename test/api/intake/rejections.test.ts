@@ -79,14 +79,14 @@ describe('rejections', () => {
   const counted = async (reason: string, kind: string) =>
     (await seen()).counts.filter((count) => count.reason === reason && count.kind === kind);
 
-  it('are none while everything is stored', async () => {
+  it('no rejections are listed while every item is stored', async () => {
     await api.post('/events', [event(), event()]);
     await api.get('/events?limit=nonsense');
     const { counts, last } = await seen();
     assert.deepEqual([counts, last], [[], []]);
   });
 
-  it('are counted by item and reason, and shown as they were sent', async () => {
+  it('rejections are counted by item and reason, and shown as they were sent', async () => {
     await api.call('POST', '/events', [event(), event({ severity: '' }), { nonsense: true }], as('one'));
     const { counts, last } = await seen();
     assert.deepEqual(counts, [
@@ -100,7 +100,7 @@ describe('rejections', () => {
     assert.equal(second!.item, '{"nonsense":true}');
   });
 
-  it('are recorded for items only, if a request has nothing but invalid ones', async () => {
+  it('a request with only invalid items is recorded by its items only', async () => {
     assert.equal((await api.post('/events', event({ event_type: 7 }))).status, 422);
     assert.equal((await api.post('/events', [event({ event_type: 7 })])).status, 422);
     assert.equal((await api.send(event({ event_type: 7 }))).status, 422);
@@ -111,7 +111,7 @@ describe('rejections', () => {
     ]);
   });
 
-  it('include lines, and those that are not JSON as they came', async () => {
+  it('rejected lines are recorded; those that are not JSON are recorded as they came', async () => {
     const body = `${JSON.stringify(event())}\n{"half":\n${JSON.stringify(event({ source_id: 'x' }))}\n`;
     await api.call('POST', '/events', body, { 'content-type': 'application/x-ndjson' });
     const { last } = await seen();
@@ -124,7 +124,7 @@ describe('rejections', () => {
     );
   });
 
-  it('include requests, by the reason for which the whole request was refused', async () => {
+  it('requests that were refused as a whole are recorded by the reason', async () => {
     await api.call('POST', '/events', '{', {});
     await api.call('POST', '/events', 'x', { 'content-type': 'text/plain' });
     await api.call('POST', '/events', event(), as('stranger'));
@@ -145,7 +145,7 @@ describe('rejections', () => {
     assert.equal(keyOf('malformed'), 'anyone');
   });
 
-  it('are kept for each key separately, the last few', async () => {
+  it('the last few rejections of each key are kept separately', async () => {
     await api.call('POST', '/events', event({ severity: 1 }), as('quiet'));
     await api.rejections.flush();
     for (let i = 0; i < 3; i++) {
@@ -167,7 +167,7 @@ describe('rejections', () => {
     assert.equal((await seen('?limit=3')).last.length, 3);
   });
 
-  it('keep only a few samples per second of a flood, but count all of it', async () => {
+  it('only a few samples per second of a flood are kept, but all of it is counted', async () => {
     const written: number[] = [];
     const item = {
       get looked() {
@@ -179,7 +179,7 @@ describe('rejections', () => {
     assert.equal((await counted('invalid', 'event'))[0]!.n, 10_000);
   });
 
-  it('keep whatever was sent: long, broken, hostile', async () => {
+  it('long, broken and hostile items are recorded', async () => {
     await api.post('/events', event({ source_id: 'x'.repeat(100_000) }));
     await api.post('/events', event({ severity: 7, source_id: 'nul\0 and \ud800' }));
     await api.call('POST', '/events', '\0"\\ud800 {\n', { 'content-type': 'application/x-ndjson' });
@@ -189,7 +189,7 @@ describe('rejections', () => {
     for (const { item } of last) assert.ok(item!.length <= 2048);
   });
 
-  it('can be listed by time, and no valid query fails', async () => {
+  it('rejections are listed by time, and no valid query fails', async () => {
     await api.post('/events', event({ severity: 1 }));
     const past = '?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z';
     assert.deepEqual((await seen(past)).counts, []);
@@ -200,7 +200,7 @@ describe('rejections', () => {
     }
   });
 
-  it('are removed with the events of their time', async () => {
+  it('rejections are removed with the events of their time', async () => {
     await api.post('/events', event({ severity: 1 }));
     await api.rejections.flush();
     const tomorrow = Date.now() + 86_400_000;
@@ -209,7 +209,7 @@ describe('rejections', () => {
     assert.deepEqual([counts, last], [[], []]);
   });
 
-  it('are in the metrics', async () => {
+  it('the metrics contain the rejections', async () => {
     await api.post('/events', [event(), event({ severity: 1 })]);
     const samples = samplesOf(await (await fetch(`${api.url}/metrics`)).text());
     const labels = { route: '/events', reason: 'invalid_severity', kind: 'event' };
@@ -225,7 +225,7 @@ const refusal = (changes: Partial<Refusal> = {}): Refusal => ({
 });
 
 describe('the first characters of an item', () => {
-  it('are its whole JSON if that is short', () => {
+  it('a short item is shown as its whole JSON', () => {
     for (const item of [
       { a: [1, -2.5, true, null, 'text "quoted" \u0000', { b: {} }, []], c: 'd' },
       [],
@@ -240,7 +240,7 @@ describe('the first characters of an item', () => {
     assert.equal(beginning(undefined), 'null');
   });
 
-  it('are cut, and the rest is not processed', () => {
+  it('a long item is cut, and the rest is not processed', () => {
     let looked = 0;
     const endless = new Proxy(Array(1_000_000).fill(0), {
       get(target, key, receiver) {
@@ -254,7 +254,7 @@ describe('the first characters of an item', () => {
     assert.equal(beginning({ ['x'.repeat(10_000_000)]: 1 }).length, 2048);
   });
 
-  it('are shown even if the item is nested too deep for anything else', () => {
+  it('an item is shown even if it is nested too deep for anything else', () => {
     const deep = JSON.parse(`${'[{"a":'.repeat(50_000)}1${'}]'.repeat(50_000)}`);
     assert.equal(beginning(deep), '[{"a":'.repeat(400).slice(0, 2048));
   });
@@ -265,7 +265,7 @@ describe('rejections while PostgreSQL is down', () => {
   const counting = (orm: Awaited<ReturnType<typeof connect>>) =>
     new Rejections({ orm, clock: () => NOON, log: silent, registry: new Registry(), observer: unobserved });
 
-  it('add up, the last few are kept in memory, and all are stored once it is back', async () => {
+  it('rejections add up, the last few are kept in memory, and all are stored once PostgreSQL is back', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     const client = new pg.Client(database.url);
@@ -294,7 +294,7 @@ describe('rejections while PostgreSQL is down', () => {
     }
   });
 
-  it('that PostgreSQL always refuses do not prevent others from being written', async () => {
+  it('a rejection that PostgreSQL always refuses does not prevent others from being written', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     try {
@@ -311,7 +311,7 @@ describe('rejections while PostgreSQL is down', () => {
     }
   });
 
-  it('take bounded memory, whoever sends', async () => {
+  it('rejections take bounded memory, whoever sends', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 1);
     const rejections = counting(away);
     try {
@@ -322,7 +322,7 @@ describe('rejections while PostgreSQL is down', () => {
     }
   });
 
-  it('are written by two processes at once without a deadlock', async () => {
+  it('two processes write rejections at once without a deadlock', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 4);
     try {

@@ -47,7 +47,7 @@ describe('/processes/{id}/retire', () => {
     assert.ok(after.deaf_spans.some(({ name, reason }) => name === 'ingest' && reason === 'lost'));
   });
 
-  it('has the same answer for repeated and concurrent requests', async () => {
+  it('repeated and concurrent requests get the same answer', async () => {
     const id = await gone('ingest', 60_000);
     const [one, other] = await Promise.all([retire(id), retire(id)]);
     assert.deepEqual([one.status, other.status], [200, 200]);
@@ -55,7 +55,7 @@ describe('/processes/{id}/retire', () => {
     assert.deepEqual((await retire(id)).body, one.body);
   });
 
-  it('refuses a live process, an unknown one, and an invalid id', async () => {
+  it('a live process, an unknown one and an invalid id are refused', async () => {
     const { status: refused, body } = await retire(await gone('ingest', 0));
     assert.equal(refused, 409);
     assert.match(body.detail, /is alive/);
@@ -63,7 +63,7 @@ describe('/processes/{id}/retire', () => {
     assert.equal((await retire('1%20or%201')).status, 422);
   });
 
-  it('goes on the audit log, even if it is refused', async () => {
+  it('a request is recorded in the audit log, even if it is refused', async () => {
     const id = await gone('ingest', 60_000);
     await retire(id);
     await retire(crypto.randomUUID());
@@ -76,7 +76,7 @@ describe('/processes/{id}/retire', () => {
     assert.equal(entries[1]!.target, `/processes/${id}/retire`);
   });
 
-  it('requires the role operate', () => {
+  it('a request requires the role operate', () => {
     const route = api.routes.find(({ path }) => path === '/processes/{id}/retire');
     assert.equal(route?.role, 'operate');
   });
