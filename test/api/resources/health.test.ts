@@ -14,7 +14,7 @@ import { waitFor } from '../../support/wait-for.ts';
 import { stage } from '../stage.ts';
 
 describe('health of the API', () => {
-  it('is alive and ready, and says what is missing for alerting', async () => {
+  it('the API is alive and ready, and says what is missing for alerting', async () => {
     const api = await stage({ temporal: 'idle' });
     try {
       assert.deepEqual((await api.get('/livez')).body, { status: 'ok' });
@@ -45,7 +45,7 @@ describe('health of the API', () => {
     }
   });
 
-  it('is ready without Temporal, and says that alerting is impaired', async () => {
+  it('the API is ready without Temporal, and says that alerting is impaired', async () => {
     const api = await stage();
     try {
       assert.equal((await api.get('/readyz')).status, 200);
@@ -58,7 +58,7 @@ describe('health of the API', () => {
     }
   });
 
-  it('is alive but not ready without PostgreSQL, and every read answers 503', async () => {
+  it('the API is alive but not ready without PostgreSQL, and every read answers 503', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 2);
     const api = await stage({ change: () => ({ orm: away }) });
     try {
@@ -87,7 +87,7 @@ describe('health of the API', () => {
     }
   });
 
-  it('is not ready with a schema that lacks a migration', async () => {
+  it('the API is not ready with a schema that lacks a migration', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     const api = await stage({ change: () => ({ orm }) });
@@ -164,11 +164,11 @@ describe('reasons for an impaired status', () => {
     return assess(now, database, answer, ['hook'], { ...roomy, ...disk });
   };
 
-  it('are none while everything runs', () => {
+  it('no reason is given while everything runs', () => {
     assert.deepEqual([look().status, look().impaired, look().workers], ['ok', [], true]);
   });
 
-  it('include a group that cannot be judged', () => {
+  it('a group that cannot be judged is a reason', () => {
     const failing = {
       ...{ rule_id: 'r', rule_name: 'Failed logins', group_key: '["web-1"]' },
       ...{ failures: 3, failure: 'out of range', failed_since: now - 60_000, retry_at: now },
@@ -240,7 +240,7 @@ describe('reasons for an impaired status', () => {
     });
   }
 
-  it('do not include a process that ended in order: it is shown as ended and not alive', () => {
+  it('a process that ended in order is no reason: it is shown as ended and not alive', () => {
     const { status, processes } = look({}, [...everyRole, { ...process('rules'), ended: true }]);
     assert.equal(status, 'ok');
     const states = processes!
@@ -262,12 +262,12 @@ describe('reasons for an impaired status', () => {
     ]);
   });
 
-  it('do not include a disk of which nothing is known', () => {
+  it('a disk of which nothing is known is no reason', () => {
     const unknown = look({}, everyRole, true, [], { state: 'unknown', free_bytes: null, total_bytes: null });
     assert.deepEqual([unknown.status, unknown.disk.state], ['ok', 'unknown']);
   });
 
-  it('do not include a short wait', () => {
+  it('a short wait is no reason', () => {
     const waiting = look({
       outbox: 1,
       outbox_age: 1,

@@ -38,7 +38,7 @@ describe('the metrics of the API', () => {
   });
   after(() => api.close());
 
-  it('count events by outcome, and appends by duration and size', async () => {
+  it('events are counted by outcome, and appends by duration and size', async () => {
     const before = await scrape(api);
     const repeated = event({ event_id: crypto.randomUUID(), timestamp: new Date().toISOString() });
     await api.post('/events', [event(), repeated, event()]);
@@ -56,7 +56,7 @@ describe('the metrics of the API', () => {
     assert.equal(sampled(after, 'tocsin_buffer_limit_events'), 20_000);
   });
 
-  it('count requests by route and not by path, whatever is requested', async () => {
+  it('requests are counted by route and not by path, whatever is requested', async () => {
     for (let i = 0; i < 5; i++) {
       await fetch(`${api.url}/events/${crypto.randomUUID()}`);
       await fetch(`${api.url}/nothing/${i}`);
@@ -75,13 +75,13 @@ describe('the metrics of the API', () => {
     for (const { labels } of samples) if (labels.route) assert.ok(routes.has(labels.route), labels.route);
   });
 
-  it('contain nothing that senders choose', async () => {
+  it('the metrics contain nothing that senders choose', async () => {
     await api.post('/events', [event({ source_id: 'a-source-of-theirs', event_type: 'a-type-of-theirs' })]);
     const text = JSON.stringify(await scrape(api));
     assert.doesNotMatch(text, /of-theirs/);
   });
 
-  it('show the state of the system from PostgreSQL and Temporal', async () => {
+  it('the metrics show the state of the system from PostgreSQL and Temporal', async () => {
     const samples = await scrape(api);
     assert.equal(sampled(samples, 'tocsin_up', { component: 'postgres' }), 1);
     assert.equal(sampled(samples, 'tocsin_up', { component: 'temporal' }), 1);
@@ -100,7 +100,7 @@ describe('the metrics of the API', () => {
 });
 
 describe('a scrape', () => {
-  it('is answered while PostgreSQL and Temporal are down, and says so', async () => {
+  it('a scrape is answered while PostgreSQL and Temporal are down, and says so', async () => {
     const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 2);
     const api = await stage({
       change({ registry, client }) {
@@ -120,7 +120,7 @@ describe('a scrape', () => {
     }
   });
 
-  it('does not wait for a database that hangs', async () => {
+  it('a scrape does not wait for a database that hangs', async () => {
     const database = await freshDatabase();
     const orm = await connect(database.url, 2);
     const api = await stage({
