@@ -4,9 +4,9 @@ import type { Client } from '@temporalio/client';
 import { sql } from 'kysely';
 import { connect, sqlOf } from '../../db/orm.ts';
 import { startSweep } from '../../workers/sweep.ts';
-import { silent } from '../support/engine.ts';
 import { spawnRole } from '../support/processes.ts';
 import { freshDatabase } from '../support/servers.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const preload = join(import.meta.dirname, '../support/skewed-clock.mjs');

@@ -11,7 +11,8 @@ import {
 import { listeners } from '../../db/queries/rules/watermark.ts';
 import { deafnessWithin, spansWithin } from '../../db/queries/system/deaf-spans.ts';
 import { createIngest } from '../../ingest/ingest.ts';
-import { anEvent, Engine, silent } from '../support/engine.ts';
+import { anEvent, Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 
 const S = 1000;
 

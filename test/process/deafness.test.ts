@@ -15,7 +15,8 @@ import type { DeafSpan } from '../../domain/system/deafness.ts';
 import { Deafness } from '../../process/deafness.ts';
 import { startHeartbeat } from '../../process/heartbeat.ts';
 import { startSweep } from '../../workers/sweep.ts';
-import { Engine, silent } from '../support/engine.ts';
+import { Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

@@ -11,7 +11,8 @@ import { DiskFull } from '../../ingest/outcome.ts';
 import { Deafness } from '../../process/deafness.ts';
 import { DiskGuard } from '../../process/disk/guard.ts';
 import { diskMeasure, holdsCluster, type Measured } from '../../process/disk/space.ts';
-import { anEvent, Engine, silent } from '../support/engine.ts';
+import { anEvent, Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 const GIB = 2 ** 30;

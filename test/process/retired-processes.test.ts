@@ -10,7 +10,8 @@ import { holdsOf, LONGEST_HOLD_MS } from '../../domain/rules/watermark.ts';
 import type { IngestLoad } from '../../ingest/outcome.ts';
 import { Deafness } from '../../process/deafness.ts';
 import { startHeartbeat } from '../../process/heartbeat.ts';
-import { Engine, silent } from '../support/engine.ts';
+import { Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('dead processes', () => {

@@ -9,8 +9,8 @@ import { incidentWorkflowId } from '../../workflows/ids.ts';
 import { ruleState } from '../../workflows/messages.ts';
 import { type Stage, stage } from '../rules/stage.ts';
 import { firing, paged, resolved } from '../support/alerts.ts';
-import { silent } from '../support/engine.ts';
 import { keepHistory } from '../support/histories.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const { alertmanager, pagerduty } = RECEIVING_RULES;

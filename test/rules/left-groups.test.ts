@@ -7,7 +7,8 @@ import { trimCounts } from '../../db/queries/rules/counts-kept.ts';
 import { failingGroups } from '../../db/queries/rules/pending.ts';
 import { takeUnanswered } from '../../db/queries/rules/wake.ts';
 import { DAY_MS } from '../../domain/events/event.ts';
-import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 const WINDOW = 10_000;

@@ -8,8 +8,9 @@ import { Append } from '../../ingest/append/append.ts';
 import { tidyNow } from '../../workflows/housekeeping.ts';
 import { HOUSEKEEPING_WORKFLOW_ID, incidentWorkflowId } from '../../workflows/ids.ts';
 import { ruleState, wakeRule } from '../../workflows/messages.ts';
-import { anEvent, aRule, silent } from '../support/engine.ts';
+import { anEvent, aRule } from '../support/engine.ts';
 import { keepHistory } from '../support/histories.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Stage, stage } from './stage.ts';
 

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { backfill, type Portions } from '../../activities/rules/backfill.ts';
 import { evaluate } from '../../activities/rules/evaluate.ts';
 import { sourceOf } from '../../activities/rules/readings.ts';
@@ -17,9 +17,8 @@ import type { Event } from '../../domain/events/event.ts';
 import { RULE_DEFAULTS, type RuleDefinition } from '../../domain/rules/rule.ts';
 import { Append, type Appended } from '../../ingest/append/append.ts';
 import { freshDatabase } from './servers.ts';
+import { silent } from './stage/log.ts';
 import { waitFor } from './wait-for.ts';
-
-export const silent = pino({ level: 'silent' });
 
 /** An event with a new id. A test sets only the fields that matter to it. */
 export const anEvent = (changes: Partial<Event> & { occurred_at: number }): Event => ({

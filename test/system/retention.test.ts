@@ -20,8 +20,9 @@ import { createRule, deleteRule } from '../../db/queries/rules/changes.ts';
 import { forgetSettled } from '../../db/queries/rules/counts-kept.ts';
 import { forgetIdleGroups } from '../../db/queries/rules/forget-groups.ts';
 import { DAY_MS } from '../../domain/events/event.ts';
-import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
 import { sdkLogger } from '../support/sdk-log.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

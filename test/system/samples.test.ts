@@ -15,7 +15,8 @@ import type { ProducerSettings } from '../../domain/producers/producer.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
 import type { Batch } from '../../workflows/messages.ts';
 import { simulated } from '../producers/settings.ts';
-import { anEvent, aRule, Engine, silent } from '../support/engine.ts';
+import { anEvent, aRule, Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 

@@ -7,7 +7,8 @@ import { sqlOf } from '../../db/orm.ts';
 import { createRule } from '../../db/queries/rules/changes.ts';
 import { lastRounds } from '../../db/queries/system/housekeeping-rounds.ts';
 import { keepHousekeeping } from '../../workers/housekeeper.ts';
-import { aRule, Engine, silent } from '../support/engine.ts';
+import { aRule, Engine } from '../support/engine.ts';
+import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

@@ -14,9 +14,9 @@ import { ingestWorkers } from '../../workers/ingest.ts';
 import { notifyWorkers } from '../../workers/notify.ts';
 import { ruleWorkers } from '../../workers/rules.ts';
 import { receiver } from '../incidents/channels/receiver.ts';
-import { silent } from '../support/engine.ts';
 import { workflowsOf } from '../support/releases.ts';
 import { freshDatabase, freshNamespace, temporalAddress } from '../support/servers.ts';
+import { silent } from '../support/stage/log.ts';
 
 export type Stage = Awaited<ReturnType<typeof stage>>;
 

@@ -9,9 +9,9 @@ import { connect, sqlOf } from '../../../db/orm.ts';
 import { forgetRejections, KEPT_OF_A_KEY } from '../../../db/queries/rejections/rows.ts';
 import { unobserved } from '../../../ingest/observer.ts';
 import { BufferFull } from '../../../ingest/outcome.ts';
-import { silent } from '../../support/engine.ts';
 import { sampled, samplesOf } from '../../support/samples.ts';
 import { freshDatabase } from '../../support/servers.ts';
+import { silent } from '../../support/stage/log.ts';
 import { type Stage, stage, TOKEN } from '../stage.ts';
 
 const event = (changes: object = {}) => ({

@@ -12,8 +12,9 @@ import { Deafness } from '../../../process/deafness.ts';
 import { startHeartbeat } from '../../../process/heartbeat.ts';
 import { startSweep } from '../../../workers/sweep.ts';
 import { type BlackHole, blackHole } from '../../support/black-hole.ts';
-import { anEvent, silent } from '../../support/engine.ts';
+import { anEvent } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
+import { silent } from '../../support/stage/log.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 /** Silence of 3 s, two checks with their queries, and extra time for a busy machine. */

@@ -13,8 +13,8 @@ import { createIngest } from '../../../ingest/ingest.ts';
 import { DiskFull, StoreUnavailable } from '../../../ingest/outcome.ts';
 import { DiskGuard } from '../../../process/disk/guard.ts';
 import { firing, paged, resolved } from '../../support/alerts.ts';
-import { silent } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
+import { silent } from '../../support/stage/log.ts';
 
 const NOON = Date.UTC(2026, 10, 24, 12);
 const { alertmanager, pagerduty } = RECEIVING_RULES;

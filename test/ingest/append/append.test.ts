@@ -7,7 +7,8 @@ import { createRule } from '../../../db/queries/rules/changes.ts';
 import { DAY_MS, type Event } from '../../../domain/events/event.ts';
 import { Append } from '../../../ingest/append/append.ts';
 import { StoreUnavailable } from '../../../ingest/outcome.ts';
-import { anEvent, aRule, Engine, silent } from '../../support/engine.ts';
+import { anEvent, aRule, Engine } from '../../support/engine.ts';
+import { silent } from '../../support/stage/log.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);

@@ -7,8 +7,9 @@ import { createIngest } from '../../../ingest/ingest.ts';
 import { observed, timed } from '../../../ingest/observer.ts';
 import { BufferFull, type Ingest } from '../../../ingest/outcome.ts';
 import { observeIngest } from '../../../process/metrics/ingest.ts';
-import { anEvent, aRule, Engine, silent } from '../../support/engine.ts';
+import { anEvent, aRule, Engine } from '../../support/engine.ts';
 import { sampled, samplesOf } from '../../support/samples.ts';
+import { silent } from '../../support/stage/log.ts';
 
 const NOON = Date.UTC(2026, 4, 4, 12);
 

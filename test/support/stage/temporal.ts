@@ -18,3 +18,14 @@ export async function connectTemporal(closing: Closing, { namespaceOf = freshNam
   const client = new Client({ connection, namespace, identity: 'test' });
   return { namespace, connection, nativeConnection, client };
 }
+
+/** A client of a Temporal server that does not answer. */
+export function awayClient(): Pick<Temporal, 'client' | 'namespace'> {
+  // Nobody listens at this port. The connection is never closed: the SDK may still retry a signal, which would
+  // throw on a closed connection long after the test.
+  const client = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1' }) });
+  const { withDeadline } = client;
+  // A shorter deadline, so that tests without Temporal do not wait.
+  client.withDeadline = (_deadline, call) => withDeadline.call(client, Date.now() + 300, call) as never;
+  return { client, namespace: 'default' };
+}
