@@ -11,7 +11,8 @@ import { aRule } from '../support/engine.ts';
 import { freshNamespace, temporalAddress } from '../support/servers.ts';
 import { silent } from '../support/stage/log.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { failedTasks, type Stage, stage } from '../upgrade/stage.ts';
+import { failedTasks } from '../upgrade/runs.ts';
+import { type Stage, stage } from '../upgrade/stage.ts';
 import { seen } from '../workers/temporal-ui/shown.ts';
 
 const names = Object.keys(searchAttributes);

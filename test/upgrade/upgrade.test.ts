@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { lastRelease, workflowsOf } from '../support/releases.ts';
+import { failedTasks } from './runs.ts';
+import type { Scenario } from './scenario.ts';
 import { deadLetter } from './scenarios/dead-letter.ts';
 import { housekeeping } from './scenarios/housekeeping.ts';
 import { incident } from './scenarios/incident.ts';
 import { producer } from './scenarios/producer.ts';
 import { alertRule } from './scenarios/rule.ts';
-import { failedTasks, type Scenario, type Stage, stage } from './stage.ts';
+import { type Stage, stage } from './stage.ts';
 
 /** A new kind of workflow gets a scenario here after its first release. */
 const scenarios: Scenario[] = [producer, deadLetter, alertRule, incident, housekeeping];

@@ -32,8 +32,7 @@ export function runner(closing: Closing) {
   return (workers: readonly Worker[]): (() => Promise<void>) => {
     const ended = Promise.all(workers.map((worker) => worker.run()));
     const stop = async () => {
-      stops.delete(stop);
-      for (const worker of workers) worker.shutdown();
+      if (stops.delete(stop)) for (const worker of workers) worker.shutdown();
       await ended;
     };
     stops.add(stop);

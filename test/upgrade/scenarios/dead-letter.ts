@@ -9,7 +9,8 @@ import { FAILURES } from '../../../workflows/retry-policies.ts';
 import { deadLetterWorkflow } from '../../../workflows/startable.ts';
 import { simulated } from '../../producers/settings.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import type { Scenario, Stage } from '../stage.ts';
+import type { Scenario } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
 
 const source_id = 'letters-upgraded';
 const rename = ({ orm }: Stage, from: string, to: string) =>

@@ -4,7 +4,7 @@ import { HOUSEKEEPING_WORKFLOW_ID, ruleWorkflowId } from '../../../workflows/ids
 import { HOUSEKEEPING } from '../../../workflows/startable.ts';
 import { aRule } from '../../support/engine.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import type { Scenario } from '../stage.ts';
+import type { Scenario } from '../scenario.ts';
 
 let rule = '';
 

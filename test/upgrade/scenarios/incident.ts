@@ -6,7 +6,8 @@ import { acknowledgeIncident, resolveIncident } from '../../../workflows/message
 import { incidentRow } from '../../incidents/record.ts';
 import { signal } from '../../incidents/stage.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import type { Scenario, Stage } from '../stage.ts';
+import type { Scenario } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
 
 const row = incidentRow();
 

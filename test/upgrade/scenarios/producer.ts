@@ -13,7 +13,9 @@ import {
 import { producerWorkflow } from '../../../workflows/startable.ts';
 import { simulated } from '../../producers/settings.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { pendingActivities, type Scenario, type Stage } from '../stage.ts';
+import { pendingActivities } from '../runs.ts';
+import type { Scenario } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
 
 const id = 'source-upgraded';
 const settings = simulated();

@@ -7,7 +7,8 @@ import { ruleWorkflowId } from '../../../workflows/ids.ts';
 import { ruleState } from '../../../workflows/messages.ts';
 import { anEvent, aRule } from '../../support/engine.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import type { Scenario, Stage } from '../stage.ts';
+import type { Scenario } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
 
 const event_type = 'tick-upgraded';
 let rule = '';

@@ -23,7 +23,8 @@ import { deadLetterWorkflow, HOUSEKEEPING, producerWorkflow } from '../../../wor
 import { simulated } from '../../producers/settings.ts';
 import { anEvent, aRule } from '../../support/engine.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { failedTasks, type Stage, stage } from '../../upgrade/stage.ts';
+import { failedTasks } from '../../upgrade/runs.ts';
+import { type Stage, stage } from '../../upgrade/stage.ts';
 import { changes, listed, seen, told } from './shown.ts';
 
 const API = 'https://tocsin.test/base';
