@@ -21,8 +21,8 @@ export async function connectTemporal(closing: Closing, { namespaceOf = freshNam
 
 /** A client of a Temporal server that does not answer. */
 export function awayClient(): Pick<Temporal, 'client' | 'namespace'> {
-  // Nobody listens at this port. The connection is never closed: the SDK may still retry a signal, which would
-  // throw on a closed connection long after the test.
+  // Nobody listens at this port. The connection is never closed: the SDK may still retry a signal, which
+  // would throw on a closed connection long after the test.
   const client = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1' }) });
   const { withDeadline } = client;
   // A shorter deadline, so that tests without Temporal do not wait.
