@@ -10,7 +10,8 @@ import {
 import type { PartName } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { assertExact, assertGapless, incidentsOf, messagesByNotice, settled } from './record.ts';
-import { stage, whileWaiting } from './stage.ts';
+import { stage } from './stage.ts';
+import { whileWaiting } from './while-waiting.ts';
 
 const burst = {
   every_seconds: 8,

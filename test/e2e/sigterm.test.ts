@@ -4,7 +4,8 @@ import { ROLES, type System } from '../support/system.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { gatedReceiver } from './gated-receiver.ts';
 import { assertExact, assertGapless, incidentsOf, messagesByNotice, settled } from './record.ts';
-import { stage, whileWaiting } from './stage.ts';
+import { stage } from './stage.ts';
+import { whileWaiting } from './while-waiting.ts';
 
 const SENDERS = 16;
 /** The longest time that a process may take to stop, in milliseconds. */

@@ -4,7 +4,8 @@ import { incidentStatus } from '../../workflows/messages.ts';
 import { keepHistory } from '../support/histories.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type Receiver, receiver } from './channels/receiver.ts';
-import { type Handle, type Stage, stage } from './stage.ts';
+import type { Handle } from './signal.ts';
+import { type Stage, stage } from './stage.ts';
 
 /**
  * The last events of a run's history. They distinguish a slow run from one that waits or whose tasks fail.

@@ -1,13 +1,9 @@
-import type { Client, WorkflowHandleWithSignaledRunId } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import { type ChannelSettings, createChannels } from '../../activities/channels/index.ts';
 import { createIncidentActivities } from '../../activities/incidents/index.ts';
 import { createNotifyActivities } from '../../activities/incidents/notify.ts';
 import type { Orm } from '../../db/orm.ts';
 import { searchAttributes } from '../../temporal-config/register.ts';
-import { incidentWorkflowId } from '../../workflows/ids.ts';
-import type { incident } from '../../workflows/incidents/incident.ts';
-import { incidentChanged } from '../../workflows/messages.ts';
 import { QUEUES } from '../../workflows/queues.ts';
 import { bundleOf } from '../support/stage/bundles.ts';
 import { openDatabase } from '../support/stage/database.ts';
@@ -16,8 +12,8 @@ import { openStage } from '../support/stage/stage.ts';
 import { connectTemporal, type Temporal } from '../support/stage/temporal.ts';
 import { runner } from '../support/stage/workers.ts';
 import { recordIn } from './record.ts';
+import { signal } from './signal.ts';
 
-export type Handle = WorkflowHandleWithSignaledRunId<typeof incident>;
 export type Stage = Awaited<ReturnType<typeof stage>>;
 
 type Options = {
@@ -54,14 +50,3 @@ export const stage = ({ channels, scheduleMs = [50, 50], notify = true, temporal
     if (notify) await startNotify();
     return { ...recordIn(orm), client, logged, startNotify, signal: (id: string) => signal(client, id) };
   });
-
-/** Signals an incident's workflow like the judge: it starts the workflow if it does not run. */
-export function signal(client: Client, id: string): Promise<Handle> {
-  return client.workflow.signalWithStart<typeof incident>('incident', {
-    workflowId: incidentWorkflowId(id),
-    taskQueue: QUEUES.incidents,
-    args: [{ incident_id: id }],
-    signal: incidentChanged,
-    signalArgs: [],
-  });
-}

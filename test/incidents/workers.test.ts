@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { drainMs } from '../../embedded/processes/role.ts';
 import type { Ingest } from '../../ingest/outcome.ts';
-import { incidentWorkers } from '../../workers/incidents.ts';
-import { ingestWorkers } from '../../workers/ingest.ts';
-import { notifyWorkers } from '../../workers/notify.ts';
-import { ruleWorkers } from '../../workers/rules.ts';
 import { compose } from '../support/compose-file.ts';
+import { allWorkers } from '../support/stage/all-workers.ts';
 import { bundleOf } from '../support/stage/bundles.ts';
 import { openDatabase } from '../support/stage/database.ts';
 import { openStage } from '../support/stage/stage.ts';
@@ -13,7 +10,7 @@ import { connectTemporal } from '../support/stage/temporal.ts';
 import { workerContext } from '../support/stage/workers.ts';
 import { receiver } from './channels/receiver.ts';
 import { recordIn } from './record.ts';
-import { signal } from './stage.ts';
+import { signal } from './signal.ts';
 
 describe('the workers', () => {
   it('start from configuration alone, deliver a notice, and end before they would be killed', async () => {
@@ -30,13 +27,8 @@ describe('the workers', () => {
       return { ...recordIn(database.orm), context };
     });
     const { context } = there;
-    const workers = [
-      ...(await incidentWorkers(context)),
-      ...(await notifyWorkers(context)),
-      ...(await ruleWorkers(context)),
-      // No producer runs here, so nothing is stored through this ingest.
-      ...(await ingestWorkers({ ...context, ingest: {} as Ingest })),
-    ];
+    // No producer runs here, so nothing is stored through this ingest.
+    const workers = await allWorkers(context, {} as Ingest);
     const running = workers.map((worker) => worker.run());
     try {
       const graceMs = Number.parseInt(compose.services['worker-ingest']!.stop_grace_period!, 10) * 1000;

@@ -1,12 +1,8 @@
 import { Client } from '@temporalio/client';
-import { type Ingest, StoreUnavailable } from '../../ingest/outcome.ts';
 import { KnownAttributes } from '../../temporal-config/known-attributes.ts';
 import { startsShown } from '../../temporal-config/starts.ts';
-import { incidentWorkers } from '../../workers/incidents.ts';
-import { ingestWorkers } from '../../workers/ingest.ts';
-import { notifyWorkers } from '../../workers/notify.ts';
-import { ruleWorkers } from '../../workers/rules.ts';
 import { workflowsOf } from '../support/releases.ts';
+import { allWorkers } from '../support/stage/all-workers.ts';
 import { openDatabase } from '../support/stage/database.ts';
 import { reportLoad, startIngest } from '../support/stage/ingest.ts';
 import { silent as log } from '../support/stage/log.ts';
@@ -14,6 +10,7 @@ import { openReceiver } from '../support/stage/receiver.ts';
 import { openStage } from '../support/stage/stage.ts';
 import { connectTemporal } from '../support/stage/temporal.ts';
 import { runner, workerContext } from '../support/stage/workers.ts';
+import { gated } from './gated.ts';
 
 export type Stage = Awaited<ReturnType<typeof stage>>;
 
@@ -59,23 +56,8 @@ export const stage = (options: Parameters<typeof connectTemporal>[1] = {}) =>
           workflowBundle,
           settings,
         });
-        const workers = [
-          await ingestWorkers({ ...context, ingest: gated(ingest, refusing) }),
-          await ruleWorkers(context),
-          await incidentWorkers(context),
-          await notifyWorkers(context),
-        ];
-        stopWorkers = run(workers.flat());
+        stopWorkers = run(await allWorkers(context, gated(ingest, refusing)));
       },
       stopWorkers: () => stopWorkers(),
     };
   });
-
-/** Refuses events of some sources as if PostgreSQL were down. */
-function gated(ingest: Ingest, refusing: ReadonlySet<string>): Ingest {
-  const accept: Ingest['accept'] = async (events) => {
-    if (events.some(({ source_id }) => refusing.has(source_id))) throw new StoreUnavailable('away');
-    return ingest.accept(events);
-  };
-  return { ...ingest, accept };
-}

@@ -4,28 +4,17 @@ import { makeSecret } from '../../../domain/keys/key.ts';
 import type { Role } from '../../../domain/keys/role.ts';
 import { openStage } from '../../support/stage/stage.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { openApi, type Stage, TOKEN } from '../stage.ts';
+import { openApi, TOKEN } from '../stage.ts';
 
-export interface KeyStage extends Stage {
-  /** The first key, which has every role. */
-  root: string;
-  /** Creates a key. */
-  key(
-    roles: Role[],
-    more?: { rate_limit?: number; expires_at?: string; name?: string; sources?: string[] },
-  ): Promise<MadeKey>;
-  /** Sends a request with a key. */
-  by(key: string, method: string, path: string, body?: unknown): ReturnType<Stage['call']>;
-  door: Door;
-  /** Moves the clock forward, in milliseconds, so that keys expire. */
-  advance(ms: number): void;
-}
+export type KeyStage = Awaited<ReturnType<typeof keyStage>>;
 
 export interface MadeKey {
   id: string;
   key: string;
   name: string;
 }
+
+type NewKey = { rate_limit?: number; expires_at?: string; name?: string; sources?: string[] };
 
 type Options = {
   settings?: Partial<ApiDeps['settings']>;
@@ -37,11 +26,7 @@ type Options = {
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
 /** An API that requires keys. */
-export const keyStage = ({
-  settings = {},
-  temporal = 'away',
-  proxies = [],
-}: Options = {}): Promise<KeyStage> =>
+export const keyStage = ({ settings = {}, temporal = 'away', proxies = [] }: Options = {}) =>
   openStage(async (closing) => {
     const root = makeSecret('key');
     let ahead = 0;
@@ -58,17 +43,22 @@ export const keyStage = ({
       return { clock, access: door.access, keyring: door.keyring, settings: all };
     };
     const api = await openApi(closing, { temporal, proxies, change });
-    const by: KeyStage['by'] = (key, method, path, body) => api.call(method, path, body, bearer(key));
+    /** Sends a request with a key. */
+    const by = (key: string, method: string, path: string, body?: unknown) =>
+      api.call(method, path, body, bearer(key));
     await waitFor(async () => (await by(root, 'GET', '/keys')).status === 200, { what: 'the first key' });
     return {
       ...api,
+      /** The first key, which has every role. */
       root,
       by,
       door,
-      advance: (ms) => {
+      /** Moves the clock forward, in milliseconds, so that keys expire. */
+      advance: (ms: number) => {
         ahead += ms;
       },
-      async key(roles, more = {}) {
+      /** Creates a key. */
+      async key(roles: Role[], more: NewKey = {}): Promise<MadeKey> {
         const name = `${roles.join(' ')} ${++made}`;
         const { status, body } = await by(root, 'POST', '/keys', { name, roles, ...more });
         if (status !== 201) throw new Error(JSON.stringify(body));

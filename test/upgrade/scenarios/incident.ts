@@ -4,7 +4,7 @@ import { transaction } from '../../../db/orm.ts';
 import { incidentWorkflowId } from '../../../workflows/ids.ts';
 import { acknowledgeIncident, resolveIncident } from '../../../workflows/messages.ts';
 import { incidentRow } from '../../incidents/record.ts';
-import { signal } from '../../incidents/stage.ts';
+import { signal } from '../../incidents/signal.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import type { Scenario } from '../scenario.ts';
 import type { Stage } from '../stage.ts';
