@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { type Delivery, DeliveryEntity } from '../../db/entities/incident.ts';
 import { connect } from '../../db/orm.ts';
 import { incidentStatus } from '../../workflows/messages.ts';
 import { keepHistory } from '../support/histories.ts';
@@ -34,6 +36,16 @@ describe('an incident whose workflow was lost', () => {
     return one;
   }
   const webhook = (name: string, { url }: Receiver) => ({ kind: 'webhook' as const, name, url, secrets: [] });
+
+  /** Stores an attempt to deliver the incident's first notice, without what follows it. */
+  async function recordAttempt(
+    incidentId: string,
+    done: Pick<Delivery, 'attempt' | 'outcome' | 'durationMs' | 'detail'>,
+  ): Promise<void> {
+    const [notice] = await there.notices(incidentId);
+    const delivery = { id: randomUUID(), noticeId: notice!.id, incidentId, channel: 'ops', at: new Date() };
+    await there.orm.em.fork().insert(DeliveryEntity, { ...delivery, ...done });
+  }
 
   it('continues from its rows: nothing is sent twice, and the count of attempts continues', async () => {
     const good = await listen();
@@ -72,12 +84,7 @@ describe('an incident whose workflow was lost', () => {
     const hook = await listen();
     there = await stage({ channels: [webhook('ops', hook)], notify: false });
     const id = await there.open();
-    const [notice] = await there.notices(id);
-    const em = there.orm.em.fork();
-    await em.execute(
-      `insert into deliveries (id, notice_id, incident_id, channel, attempt, at, outcome, duration_ms, detail)
-       values (gen_random_uuid(), '${notice!.id}', '${id}', 'ops', 2, now(), 'sent', 5, '200')`,
-    );
+    await recordAttempt(id, { attempt: 2, outcome: 'sent', durationMs: 5, detail: '200' });
     await there.signal(id);
     await there.allDone(id, 1);
     assert.equal(hook.received.length, 0);
@@ -91,12 +98,7 @@ describe('an incident whose workflow was lost', () => {
     const hook = await listen();
     there = await stage({ channels: [webhook('ops', hook)], scheduleMs: [50] });
     const id = await there.open();
-    const [notice] = await there.notices(id);
-    const em = there.orm.em.fork();
-    await em.execute(
-      `insert into deliveries (id, notice_id, incident_id, channel, attempt, at, outcome, duration_ms, detail)
-       values (gen_random_uuid(), '${notice!.id}', '${id}', 'ops', 1, now(), 'retry', 0, 'begun')`,
-    );
+    await recordAttempt(id, { attempt: 1, outcome: 'retry', durationMs: 0, detail: 'begun' });
     await there.signal(id);
     await there.allDone(id, 1);
     assert.equal(hook.received.length, 1);
