@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import pg from 'pg';
-import { Registry } from 'prom-client';
 import { type Access, openAccess } from '../../../api/auth/access.ts';
 import { Problem } from '../../../api/http/problem.ts';
-import { beginning } from '../../../api/intake/rejections/beginning.ts';
-import { type Refusal, Rejections } from '../../../api/intake/rejections/rejections.ts';
-import { connect, sqlOf } from '../../../db/orm.ts';
+import { sqlOf } from '../../../db/orm.ts';
 import { forgetRejections, KEPT_OF_A_KEY } from '../../../db/queries/rejections/rows.ts';
-import { unobserved } from '../../../ingest/observer.ts';
 import { BufferFull } from '../../../ingest/outcome.ts';
 import { sampled, samplesOf } from '../../support/samples.ts';
-import { freshDatabase } from '../../support/servers.ts';
-import { silent } from '../../support/stage/log.ts';
 import { type Stage, stage, TOKEN } from '../stage.ts';
+import { refusal } from './refusal.ts';
 
 const event = (changes: object = {}) => ({
   ...{ source_id: 'source-1', severity: 'high', event_type: 'cpu_spike' },
@@ -215,135 +209,5 @@ describe('rejections', () => {
     const labels = { route: '/events', reason: 'invalid_severity', kind: 'event' };
     assert.equal(sampled(samples, 'tocsin_rejections_total', labels), 1);
     assert.equal(sampled(samples, 'tocsin_events_total', { outcome: 'invalid' }), 1);
-  });
-});
-
-const refusal = (changes: Partial<Refusal> = {}): Refusal => ({
-  ...{ key: 'one', key_name: 'one', route: '/events', kind: 'event', status: 422 },
-  ...{ reason: 'invalid', field: '', detail: 'nonsense', item: {} },
-  ...changes,
-});
-
-describe('the first characters of an item', () => {
-  it('a short item is shown as its whole JSON', () => {
-    for (const item of [
-      { a: [1, -2.5, true, null, 'text "quoted" \u0000', { b: {} }, []], c: 'd' },
-      [],
-      [[[]]],
-      7,
-      null,
-      JSON.parse('{"__proto__": {"a": 1}}'),
-    ]) {
-      assert.equal(beginning(item), JSON.stringify(item));
-    }
-    assert.equal(beginning('as it came'), 'as it came');
-    assert.equal(beginning(undefined), 'null');
-  });
-
-  it('a long item is cut, and the rest is not processed', () => {
-    let looked = 0;
-    const endless = new Proxy(Array(1_000_000).fill(0), {
-      get(target, key, receiver) {
-        looked += 1;
-        return Reflect.get(target, key, receiver);
-      },
-    });
-    assert.equal(beginning(endless).length, 2048);
-    assert.ok(looked < 10_000);
-    assert.equal(beginning({ text: 'x'.repeat(10_000_000) }).length, 2048);
-    assert.equal(beginning({ ['x'.repeat(10_000_000)]: 1 }).length, 2048);
-  });
-
-  it('an item is shown even if it is nested too deep for anything else', () => {
-    const deep = JSON.parse(`${'[{"a":'.repeat(50_000)}1${'}]'.repeat(50_000)}`);
-    assert.equal(beginning(deep), '[{"a":'.repeat(400).slice(0, 2048));
-  });
-});
-
-describe('rejections while PostgreSQL is down', () => {
-  const NOON = Date.UTC(2026, 4, 4, 12);
-  const counting = (orm: Awaited<ReturnType<typeof connect>>) =>
-    new Rejections({ orm, clock: () => NOON, log: silent, registry: new Registry(), observer: unobserved });
-
-  it('rejections add up, the last few are kept in memory, and all are stored once PostgreSQL is back', async () => {
-    const database = await freshDatabase();
-    const orm = await connect(database.url, 2);
-    const client = new pg.Client(database.url);
-    await client.connect();
-    try {
-      await client.query('alter table rejections rename to away');
-      const rejections = counting(orm);
-      for (let round = 0; round < 4; round++) {
-        for (let i = 0; i < 12; i++) rejections.note(refusal({ detail: `${round}` }));
-        await rejections.flush();
-      }
-      await client.query('alter table away rename to rejections');
-      await rejections.flush();
-      await rejections.flush();
-      const counts = await client.query('select n::int from rejection_counts');
-      assert.deepEqual(counts.rows, [{ n: 48 }]);
-      const last = await client.query('select detail from rejections order by id');
-      assert.deepEqual(
-        last.rows.map(({ detail }) => detail),
-        [...Array(8).fill('2'), ...Array(12).fill('3')],
-      );
-    } finally {
-      await client.end();
-      await orm.close(true);
-      await database.drop();
-    }
-  });
-
-  it('a rejection that PostgreSQL always refuses does not prevent others from being written', async () => {
-    const database = await freshDatabase();
-    const orm = await connect(database.url, 2);
-    try {
-      const rejections = counting(orm);
-      rejections.note(refusal({ route: 'x'.repeat(200) }));
-      await rejections.flush();
-      rejections.note(refusal({ key: 'k'.repeat(200), key_name: 'n'.repeat(500), detail: 'd'.repeat(900) }));
-      await rejections.flush();
-      const rows = await orm.em.fork().execute('select length(key) as key from rejections');
-      assert.deepEqual(rows, [{ key: 64 }]);
-    } finally {
-      await orm.close(true);
-      await database.drop();
-    }
-  });
-
-  it('rejections take bounded memory, whoever sends', async () => {
-    const away = await connect('postgresql://tocsin:secret@127.0.0.1:1/tocsin', 1);
-    const rejections = counting(away);
-    try {
-      for (let key = 0; key < 2000; key++) rejections.note(refusal({ key: `key-${key}` }));
-      assert.equal(rejections.held, 500);
-    } finally {
-      await away.close(true);
-    }
-  });
-
-  it('two processes write rejections at once without a deadlock', async () => {
-    const database = await freshDatabase();
-    const orm = await connect(database.url, 4);
-    try {
-      const two = [counting(orm), counting(orm)];
-      for (let round = 0; round < 10; round++) {
-        for (const [i, rejections] of two.entries()) {
-          for (const reason of i === 0 ? ['a', 'b', 'c'] : ['c', 'b', 'a']) {
-            for (let n = 0; n < 8; n++) rejections.note(refusal({ reason }));
-          }
-        }
-        await Promise.all(two.map((rejections) => rejections.flush()));
-      }
-      assert.ok(
-        two.every(({ held }) => held === 0),
-        'a write failed',
-      );
-      const [counts] = await orm.em.fork().execute('select sum(n)::int as n from rejection_counts');
-      assert.deepEqual(counts, { n: 480 });
-    } finally {
-      await orm.close(true);
-      await database.drop();
-    }
   });
 });
