@@ -57,9 +57,14 @@ export interface LastAttempt extends Pick<Delivery, 'kind' | 'channel' | 'attemp
 /**
  * Delivers the notices of an incident. Within a channel they go one after the other; channels do not wait for
  * each other. At the start the rows say how far each delivery is; after that this object does, so that
- * reading the rows again never sends twice. `nextAt`: times that an earlier run had set, by `keyOf`.
+ * reading the rows again never sends twice.
+ * @param nextAt times that an earlier run had set, by `keyOf`
+ * @param inTurn false in runs that began under 0.1.0, which handle the outcome of an attempt at once
  */
-export function createDeliveries(incident_id: string, nextAt: Record<string, number> = {}) {
+export function createDeliveries(
+  incident_id: string,
+  { nextAt = {}, inTurn }: { nextAt?: Record<string, number>; inTurn: boolean },
+) {
   const deliveries = new Map<string, Delivery>();
   const closed = new Set<string>();
   let schedule: readonly number[] = [];
@@ -67,6 +72,7 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   let turns = 0;
   let failure: unknown;
   let last: LastAttempt | null = null;
+  const ended: { delivery: Delivery; outcome: Attempted; at: number }[] = [];
 
   /**
    * Adds the notices on record. It settles those that lack only their timeline entry, and those without any
@@ -163,7 +169,8 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
       summary: `${kind} through ${codeSpan(channel, 80)}, attempt ${attempt}`,
     });
     try {
-      await land(delivery, await deliver({ incident_id, notice_id, channel, attempt }), Date.now());
+      const outcome = await deliver({ incident_id, notice_id, channel, attempt });
+      await end(delivery, outcome, Date.now());
     } catch (error) {
       if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
       if (error.cause instanceof ApplicationFailure && error.cause.type === FAILURES.transient) {
@@ -175,10 +182,24 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
         // The worker died or took too long. The notice may have been sent, so this counts as an attempt.
         log.warn('a delivery has no outcome', { notice_id, channel, attempt });
         const detail = 'the attempt ended without an outcome';
-        await land(delivery, { outcome: 'retry', detail }, Date.now());
+        await end(delivery, { outcome: 'retry', detail }, Date.now());
       }
     }
-    await finishIfSettled(notice_id);
+    if (!inTurn) await finishIfSettled(notice_id);
+  }
+
+  /** Keeps the outcome of an attempt for `settleEnded`. */
+  async function end(delivery: Delivery, outcome: Attempted, at: number): Promise<void> {
+    if (inTurn) ended.push({ delivery, outcome, at });
+    else await land(delivery, outcome, at);
+  }
+
+  /** Handles the attempts that have ended, one after the other. */
+  async function settleEnded(): Promise<void> {
+    for (let next = ended.shift(); next; next = ended.shift()) {
+      await land(next.delivery, next.outcome, next.at);
+      await finishIfSettled(next.delivery.notice_id);
+    }
   }
 
   /**
@@ -216,8 +237,9 @@ export function createDeliveries(incident_id: string, nextAt: Record<string, num
   return {
     take,
     sendDue,
+    settleEnded,
     /** True while an attempt is running. */
-    busy: () => sending > 0,
+    busy: () => sending > 0 || ended.length > 0,
     outstanding,
     /** The latest attempt with a known outcome. */
     last: () => last,

@@ -55,7 +55,11 @@ const MOST_MESSAGES = 1000;
  * do with the incident.
  */
 export async function incident({ incident_id, resume }: IncidentInput): Promise<void> {
-  const deliveries = createDeliveries(incident_id, resume?.next_at);
+  // A replay may complete two local activities at once that completed one after the other. So only one runs
+  // at a time; otherwise a replay could issue the following commands in another order.
+  const inTurn = shows();
+  const exclusively = inTurn ? oneAtATime() : <T>(work: () => Promise<T>) => work();
+  const deliveries = createDeliveries(incident_id, { nextAt: resume?.next_at, inTurn });
   const shown = new Shown();
   let view = null as IncidentView | null;
   let changed = true;
@@ -94,7 +98,8 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   async function byPerson(write: (request: { incident_id: string; request: string }) => Promise<void>) {
     messages += 1;
     try {
-      await write({ incident_id, request: currentUpdateInfo()?.id ?? uuid4() });
+      const request = currentUpdateInfo()?.id ?? uuid4();
+      await exclusively(() => write({ incident_id, request }));
     } catch (error) {
       // Throws the reason itself instead of the activity failure around it.
       throw error instanceof ActivityFailure && error.cause instanceof ApplicationFailure
@@ -134,7 +139,10 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
   }
 
   do {
-    await look();
+    await exclusively(async () => {
+      await look();
+      await deliveries.settleEnded();
+    });
     if (view && !tooLong()) deliveries.sendDue();
     shown.setDetails(incidentDetails(view, deliveries.outstanding(), deliveries.last()));
     if (!mayLeave()) await untilSomethingHappens();
@@ -144,6 +152,16 @@ export async function incident({ incident_id, resume }: IncidentInput): Promise<
     deliveries.outstanding().map((one) => [keyOf(one.notice_id, one.channel), one.next_at]),
   );
   await continueShown<typeof incident>({ incident_id, resume: { next_at } });
+}
+
+/** Runs pieces of work one after the other, in the order of the calls. */
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
 }
 
 /** Sets search attributes in runs that began under 0.1.0, until they use the current code. */
