@@ -56,7 +56,7 @@ async function throughItsLimit(handle: WorkflowHandle, poke?: Poke): Promise<voi
   const poking = (async () => {
     for (let nth = 0; poke && !over; nth += 1) await poke(handle, nth);
   })().catch((error: unknown) => {
-    // A poke that finds the run over is how this ends.
+    // The last poke fails because the run has ended. That is expected.
     process.stderr.write(`${handle.workflowId}: ${(error as Error).message}\n`);
   });
   await waitFor(async () => (await handle.describe()).status.name === 'CONTINUED_AS_NEW', {

@@ -41,7 +41,9 @@ const edit = (threshold: number, judged: boolean): Step => ({
   ...{ do: 'edit', settings: { ...PLAIN, threshold, recovery: 1 }, enabled: true, judged },
 });
 
-/** What happens before a worker is frozen while it judges, and what happens before it continues. */
+/**
+ * `before`: what happens before a worker freezes while it judges. `meanwhile`: what happens until it continues.
+ */
 const STORIES: { name: string; before: Step[]; meanwhile: Step[]; reopens?: true }[] = [
   {
     name: 'while it settles a revision that others settle, and that two others follow',

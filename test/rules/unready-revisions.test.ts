@@ -79,7 +79,7 @@ describe('an incident that is open when revisions are replaced before they are r
         assert.deepEqual(await told(), recovers);
       });
 
-      it('ends with the first edit if the last revision has other groups', async () => {
+      it('the incident ends at the first edit if the last revision is grouped by other fields', async () => {
         await edit({ definition: ungrouped.definition });
         await between();
         await edit({ definition: bySource.definition });

@@ -172,7 +172,7 @@ export function changedSettings(
   if (unknown.length > 0) {
     throw new Invalid(unknown.map(({ field, reason }) => ({ field: `settings.${field}`, reason })));
   }
-  // TypeScript cannot call one schema out of a union, hence the cast; both are objects.
+  // Without the cast, TypeScript does not know which of the two schemas this is. Both are object schemas.
   const schema = z.object({ settings: SETTINGS[next] as typeof simulated | typeof httpCheck });
   const merged = check(schema, { settings: { ...base, ...settings } }, 'settings');
   return producerSettings(next, merged.settings);

@@ -31,12 +31,12 @@ const matcher = z
   .meta({ id: 'Matcher', description: 'One test of one field. An event must pass all tests of a rule.' });
 
 const thresholdCount = z.int().min(1).max(MOST_COUNT).meta({
-  description: 'Short form of `condition`. At most 1,000,000 with a window above ten minutes.',
+  description: 'Can be given instead of `condition`. With a window of more than ten minutes, at most 1,000,000.',
 });
 const TOGETHER = 'Counts toward the limit that is described at `window_seconds`.';
 const windowSeconds = seconds(1).meta({
   description:
-    'Short form of `condition`. Limit: the sum of `window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` must not exceed the retention of events, nor 100,000 buckets. A bucket is a sixtieth of the window, and at least 1 s.',
+    'Can be given instead of `condition`. Limit: the sum of `window_seconds`, `allowed_lateness_seconds`, `for_seconds` and `keep_firing_seconds` must not exceed the retention of events, nor 100,000 buckets. A bucket is a sixtieth of the window, and at least 1 s.',
 });
 
 const settings = {

@@ -19,7 +19,7 @@ export const deafSpanOut = z
         '`dead_letter`: a batch of a producer became a dead letter, and has not been redriven',
     }),
     from: time,
-    to: time.meta({ description: 'When Tocsin last refused or missed something' }),
+    to: time.meta({ description: 'The end of the span: when Tocsin last refused or missed an event in it' }),
   })
   .meta({ id: 'DeafSpan' });
 

@@ -53,7 +53,7 @@ describe('roles', () => {
   });
   after(() => api.close());
 
-  /** Sends a request to a route that is refused before its body is read. */
+  /** Sends a request without a body. Whether the key has the role is decided before a body is read. */
   const ask = (route: Route, headers: Record<string, string>) =>
     api.call(route.method.toUpperCase(), route.path.replaceAll(/\{\w+\}/g, randomUUID()), undefined, headers);
 

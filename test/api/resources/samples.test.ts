@@ -46,8 +46,8 @@ function eager(client: Client): Client {
 
 const SIMULATED = { rate_per_second: 50, tick_ms: 100 };
 
-describe('removing a producer that housekeeping starts again meanwhile', () => {
-  it('leaves nothing running, and no events of a sample', async () => {
+describe('removing a sample producer while housekeeping restarts it', () => {
+  it('leaves no producer running and no event of a sample', async () => {
     const api = await stage({ temporal: 'working', change: ({ client }) => ({ client: eager(client) }) });
     try {
       for (const [id, sample] of [

@@ -125,7 +125,7 @@ describe('what a workflow shows', () => {
     assert.equal(linkTo('http://127.0.0.1:8000', '/status'), 'http://127.0.0.1:8000/status');
   });
 
-  it('says when a rule fires', () => {
+  it('describes the condition under which the rule fires', () => {
     const condition = { kind: 'count' as const, threshold_count: 5, window_seconds: 60 };
     const definition = {
       ...RULE_DEFAULTS,

@@ -32,15 +32,15 @@ const filters = z.object({
     .meta({ description: 'A regular expression for the name of the receiver' }),
 });
 
-/** How many lists of alerts may be sent at the same time in one process, for one key and in total. */
+/** How many lists of alerts one process sends at the same time: for one key (`ofOne`), and for all keys. */
 const LISTS = { ofOne: 8, ofAll: 64 };
 
 /** The largest answer with groups, in characters. Such an answer is built as a whole. */
 const GROUPED_CHARACTERS = 4 << 20;
 
 /**
- * How many answers with groups may be sent at the same time. Each holds all of its alerts until the client
- * has read them.
+ * How many answers with groups one process sends at the same time: for one key (`ofOne`), and for all keys.
+ * Each keeps all of its alerts in memory until the client has read them.
  */
 const GROUPINGS = { ofOne: 8, ofAll: 16 };
 
