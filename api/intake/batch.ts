@@ -34,7 +34,7 @@ export function somethingStored(results: ItemResult[]): ItemResult[] {
   );
 }
 
-/** The key may not send for the source of any item in the request. */
+/** The key has no permission for any of the sources in the request. */
 export class Forbidden extends Problem {
   constructor() {
     super(403, 'the key may not send for this source');

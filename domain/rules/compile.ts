@@ -31,7 +31,7 @@ export function compileSelection(settings: RuleSettings): Selection {
     matches: compileMatchers(matchersOf(settings)),
     groupKey: compileGroupKey(settings.group_by),
     latenessMs: settings.allowed_lateness_seconds * 1000,
-    // A rule without `group_by` has one group, which always has a place.
+    // A rule without `group_by` has one group, which is always admitted.
     maxGroups: settings.group_by.length === 0 ? 1 : settings.max_groups,
   };
 }

@@ -49,7 +49,7 @@ export interface Listeners {
   producers: RunningProducer[];
   /** Deaf spans whose senders may still come back. */
   deaf: DeafSpan[];
-  /** How much longer than usual senders get after a gap, in milliseconds. */
+  /** How much additional time senders get to send again after a gap, in milliseconds. */
   patience: number;
 }
 

@@ -59,8 +59,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     const spawned = new Promise<void>((resolve, reject) =>
       child.once('spawn', resolve).once('error', reject),
     );
-    // This comes before any await: from here on the program runs, and whoever stops this process must know of
-    // it.
+    // Before the first await, because the program already runs: a stop during the await must find it.
     const program = child.pid === undefined ? undefined : launched(child, child.pid, logFile, offset);
     await spawned;
     return program!;

@@ -42,7 +42,8 @@ const edit = (threshold: number, judged: boolean): Step => ({
 });
 
 /**
- * `before`: what happens before a worker freezes while it judges. `meanwhile`: what happens until it continues.
+ * `before`: what happens before a worker freezes while it judges. `meanwhile`: what happens until it
+ * continues.
  */
 const STORIES: { name: string; before: Step[]; meanwhile: Step[]; reopens?: true }[] = [
   {

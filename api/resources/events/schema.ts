@@ -20,7 +20,7 @@ export const eventFilter = {
       .optional()
       .meta({
         description:
-          'A payload value as `path=value`. The parameter may be repeated; an event must match all of them. Examples: `host.name=web-1`, `disks.0.free=12`, `labels["app.kubernetes.io/name"]=shop`. `payload.host.name=web-1` is short for `payload=host.name=web-1`. An index selects an item of a list; a negative index counts from the end. Write strings without quotes, numbers with all digits (`1000000000000000000000`), and lists and objects as PostgreSQL prints them (`[1, 2]`).',
+          'A payload value as `path=value`. The parameter may be repeated; an event must match all of them. Examples: `host.name=web-1`, `disks.0.free=12`, `labels["app.kubernetes.io/name"]=shop`. `payload.host.name=web-1` means the same as `payload=host.name=web-1`. An index selects an item of a list; a negative index counts from the end. Write strings without quotes, numbers with all digits (`1000000000000000000000`), and lists and objects as PostgreSQL prints them (`[1, 2]`).',
         override: { type: 'array', maxItems: 50, items: { type: 'string' } },
         param: { style: 'form', explode: true },
       }),

@@ -38,7 +38,7 @@ export const keyIn = (now: () => number) =>
         }),
       rate_limit: z.int().min(1).max(MOST_EVENTS).nullish().meta({
         description:
-          'Events per second that each API process accepts with this key. A batch is accepted whole unless the key is over its rate; after a large batch the key must wait until its average rate is within the limit again. New alerts count separately, with the same rate (10 per second if absent); alerts that are active are always refreshed and resolved.',
+          'Events per second that each API process accepts with this key. A batch is accepted whole unless the key is over its rate; after a large batch the key must wait until its average rate is within the limit again. New alerts have a separate limit of the same size, or of 10 per second if `rate_limit` is not set. Messages that refresh or resolve an active alert are never limited.',
       }),
       sources: z
         .array(z.string().min(3).max(100).refine(isStorable, 'must not contain NUL or broken surrogates'))

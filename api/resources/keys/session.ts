@@ -83,7 +83,7 @@ export function sessionRoutes(deps: ApiDeps): Route[] {
       tags: ['keys'],
       summary: 'Name and roles of the caller',
       responses: {
-        200: { description: 'According to the key or session of this request', schema: sessionOut },
+        200: { description: 'Who sent this request, and what they may do', schema: sessionOut },
       },
       problems: [401, 429, 503],
       async handle({ request }) {

@@ -69,7 +69,7 @@ const settings = {
       'A firing rule stops when fewer than this many events are in the window. Absent or 0 means `threshold_count`. If `threshold_count` is later set below this value, this value is lowered to it.',
   }),
   allowed_lateness_seconds: seconds(0).meta({
-    description: `Events that are older than this on arrival are stored, but this rule does not evaluate them. Default: 3600, or less where the limit leaves less. ${TOGETHER}`,
+    description: `Events that are older than this on arrival are stored, but this rule does not evaluate them. ${TOGETHER} Default: 3600, or less if that limit requires it.`,
   }),
   late: z.enum(['notify', 'record']).meta({
     description:

@@ -64,9 +64,9 @@ export async function resetGroups(db: Sql, ruleId: string): Promise<void> {
 }
 
 /**
- * Closes all revisions before one. Their pending evaluations are deleted, except for groups that could not be
- * judged. Revisions with such groups have handed over but are not settled. Counts of settled revisions are
- * deleted later, in parts.
+ * Closes all revisions that are earlier than `before`. It deletes their pending evaluations, except those of
+ * groups that could not be judged. It marks a revision with such groups as handed over, and every other one
+ * as settled. The counts of settled revisions are deleted later, in parts.
  */
 export async function closeRevisions(db: Sql, ruleId: string, before: number): Promise<void> {
   await sql`

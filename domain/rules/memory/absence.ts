@@ -17,7 +17,8 @@ export function absenceInMemory({ window_seconds }: { window_seconds: number }):
       const ends = heard.map(({ to }) => to).sort((a, b) => a - b);
       return exactSeries(
         heard.flatMap(({ from, to }) => [from, to + windowMs + 1]),
-        // Counts those that began by t, minus those that ended before the window.
+        // How many events and deaf stretches overlap the window: those that began up to t, minus those that
+        // ended before the window.
         (t) => firstAtLeast(begins, t + 1) - firstAtLeast(ends, t - windowMs),
       );
     },

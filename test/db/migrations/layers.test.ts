@@ -9,7 +9,7 @@ const RELEASED = '20261125000004-rejections';
 const NOON = Date.UTC(2026, 4, 4, 12);
 const RULE = '5f6ff5ab-5e0c-4a3c-b9a7-1d2c7f7f0c11';
 
-describe('a rule that release 0.1.0 counted for', () => {
+describe('a rule whose counts release 0.1.0 wrote', () => {
   let admin: pg.Client;
   let name: string;
   let engine: Engine;
@@ -84,7 +84,7 @@ describe('a rule that release 0.1.0 counted for', () => {
     assert.deepEqual(await opened(), [[12_000, 2]]);
   });
 
-  it('counts to the millisecond with events from before and after the upgrade', async () => {
+  it('is counted to the millisecond, over events from before and after the upgrade', async () => {
     engine.now = NOON + 1_190_000;
     await engine.arrive(RULE, [anEvent({ occurred_at: NOON + 1_189_000 })]);
     await edit(4);

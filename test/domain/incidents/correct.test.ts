@@ -41,7 +41,7 @@ describe('incidents that late events disproved', () => {
     ]);
   });
 
-  it('stay the first part if they had ended, and are split into new ones for the others', () => {
+  it('keep the first of several episodes if they had ended; each other episode becomes a new incident', () => {
     const [first, second] = [episode(10, 13), episode(15, null)];
     assert.deepEqual(correct([incident('a', 10, 20)], [first, second]), [
       shorten('a', 10, 13),

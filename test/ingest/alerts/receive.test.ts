@@ -186,7 +186,7 @@ describe('receiving alerts', () => {
     assert.deepEqual(again, [{ status: 'accepted', outcome: 'refreshed' }]);
   });
 
-  it('refuses no page over a detail: texts are repaired, and cut if they are too long', async () => {
+  it('alerts with invalid or too long texts are accepted: texts are repaired and cut', async () => {
     const annotations = { stack: 'at f()\n'.repeat(40_000), nul: 'a\0b', half: 'x\ud800' };
     const page = paged('trigger', now, { summary: 'nul \0', annotations });
     const many = Array.from({ length: 30_000 }, (_, i) => [`k${i}`, 'x'] as const);

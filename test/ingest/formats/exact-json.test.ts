@@ -71,7 +71,7 @@ describe('JSON parsed without rounding', () => {
     it(`refuses ${text}, as JSON.parse does`, () => assert.throws(() => parseExact(text), SyntaxError));
   }
 
-  it('equals the result of JSON.parse, except for such numbers', () => {
+  it('equals the result of JSON.parse, except for numbers that JSON.parse would round', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         assert.deepEqual(JSON.parse(text), parseExact(text));

@@ -239,7 +239,7 @@ describe('an OTLP log record as an event', () => {
     });
   }
 
-  it('has the same id when it is sent again, and another one than its equals in the same export', () => {
+  it('keeps its id when it is sent again; equal records in one export have different ids', () => {
     const record = { timeUnixNano: '1764000000123456789', body: { stringValue: 'tick' } };
     const ids = (records: object[]) => events(exporting(records)).map(({ event_id }) => event_id);
     const three = ids([record, record, { ...record, flags: 2 }]);

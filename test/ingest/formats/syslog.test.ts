@@ -16,7 +16,7 @@ function stored(record: object, mapping: Partial<MappingDefinition> = {}): Event
 }
 
 describe('a syslog message from a shipper', () => {
-  it('has a severity for each of RFC 5424’s, by number, by name and in the priority of each facility', () => {
+  it('gets the right severity for every severity of RFC 5424, as a number, as a name and within a priority', () => {
     const levels = [
       ...[['Emergency', 'critical'] as const, ['Alert', 'critical'] as const],
       ...[['Critical', 'critical'] as const, ['Error', 'high'] as const, ['Warning', 'medium'] as const],
