@@ -32,7 +32,7 @@ const role = process.argv[2] as WorkerRole;
 
 try {
   if (!WORKER_ROLES.includes(role)) {
-    throw new ConfigError(`name the queue to work on: ${WORKER_ROLES.join(', ')}`);
+    throw new ConfigError(`give the role of this worker, one of: ${WORKER_ROLES.join(', ')}`);
   }
   await main(role, loadConfig());
 } catch (error) {

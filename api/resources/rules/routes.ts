@@ -103,7 +103,7 @@ export function ruleRoutes(deps: ApiDeps): Route[] {
       tags: ['alerts'],
       summary: 'Delete a rule',
       description:
-        'Tocsin stops evaluating the rule. The header `X-Open-Incidents` says what happens to its open incidents.',
+        'Tocsin stops evaluating the rule. The response header `X-Open-Incidents` says what Tocsin does with its open incidents.',
       params: idParams,
       responses: {
         204: {

@@ -112,7 +112,7 @@ describe('recorded incidents and judged episodes', () => {
       );
     const by = { state: 'resolved', resolved_by: 'ann' } as const;
 
-    it('stay resolved if a person resolved the second one, which continues', () => {
+    it('the merged incident stays resolved if a person resolved the later one while its rule was still firing', () => {
       assert.deepEqual(extended(by), {
         ...{ kind: 'extend', id: 'a', since: 10, opened_at: 10, ended_at: null },
         ...{ reopen: false, resolved_as: 'b' },

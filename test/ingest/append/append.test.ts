@@ -49,7 +49,7 @@ describe('an append', () => {
     assert.equal(await stored(), 1);
   });
 
-  it('stores the first of two equal ones in one batch', async () => {
+  it('stores only the first of two events with the same identity in one batch', async () => {
     const [one, two] = ticks(2);
     const { outcomes } = await engine.store([one!, two!, { ...one!, severity: 'low' }]);
     assert.deepEqual(
