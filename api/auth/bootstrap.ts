@@ -9,7 +9,7 @@ const RETRY_MS = 1000;
 
 /**
  * Stores the key of BOOTSTRAP_KEY, and retries until PostgreSQL answers and has its tables. The API starts
- * without waiting for it. Until it is stored, no key is valid.
+ * without waiting for it. Until it is stored, a request with it gets 503 and not 401.
  * @returns a function that stops the attempts
  */
 export function keepBootstrapKey({
@@ -28,11 +28,13 @@ export function keepBootstrapKey({
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
   let told = false;
+  const wanted = { hash: hashOf(secret), prefix: prefixOf(secret) };
+  keyring.expect(wanted.hash);
   const attempt = async () => {
     try {
-      const wanted = { hash: hashOf(secret), prefix: prefixOf(secret) };
       const { id, roles, revoked } = await ensureBootstrapKey(orm, wanted, clock());
       keyring.forget(() => true);
+      keyring.expect(null);
       if (revoked) log.error({ key: id }, 'the bootstrap key was revoked: set BOOTSTRAP_KEY to a new one');
       else if (!roles.includes('admin')) {
         log.error({ key: id, roles }, 'BOOTSTRAP_KEY names a key that was created without the role admin');

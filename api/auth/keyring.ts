@@ -39,6 +39,8 @@ export class Keyring {
   /** Secrets that belong to nobody, with the time until which that is trusted. */
   readonly #unknown = new Map<string, number>();
   #generation = 0;
+  /** The bootstrap key, until it is stored. */
+  #awaited: string | null = null;
 
   /**
    * @param uptime a clock in milliseconds that never goes back. The time of day could, and would then prolong
@@ -67,6 +69,8 @@ export class Keyring {
     const generation = this.#generation;
     try {
       const credential = await this.#lookups.find(hash);
+      if (credential === null && hash === this.#awaited)
+        throw new Error('the bootstrap key is not stored yet');
       // If a key was forgotten during the look-up, the result may be out of date and is not remembered.
       if (generation === this.#generation) this.#remember(hash, credential, asked);
       return credential;
@@ -78,6 +82,11 @@ export class Keyring {
       known.checkAt = this.#uptime() + RETRY_MS;
       return known.credential;
     }
+  }
+
+  /** Names a secret that is about to be stored. While PostgreSQL does not have it, it cannot be checked. */
+  expect(hash: string | null): void {
+    this.#awaited = hash;
   }
 
   /**

@@ -156,7 +156,6 @@ describe('an incident whose events are refused', function () {
     });
     const found = await incidents();
     const [incident] = found;
-    await sender.stop();
     assert.deepEqual(
       found.map(({ state, reopened }) => [state, reopened]),
       [['open', 0]],
@@ -166,6 +165,8 @@ describe('an incident whose events are refused', function () {
       [incident!.id],
     );
     assert.deepEqual(told, []);
+    // Only now: a window after the last event, the incident may resolve.
+    await sender.stop();
     const detail = (await ask(admin, 'GET', `/incidents/${incident!.id}`)).body as { deaf_spans: Span[] };
     const status_ = (await ask(admin, 'GET', '/status')).body as { deaf_spans: Span[] };
     for (const { deaf_spans } of [detail, status_]) {

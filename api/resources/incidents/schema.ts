@@ -21,7 +21,10 @@ export const incidentOut = z
       description:
         '`observed_count`: how many events were in the window. `window_seconds`: the length of the window.',
     }),
-    triggered_at: time.meta({ description: 'The same as `opened_at`, under the name of the older system whose API Tocsin is compatible with' }),
+    triggered_at: time.meta({
+      description:
+        'The same as `opened_at`, under the name of the older system whose API Tocsin is compatible with',
+    }),
     state: z.enum(INCIDENT_STATES),
     late: z.boolean().meta({
       description:

@@ -31,7 +31,8 @@ const matcher = z
   .meta({ id: 'Matcher', description: 'One test of one field. An event must pass all tests of a rule.' });
 
 const thresholdCount = z.int().min(1).max(MOST_COUNT).meta({
-  description: 'Can be given instead of `condition`. With a window of more than ten minutes, at most 1,000,000.',
+  description:
+    'Can be given instead of `condition`. With a window of more than ten minutes, at most 1,000,000.',
 });
 const TOGETHER = 'Counts toward the limit that is described at `window_seconds`.';
 const windowSeconds = seconds(1).meta({

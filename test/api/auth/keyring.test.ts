@@ -43,6 +43,15 @@ describe('the cache of API keys', () => {
     assert.deepEqual(asked.slice(2), [['a'], ['b']]);
   });
 
+  it('a key that is about to be stored cannot be checked, and is valid as soon as it is stored', async () => {
+    const { keyring, add } = ring();
+    keyring.expect('a');
+    await assert.rejects(keyring.find('a'), { status: 503 });
+    assert.equal(await keyring.find('b'), null);
+    add('a');
+    assert.equal((await keyring.find('a'))?.id, 'id of a');
+  });
+
   it('a key that was revoked in another process is accepted for at most five seconds', async () => {
     assert.equal(FRESH_MS, 5000, 'as the documentation says');
     const { keyring, there, rows, add } = ring();
