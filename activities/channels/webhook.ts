@@ -54,7 +54,8 @@ function create({ name, url, secrets }: z.output<typeof schema>, clock: () => nu
         clock,
       });
       if (status >= 200 && status < 300) return { detail };
-      if (status === 410) throw new FinalFailure(`${detail}: the receiver wants no more notices from this webhook`);
+      if (status === 410)
+        throw new FinalFailure(`${detail}: the receiver wants no more notices from this webhook`);
       if (status >= 300 && status < 400) {
         throw new RetryableFailure(`${detail}: a redirect, which is not followed`, retryAfterMs);
       }

@@ -19,13 +19,10 @@ export const deadLetterOut = z
     state: deadLetterState,
     failure: z.string().meta({ description: 'Kind of failure' }),
     reason: z.string(),
-    field: z
-      .string()
-      .nullable()
-      .meta({
-        description:
-          'The invalid field, if the dead letter is one invalid event; null if it is a batch that could not be stored',
-      }),
+    field: z.string().nullable().meta({
+      description:
+        'The invalid field, if the dead letter is one invalid event; null if it is a batch that could not be stored',
+    }),
     event_count: z.int(),
     attempts: z.int(),
     created_at: time,
