@@ -33,7 +33,7 @@ export interface BodySpec<B> {
 export interface Dialect {
   /** Media types of the errors with their schemas, for OpenAPI. */
   content: Readonly<Record<string, z.ZodType>>;
-  /** The status that the protocol uses instead of 422. */
+  /** The status with which Alertmanager and PagerDuty answer where Tocsin's own routes answer 422. */
   invalid: 400;
   /** Writes a problem in the protocol's form. `status` is the status of the answer. */
   say: (

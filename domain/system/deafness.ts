@@ -63,7 +63,7 @@ const HOLDS: Readonly<Record<DeafReason, 'always' | 'at most 15 minutes' | 'neve
 
 /**
  * Says whether a span holds the watermark at the span's beginning.
- * @param patience how much longer than usual the senders are given, in milliseconds
+ * @param patience how much more time than usual the senders have to send again, in milliseconds
  * @param longest how long a single sender may hold the watermark, in milliseconds
  */
 export function spanHolds(

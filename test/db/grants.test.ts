@@ -129,7 +129,7 @@ describe('the roles of PostgreSQL', () => {
     assert.deepEqual(rows, [{ principal: 'somebody', status: 201, target: '/alerts/1' }]);
   });
 
-  it('let the application remove entries that are old enough', async () => {
+  it('let the application delete audit entries that are older than 400 days', async () => {
     const now = Date.now();
     await insertAudit(orm, entry(now - 401 * DAY_MS));
     await forgetAudit(db(), now - 400 * DAY_MS);

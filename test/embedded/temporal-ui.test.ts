@@ -138,7 +138,7 @@ describe('access to Temporal without a key', function () {
     }
   });
 
-  it('passes a query', async () => {
+  it('allows queries of workflows', async () => {
     await handle('asked');
     for (const path of ['asked/query/__stack_trace', 'rule%2Fasked/query/x?y=/..', 'a.b../query/..c']) {
       const { status, body } = await ask(`localhost:${uiPort}`, queryOf(path), 'POST');

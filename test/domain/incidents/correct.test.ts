@@ -35,7 +35,7 @@ describe('incidents that late events disproved', () => {
     ]);
   });
 
-  it('end without a correction if they were open and only their end was unknown', () => {
+  it('an open incident whose beginning stays the same simply ends, without a correction', () => {
     assert.deepEqual(correct([incident('a', 10, null)], [episode(10, 15)]), [
       { kind: 'end', id: 'a', ended_at: 15 },
     ]);

@@ -124,7 +124,7 @@ describe('messages about one alert', () => {
     assert.equal(merged.outcome, 'ignored');
   });
 
-  it('after mere silence continue the same episode', () => {
+  it('continue the same episode after a time-out, because nobody resolved the alert', () => {
     const late = T + 2 * HOLDS_MS;
     const merged = receive([T, firing(T)], [late, firing(T, { ends_at: late + HOLDS_MS })]);
     assert.deepEqual([merged.past, merged.changed, merged.alert?.starts_at], [null, true, T]);
