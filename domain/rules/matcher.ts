@@ -128,7 +128,8 @@ function isScalar(value: Json | undefined): value is string | number | boolean {
 }
 
 function scalar(value: Json | undefined, field: string): string | number | boolean {
-  if (!isScalar(value)) throw new MatcherError(`${field} can be compared only with a string, a number or a boolean`);
+  if (!isScalar(value))
+    throw new MatcherError(`${field} can be compared only with a string, a number or a boolean`);
   return value;
 }
 

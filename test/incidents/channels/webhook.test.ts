@@ -65,6 +65,6 @@ describe('a webhook', () => {
   it('is disabled by 410', async () => {
     await there.close();
     there = await receiver(() => ({ status: 410 }));
-    await assert.rejects(send({}), { name: 'FinalFailure', message: /disabled this channel/ });
+    await assert.rejects(send({}), { name: 'FinalFailure', message: /wants no more notices/ });
   });
 });
