@@ -93,3 +93,9 @@ function digit(text: string, at: number): number {
   const value = text.charCodeAt(at) - ZERO;
   return value >= 0 && value <= 9 ? value : Number.NaN;
 }
+
+/** Writes epoch milliseconds in ISO 8601. */
+export const iso = (at: number): string => new Date(at).toISOString();
+
+/** The same, for a time that may be absent. */
+export const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at));

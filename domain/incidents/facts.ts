@@ -1,3 +1,4 @@
+import { iso, isoOrNull } from '../instant.ts';
 import type { IncidentState, ResolveReason } from './incident.ts';
 
 /** An incident as the API shows it; times in ISO 8601. */
@@ -71,9 +72,6 @@ export function factsOf({ group_labels, ...row }: IncidentRow): IncidentFacts {
     withdrawn_at: isoOrNull(row.withdrawn_at),
   };
 }
-
-const iso = (at: number) => new Date(at).toISOString();
-const isoOrNull = (at: number | null) => (at === null ? null : iso(at));
 
 /** The part that the workflow keeps in its history. It is small, however many labels the rule has. */
 export function outlineOf(row: IncidentRow): IncidentOutline {

@@ -1,3 +1,4 @@
+import { iso, isoOrNull } from '../instant.ts';
 import type { Episode } from '../rules/episodes.ts';
 import { noticeId } from './ids.ts';
 import type { IncidentChange, IncidentOnRecord, IncidentState, ResolveReason } from './incident.ts';
@@ -247,7 +248,6 @@ const notice = (incident_id: string, kind: NoticeKind, n: number, at: number): N
   ...{ id: noticeId(incident_id, kind, n), incident_id, kind, at },
 });
 
-const iso = (at: number) => new Date(at).toISOString();
 const bounds = (opened_at: number, ended_at: number | null) => ({
-  ...{ opened_at: iso(opened_at), ended_at: ended_at === null ? null : iso(ended_at) },
+  ...{ opened_at: iso(opened_at), ended_at: isoOrNull(ended_at) },
 });

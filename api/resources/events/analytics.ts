@@ -2,11 +2,10 @@ import { z } from 'zod';
 import { sqlOf } from '../../../db/orm.ts';
 import { severityDistribution, summary, timeSeries } from '../../../db/queries/events/analytics.ts';
 import { DAY_MS } from '../../../domain/events/event.ts';
+import { iso } from '../../../domain/instant.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { queryInteger, range, time, withDefault } from '../../http/parameters.ts';
 import { type Route, route } from '../../http/route.ts';
-
-const iso = (at: number) => new Date(at).toISOString();
 
 const step = withDefault(
   queryInteger(60, 86_400 * 366).refine((seconds) => seconds % 60 === 0, 'must be a multiple of 60'),

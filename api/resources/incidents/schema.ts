@@ -4,6 +4,7 @@ import { factsOf, type IncidentRow } from '../../../domain/incidents/facts.ts';
 import { INCIDENT_STATES, RESOLVE_REASONS } from '../../../domain/incidents/incident.ts';
 import { NOTICE_KINDS } from '../../../domain/incidents/notice.ts';
 import { TIMELINE_KINDS } from '../../../domain/incidents/timeline.ts';
+import { iso } from '../../../domain/instant.ts';
 import type { DeafSpan } from '../../../domain/system/deafness.ts';
 import { time } from '../../http/parameters.ts';
 import { deafSpanOut, showSpan } from '../system/deaf-span.ts';
@@ -107,8 +108,6 @@ export const incidentDetailOut = incidentOut
     ),
   })
   .meta({ id: 'IncidentDetail' });
-
-const iso = (at: number) => new Date(at).toISOString();
 
 /** Converts an incident, its timeline, its notices and the deaf spans during it into the API's form. */
 export function showIncidentDetail(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { retireProcess } from '../../../db/queries/system/retire-process.ts';
+import { iso } from '../../../domain/instant.ts';
 import type { ApiDeps } from '../../deps.ts';
 import { idParams, time } from '../../http/parameters.ts';
 import { Conflict, NotFound } from '../../http/problem.ts';
@@ -40,13 +41,11 @@ export function processRoutes({ orm }: ApiDeps): Route[] {
         const { role, started_at, beat_at, retired_at } = found;
         if (retired_at === null) throw new Conflict(`the ${role} process is alive: stop it first`);
         const body = {
-          ...{ id, role, started_at: isoOf(started_at) },
-          ...{ last_beat_at: isoOf(beat_at), retired_at: isoOf(retired_at) },
+          ...{ id, role, started_at: iso(started_at) },
+          ...{ last_beat_at: iso(beat_at), retired_at: iso(retired_at) },
         };
         return { status: 200, body };
       },
     }),
   ];
 }
-
-const isoOf = (at: number) => new Date(at).toISOString();

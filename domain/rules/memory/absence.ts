@@ -1,5 +1,5 @@
-import { below, exactSeries, firstAtLeast } from '../series.ts';
-import type { MemoryCondition } from './kind.ts';
+import { below } from '../series.ts';
+import { instantOf, type MemoryCondition, overlapping } from './kind.ts';
 
 /**
  * The condition holds at t while a group that had events before has none in [t − window, t]. A deaf span
@@ -11,16 +11,6 @@ export function absenceInMemory({ window_seconds }: { window_seconds: number }):
   return {
     moreEvents: 'up',
     tests: { opens: silent, keeps: silent },
-    seriesOf(events, deaf) {
-      const heard = [...events.map(({ occurred_at: at }) => ({ from: at, to: at })), ...deaf];
-      const begins = heard.map(({ from }) => from).sort((a, b) => a - b);
-      const ends = heard.map(({ to }) => to).sort((a, b) => a - b);
-      return exactSeries(
-        heard.flatMap(({ from, to }) => [from, to + windowMs + 1]),
-        // How many events and deaf stretches overlap the window: those that began up to t, minus those that
-        // ended before the window.
-        (t) => firstAtLeast(begins, t + 1) - firstAtLeast(ends, t - windowMs),
-      );
-    },
+    seriesOf: (events, deaf) => overlapping([...events.map(instantOf), ...deaf], windowMs),
   };
 }

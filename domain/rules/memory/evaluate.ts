@@ -4,7 +4,7 @@ import { compileSelection, countsOnArrival } from '../compile.ts';
 import { conditionsOf, type Judged, judge } from '../episodes.ts';
 import { horizonOf } from '../finality.ts';
 import type { RuleSettings } from '../rule.ts';
-import type { DeafStretch, MemoryCondition } from './kind.ts';
+import type { Interval, MemoryCondition } from './kind.ts';
 
 /** An event, and when it arrived (epoch ms). */
 export interface Arrival {
@@ -16,7 +16,7 @@ export interface Arrival {
 export interface Heard {
   /** In the order in which they were stored: it decides which groups are admitted. */
   arrivals: Iterable<Arrival>;
-  deaf?: readonly DeafStretch[];
+  deaf?: readonly Interval[];
   clock: number;
   watermark: number;
 }

@@ -8,7 +8,7 @@ import { absenceInMemory } from '../../../../domain/rules/memory/absence.ts';
 import { avgInMemory } from '../../../../domain/rules/memory/avg.ts';
 import { countInMemory } from '../../../../domain/rules/memory/count.ts';
 import { evaluateInMemory } from '../../../../domain/rules/memory/evaluate.ts';
-import type { DeafStretch, MemoryCondition } from '../../../../domain/rules/memory/kind.ts';
+import type { Interval, MemoryCondition } from '../../../../domain/rules/memory/kind.ts';
 import { RULE_DEFAULTS } from '../../../../domain/rules/rule.ts';
 import { modelOf } from '../../../support/model.ts';
 
@@ -49,7 +49,7 @@ interface Case {
   name: string;
   condition: MemoryCondition<unknown>;
   windowMs: number;
-  holds(t: number, events: readonly Event[], deaf: readonly DeafStretch[]): boolean;
+  holds(t: number, events: readonly Event[], deaf: readonly Interval[]): boolean;
 }
 
 const within = (events: readonly Event[], t: number, windowMs: number) =>
@@ -110,7 +110,7 @@ describe('evaluation in memory', () => {
   for (const { name, condition, windowMs, holds } of CASES) {
     const evaluated = (
       all: readonly Event[],
-      spans: readonly DeafStretch[],
+      spans: readonly Interval[],
       { forMs, keepFiringMs }: { forMs: number; keepFiringMs: number },
       until: { clock: number; watermark: number },
     ): Episode[] => {
